@@ -1,0 +1,282 @@
+"""One Devin client: a pool for the life of the process (`Api`), and a handle for each call (`Devin`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
+from devin_mcp.api.pool import LOOPBACK, app_url, base_url, http_client
+from devin_mcp.api.refusals import refusal, trouble
+from devin_mcp.api.retry import Attempt, RetryTransport
+from devin_mcp.api.wire import Route, reader
+from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
+from devin_mcp.log import current_call, redactor
+from devin_mcp.settings import Settings
+
+T = TypeVar("T", bound=BaseModel)
+R = TypeVar("R")
+
+GRACE = 10.0
+"""Seconds that requests already on the wire get when the server ends."""
+ORPHAN = 30.0
+"""Seconds a create or message is awaited after its caller went away."""
+
+_log = structlog.get_logger("devin_mcp.api")
+
+
+class Api:
+    """The connection pool, and the writes that outlive their callers."""
+
+    def __init__(
+        self, settings: Settings, *, app: Any = None, clock: Clock | None = None, deadline: float = CALL_DEADLINE
+    ) -> None:
+        """`app` is an ASGI application to talk to instead of the network (the sandbox)."""
+        self._settings = settings
+        self._app = app
+        self.clock: Clock = clock or RealClock()
+        self._deadline = deadline
+        self._client: httpx.AsyncClient | None = None
+        self._writes: set[asyncio.Task[Any]] = set()
+        self.base_url = base_url(settings)
+        self.app_url = app_url(settings)
+        redactor.hide([settings.api_key])
+
+    def devin(self, key: str) -> Devin:
+        """A handle for one call, with the call's deadline; `key` is Devin's, checked when something is sent."""
+        return Devin(self, key, Deadline.after(self.clock, self._deadline))
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """Made when first needed: reading the certificates costs more than the rest of the start."""
+        if self._client is None:
+            self._client = http_client(self._settings, self._app)
+        return self._client
+
+    @property
+    def is_local(self) -> bool:
+        """Plain http is fine where nothing leaves the machine."""
+        return self._app is not None or urlsplit(self.base_url).hostname in LOOPBACK
+
+    async def finish(self, attempt: Attempt, work: Awaitable[R], name: str) -> R:
+        """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged."""
+        task: asyncio.Task[R] = asyncio.ensure_future(work)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                attempt.abandoned = True
+                if attempt.left:
+                    task.add_done_callback(_late_reply_logger(name))
+                    asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
+                else:
+                    task.cancel()
+            raise
+
+    async def aclose(self, grace: float = GRACE) -> None:
+        """Let writes on the wire end within `grace` seconds, then close the pool."""
+        if self._writes:
+            _, unfinished = await asyncio.wait(self._writes, timeout=grace)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+
+
+@dataclass(frozen=True)
+class Devin:
+    """What an operation talks through: one call, one key, one deadline, and the route of the operation."""
+
+    api: Api
+    key: str
+    deadline: Deadline
+    route: Route | None = None
+    if_lost: str | None = None
+
+    def on(self, route: Route | None, if_lost: str | None) -> Devin:
+        return replace(self, route=route, if_lost=if_lost)
+
+    def web_url(self, session_id: str) -> str | None:
+        """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
+        return f"{self.api.app_url}/sessions/{session_id.removeprefix('devin-')}" if self.api.app_url else None
+
+    async def send(
+        self,
+        returns: type[T],
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        private: bool = False,
+        **ids: str,
+    ) -> T:
+        """Send the operation's request and read the answer as `returns`.
+
+        `ids` fill the route's places; `private` keeps Devin's own words about the body out of errors.
+        Raises one of errors.py.
+        """
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = {} if content is None else {"content-type": "application/json"}
+        request, attempt = self._request(ids, query=query, content=content, headers=headers)
+        return await self._exchange(request, attempt, returns, body, private=private)
+
+    async def upload(self, returns: type[T], name: str, data: BinaryIO) -> T:
+        """Send a file as the multipart field `file`."""
+        request, attempt = self._request({}, files={"file": (name, data, "application/octet-stream")})
+        return await self._exchange(request, attempt, returns, None, private=True)
+
+    @asynccontextmanager
+    async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+        """The content type and the bytes of a file: Devin's redirect is followed at once and without the key."""
+        request, attempt = self._request(ids, stream=True)
+        response = await self._open(request, attempt)
+        try:
+            if response.is_redirect:
+                await response.aclose()
+                request, attempt = self._presigned(response)
+                response = await self._open(request, attempt)
+            if not response.is_success:
+                raise self._failure(response, None, private=True)
+            yield response.headers.get("content-type", ""), _guarded_bytes(response)
+        finally:
+            await response.aclose()
+
+    def _request(
+        self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
+    ) -> tuple[httpx.Request, Attempt]:
+        assert self.route is not None, "an operation without a route sends nothing"
+        path = self.route.path(ids)
+        self._check_key()
+        attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, stream=stream)
+        given = {"authorization": f"Bearer {self.key}", **(headers or {})}
+        request = self.api.client.build_request(
+            self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)), headers=given,
+            extensions={"attempt": attempt}, **parts,
+        )  # fmt: skip
+        return request, attempt
+
+    def _check_key(self) -> None:
+        if not self.key:
+            raise BadKey("There is no Devin API key, so nothing was sent.")
+        if self.key.startswith("cog_"):
+            raise BadKey(
+                "DEVIN_API_KEY holds a cog_ key. Those belong to the Organization API (v3), which is not served yet.",
+                "Nothing was sent. Use a v1 key, which starts with apk_ (Devin web app, Settings > API keys), "
+                "or try `devin-mcp --sandbox`, which needs none.",
+            )
+
+    async def _exchange(
+        self, request: httpx.Request, attempt: Attempt, returns: type[T], sent: object, *, private: bool
+    ) -> T:
+        async def work() -> T:
+            response = await self._deliver(request, attempt)
+            if not response.is_success:
+                raise self._failure(response, sent, private=private)
+            return self._read(returns, response)
+
+        if request.method != "POST":
+            return await self._in_time(work(), attempt)
+        return await self._in_time(self.api.finish(attempt, work(), str(self.route)), attempt)
+
+    async def _in_time(self, work: Awaitable[R], attempt: Attempt) -> R:
+        try:
+            async with asyncio.timeout(self.deadline.left()):
+                return await work
+        except TimeoutError:
+            raise self._silence(attempt, f"did not answer within {self.deadline.span:g} seconds") from None
+
+    async def _open(self, request: httpx.Request, attempt: Attempt) -> httpx.Response:
+        return await self._in_time(self._deliver(request, attempt), attempt)
+
+    async def _deliver(self, request: httpx.Request, attempt: Attempt) -> httpx.Response:
+        try:
+            return await self.api.client.send(request, stream=attempt.stream)
+        except httpx.RequestError as error:
+            raise self._silence(attempt, trouble(error)) from None
+
+    def _silence(self, attempt: Attempt, what: str) -> DevinError:
+        """No answer: did it leave, and could it have changed something?"""
+        assert self.route is not None
+        if not (attempt.left or attempt.arrived):
+            return NotSent(f"Devin {what}.")
+        return self._lost(f"Devin {what}.") if self.route.writes else Broken(f"Devin {what}.")
+
+    def _lost(self, what: str, status: int | None = None) -> DevinError:
+        assert self.route is not None
+        if self.route.method == "POST":
+            return ReplyLost(f"{what} The request had left, so it may have been carried out.", self.if_lost, status=status)
+        return ReplyLost(what, "Whether it was carried out is unknown; sending the same again is safe.", status=status)
+
+    def _failure(self, response: httpx.Response, sent: object, *, private: bool) -> DevinError:
+        assert self.route is not None
+        status = response.status_code
+        if status >= 500 and self.route.writes:
+            return self._lost(f"Devin answered with a server error ({status}).", status)
+        if status >= 500:
+            return Broken(f"Devin answered with a server error ({status}).", status=status)
+        if status < 400:
+            return Broken(f"Devin answered with an unexpected redirect ({status}).", "Check DEVIN_BASE_URL.", status=status)
+        return refusal(response, str(self.route), sent, private=private)
+
+    def _read(self, returns: type[T], response: httpx.Response) -> T:
+        assert self.route is not None
+        try:
+            answer: T = reader(returns).validate_json(response.content or b"null")
+        except ValidationError:
+            page = "html" in response.headers.get("content-type", "")
+            what = "a web page instead of data (a proxy in between?)" if page else "something that could not be read"
+            if self.route.writes:
+                raise self._lost(f"Devin answered with {what}.", response.status_code) from None
+            raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
+        return answer
+
+    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Attempt]:
+        target = response.headers.get("location", "")
+        try:
+            parts = httpx.URL(self.api.base_url).join(target)
+        except httpx.InvalidURL:
+            parts = httpx.URL("")
+        if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
+            raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
+        attempt = Attempt("GET presigned file", self.deadline, self.api._settings.timeout, stream=True)
+        return self.api.client.build_request("GET", parts, extensions={"attempt": attempt}), attempt
+
+
+async def _guarded_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.RequestError as error:
+        raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
+
+
+def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else {name: value for name, value in values.items() if value is not None}
+
+
+def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
+    record = current_call.get()
+    facts: dict[str, Any] = {"call_id": record.call_id if record else None, "route": name}
+
+    def log(task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            _log.warning("late_reply", outcome=ReplyLost.kind, **facts)
+        elif (problem := task.exception()) is not None:
+            _log.warning("late_reply", outcome=getattr(problem, "kind", type(problem).__name__), **facts)
+        else:
+            made = task.result()
+            known = {field: getattr(made, field) for field in ("session_id", "id") if hasattr(made, field)}
+            _log.warning("late_reply", outcome="ok", **facts, **known)
+
+    return log

@@ -1,0 +1,56 @@
+"""How requests leave the machine: the pool, the proxies, the certificates, and where Devin is."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from typing import Any
+
+import certifi
+import httpx
+
+from devin_mcp import __version__
+from devin_mcp.api.retry import RetryTransport
+from devin_mcp.settings import Settings
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def base_url(settings: Settings) -> str:
+    """Where the API is. The sandbox has a name that can never be resolved, should anything try."""
+    return "http://sandbox.invalid" if settings.sandbox else settings.base_url
+
+
+def app_url(settings: Settings) -> str:
+    if settings.sandbox:
+        return "https://sandbox.invalid"
+    if settings.app_url:
+        return settings.app_url
+    return "https://app.devin.ai" if settings.base_url == "https://api.devin.ai" else ""
+
+
+def http_client(settings: Settings, app: Any) -> httpx.AsyncClient:
+    headers = {"accept": "application/json", "user-agent": f"devin-mcp/{__version__}"}
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=40, keepalive_expiry=15)
+    if app is not None:
+        inside = RetryTransport(httpx.ASGITransport(app=app, raise_app_exceptions=False))
+        return httpx.AsyncClient(transport=inside, headers=headers, trust_env=False)
+    client = httpx.AsyncClient(verify=_trust(settings), headers=headers, limits=limits)
+    # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
+    # default transport. So they are wrapped after the fact; there is no public way to have both.
+    client._transport = RetryTransport(client._transport)  # noqa: SLF001
+    client._mounts = {  # noqa: SLF001
+        where: None if inner is None else RetryTransport(inner)
+        for where, inner in client._mounts.items()  # noqa: SLF001
+    }
+    return client
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    """The system's store and certifi's, and a company's own bundle added to them rather than put in their place."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    with suppress(ssl.SSLError):
+        context.load_default_certs()
+    if settings.ca_bundle is not None:
+        context.load_verify_locations(cafile=settings.ca_bundle)
+    return context

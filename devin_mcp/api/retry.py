@@ -1,0 +1,203 @@
+"""When a request may be sent again, and when never.
+
+GET, PUT and DELETE repeat themselves harmlessly. A POST creates or spends, so it is sent again only when the first
+provably did nothing: it never left, Devin said the session is still initializing, or Devin said to slow down.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import structlog
+
+from devin_mcp.api.clock import Deadline
+from devin_mcp.log import current_call
+
+CONNECT = 5.0
+"""Seconds to reach Devin; longer means it cannot be reached."""
+MOST_ATTEMPTS = 4
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 8.0
+LONGEST_RETRY_AFTER = 20.0
+"""A longer Retry-After is told to the caller instead of waited for."""
+INITIALIZING_PAUSE = 5.0
+"""What a production client waits between messages to a session that is still starting (v1.md §3.7)."""
+
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_PASSING = frozenset({502, 503, 504})
+_INITIALIZING = re.compile(rb"still initiali[sz]ing", re.IGNORECASE)
+_SESSION_CAP = re.compile(rb"sessions? running|parallel|concurren|at once", re.IGNORECASE)
+
+_log = structlog.get_logger("devin_mcp.api")
+
+
+@dataclass
+class Attempt:
+    """One request on its way, carried in `request.extensions["attempt"]` and shared by all its attempts."""
+
+    route: str
+    deadline: Deadline
+    read_timeout: float
+    stream: bool = False
+    number: int = 0
+    left: bool = False
+    """True once a byte of the present attempt may have reached the network."""
+    arrived: bool = False
+    """True once any attempt may have arrived, refused ones apart."""
+    abandoned: bool = False
+    """The caller is gone: what is on the wire is awaited, nothing is sent again."""
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
+        if event.endswith("send_request_headers.started"):
+            request = info.get("request")
+            self.left = self.left or request is None or request.method != b"CONNECT"
+
+
+def is_initializing(response: httpx.Response) -> bool:
+    return response.status_code == 400 and _INITIALIZING.search(response.content) is not None
+
+
+def is_session_cap(response: httpx.Response, route: str) -> bool:
+    """429 means two things; on starting a session it is usually the cap on parallel sessions (v1.md §8)."""
+    return response.status_code == 429 and route == "POST /v1/sessions" and _SESSION_CAP.search(response.content) is not None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds the server asked to wait, from either form of the header (RFC 9110 §10.2.3), or None."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if re.fullmatch(r"\d{1,6}(\.\d+)?", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+class RetryTransport(httpx.AsyncBaseTransport):
+    """Wraps the transport that really sends, whether directly or through a proxy."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self._tells_when_it_leaves = isinstance(inner, httpx.AsyncHTTPTransport)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        attempt: Attempt = request.extensions["attempt"]
+        if self._tells_when_it_leaves and request.method == "POST":
+            request.extensions["trace"] = attempt.trace
+        while True:
+            attempt.number += 1
+            attempt.left = not self._tells_when_it_leaves or request.method != "POST"
+            request.extensions["timeout"] = _timeouts(attempt)
+            started = time.perf_counter()
+            response: httpx.Response | None = None
+            problem: httpx.RequestError | None = None
+            try:
+                response = await self._inner.handle_async_request(request)
+                if not attempt.stream or response.status_code >= 300:
+                    await response.aread()  # here, so that a body cut in half is part of the attempt
+            except httpx.RequestError as error:
+                problem = error
+                attempt.left = attempt.left and not isinstance(error, _NEVER_LEFT)
+                if response is not None:
+                    await response.aclose()
+            pause = _pause(request, attempt, response if problem is None else None)
+            _log_attempt(request, attempt, response, problem, time.perf_counter() - started, pause)
+            if pause is None:
+                if problem is not None:
+                    raise problem
+                assert response is not None
+                if request.method == "DELETE" and response.status_code == 404 and attempt.arrived:
+                    return httpx.Response(204, request=request)  # an earlier attempt did it
+                return response
+            attempt.arrived = attempt.arrived or (attempt.left and (problem is not None or _passing(response)))
+            attempt.left = False  # whoever is cancelled in this pause leaves nothing behind
+            await attempt.deadline.clock.sleep(pause)
+
+
+def _timeouts(attempt: Attempt) -> dict[str, float]:
+    left = max(0.05, attempt.deadline.left())
+    read = min(attempt.read_timeout, left)
+    return {"connect": min(CONNECT, left), "read": read, "write": read, "pool": min(CONNECT, left)}
+
+
+def _passing(response: httpx.Response | None) -> bool:
+    return response is not None and response.status_code in _PASSING
+
+
+def _pause(request: httpx.Request, attempt: Attempt, response: httpx.Response | None) -> float | None:
+    """Seconds to wait before sending again, or None when it must not or need not be sent again."""
+    wait = _wanted_pause(request, attempt, response)
+    if wait is None or attempt.abandoned or wait >= attempt.deadline.left():
+        return None
+    return wait
+
+
+def _wanted_pause(request: httpx.Request, attempt: Attempt, response: httpx.Response | None) -> float | None:
+    posts = request.method == "POST"
+    if response is not None and response.is_success:
+        return None
+    if response is not None and posts and is_initializing(response):
+        return INITIALIZING_PAUSE * random.uniform(0.8, 1.0)
+    if attempt.number >= MOST_ATTEMPTS:
+        return None
+    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (attempt.number - 1)) * random.uniform(0.5, 1.0)
+    if response is None:
+        return None if posts and attempt.left else backoff
+    if response.status_code == 429 and not is_session_cap(response, attempt.route):
+        asked = retry_after(response)
+    elif response.status_code in _PASSING and not posts:
+        asked = retry_after(response)
+    else:
+        return None
+    if asked is None:
+        return backoff
+    return asked if asked <= LONGEST_RETRY_AFTER else None
+
+
+def _log_attempt(
+    request: httpx.Request,
+    attempt: Attempt,
+    response: httpx.Response | None,
+    problem: httpx.RequestError | None,
+    took: float,
+    pause: float | None,
+) -> None:
+    record = current_call.get()
+    facts: dict[str, Any] = {
+        "call_id": record.call_id if record else None,
+        "route": attempt.route,
+        "attempt": attempt.number,
+        "duration_ms": round(took * 1000, 1),
+        "bytes_out": int(request.headers.get("content-length", 0)),
+    }
+    if response is not None:
+        facts["status"] = response.status_code
+        facts["bytes_in"] = response.num_bytes_downloaded
+    if problem is not None:
+        facts["error"] = type(problem).__name__
+    if pause is not None:
+        facts["retry_in_s"] = round(pause, 1)
+    if record is not None:
+        record.attempts += 1
+        record.status = facts.get("status")
+        record.bytes_out += facts["bytes_out"]
+        record.bytes_in += facts.get("bytes_in", 0)
+    if problem is not None or (response is not None and response.status_code >= 400):
+        _log.warning("api_request", **facts)
+    else:
+        _log.info("api_request", **facts)

@@ -1,0 +1,108 @@
+"""Commands and flags. Imports nothing heavy until a command needs it, so --version and --help answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from devin_mcp import __version__
+from devin_mcp.settings import KNOBS, BadSetting, Knob, Settings, resolve
+
+COMMANDS = {
+    "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
+    "http": "serve streamable HTTP at /mcp",
+    "sandbox": "serve the simulated Devin API by itself",
+    "demo": "show a whole delegation, simulated, in about ten seconds",
+    "tools": "print the tools that these settings offer",
+}
+
+ABOUT = "Model Context Protocol server for Devin: hand over a task, follow it, answer it, take the pull request."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status (2 for a wrong setting)."""
+    given: dict[str, list[str]] = {}
+    options = _parser(given).parse_args(argv)
+    try:
+        return _run(options, resolve(given))
+    except BadSetting as problem:
+        print(f"devin-mcp: {problem}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
+    command = options.command or "stdio"
+    if command == "demo":
+        from devin_mcp.demo import run
+
+        return run()
+    from devin_mcp import log
+
+    log.configure(settings.log_level, settings.log_format)
+    if command == "sandbox":
+        from devin_mcp.sandbox.serve import serve as serve_sandbox
+
+        return serve_sandbox(settings.port)
+    if command == "tools":
+        from devin_mcp.server.listing import print_tools
+
+        return print_tools(settings, as_json=options.json)
+    if command == "http":
+        from devin_mcp.server.http import serve as serve_http
+
+        return serve_http(settings)
+    from devin_mcp.server.stdio import serve as serve_stdio
+
+    return serve_stdio(settings)
+
+
+def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="devin-mcp", description=ABOUT, epilog=_environment(), formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
+    _add_flags(parser, "stdio", given)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in COMMANDS.items():
+        one = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_environment() if name != "demo" else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        )  # fmt: skip
+        one.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
+        _add_flags(one, name, given)
+        if name == "tools":
+            one.add_argument("--json", action="store_true", help="as JSON, just what a client gets")
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, list[str]]) -> None:
+    """The settings as flags. They gather their texts in `given`, so that a flag counts before and after the command."""
+
+    class Gather(argparse.Action):
+        def __call__(self, _: Any, __: Any, values: Any, option: str | None = None) -> None:
+            text = ("false" if (option or "").startswith("--no-") else "true") if values == [] else str(values)
+            given.setdefault(self.dest, []).append(text)
+
+    group = parser.add_argument_group("settings")
+    for one in KNOBS:
+        if one.flag is None or command not in one.commands:
+            continue
+        names = [one.flag, f"--no-{one.flag[2:]}"] if one.is_switch else [one.flag]
+        group.add_argument(
+            *names, dest=one.name, action=Gather, nargs=0 if one.is_switch else None, default=argparse.SUPPRESS,
+            metavar=None if one.is_switch else one.metavar, help=_help(one),
+        )  # fmt: skip
+
+
+def _help(one: Knob) -> str:
+    default = "" if one.default in (None, "", (), False) else f" (default {one.default})"
+    again = "; can be repeated" if one.many else ""
+    return f"{one.help}{again}{default}".replace("%", "%%")
+
+
+def _environment() -> str:
+    lines = [f"  {one.env:<16} {one.help}" for one in KNOBS if one.flag is None]
+    return "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."

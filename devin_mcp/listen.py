@@ -1,0 +1,57 @@
+"""A loopback port and a web server on it that ends when it is told to. Knows nothing of what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from devin_mcp.settings import BadSetting
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A listening socket and its address as `http://host:port`. Raises BadSetting when the port cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as problem:
+        raise BadSetting(f"--port {port} cannot be used on {host}: {problem.strerror}") from None
+    taken = listener.getsockname()[1]
+    return listener, f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
+
+
+def run(app: ASGIApp, listener: socket.socket, *, grace: int) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting and give what is in flight `grace` seconds."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=grace, lifespan="auto"
+    )
+    asyncio.run(_Server(config).serve(sockets=[listener]))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn raises the signal again after its shutdown, which would turn a clean end into a failure."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

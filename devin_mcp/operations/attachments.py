@@ -1,0 +1,168 @@
+"""Attachments: files handed to Devin, and files Devin hands back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, BinaryIO, Literal
+from urllib.parse import unquote
+
+from pydantic import Field, RootModel
+
+from devin_mcp.api.client import Devin
+from devin_mcp.errors import Invalid
+from devin_mcp.operations.declare import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
+from devin_mcp.operations.fit import FromChar, Next, Result
+from devin_mcp.operations.house import House
+
+LARGEST = 100 * 1024 * 1024
+LARGEST_INLINE = 512 * 1024
+"""In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md A.11)."""
+
+FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
+
+
+class Attachment(Result):
+    url: str
+    line: str = Field(description="Put this on a line of its own in a prompt or message")
+    bytes: int
+    next: Next
+
+
+class UploadedUrl(RootModel[str]):
+    """A bare JSON string (v1.md §4)."""
+
+
+IF_LOST = "The upload did no harm and cost nothing. Upload again."
+
+
+@operation(CREATE, "attachments", v1="POST /v1/attachments", if_lost=IF_LOST)
+async def upload_attachment(
+    devin: Devin,
+    house: House,
+    path: Annotated[str | None, Field(max_length=4096, description="Local file, instead of content"), needs(READ_FILES)] = None,
+    content: Annotated[str | None, Field(max_length=4_000_000, description="The file's content")] = None,
+    name: FileName | None = None,
+    encoding: Annotated[Literal["text", "base64"], Field(description="How content is written")] = "text",
+) -> Attachment:
+    """The uploaded file's URL and the ATTACHMENT line that hands it to Devin in a prompt or message.
+
+    Uploading alone attaches nothing.
+    """
+    if path is not None:
+        if content is not None:
+            raise Invalid("Give path or content, not both.")
+        with house.files.reading(path) as (found, data):
+            return await _upload(devin, name or found, data)
+    if content is None or name is None:
+        raise Invalid("Give content and name." if not house.files.roots else "Give path, or content and name.")
+    return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
+
+
+async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
+    if re.search(r"[/\\\x00-\x1f\"]", name) or name in {".", ".."}:
+        raise Invalid("name must be a plain file name.")
+    size = data.seek(0, io.SEEK_END)
+    data.seek(0)
+    if size > LARGEST:
+        raise Invalid(f"The file has {size} bytes; this server sends at most {LARGEST}.")
+    url = (await devin.upload(UploadedUrl, name, data)).root
+    text = "Put `line` into the prompt of devin_create_session or the message of devin_send_message."
+    return Attachment(url=url, line=f'ATTACHMENT:"{url}"', bytes=size, next=text)
+
+
+def _decoded(content: str, encoding: str) -> bytes:
+    if encoding == "text":
+        return content.encode()
+    try:
+        return base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("content is not base64.") from None
+
+
+class Download(Result):
+    """A file: text, image bytes, or where it was saved."""
+
+    name: str
+    bytes: int
+    media_type: str
+    text: str | None = None
+    image: bytes | None = None
+    saved_to: str | None = None
+    from_char: int = 0
+    next: Next = ""
+
+    def within(self, limit: int) -> Download:
+        if self.text is None or len(self.text) <= limit:
+            return self
+        room = max(1, limit - 300)
+        end = self.from_char + room
+        text = f"Cut at {room} of {len(self.text)} characters: from_char={end} of devin_download_attachment reads on."
+        return self.model_copy(update={"text": self.text[:room], "next": text})
+
+
+@operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
+async def download_attachment(
+    devin: Devin,
+    house: House,
+    url: Annotated[str | None, Field(max_length=2000, description="As it stands in a message")] = None,
+    uuid: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name")] = None,
+    name: FileName | None = None,
+    save_to: Annotated[
+        str | None, Field(max_length=4096, description="Local file or directory to save it to"), needs(WRITE_FILES)
+    ] = None,
+    from_char: FromChar = 0,
+) -> Download:
+    """The file: small text and images inline, anything else saved with save_to."""
+    uuid, name = _parts(url, uuid, name)
+    async with devin.download(uuid=uuid, name=name) as (media_type, chunks):
+        media_type = media_type.split(";")[0].strip().lower() or "application/octet-stream"
+        if save_to is not None:
+            with house.saves.writing(save_to, name) as (found, data):
+                size = await _copy(devin, chunks, data, LARGEST)
+            return Download(name=name, bytes=size, media_type=media_type, saved_to=str(found))
+        instead = "Save it with save_to." if house.saves.roots else "Open it in Devin's web app."
+        inline = io.BytesIO()
+        await _copy(devin, chunks, inline, LARGEST_INLINE, instead)
+    return _inline(name, media_type, inline.getvalue(), from_char, instead)
+
+
+def _parts(url: str | None, uuid: str | None, name: str | None) -> tuple[str, str]:
+    """Of a URL only uuid and name are used, never its host."""
+    if url is not None and (uuid is not None or name is not None):
+        raise Invalid("Give url, or uuid and name.")
+    if url is not None:
+        found = re.search(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\s]{1,600})", url)
+        if found is None:
+            raise Invalid("url is no attachment's; copy it as it stands in the message.")
+        uuid, name = found[1], unquote(found[2])
+    if uuid is None or name is None:
+        raise Invalid("Give url, or uuid and name.")
+    if re.search(r"[/\\\x00-\x1f]", name) or name in {".", ".."}:
+        raise Invalid("name must be a plain file name.")
+    return uuid, name
+
+
+async def _copy(devin: Devin, chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = "") -> int:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            raise Invalid(f"The file is larger than {most} bytes. Nothing was kept.", instead)
+        if not devin.deadline.left():
+            raise Invalid(f"The download took longer than {devin.deadline.span:g} seconds.", "Nothing was kept.")
+        target.write(chunk)
+    return size
+
+
+def _inline(name: str, media_type: str, data: bytes, from_char: int, instead: str) -> Download:
+    if media_type.startswith("image/"):
+        return Download(name=name, bytes=len(data), media_type=media_type, image=data)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Invalid(f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead) from None
+    return Download(name=name, bytes=len(data), media_type=media_type, text=text[from_char:], from_char=from_char)

@@ -1,0 +1,114 @@
+"""What fits into an answer: results, pages of rows, windows on long texts. What is left out is counted and can be read on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+Next = Annotated[str, Field(description="What to do next")]
+"""One sentence or two of ours; those that name a tool the caller does not have are left out."""
+
+FromChar = Annotated[int, Field(ge=0, description="Read one long text on from this character")]
+Offset = Annotated[int, Field(ge=0, description="Rows to skip")]
+
+ROOM_FOR_NEXT = 400
+
+
+class Result(BaseModel):
+    """What a tool answers. Fields that are None are left out; the important part stands first."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    def within(self, limit: int) -> Result:
+        """The same in at most `limit` characters of compact JSON, with what is missing counted.
+
+        Called only when the whole is longer; results that can grow override it.
+        """
+        return self
+
+
+class Page(Result):
+    """Rows from an offset on. Rows that do not fit are left out at the end and can be read on."""
+
+    rows: ClassVar[str]
+    """Name of the field that holds the rows."""
+    hint: ClassVar[str]
+    empty: ClassVar[str]
+    tool: ClassVar[str]
+
+    next: Next
+    next_offset: int | None = Field(None, description="offset of the next page, when there may be one")
+    _offset: int = PrivateAttr(0)
+
+    @classmethod
+    def of(cls, rows: Sequence[BaseModel], offset: int, *, more: bool = False, **others: Any) -> Self:
+        following = offset + len(rows)
+        if more:
+            text = f"There may be more: {cls.tool} with offset={following}. {cls.hint}"
+        elif rows:
+            text = cls.hint
+        else:
+            text = cls.empty if not offset else f"No more rows. {cls.hint}"
+        page = cls(next=text, next_offset=following if more else None, **{cls.rows: rows}, **others)
+        page._offset = offset
+        return page
+
+    def within(self, limit: int) -> Self:
+        rows: list[BaseModel] = getattr(self, self.rows)
+        others = {name: getattr(self, name) for name in type(self).model_fields if name not in {"next", "next_offset", self.rows}}
+        room = limit - cost(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
+        kept = rows[: rows_that_fit(rows, room)] or [slim(row, room) for row in rows[:1]]
+        return self.of(kept, self._offset, more=True, **others)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window on a long text."""
+
+    text: str
+    truncated: bool | None
+    length: int | None
+    """Of the whole text, when this is not all of it."""
+
+    @classmethod
+    def of(cls, whole: str, start: int, room: int) -> Cut:
+        piece = whole[start : start + max(0, room)]
+        partial = len(piece) < len(whole)
+        return cls(piece, True if partial else None, len(whole) if partial else None)
+
+
+def cost(part: BaseModel) -> int:
+    """Characters of compact JSON, the measure of every budget."""
+    return len(part.model_dump_json(exclude_none=True))
+
+
+def text_that_fits(text: str, room: int) -> str:
+    """The longest start of `text` that takes at most `room` characters once it is a JSON string."""
+    for index, character in enumerate(text):
+        room -= 1 if character >= " " and character not in '"\\' else 2 if character in '"\\\n\r\t\b\f' else 6
+        if room < 0:
+            return text[:index]
+    return text
+
+
+def rows_that_fit(rows: Sequence[BaseModel], room: int) -> int:
+    """How many of the first rows fit into `room` characters, commas included."""
+    for count, row in enumerate(rows):
+        room -= cost(row) + 1
+        if room < 0:
+            return count
+    return len(rows)
+
+
+def slim(row: BaseModel, room: int) -> BaseModel:
+    """One row that is too long by itself, without its longest optional parts."""
+    optional = [name for name, field in type(row).model_fields.items() if not field.is_required()]
+    for name in sorted(optional, key=lambda name: len(str(getattr(row, name))), reverse=True):
+        if cost(row) <= room:
+            break
+        empty: Any = [] if isinstance(getattr(row, name), list) else None
+        row = row.model_copy(update={name: empty} | ({"truncated": True} if "truncated" in type(row).model_fields else {}))
+    return row

@@ -1,0 +1,213 @@
+"""Knowledge: notes that Devin recalls when their trigger fits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from devin_mcp.api.client import Devin
+from devin_mcp.api.wire import Done, FolderId, Id, Many, NoteId, Time, Wire
+from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
+from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
+
+SNIPPET = 200
+
+Name = Annotated[str, Field(min_length=1, max_length=500, description="Its name")]
+Body = Annotated[str, Field(max_length=500_000, description="What Devin should know, markdown")]
+Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
+Folder = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=128, description="Folder id; empty = none")]
+Macro = Annotated[str, Field(max_length=100, description="Shortcut; empty = none")]
+PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all; empty = none")]
+
+
+class Author(Wire):
+    full_name: str | None = None
+
+
+class Note(Wire):
+    """A note; of its body as much as was asked for (v1.md §6)."""
+
+    id: str
+    name: str
+    trigger_description: str | None = None
+    body: str | None = None
+    truncated: bool | None = None
+    length: int | None = Field(None, description="Of the whole body, when cut")
+    parent_folder_id: str | None = None
+    macro: str | None = None
+    pinned_repo: str | None = None
+    created_at: Time | None = None
+    created_by: Author | None = None
+
+    def matches(self, words: list[str]) -> bool:
+        text = " ".join((self.name, self.trigger_description or "", self.macro or "", self.body or "")).lower()
+        return all(word in text for word in words)
+
+    def showing(self, start: int, room: int) -> Note:
+        piece = Cut.of(self.body or "", start, room)
+        return self.model_copy(update={"body": piece.text, "truncated": piece.truncated, "length": piece.length})
+
+
+class KnowledgeFolder(Wire):
+    id: str
+    name: str
+    description: str | None = None
+
+
+class KnowledgeBody(Wire):
+    folders: Many[KnowledgeFolder] = []
+    knowledge: Many[Note] = []
+
+
+class Knowledge(Page):
+    rows = "knowledge"
+    tool = "devin_list_knowledge"
+    hint = "Read bodies with devin_list_knowledge, note_ids and body=full."
+    empty = "No note matches. Try fewer words, or write one with devin_create_knowledge."
+
+    matching: int = Field(description="Notes that match, on all pages")
+    knowledge: list[Note]
+    folders: list[KnowledgeFolder] | None = None
+
+
+class OneNote(Knowledge):
+    """The whole of one note, cut to what fits."""
+
+    _whole: Note = PrivateAttr()
+    _start: int = PrivateAttr(0)
+
+    @classmethod
+    def reading(cls, note: Note, start: int, room: int) -> OneNote:
+        shown = note.showing(start, room)
+        end = start + len(shown.body or "")
+        page = cls.of([shown], 0, matching=1)
+        if end < len(note.body or ""):
+            page.next = f"The body was cut: {cls.tool} with note_ids=[{note.id}], body=full, from_char={end} reads it on."
+        page._whole, page._start = note, start
+        return page
+
+    def within(self, limit: int) -> OneNote:
+        room = limit - cost(self.reading(self._whole, self._start, 0))
+        return self.reading(self._whole, self._start, len(text_that_fits((self._whole.body or "")[self._start :], room)))
+
+
+@operation(READ, "knowledge", v1="GET /v1/knowledge")
+async def list_knowledge(
+    devin: Devin,
+    search: Annotated[str | None, Field(max_length=200, description="Words that must all occur")] = None,
+    folder_id: FolderId | None = None,
+    note_ids: Annotated[list[Id] | None, Field(min_length=1, max_length=200, description="Only these notes")] = None,
+    body: Annotated[Literal["none", "snippet", "full"], Field(description="How much of each body")] = "none",
+    from_char: FromChar = 0,
+    offset: Offset = 0,
+) -> Knowledge:
+    """Notes and folders of the organization, as many as fit, without bodies unless asked.
+
+    from_char reads one long body on (one note id, body=full).
+    """
+    if from_char and (body != "full" or note_ids is None or len(note_ids) != 1):
+        raise Invalid("from_char needs body=full and exactly one id in note_ids.")
+    answer = await devin.send(KnowledgeBody)
+    found = answer.knowledge
+    if note_ids is not None:
+        known = {note.id for note in found}
+        if missing := [note_id for note_id in note_ids if note_id not in known]:
+            raise NotFound(f"No such note: {', '.join(missing[:5])}.")
+        found = [note for note in found if note.id in set(note_ids)]
+    if folder_id is not None:
+        found = [note for note in found if note.parent_folder_id == folder_id]
+    if search:
+        found = [note for note in found if note.matches(search.lower().split())]
+    if body == "full" and note_ids is not None and len(found) == 1:
+        return OneNote.reading(found[0], from_char, len(found[0].body or ""))
+    rows = [_shown(note, body) for note in found[offset:]]
+    folders = answer.folders if note_ids is None and not offset else None
+    return Knowledge.of(rows, offset, matching=len(found), folders=folders)
+
+
+def _shown(note: Note, body: str) -> Note:
+    if body == "none":
+        return note.model_copy(update={"body": None})
+    return note.showing(0, SNIPPET if body == "snippet" else len(note.body or ""))
+
+
+class NoteSaved(Result):
+    id: str
+    name: str
+    trigger_description: str | None = None
+    parent_folder_id: str | None = None
+    macro: str | None = None
+    pinned_repo: str | None = None
+    next: Next
+
+
+IF_LOST = "The note may exist. Look with devin_list_knowledge before creating it again."
+
+
+@operation(CREATE, "knowledge", v1="POST /v1/knowledge", if_lost=IF_LOST)
+async def create_knowledge(
+    devin: Devin,
+    name: Name,
+    body: Body,
+    trigger_description: Trigger,
+    parent_folder_id: Folder | None = None,
+    macro: Macro | None = None,
+    pinned_repo: PinnedRepo | None = None,
+) -> NoteSaved:
+    """The new note's id. Every later session recalls it when its trigger fits."""
+    note: dict[str, Any] = {"name": name, "body": body, "trigger_description": trigger_description}
+    optional = {"parent_folder_id": parent_folder_id, "macro": macro, "pinned_repo": pinned_repo}
+    return _saved(await devin.send(Note, body=note | {key: value for key, value in optional.items() if value}))
+
+
+@operation(CHANGE, "knowledge", v1="PUT /v1/knowledge/{note_id}")
+async def update_knowledge(
+    devin: Devin,
+    note_id: NoteId,
+    name: Name | None = None,
+    body: Body | None = None,
+    trigger_description: Trigger | None = None,
+    parent_folder_id: Folder | None = None,
+    macro: Macro | None = None,
+    pinned_repo: PinnedRepo | None = None,
+) -> NoteSaved:
+    """The note as saved. What is not given stays, an empty text clears. Never send a cut body back."""
+    given = {
+        "name": name, "body": body, "trigger_description": trigger_description,
+        "parent_folder_id": parent_folder_id, "macro": macro, "pinned_repo": pinned_repo,
+    }  # fmt: skip
+    if all(value is None for value in given.values()):
+        raise Invalid("Nothing to change: give at least one field.")
+    # PUT replaces everything and there is no GET for one note, so the rest is read from the list (v1.md §6).
+    notes = (await list_knowledge.at(devin).send(KnowledgeBody)).knowledge
+    now = next((note for note in notes if note.id == note_id), None)
+    if now is None:
+        raise NotFound("Devin does not know that note id.")
+    kept: dict[str, Any] = {
+        "name": now.name, "body": now.body or "", "trigger_description": now.trigger_description or "",
+        "parent_folder_id": now.parent_folder_id, "macro": now.macro, "pinned_repo": now.pinned_repo,
+    }  # fmt: skip
+    kept |= {key: value for key, value in given.items() if value is not None}
+    for key in ("parent_folder_id", "macro", "pinned_repo"):
+        kept[key] = kept[key] or None
+    return _saved(await devin.send(Note, body=kept, note_id=note_id))
+
+
+def _saved(note: Note) -> NoteSaved:
+    facts = {key: getattr(note, key) for key in NoteSaved.model_fields if key != "next"}
+    return NoteSaved(**facts, next="Read it with devin_list_knowledge, note_ids and body=full.")
+
+
+class NoteDeleted(Result):
+    note_id: str
+    deleted: bool
+    next: Next
+
+
+@operation(DESTROY, "knowledge", v1="DELETE /v1/knowledge/{note_id}")
+async def delete_knowledge(devin: Devin, note_id: NoteId) -> NoteDeleted:
+    """Confirmation that the note is gone for good."""
+    await devin.send(Done, note_id=note_id)
+    return NoteDeleted(note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge.")

@@ -1,0 +1,99 @@
+"""Secrets: what Devin may log in with. Values go in and never come out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from devin_mcp.api.client import Devin
+from devin_mcp.api.wire import Done, Rows, SecretId, Time, Wire
+from devin_mcp.operations.declare import CREATE, DESTROY, READ, READ_ENVIRONMENT, needs, operation
+from devin_mcp.operations.fit import Next, Offset, Page, Result
+from devin_mcp.operations.house import House
+
+Key = Annotated[str, Field(min_length=1, max_length=256, description="Its name")]
+Value = Annotated[str, Field(min_length=1, max_length=65_536, description="The secret itself")]
+FromEnv = Annotated[
+    str, Field(min_length=1, max_length=128, description="Variable to take the value from, instead of value"), needs(READ_ENVIRONMENT)
+]
+
+
+class SessionSecret(Wire):
+    """A secret for one session; exactly one of value and value_from_env."""
+
+    key: Key
+    value: Value | None = None
+    value_from_env: FromEnv | None = None
+    sensitive: Annotated[bool, Field(description="Hide it in Devin's logs")] = True
+
+    def wire(self, house: House) -> dict[str, Any]:
+        return {"key": self.key, "value": house.secret(self.value, self.value_from_env), "sensitive": self.sensitive}
+
+
+class Secret(Wire):
+    """What is known of a stored secret: never its value (v1.md §5)."""
+
+    id: str
+    type: str
+    key: str | None = None
+    created_at: Time | None = None
+
+
+class Secrets(Page):
+    rows = "secrets"
+    tool = "devin_list_secrets"
+    hint = "Use ids in secret_ids of devin_create_session."
+    empty = "No secret here. Store one with devin_create_secret."
+
+    secrets: list[Secret]
+
+
+@operation(READ, "secrets", v1="GET /v1/secrets")
+async def list_secrets(devin: Devin, offset: Offset = 0) -> Secrets:
+    """Ids, names and types of the organization's secrets. Values are never shown."""
+    rows = (await devin.send(Rows[Secret])).items
+    return Secrets.of(rows[offset:], offset)
+
+
+class SecretCreated(Result):
+    id: str
+    key: str
+    next: Next
+
+
+class Created(Wire):
+    id: str
+
+
+IF_LOST = "The secret may be stored. Look with devin_list_secrets before creating it again."
+
+
+@operation(CREATE, "secrets", v1="POST /v1/secrets", if_lost=IF_LOST)
+async def create_secret(
+    devin: Devin,
+    house: House,
+    type: Annotated[Literal["key-value", "cookie", "totp"], Field(description="Kind of secret")],  # noqa: A002 - Devin's name
+    key: Key,
+    value: Value | None = None,
+    value_from_env: FromEnv | None = None,
+    sensitive: Annotated[bool, Field(description="Hide it in Devin's logs")] = True,
+    note: Annotated[str, Field(max_length=10_000, description="What it is for")] = "",
+) -> SecretCreated:
+    """The new secret's id. Stores a secret for the organization; only sessions started afterwards see it."""
+    body = {"type": type, "key": key, "value": house.secret(value, value_from_env), "sensitive": sensitive, "note": note}
+    made = await devin.send(Created, body=body, private=True)
+    return SecretCreated(id=made.id, key=key, next="New sessions can use it; running ones cannot.")
+
+
+class SecretDeleted(Result):
+    secret_id: str
+    deleted: bool
+    next: Next
+
+
+@operation(DESTROY, "secrets", v1="DELETE /v1/secrets/{secret_id}")
+async def delete_secret(devin: Devin, secret_id: SecretId) -> SecretDeleted:
+    """Confirmation that the secret is gone. Its value cannot be brought back."""
+    await devin.send(Done, secret_id=secret_id)
+    return SecretDeleted(secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets.")

@@ -1,0 +1,174 @@
+"""Sessions: tasks Devin works on. Listing, starting, ending, tagging; reading one is in progress.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from devin_mcp.api.client import Devin
+from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
+from devin_mcp.errors import NotFound, Refused, ReplyLost
+from devin_mcp.operations.conversation import Text
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
+from devin_mcp.operations.fit import Next, Offset, Page, Result
+from devin_mcp.operations.house import House
+from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
+from devin_mcp.operations.progress import Phase, SessionBody, SessionRow, get_session
+from devin_mcp.operations.secrets import SessionSecret
+
+Tag = Annotated[str, Field(min_length=1, max_length=256)]
+Tags = Annotated[list[Tag], Field(max_length=50)]
+
+
+class SessionPage(Wire):
+    sessions: list[SessionRow]
+
+
+class Sessions(Page):
+    """A page of sessions, newest first."""
+
+    rows = "sessions"
+    tool = "devin_list_sessions"
+    hint = "Look into one with devin_get_session."
+    empty = "No session here. Start one with devin_create_session."
+
+    sessions: list[SessionRow]
+
+
+@operation(READ, "sessions", v1="GET /v1/sessions")
+async def list_sessions(
+    devin: Devin,
+    limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
+    offset: Offset = 0,
+    tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
+    user_email: Annotated[str | None, Field(max_length=320, description="Only this user's sessions")] = None,
+) -> Sessions:
+    """Sessions with phase, link, title, tags and pull request, newest first.
+
+    Messages and structured output come with devin_get_session.
+    """
+    query = {"limit": limit, "offset": offset, "tags": tags, "user_email": user_email}
+    rows = (await devin.send(SessionPage, query=query)).sessions
+    for row in rows:
+        row.url = devin.web_url(row.session_id)
+    return Sessions.of(rows, offset, more=len(rows) >= limit)
+
+
+class SessionCreated(Result):
+    """Accepted is not yet running (v1.md §8)."""
+
+    session_id: str
+    phase: Phase
+    url: str | None = None
+    is_new_session: bool | None = None
+    max_acu_limit: int | None = Field(None, description="Spending cap in force")
+    next: Next
+
+
+class SessionStarted(Wire):
+    session_id: str = Field(min_length=1)
+    url: str | None = None
+    is_new_session: bool | None = None
+
+
+IF_LOST = "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
+
+
+@operation(CREATE, "sessions", v1="POST /v1/sessions", spends=True, if_lost=IF_LOST)
+async def create_session(
+    devin: Devin,
+    house: House,
+    prompt: Annotated[Text, Field(description="The task, complete in itself; at most 30,000 characters")],
+    title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
+    tags: Annotated[Tags | None, Field(description="At most 50")] = None,
+    playbook_id: PlaybookId | None = None,
+    knowledge_ids: Annotated[list[Id] | None, Field(description="Notes to use; absent = all, [] = none")] = None,
+    secret_ids: Annotated[list[Id] | None, Field(description="Secrets to use; absent = all, [] = none")] = None,
+    session_secrets: Annotated[list[SessionSecret] | None, Field(description="Secrets for this session only")] = None,
+    snapshot_id: Annotated[Id | None, Field(description="Machine snapshot to start from")] = None,
+    max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
+    idempotent: Annotated[bool, Field(description="Return an earlier session with this prompt, even a dead one")] = False,
+    unlisted: Annotated[bool, Field(description="Hide it from listings")] = False,
+    structured_output_schema: Annotated[
+        OutputSchema | None, Field(description="JSON Schema (draft 7, at most 64 KB, no outside references) to fill")
+    ] = None,
+) -> SessionCreated:
+    """The new session's id and link. Starts Devin on a task, which costs ACUs.
+
+    Put files in as ATTACHMENT lines from devin_upload_attachment. Follow it with devin_get_session.
+    """
+    body: dict[str, Any] = {
+        "prompt": prompt,
+        "title": title,
+        "tags": tags,
+        "playbook_id": playbook_id,
+        "knowledge_ids": knowledge_ids,
+        "secret_ids": secret_ids,
+        "snapshot_id": snapshot_id,
+        "max_acu_limit": house.acu_limit(max_acu_limit),
+        "idempotent": idempotent or None,
+        "unlisted": unlisted or None,
+        "structured_output_schema": checked_output_schema(structured_output_schema),
+    }
+    if session_secrets is not None:
+        body["session_secrets"] = [secret.wire(house) for secret in session_secrets]
+    body = {name: value for name, value in body.items() if value is not None}
+    with house.starts.one() as forget:
+        made = await devin.send(SessionStarted, body=body, private=session_secrets is not None)
+        if made.is_new_session is False:
+            forget()
+    text = "Devin is starting. Look in a minute with devin_get_session; it asks when it needs something."
+    if made.is_new_session is False:
+        text = "This is an earlier session with the same prompt, maybe a dead one. Look with devin_get_session."
+    return SessionCreated(
+        session_id=made.session_id,
+        phase="starting",
+        url=made.url or devin.web_url(made.session_id),
+        is_new_session=made.is_new_session,
+        max_acu_limit=body.get("max_acu_limit"),
+        next=text,
+    )
+
+
+class SessionEnded(Result):
+    session_id: str
+    terminated: bool
+    phase: Phase | None = Field(None, description="Read back where the answer left a doubt")
+    next: Next
+
+
+@operation(DESTROY, "sessions", v1="DELETE /v1/sessions/{session_id}")
+async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded:
+    """Confirmation that the session is over. It cannot be woken again and unsaved work is lost."""
+    phase: Phase | None = None
+    try:
+        await devin.send(Done, session_id=session_id)
+    except NotFound:
+        raise
+    except (ReplyLost, Refused) as doubt:
+        if isinstance(doubt, Refused) and doubt.status not in {400, 409}:
+            raise
+        # Only a running session can be terminated, so a refusal may mean that an earlier attempt did it.
+        body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+        if not body.is_over:
+            raise
+        phase = body.phase
+    return SessionEnded(session_id=session_id, terminated=True, phase=phase, next="Its slot is free. Its messages can still be read with devin_get_session.")
+
+
+class TagsUpdated(Result):
+    session_id: str
+    tags: list[str]
+    next: Next
+
+
+@operation(CHANGE, "sessions", v1="PUT /v1/sessions/{session_id}/tags")
+async def update_session_tags(
+    devin: Devin, session_id: SessionId, tags: Annotated[Tags, Field(description="The whole new list; [] removes all")]
+) -> TagsUpdated:
+    """The session's tags as they are now. Replaces all of them (at most 50): read them first to add one."""
+    await devin.send(Done, body={"tags": tags}, session_id=session_id)
+    return TagsUpdated(session_id=session_id, tags=tags, next="Find sessions by tag with devin_list_sessions.")
+
+

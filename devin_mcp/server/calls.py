@@ -1,0 +1,79 @@
+"""One `mcp_call` event for every request that may reach Devin, whatever its end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from mcp import MCPError
+from mcp.server import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
+from opentelemetry import trace
+
+from devin_mcp.log import CallRecord, current_call, note
+
+LOGGED = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+
+_log = structlog.get_logger("devin_mcp")
+
+
+async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware: gives the call its id, which its `api_request` events share, and logs it at its end."""
+    if ctx.method not in LOGGED:
+        return await call_next(ctx)
+    record = CallRecord(call_id=secrets.token_hex(4))
+    token = current_call.set(record)
+    started = time.perf_counter()
+    outcome = "crashed"
+    try:
+        result = await call_next(ctx)
+        failed = isinstance(result, Mapping) and result.get("isError") is True
+        outcome = "tool_error" if failed else "ok"
+        if failed and "tool" not in record.facts:
+            note(outcome="refused", error="unknown_tool")  # its name is the caller's text, so it is not written
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
+    except MCPError:
+        outcome = "refused"
+        raise
+    finally:
+        current_call.reset(token)
+        facts = {"outcome": outcome} | record.facts
+        _log_call(ctx, record, facts, time.perf_counter() - started)
+    return result
+
+
+def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float) -> None:
+    line: dict[str, Any] = {
+        "call_id": record.call_id,
+        "method": ctx.method,
+        **facts,
+        "duration_ms": round(took * 1000, 1),
+        "attempts": record.attempts,
+        "status": record.status,
+        "bytes_out": record.bytes_out,
+        "bytes_in": record.bytes_in,
+        "client": _client_name(ctx),
+        "protocol": ctx.protocol_version,
+        "trace_id": _trace_id(),
+    }
+    line = {name: value for name, value in line.items() if value is not None}
+    if facts["outcome"] == "ok":
+        _log.info("mcp_call", **line)
+    else:
+        _log.warning("mcp_call", **line)
+
+
+def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:
+    params = ctx.session.client_params
+    return params.client_info.name[:60] if params is not None and params.client_info is not None else None
+
+
+def _trace_id() -> str | None:
+    span = trace.get_current_span().get_span_context()
+    return f"{span.trace_id:032x}" if span.is_valid else None

@@ -1,0 +1,64 @@
+"""Streamable HTTP at /mcp, both protocol revisions, no sessions to stick to, on loopback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from mcp.server import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from devin_mcp import __version__
+from devin_mcp.listen import is_loopback, listen, run
+from devin_mcp.server.build import build
+from devin_mcp.settings import BadSetting, Settings
+
+PATH = "/mcp"
+GRACE = 10
+"""Seconds from the signal to the end: most of it for calls, the rest for writes whose callers are gone."""
+GRACE_FOR_WRITES = 3
+
+_log = structlog.get_logger("devin_mcp")
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status; raises BadSetting for an address that cannot be used."""
+    if not is_loopback(settings.host):
+        raise BadSetting(
+            f"--host {settings.host} is not a loopback address: callers cannot be told apart yet, "
+            "so anybody who reaches it would spend your ACUs; use 127.0.0.1"
+        )
+    server = build(settings, "http", grace=GRACE_FOR_WRITES)
+    listener, address = listen(settings.host, settings.port)
+    _log.info("serving", url=f"{address}{PATH}", version=__version__, sandbox=settings.sandbox)
+    run(http_app(server), listener, grace=GRACE - GRACE_FOR_WRITES)
+    return 0
+
+
+def http_app(server: MCPServer[Any], *, stateless: bool = True, **options: Any) -> ASGIApp:
+    """The ASGI application. `options` go to the SDK's own application."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    security = TransportSecuritySettings(
+        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
+        allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
+    )
+    inner = server.streamable_http_app(
+        streamable_http_path=PATH, stateless_http=stateless, transport_security=security, **options
+    )
+    return _NoAnonymousStreams(inner) if stateless else inner
+
+
+class _NoAnonymousStreams:
+    """Without sessions the SDK answers GET with a stream that never ends; both official clients are content with 405."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] != "POST":
+            refusal = PlainTextResponse("Only POST is served here.\n", status_code=405, headers={"allow": "POST"})
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

@@ -1,0 +1,61 @@
+"""From a result to what a host gets: structured content, the same as compact JSON, never more than the limit."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+
+from devin_mcp.errors import Broken, DevinError
+from devin_mcp.log import note, redactor
+from devin_mcp.operations.attachments import Download
+from devin_mcp.operations.fit import Result
+from devin_mcp.server.visibility import View
+
+
+def present(result: Result, view: View, limit: int) -> CallToolResult:
+    """Some hosts show the model only the structured part, others only the text: each is enough alone."""
+    if isinstance(result, Download):
+        return _download(result, limit)
+    result = _rendered(result, view)
+    text = result.model_dump_json(exclude_none=True)
+    if len(text) > limit:
+        result = _rendered(result.within(limit), view)
+        text = result.model_dump_json(exclude_none=True)
+        note(shortened=True)
+    if len(text) > limit:
+        return present_error(Broken(f"The answer does not fit into {limit} characters (--result-limit)."), view)
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
+
+
+def present_error(error: DevinError, view: View) -> CallToolResult:
+    """What happened, whether anything changed, what to do next; tools that are not there are not named."""
+    text = f"{error.what} {view.text(error.advice)}".strip()
+    return CallToolResult(content=[TextContent(type="text", text=redactor.clean(text))], is_error=True)
+
+
+def _rendered(result: Result, view: View) -> Result:
+    text = getattr(result, "next", "")
+    shown = view.text(text)
+    if shown != text:
+        setattr(result, "next", shown)  # noqa: B010 - the field is declared by the results that have one
+    return result
+
+
+def _download(result: Download, limit: int) -> CallToolResult:
+    """The named exception: a file comes as what it is, so this tool has no output schema."""
+    content: list[ContentBlock] = []
+    about = f"{result.name}: {result.media_type}, {result.bytes} bytes."
+    if result.saved_to is not None:
+        content.append(TextContent(type="text", text=f"{about} Saved to {result.saved_to}."))
+    elif result.image is not None:
+        content.append(TextContent(type="text", text=about))
+        content.append(ImageContent(type="image", data=base64.b64encode(result.image).decode(), mime_type=result.media_type))
+    else:
+        result = result.within(limit)
+        # The file's own text stands apart from ours, encoded as data: it is a third party's.
+        file = json.dumps({"about": about, "from_char": result.from_char, "next": result.next}, ensure_ascii=False)
+        content.append(TextContent(type="text", text=file))
+        content.append(TextContent(type="text", text=result.text or ""))
+    return CallToolResult(content=content)

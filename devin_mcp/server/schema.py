@@ -1,0 +1,113 @@
+"""Schemas that real clients survive: plain objects, inline enums, one type per property, no references, no unions.
+
+Each rule broke somebody's client in public (design: laws). The same published schema then decides which arguments
+are known, so what is hidden from it is unknown at call time too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from devin_mcp.api.client import Devin
+from devin_mcp.operations.declare import Needs, Operation, Power
+from devin_mcp.operations.house import House
+
+Schema = dict[str, Any]
+
+_NOISE = {"title", "default", "additionalProperties", "format", "contentMediaType", "x-needs"}
+"""Not published: pydantic's titles, defaults that the description or absence already tells, and what gateways reject."""
+
+
+@lru_cache(maxsize=64)
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(function, include_extras=True)
+
+
+def wants_house(operation: Operation[Any, Any]) -> bool:
+    return House in hints_of(operation.function).values()
+
+
+def arguments_model(operation: Operation[Any, Any], powers: frozenset[Power]) -> type[BaseModel]:
+    """The operation's parameters as a model; what needs a power that is not there is left out."""
+    hints = hints_of(operation.function)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(operation.function).parameters.items():
+        hint = hints[name]
+        if hint in (Devin, House) or not _allowed(hint, powers):
+            continue
+        fields[name] = (hint, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+    config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
+    return create_model(f"{operation.operation_id}_arguments", __config__=config, **fields)
+
+
+def _allowed(hint: Any, powers: frozenset[Power]) -> bool:
+    marks = [mark for mark in _metadata(hint) if isinstance(mark, Needs)]
+    return all(mark.power in powers for mark in marks)
+
+
+def _metadata(hint: Any) -> list[Any]:
+    found = list(getattr(hint, "__metadata__", ()))
+    for part in getattr(hint, "__args__", ()):
+        found += _metadata(part)
+    return found
+
+
+def input_schema(model: type[BaseModel], powers: frozenset[Power]) -> Schema:
+    names = {power.name for power in powers}
+    return _tidy(model.model_json_schema(mode="validation"), names)
+
+
+def output_schema(model: type[BaseModel]) -> Schema:
+    """Of what is really sent: nulls are left out, so a nullable field is an optional one.
+
+    Only the names and types a reader could not guess are described further.
+    """
+    return _tidy(model.model_json_schema(mode="serialization"), set())
+
+
+def _tidy(schema: Schema, powers: set[str]) -> Schema:
+    definitions = schema.get("$defs", {})
+
+    def walk(node: Schema) -> Schema:
+        while "$ref" in node or "anyOf" in node:
+            node = _unfold(node, definitions)
+        tidy = {name: value for name, value in node.items() if name not in _NOISE}
+        if "const" in tidy:
+            tidy["enum"] = [tidy.pop("const")]
+            tidy.setdefault("type", "string")
+        if "properties" in node:
+            tidy["properties"] = {name: walk(part) for name, part in node["properties"].items() if _shown(part, definitions, powers)}
+            tidy["required"] = [name for name in node.get("required", []) if name in tidy["properties"]]
+            if not tidy["required"]:
+                del tidy["required"]
+        if "items" in node:
+            tidy["items"] = walk(node["items"])
+        return tidy
+
+    root = walk({name: value for name, value in schema.items() if name not in {"$defs", "description"}})
+    root.setdefault("properties", {})
+    return root
+
+
+def _unfold(node: Schema, definitions: dict[str, Schema]) -> Schema:
+    """One step: a reference becomes what it names, a union with null becomes its other branch. Own words win."""
+    own = {name: value for name, value in node.items() if name not in {"$ref", "anyOf", "title"}}
+    if "$ref" in node:
+        named = definitions[node["$ref"].removeprefix("#/$defs/")]
+        # a model's docstring speaks to the reader of the code
+        return {**{name: value for name, value in named.items() if name != "description"}, **own}
+    branches = [branch for branch in node["anyOf"] if branch.get("type") != "null"]
+    if len(branches) != 1:
+        raise TypeError("a parameter or field must have one type, or one type and null")
+    return {**branches[0], **own}
+
+
+def _shown(node: Schema, definitions: dict[str, Schema], powers: set[str]) -> bool:
+    while "$ref" in node or "anyOf" in node:
+        node = _unfold(node, definitions)
+    return node.get("x-needs") is None or node["x-needs"] in powers

@@ -1,0 +1,96 @@
+"""From an operation to an MCP tool: name, schemas, annotations, and the way a call takes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import structlog
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import BaseModel, PrivateAttr
+
+from devin_mcp.errors import Broken, DevinError, Refused
+from devin_mcp.log import note
+from devin_mcp.operations import Operation
+from devin_mcp.operations.attachments import Download
+from devin_mcp.operations.declare import DESTROY, READ
+from devin_mcp.operations.fit import Result
+from devin_mcp.server.app import App
+from devin_mcp.server.arguments import checked
+from devin_mcp.server.present import present, present_error
+from devin_mcp.server.schema import arguments_model, hints_of, input_schema, output_schema, wants_house
+from devin_mcp.server.visibility import View
+
+_log = structlog.get_logger("devin_mcp")
+
+
+class DevinTool(Tool):
+    """The SDK's tool with our own way of a call: its argument errors would contain what was given, and it drops
+    misspelt arguments in silence, a spending cap among them."""
+
+    _operation: Operation[Any, Any] = PrivateAttr()
+    _arguments: type[BaseModel] = PrivateAttr()
+    _house: bool = PrivateAttr()
+    _view: View = PrivateAttr()
+
+    @classmethod
+    def of(cls, operation: Operation[Any, Any], view: View) -> DevinTool:
+        arguments = arguments_model(operation, view.powers)
+        schema = input_schema(arguments, view.powers)
+        tool = cls(
+            fn=operation.function,
+            name=operation.tool_name,
+            title=operation.operation_id.replace("_", " ").capitalize(),
+            description=view.text(" ".join(inspect.cleandoc(operation.function.__doc__ or "").split("\n")).replace("  ", " ")),
+            parameters=schema,
+            fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=_output(operation)),
+            is_async=True,
+            annotations=_annotations(operation, schema),
+        )
+        tool._operation, tool._arguments, tool._view = operation, arguments, view
+        tool._house = wants_house(operation)
+        return tool
+
+    async def run(self, arguments: dict[str, Any], context: Context[App, Any], convert_result: bool = False) -> CallToolResult:
+        """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
+        operation = self._operation
+        app = context.request_context.lifespan_context
+        note(tool=self.name, operation=operation.operation_id, effect=operation.effect.value)
+        try:
+            given = checked(arguments, self.parameters, self._arguments)
+            note(devin_session_id=given.get("session_id"))
+            devin = app.api.devin(app.key)
+            result: Result = await (operation(devin, app.house, **given) if self._house else operation(devin, **given))
+            note(devin_session_id=getattr(result, "session_id", given.get("session_id")))
+            return present(result, self._view, app.result_limit)
+        except DevinError as error:
+            ours = isinstance(error, Refused) and error.status is None
+            note(outcome="refused" if ours else "tool_error", error=error.kind)
+            return present_error(error, self._view)
+        except Exception as error:
+            note(outcome="crashed", error=type(error).__name__)
+            _log.exception("crash", tool=self.name, exc_info=error)
+            bug = Broken(
+                "devin-mcp failed on its own side; this is a bug in it.",
+                "Whether anything was changed is unknown: look before trying again.",
+            )
+            return present_error(bug, self._view)
+
+
+def _output(operation: Operation[Any, Any]) -> dict[str, Any] | None:
+    model = hints_of(operation.function)["return"]
+    return None if model is Download else output_schema(model)
+
+
+def _annotations(operation: Operation[Any, Any], schema: dict[str, Any]) -> ToolAnnotations:
+    """Of what this caller sees: downloading is a read until it can also write a local file."""
+    reads = operation.effect is READ and "save_to" not in schema["properties"]
+    return ToolAnnotations(
+        read_only_hint=reads,
+        destructive_hint=operation.effect is DESTROY,
+        idempotent_hint=operation.idempotent and (reads or operation.effect is not READ),
+        open_world_hint=True,
+    )

@@ -1,0 +1,84 @@
+"""Who sees what: one pure function of the settings and the transport."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from devin_mcp.operations import OPERATIONS, Operation
+from devin_mcp.operations.declare import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
+from devin_mcp.settings import TOOLSETS, BadSetting, Settings
+
+Transport = Literal["stdio", "http"]
+
+_EFFECTS = list(Effect)
+_TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
+
+
+@dataclass(frozen=True)
+class View:
+    """What one caller has: tools, and powers that bring parameters with them. A hidden tool is an unknown tool."""
+
+    operations: tuple[Operation[Any, Any], ...]
+    powers: frozenset[Power]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(one.tool_name for one in self.operations)
+
+    def text(self, text: str) -> str:
+        """A text of ours without the sentences that name a tool this caller does not have."""
+        if "devin_" not in text:
+            return text
+        kept = [
+            sentence
+            for sentence in re.split(r"(?<=[.!?])(?=\s)", text)
+            if all(name in self.names for name in _TOOL_NAME.findall(sentence))
+        ]
+        return "".join(kept).strip()
+
+
+def view_of(settings: Settings, transport: Transport) -> View:
+    """Raises BadSetting when a setting names a tool that does not exist."""
+    catalogue = sorted(OPERATIONS, key=lambda one: (TOOLSETS.index(one.toolset), _EFFECTS.index(one.effect)))
+    by_name = {one.tool_name: one for one in catalogue}
+    added = _known(settings.tools, by_name, "--tools")
+    removed = _known(settings.exclude_tools, by_name, "--exclude-tools")
+    sets = settings.toolsets or (() if settings.tools else TOOLSETS)
+    shown = tuple(
+        one
+        for one in catalogue
+        if (one.toolset in sets or one.tool_name in added)
+        and one.tool_name not in removed
+        and (one.effect is READ or not settings.read_only)
+    )
+    return View(shown, _powers(settings, transport))
+
+
+def _powers(settings: Settings, transport: Transport) -> frozenset[Power]:
+    if transport != "stdio":
+        return frozenset()
+    powers: set[Power] = set()
+    if settings.files_root:
+        powers.add(READ_FILES)
+    if settings.files_root and not settings.read_only:
+        powers.add(WRITE_FILES)
+    if settings.secret_env:
+        powers.add(READ_ENVIRONMENT)
+    return frozenset(powers)
+
+
+def _known(names: Iterable[str], catalogue: Iterable[str], flag: str) -> set[str]:
+    known = set(catalogue)
+    found = set()
+    for name in names:
+        full = name if name.startswith("devin_") else f"devin_{name}"
+        if full not in known:
+            close = difflib.get_close_matches(full, sorted(known), n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; `devin-mcp tools` lists them"
+            raise BadSetting(f"{flag} names no tool of devin-mcp: {name!r}{hint}")
+        found.add(full)
+    return found

@@ -1,0 +1,299 @@
+"""Every knob once: flag, environment variable, default, help and check. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
+TOOLSETS: tuple[Toolset, ...] = ("sessions", "attachments", "secrets", "knowledge", "playbooks")
+
+SERVING = ("stdio", "http", "tools")
+
+
+class BadSetting(Exception):
+    """A value somebody set is wrong; the text is one line for stderr and never repeats a secret."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """How one setting is named, read and explained."""
+
+    name: str
+    default: Any
+    env: str
+    flag: str | None
+    parse: Callable[[str], Any]
+    help: str
+    metavar: str
+    many: bool
+    secret: bool
+    commands: tuple[str, ...]
+
+    @property
+    def is_switch(self) -> bool:
+        return self.parse is switch
+
+
+def knob(
+    default: Any,
+    parse: Callable[[str], Any],
+    help: str,  # noqa: A002 - the field's own word, as argparse has it
+    *,
+    env: str = "",
+    flag: bool = True,
+    metavar: str = "",
+    many: bool = False,
+    secret: bool = False,
+    commands: tuple[str, ...] = SERVING,
+) -> Any:
+    """Declare a setting; `many` makes it a tuple (repeated flag, or one list in the variable)."""
+    facts = {"parse": parse, "help": help, "env": env, "flag": flag, "metavar": metavar, "many": many}
+    facts |= {"secret": secret, "commands": commands}
+    return field(default=default, repr=not secret, metadata=facts)
+
+
+# --- how a text becomes a value; each raises ValueError with what would be right ---
+
+
+def switch(text: str) -> bool:
+    if text.strip().lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.strip().lower() in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,12}", text.strip()) is None or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None or not low <= float(text) <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(text)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip().lower() not in choices:
+            raise ValueError(f"must be one of: {', '.join(choices)}{did_you_mean(text, choices)}")
+        return text.strip().lower()
+
+    return parse
+
+
+def word(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", text.strip()) is None:
+        raise ValueError("must be a tool's name, such as devin_list_sessions")
+    return text.strip()
+
+
+def host_name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", text.strip("[] ")) is None:
+        raise ValueError("must be a host name or an address")
+    return text.strip("[] ")
+
+
+def variable(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text.strip()) is None:
+        raise ValueError("must be the name of an environment variable")
+    if text.strip().upper().startswith("DEVIN_"):
+        raise ValueError("may not name a DEVIN_ variable: those configure this server, the key among them")
+    return text.strip()
+
+
+def web_address(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a web address such as https://api.devin.ai")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return text.strip().rstrip("/")
+
+
+def api_key(text: str) -> str:
+    if not text.strip().isascii() or not text.strip().isprintable() or " " in text.strip():
+        raise ValueError("holds characters that no API key has; copy it again")
+    return text.strip()
+
+
+def folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError("must be an existing directory")
+    return path.resolve()
+
+
+def file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise ValueError("must be an existing file")
+    return path.resolve()
+
+
+def working_directory() -> tuple[Path, ...]:
+    """The directory the server was started in; none when that is the root or the home directory (too much to allow)."""
+    here = Path.cwd().resolve()
+    too_wide = {Path(here.anchor), Path.home().resolve()}
+    return () if here in too_wide else (here,)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, resolved once at start. Flag beats environment beats default."""
+
+    api_key: str = knob("", api_key, "your Devin API key (v1, starts with apk_)", env="DEVIN_API_KEY", flag=False, secret=True)
+    base_url: str = knob(
+        "https://api.devin.ai", web_address, "where the Devin API answers; dedicated deployments have their own host",
+        env="DEVIN_BASE_URL", flag=False,
+    )  # fmt: skip
+    app_url: str = knob(
+        "", web_address, "where the Devin web app is, for links to sessions; known for the default host",
+        env="DEVIN_APP_URL", flag=False,
+    )  # fmt: skip
+    ca_bundle: Path | None = knob(
+        None, file, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
+    )  # fmt: skip
+    sandbox: bool = knob(False, switch, "talk to a simulated Devin: no key, no network, no money")
+    read_only: bool = knob(False, switch, "offer only tools that change nothing and spend nothing")
+    toolsets: tuple[str, ...] = knob(
+        (), one_of(*TOOLSETS), f"offer only these groups of tools: {', '.join(TOOLSETS)}", metavar="A,B", many=True,
+    )  # fmt: skip
+    tools: tuple[str, ...] = knob((), word, "offer these tools, beside --toolsets if given", metavar="A,B", many=True)
+    exclude_tools: tuple[str, ...] = knob((), word, "never offer these tools", metavar="A,B", many=True)
+    max_acu: int | None = knob(
+        None, whole(1, 100_000), "spending cap per session: used when a call gives none, and a higher one is refused",
+        metavar="N",
+    )  # fmt: skip
+    max_sessions: int = knob(30, whole(0, 10_000), "sessions this process may start per hour", metavar="N")
+    secret_env: tuple[str, ...] = knob(
+        (), variable, "environment variable whose value may be handed to Devin by name (stdio only)", metavar="NAME",
+        many=True, commands=("stdio", "tools"),
+    )  # fmt: skip
+    files_root: tuple[Path, ...] = knob(
+        (), folder, "directory below which files may be read and written (stdio only); default: where the server "
+        "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools"),
+    )  # fmt: skip
+    timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request", metavar="S")
+    log_level: str = knob("info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL")
+    log_format: str = knob(
+        "", one_of("json", "console"), "how to log; default: console when stderr is a terminal, else json",
+        metavar="FORMAT",
+    )  # fmt: skip
+    result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
+    host: str = knob("127.0.0.1", host_name, "address to listen on; only loopback for now", commands=("http",))
+    port: int = knob(8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N")
+
+    def __post_init__(self) -> None:
+        if not self.files_root:
+            object.__setattr__(self, "files_root", working_directory())
+        if not self.log_format:
+            object.__setattr__(self, "log_format", "console" if sys.stderr.isatty() else "json")
+
+
+def _knobs() -> tuple[Knob, ...]:
+    found = []
+    for item in fields(Settings):
+        facts = item.metadata
+        found.append(
+            Knob(
+                name=item.name,
+                default=item.default,
+                env=facts["env"] or f"DEVIN_MCP_{item.name.upper()}",
+                flag=f"--{item.name.replace('_', '-')}" if facts["flag"] else None,
+                parse=facts["parse"],
+                help=facts["help"],
+                metavar=facts["metavar"] or item.name.upper(),
+                many=facts["many"],
+                secret=facts["secret"],
+                commands=facts["commands"],
+            )
+        )
+    return tuple(found)
+
+
+KNOBS = _knobs()
+
+
+def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from what the command line gave (name -> texts) and the environment.
+
+    Raises BadSetting with one line for the person who set it.
+    """
+    environ = os.environ if environ is None else environ
+    _refuse_unknown(environ)
+    values: dict[str, Any] = {}
+    for one in KNOBS:
+        if one.name in flags:
+            texts, source = _split_flags(one, flags[one.name]), one.flag or one.env
+        elif environ.get(one.env, "").strip():
+            texts, source = _split_variable(one, environ[one.env]), one.env
+        else:
+            continue
+        parsed = [_parse(one, text, source) for text in texts]
+        values[one.name] = tuple(parsed) if one.many else parsed[-1]
+    return Settings(**values)
+
+
+def environment_value(name: str) -> str | None:
+    """The value of a variable the person allowed with --secret-env, read when it is needed."""
+    return os.environ.get(name)
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment for a server that the demo starts: everything but Devin's own settings, the key above all."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")}
+    return kept | changes
+
+
+def did_you_mean(text: str, choices: Sequence[str]) -> str:
+    """`; did you mean x?` when something close exists, else nothing."""
+    close = difflib.get_close_matches(text.strip().lower(), choices, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _parse(one: Knob, text: str, source: str) -> Any:
+    try:
+        return one.parse(text)
+    except ValueError as problem:
+        shown = "" if one.secret else f" (it is {text!r})"
+        raise BadSetting(f"{source} {problem}{shown}") from None
+
+
+def _split_flags(one: Knob, texts: Sequence[str]) -> list[str]:
+    # A path may hold a comma, so only names are split.
+    if one.many and one.parse is not folder:
+        return [part for text in texts for part in text.split(",") if part.strip()]
+    return list(texts)
+
+
+def _split_variable(one: Knob, text: str) -> list[str]:
+    if not one.many:
+        return [text]
+    return [part for part in text.split(os.pathsep if one.parse is folder else ",") if part.strip()]
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt DEVIN_MCP_MAX_ACU must not silently remove a spending cap."""
+    known = {one.env for one in KNOBS}
+    for name in environ:
+        if name.startswith("DEVIN_MCP_") and name not in known:
+            close = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; see devin-mcp --help"
+            raise BadSetting(f"{name} is not a setting of devin-mcp{hint}")
