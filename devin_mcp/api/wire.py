@@ -23,10 +23,15 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
 
+_AS_DEVIN_WRITES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
 def _plain_time(value: object) -> object:
     """`2025-12-20T14:47:51.845058Z` (or with an offset, or without a fraction) -> `2025-12-20T14:47:51Z`."""
     if not isinstance(value, str):
         return value
+    if _AS_DEVIN_WRITES.fullmatch(value):
+        return value[:19] + "Z"
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from devin_mcp.api.wire import Time, Wire
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.fit import Cut, cost, text_that_fits
+from devin_mcp.operations.fit import NO_LIMIT, Cut, cost, text_that_fits
 
 LONGEST = 30_000
 """Characters of a prompt or message that Devin takes (v1.md §3.1, observed)."""
@@ -52,8 +52,11 @@ def with_ids(messages: Sequence[Message]) -> list[Message]:
 
 def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
     """The last `count` messages that fit into `room` characters; the newest is cut rather than left out."""
+    asked = messages[len(messages) - min(count, len(messages)) :]
+    if room >= NO_LIMIT:
+        return list(asked)
     kept: list[Message] = []
-    for message in reversed(messages[len(messages) - min(count, len(messages)) :]):
+    for message in reversed(asked):
         price = cost(message) + 1
         if price > room:
             if not kept:

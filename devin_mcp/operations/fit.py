@@ -15,6 +15,8 @@ FromChar = Annotated[int, Field(ge=0, description="Read one long text on from th
 Offset = Annotated[int, Field(ge=0, description="Rows to skip")]
 
 ROOM_FOR_NEXT = 400
+NO_LIMIT = 1 << 40
+"""Nothing is measured against it: most answers fit, and measuring costs as much as writing them."""
 
 
 class Result(BaseModel):

@@ -11,7 +11,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Many, SessionId, Time, Wire
 from devin_mcp.operations.conversation import AfterEvent, Message, newest, onwards, with_ids
 from devin_mcp.operations.declare import READ, operation
-from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Result, cost, text_that_fits
+from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, FromChar, Next, Result, cost, text_that_fits
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
@@ -114,15 +114,18 @@ async def get_session(
     return _session(body, Window(count=messages, after=after_event_id, from_char=from_char))
 
 
-_NO_LIMIT = 1 << 40
 
 
-def _session(body: SessionBody, window: Window, limit: int = _NO_LIMIT) -> Session:
+_FACTS = [name for name in SessionBody.model_fields if name not in {"messages", "structured_output"}]
+
+
+def _session(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Session:
     said = body.messages
-    facts = body.model_dump(exclude={"messages", "structured_output"})
+    facts = {name: getattr(body, name) for name in _FACTS}
     output, output_next = _output_window(body.structured_output, window, limit)
-    frame = Session(**facts, next="", structured_output=output, messages=[])
-    room = limit - cost(frame) - ROOM_FOR_NEXT
+    # read leniently a moment ago, so not checked again
+    frame = Session.model_construct(**facts, next="", structured_output=output, messages=[])
+    room = limit if limit >= NO_LIMIT else limit - cost(frame) - ROOM_FOR_NEXT
     if window.after is not None:
         shown = onwards(said, window.after, window.from_char, window.count, room)
     else:
@@ -143,8 +146,8 @@ def _session(body: SessionBody, window: Window, limit: int = _NO_LIMIT) -> Sessi
 
 def _output_window(output: dict[str, Any] | None, window: Window, limit: int) -> tuple[dict[str, Any] | None, str]:
     """A structured output that would fill the answer is shown as a piece of its JSON, to be read on with from_char."""
-    if output is None:
-        return None, ""
+    if output is None or (limit >= NO_LIMIT and not window.from_char):
+        return output, ""
     whole = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
     start = window.from_char if window.after is None else 0
     if not start and len(whole) * 2 <= limit:

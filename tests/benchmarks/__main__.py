@@ -1,0 +1,201 @@
+"""`python -m tests.benchmarks`: devin-mcp against a bare server on the same SDK, interleaved in one run.
+
+Figures are of whole processes over stdio, spoken to in raw JSON-RPC so that no client's own cost is in them. The bare
+server runs in an environment of its own, made on first use, which has mcp and httpx and no sniffio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+BARE_HOME = ROOT / ".witnesses" / "bare"
+SESSION = "devin-" + "0" * 32
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "0"}}
+
+
+@dataclass
+class Contestant:
+    """A server to measure: how it is started and what it is asked."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    tool: str
+    starts: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    listing: int = 0
+
+
+class Peer:
+    """One server process and the raw protocol with it."""
+
+    def __init__(self, contestant: Contestant, log: Any) -> None:
+        self.process = subprocess.Popen(
+            contestant.command, env=contestant.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT
+        )
+        self._tool = contestant.tool
+        self._next = 0
+
+    def send(self, method: str, params: dict[str, Any], *, answered: bool = True) -> int:
+        self._next += answered
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if answered:
+            message["id"] = self._next
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+        return self._next
+
+    def line(self) -> bytes:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the server ended"
+        return line
+
+    def open(self) -> bytes:
+        """The handshake and the tools; returns the raw answer of tools/list."""
+        self.send("initialize", INITIALIZE)
+        self.line()
+        self.send("notifications/initialized", {}, answered=False)
+        self.send("tools/list", {})
+        return self.line()
+
+    def call(self) -> None:
+        self.send("tools/call", {"name": self._tool, "arguments": {"session_id": SESSION}})
+
+    def peak_mb(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status")
+        if not status.exists():
+            return 0.0
+        return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+def measure_start(contestant: Contestant, log: Any) -> None:
+    started = time.perf_counter()
+    peer = Peer(contestant, log)
+    listing = peer.open()
+    contestant.starts.append((time.perf_counter() - started) * 1000)
+    contestant.listing = len(json.dumps(json.loads(listing)["result"]["tools"], separators=(",", ":")))
+    peer.close()
+
+
+def measure_calls(contestant: Contestant, log: Any, calls: int, burst: int) -> None:
+    peer = Peer(contestant, log)
+    peer.open()
+    for _ in range(20):
+        peer.call()
+        assert b'"isError":true' not in peer.line()
+    for _ in range(calls):
+        started = time.perf_counter()
+        peer.call()
+        peer.line()
+        contestant.calls.append((time.perf_counter() - started) * 1000)
+    started = time.perf_counter()
+    for _ in range(32):
+        peer.call()
+    for answered in range(burst):
+        peer.line()
+        if answered + 32 < burst:
+            peer.call()
+    contestant.rates.append(burst / (time.perf_counter() - started))
+    contestant.peaks.append(peer.peak_mb())
+    peer.close()
+
+
+@contextmanager
+def upstream() -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def bare_python() -> str:
+    """The bare server's own environment: the same versions of mcp and httpx, and nothing of ours."""
+    python = BARE_HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        venv.create(BARE_HOME, with_pip=True)
+        wanted = [f"{name}=={version(name)}" for name in ("mcp", "httpx", "pydantic", "anyio", "httpcore", "starlette", "uvicorn")]
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
+    return str(python)
+
+
+def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
+    def middle(values: list[float]) -> float:
+        return statistics.median(values)
+
+    def p95(values: list[float]) -> float:
+        return statistics.quantiles(values, n=20)[-1]
+
+    rows = [
+        ("start to tools/list, ms", middle, "starts", 1.2, True),
+        ("one call p50, ms", middle, "calls", 1.15, True),
+        ("one call p95, ms", p95, "calls", None, True),
+        ("calls/s, 32 in flight", middle, "rates", 1.0, False),
+        ("peak memory, MB", middle, "peaks", 1.25, True),
+    ]
+    lines = [f"{'':<26}{'bare':>10}{'devin-mcp':>12}{'ratio':>8}{'to reach':>11}   without logging"]
+    for label, figure, name, bound, low in rows:
+        b, o, q = (figure(getattr(one, name)) for one in (bare, ours, quiet))
+        ratio = o / b
+        verdict = "" if bound is None else f"{'<=' if low else '>='} {bound:.2f} {'ok' if (ratio <= bound) == low or ratio == bound else 'NO'}"
+        lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
+    lines.append(f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and 20)")
+    cost = (middle(ours.calls) - middle(quiet.calls)) * 1000
+    lines.append(f"logging costs {cost:.0f} microseconds per call (two JSON lines)")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--calls", type=int, default=400, help="single calls per round")
+    options.add_argument("--burst", type=int, default=2000, help="calls per round with 32 in flight")
+    given = options.parse_args()
+    with upstream() as base, open(os.devnull, "wb") as log:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")}
+        devin = plain | {"DEVIN_BASE_URL": base, "DEVIN_API_KEY": "apk_bench", "DEVIN_MCP_LOG_FORMAT": "json"}
+        command = [sys.executable, "-m", "devin_mcp"]
+        ours = Contestant("devin-mcp", command, devin, "devin_get_session")
+        quiet = Contestant("without logging", command, devin | {"DEVIN_MCP_LOG_LEVEL": "error"}, "devin_get_session")
+        bare = Contestant("bare", [bare_python(), str(HERE / "bare.py")], plain | {"BARE_UPSTREAM": base}, "get_session")
+        for one in (bare, ours):
+            measure_start(one, log)  # warms the caches of the file system
+            one.starts.clear()
+        for done in range(given.rounds):
+            for one in (bare, ours, quiet):
+                measure_start(one, log)
+                measure_calls(one, log, given.calls, given.burst)
+            print(f"round {done + 1} of {given.rounds}", file=sys.stderr)
+    print(f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, {os.cpu_count()} cores, stdio")
+    print(table(ours, quiet, bare))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The naive server to compare with: the same SDK, one shared httpx client, the same GET, the JSON as text, no logging."""
+
+import os
+
+import httpx
+from mcp.server import MCPServer
+
+client = httpx.AsyncClient(headers={"authorization": "Bearer apk_bench"})
+server = MCPServer("bare", log_level="ERROR")
+
+
+@server.tool()
+async def get_session(session_id: str) -> str:
+    """Get a session."""
+    answer = await client.get(f"{os.environ['BARE_UPSTREAM']}/v1/sessions/{session_id}")
+    return answer.text
+
+
+if __name__ == "__main__":
+    server.run()

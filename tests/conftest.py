@@ -1,0 +1,120 @@
+"""What every test may ask for: a Devin that can fail, a clock that can be driven, a real client in either era."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult, TextContent
+
+from devin_mcp import log
+from devin_mcp.server.build import build
+from devin_mcp.settings import Settings, resolve
+from tests.clock import DrivenClock
+from tests.upstream import KEY, Upstream, upstream
+
+Era = Literal["auto", "legacy"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["auto", "legacy"], ids=["2026", "2025"])
+def era(request: pytest.FixtureRequest) -> Era:
+    """Both protocol eras, as the client chooses them."""
+    chosen: Era = request.param
+    return chosen
+
+
+@pytest.fixture
+def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Everything logged so far, at debug, as the JSON lines a log platform would get."""
+    stream = io.StringIO()
+    log.configure("debug", "json", stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    log.configure("error", "json", io.StringIO())
+
+
+@pytest.fixture
+def clock() -> DrivenClock:
+    return DrivenClock()
+
+
+@pytest.fixture
+async def devin(clock: DrivenClock) -> AsyncIterator[Upstream]:
+    """The simulated Devin behind a real socket; its clock moves with the driven one."""
+    async with upstream() as box:
+        clock.on_skip.append(box.sandbox.clock.advance)
+        yield box
+
+
+class Caller:
+    """A connected client with a short way to call."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def __call__(self, tool: str, **arguments: Any) -> CallToolResult:
+        result = await self.client.call_tool(f"devin_{tool}", arguments)
+        assert isinstance(result, CallToolResult)
+        return result
+
+    async def ok(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The structured content of a call that must succeed; the text must say the same."""
+        result = await self(tool, **arguments)
+        assert not result.is_error, text_of(result)
+        assert result.structured_content is not None
+        assert json.loads(text_of(result)) == result.structured_content
+        return result.structured_content
+
+    async def error(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that must fail."""
+        result = await self(tool, **arguments)
+        assert result.is_error, text_of(result)
+        return text_of(result)
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+
+
+def settings_for(devin: Upstream, **given: Any) -> Settings:
+    """Settings as the command line would make them, pointing at the upstream."""
+    flags = {name: [str(part) for part in (value if isinstance(value, list) else [value])] for name, value in given.items()}
+    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
+    environment |= {name: flags.pop(name)[0] for name in list(flags) if name.isupper()}
+    return resolve(flags, environment)
+
+
+@pytest.fixture
+def connect(devin: Upstream, clock: DrivenClock) -> Connect:
+    """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings."""
+
+    @asynccontextmanager
+    async def connected(
+        *, era: Era = "auto", transport: Literal["stdio", "http"] = "stdio", deadline: float = 50, grace: float = 10, **given: Any
+    ) -> AsyncIterator[Caller]:
+        server = build(settings_for(devin, **given), transport, clock=clock, deadline=deadline, grace=grace)
+        async with Client(server, mode=era) as client:
+            yield Caller(client)
+
+    return connected
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A directory that may be allowed with files_root."""
+    root = tmp_path / "allowed"
+    root.mkdir()
+    return root

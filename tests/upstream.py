@@ -1,0 +1,209 @@
+"""A Devin that can be made to fail: the sandbox behind a real socket, with faults queued per request.
+
+Faults happen on the wire, as they do in life: connections refused, replies lost after the work was done, bodies cut
+in half, pages of HTML. Nothing in devin-mcp is patched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from devin_mcp.sandbox import Sandbox
+
+KEY = "apk_user_test_0123456789"
+
+
+@dataclass
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Fault = Callable[["Exchange"], Awaitable[None]]
+
+
+@dataclass
+class Exchange:
+    """One request being answered."""
+
+    seen: Seen
+    writer: asyncio.StreamWriter
+    forward: Callable[[Seen], Awaitable[httpx.Response]]
+
+    async def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.writer.write(head(status, {"content-length": str(len(body)), **headers}) + body)
+        await self.writer.drain()
+
+
+def head(status: int, headers: dict[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Fault:
+    """Answer without doing anything. `body` is JSON unless it is bytes."""
+
+    async def fault(exchange: Exchange) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        await exchange.reply(status, data, {"content-type": "application/json", **named})
+
+    return fault
+
+
+def page(status: int = 200) -> Fault:
+    """A proxy's page of HTML."""
+    return answer(status, b"<html><body>Sign in to the network</body></html>", content_type="text/html")
+
+
+async def lost(exchange: Exchange) -> None:
+    """Do the work and lose the reply."""
+    await exchange.forward(exchange.seen)
+    exchange.writer.close()
+
+
+async def dropped(exchange: Exchange) -> None:
+    """Take the request, do nothing, hang up: the caller cannot tell it from `lost`."""
+    exchange.writer.close()
+
+
+async def silent(exchange: Exchange) -> None:
+    """Do the work and never answer."""
+    await exchange.forward(exchange.seen)
+    with suppress(ConnectionError):
+        await exchange.writer.wait_closed()
+
+
+async def halved(exchange: Exchange) -> None:
+    """Do the work and send half of the reply's body."""
+    done = await exchange.forward(exchange.seen)
+    exchange.writer.write(head(done.status_code, {"content-length": str(len(done.content)), "content-type": "application/json"}))
+    exchange.writer.write(done.content[: len(done.content) // 2])
+    await exchange.writer.drain()
+    exchange.writer.close()
+
+
+def slow(gate: asyncio.Event) -> Fault:
+    """Do the work at once and answer when the gate opens."""
+
+    async def fault(exchange: Exchange) -> None:
+        done = await exchange.forward(exchange.seen)
+        await gate.wait()
+        with suppress(ConnectionError):
+            await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+
+    return fault
+
+
+@dataclass
+class Upstream:
+    """The listening side. `faults` are used up one request each, first in first out, by `METHOD path-pattern`."""
+
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    requests: list[Seen] = field(default_factory=list)
+    port: int = 0
+    _faults: list[tuple[str, re.Pattern[str], deque[Fault]]] = field(default_factory=list)
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def fail(self, method: str, path: str, *faults: Fault) -> None:
+        self._faults.append((method, re.compile(path), deque(faults)))
+
+    def count(self, method: str, path: str = ".*") -> int:
+        return sum(seen.method == method and re.fullmatch(path, seen.path) is not None for seen in self.requests)
+
+    @property
+    def world(self) -> Any:
+        """What the sandbox holds for the tests' key: the truth about what was done."""
+        return self.sandbox.world(KEY)
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._app = httpx.AsyncClient(transport=httpx.ASGITransport(self.sandbox.app()), base_url=self.url)
+
+    async def stop(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        with suppress(ConnectionError):
+            await self._server.wait_closed()
+        self._server = None
+        await self._app.aclose()
+
+    async def _forward(self, seen: Seen) -> httpx.Response:
+        query = f"?{seen.query}" if seen.query else ""
+        kept = {name: value for name, value in seen.headers.items() if name not in {"accept-encoding", "connection"}}
+        return await self._app.request(seen.method, seen.path + query, headers=kept, content=seen.body)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while not writer.is_closing():
+                seen = await read_request(reader)
+                self.requests.append(seen)
+                self.arrived.set()
+                exchange = Exchange(seen, writer, self._forward)
+                fault = self._next_fault(seen)
+                if fault is not None:
+                    await fault(exchange)
+                    continue
+                done = await self._forward(seen)
+                kept = {name: value for name, value in done.headers.items() if name in {"content-type", "location"}}
+                await exchange.reply(done.status_code, done.content, kept)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def _next_fault(self, seen: Seen) -> Fault | None:
+        for method, pattern, faults in self._faults:
+            if faults and method == seen.method and pattern.fullmatch(seen.path):
+                return faults.popleft()
+        return None
+
+
+async def read_request(reader: asyncio.StreamReader) -> Seen:
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    parts = urlsplit(target)
+    return Seen(method, parts.path, parts.query, headers, body)
+
+
+@asynccontextmanager
+async def upstream() -> AsyncIterator[Upstream]:
+    box = Upstream()
+    await box.start()
+    try:
+        yield box
+    finally:
+        await box.stop()
