@@ -242,11 +242,10 @@ class Devin:
         return answer
 
     def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Attempt]:
-        target = response.headers.get("location", "")
         try:
-            parts = httpx.URL(self.api.base_url).join(target)
-        except httpx.InvalidURL:
-            parts = httpx.URL("")
+            parts = httpx.URL(self.api.base_url).join(response.headers["location"] or "none:")
+        except (httpx.InvalidURL, KeyError):
+            parts = httpx.URL("none:")
         if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
         attempt = Attempt("GET presigned file", self.deadline, self.api._settings.timeout, stream=True)

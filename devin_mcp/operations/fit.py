@@ -111,6 +111,9 @@ def slim(row: BaseModel, room: int) -> BaseModel:
     for name in sorted(optional, key=lambda name: len(str(getattr(row, name))), reverse=True):
         if cost(row) <= room:
             break
-        empty: Any = [] if isinstance(getattr(row, name), list) else None
-        row = row.model_copy(update={name: empty} | ({"truncated": True} if "truncated" in type(row).model_fields else {}))
+        left_out = getattr(row, name)
+        update: dict[str, Any] = {name: [] if isinstance(left_out, list) else None}
+        if "truncated" in type(row).model_fields:
+            update |= {"truncated": True, "length": len(left_out or "")}
+        row = row.model_copy(update=update)
     return row

@@ -10,7 +10,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, FolderId, Id, Many, NoteId, Time, Wire
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
-from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
+from devin_mcp.operations.fit import ROOM_FOR_NEXT, Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 
 SNIPPET = 200
 
@@ -89,7 +89,7 @@ class OneNote(Knowledge):
         return page
 
     def within(self, limit: int) -> OneNote:
-        room = limit - cost(self.reading(self._whole, self._start, 0))
+        room = limit - cost(self.reading(self._whole, self._start, 0)) - ROOM_FOR_NEXT // 10
         return self.reading(self._whole, self._start, len(text_that_fits((self._whole.body or "")[self._start :], room)))
 
 

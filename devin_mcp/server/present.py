@@ -25,7 +25,7 @@ def present(result: Result, view: View, limit: int) -> CallToolResult:
         text = result.model_dump_json(exclude_none=True)
         note(shortened=True)
     if len(text) > limit:
-        return present_error(Broken(f"The answer does not fit into {limit} characters (--result-limit)."), view)
+        return present_error(Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view)
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
 
 

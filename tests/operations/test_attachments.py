@@ -1,0 +1,159 @@
+"""Files in both directions, and everything that must not be read, written or followed."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from mcp.types import ImageContent
+
+from devin_mcp.operations.attachments import LARGEST_INLINE
+from tests.clock import DrivenClock
+from tests.conftest import Connect, text_of
+from tests.upstream import Upstream, answer
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
+
+
+async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(connect: Connect, devin: Upstream) -> None:
+    async with connect() as call:
+        made = await call.ok("upload_attachment", content="hello\n", name="notes.txt")
+    assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
+    assert list(devin.world.files.values()) == [("application/octet-stream", b"hello\n")]
+
+
+async def test_base64_and_files_below_an_allowed_root_are_uploaded(connect: Connect, devin: Upstream, files: Path) -> None:
+    (files / "pixel.png").write_bytes(PIXEL)
+    async with connect(files_root=files) as call:
+        await call.ok("upload_attachment", content=base64.b64encode(PIXEL).decode(), encoding="base64", name="a b.png")
+        made = await call.ok("upload_attachment", path="pixel.png")
+        assert "not base64" in await call.error("upload_attachment", content="@@@", encoding="base64", name="x")
+    assert made["bytes"] == len(PIXEL)
+    assert [data for _, data in devin.world.files.values()] == [PIXEL, PIXEL]
+
+
+async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstream, files: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("private")
+    (files / "link.txt").symlink_to(outside)
+    os.mkfifo(files / "pipe")
+    async with connect(files_root=files) as call:
+        for path in ("../outside.txt", str(outside), "link.txt", "~/.ssh/id_rsa", "\x00"):
+            text = await call.error("upload_attachment", path=path)
+            assert "private" not in text
+            assert "outside the allowed" in text or "not a usable path" in text
+        assert "no ordinary file" in await call.error("upload_attachment", path="pipe")
+        assert "no ordinary file" in await call.error("upload_attachment", path=".") or os.name == "posix"
+        assert "can be read" in await call.error("upload_attachment", path="missing.txt")
+        assert "not both" in await call.error("upload_attachment", path="x", content="y", name="z")
+        assert "path, or content" in await call.error("upload_attachment", name="z")
+        assert "plain file name" in await call.error("upload_attachment", content="y", name="../z")
+    assert devin.requests == []
+
+
+async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+    async with connect() as call:
+        made = await call.ok("create_session", prompt="quick")
+        clock.skip(4)
+        got = await call.ok("get_session", session_id=made["session_id"])
+        line = got["messages"][-1]["message"].splitlines()[-1]
+        assert line.startswith('ATTACHMENT:"https://')
+        result = await call("download_attachment", url=line)
+    assert not result.is_error
+    assert "12 tests pass" in text_of(result)
+    assert result.structured_content is None
+    presigned = devin.requests[-1]
+    assert presigned.path.startswith("/_presigned/")
+    assert "authorization" not in presigned.headers
+    assert devin.requests[-2].headers["authorization"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("form", ["url", 'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}', "https://evil.example/attachments/{uuid}/n.txt?x=1"])
+async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect, devin: Upstream, form: str) -> None:
+    url = devin.world.store("n.txt", "text/plain", b"hello")
+    uuid = url.split("/")[-2]
+    given = url if form == "url" else form.format(url=url, uuid=uuid)
+    async with connect() as call:
+        assert "hello" in text_of(await call("download_attachment", url=given))
+        assert "hello" in text_of(await call("download_attachment", uuid=uuid, name="n.txt"))
+    assert {seen.headers["host"] for seen in devin.requests} == {f"127.0.0.1:{devin.port}"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"url": "https://app.devin.ai/sessions/1"}, {"url": "https://x/attachments/../secrets/1"}, {"uuid": "a/b", "name": "x"},
+        {"url": "https://x/attachments/abc/..%2F..%2Fsecrets"}, {"uuid": "abc", "name": ".."}, {"uuid": "abc"}, {},
+        {"url": "https://x/attachments/abc/n", "name": "n"},
+    ],
+)  # fmt: skip
+async def test_what_is_no_attachment_is_refused_before_a_request(connect: Connect, devin: Upstream, arguments: dict[str, str]) -> None:
+    async with connect() as call:
+        await call.error("download_attachment", **arguments)
+    assert devin.requests == []
+
+
+async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Connect, devin: Upstream, files: Path) -> None:
+    image = devin.world.store("p.png", "image/png", PIXEL)
+    binary = devin.world.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
+    async with connect(files_root=files) as call:
+        shown = await call("download_attachment", url=image)
+        assert isinstance(shown.content[-1], ImageContent)
+        assert base64.b64decode(shown.content[-1].data) == PIXEL
+        assert "save_to" in await call.error("download_attachment", url=binary)
+        saved = await call("download_attachment", url=binary, save_to=".")
+        assert (files / "b.bin").read_bytes() == b"\xff\xfe\x00"
+        assert "Saved to" in text_of(saved)
+        assert "exists already" in await call.error("download_attachment", url=binary, save_to="b.bin")
+        assert "outside the allowed" in await call.error("download_attachment", url=binary, save_to="../x")
+        assert "directory exist" in await call.error("download_attachment", url=binary, save_to="no/such/x")
+
+
+async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(connect: Connect, devin: Upstream, files: Path) -> None:
+    big = devin.world.store("big.txt", "text/plain", b"x" * (LARGEST_INLINE + 1))
+    async with connect(files_root=files) as call:
+        text = await call.error("download_attachment", url=big)
+        assert str(LARGEST_INLINE) in text
+        assert "save_to" in text
+        await call("download_attachment", url=big, save_to="big.txt")
+    assert (files / "big.txt").stat().st_size == LARGEST_INLINE + 1
+    async with connect(transport="http") as call:
+        assert "save_to" not in await call.error("download_attachment", url=big)
+
+
+async def test_a_broken_download_leaves_no_half_file(connect: Connect, devin: Upstream, files: Path) -> None:
+    from tests.upstream import halved
+
+    url = devin.world.store("n.txt", "text/plain", b"hello" * 100)
+    devin.fail("GET", "/_presigned/.*", halved)
+    async with connect(files_root=files) as call:
+        assert "broke off" in await call.error("download_attachment", url=url, save_to="n.txt")
+    assert list(files.iterdir()) == []
+
+
+async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: Upstream) -> None:
+    url = devin.world.store("long.txt", "text/plain", b"0123456789" * 1000)
+    async with connect(result_limit=2000) as call:
+        first = await call("download_attachment", url=url)
+        assert "from_char=1700" in text_of(first)
+        second = await call("download_attachment", url=url, from_char=9990)
+    assert text_of(second).endswith("0123456789")
+
+
+@pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x", "//[bad", ""])
+async def test_redirects_go_to_https_only(connect: Connect, devin: Upstream, location: str) -> None:
+    devin.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    async with connect() as call:
+        text = await call.error("download_attachment", uuid="abc", name="n")
+    assert "redirect" in text.lower()
+    assert all(seen.path.startswith("/v1/") for seen in devin.requests[:1])
+
+
+async def test_an_expired_link_and_an_unknown_file_are_named(connect: Connect, devin: Upstream) -> None:
+    devin.fail("GET", "/_presigned/.*", answer(403, b"<Error>expired</Error>", content_type="application/xml"))
+    url = devin.world.store("n.txt", "text/plain", b"hello")
+    async with connect() as call:
+        assert "403" in await call.error("download_attachment", url=url)
+        assert "404" in await call.error("download_attachment", uuid="abc", name="n")

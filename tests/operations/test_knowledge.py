@@ -1,0 +1,87 @@
+"""Notes: found among megabytes, read in pieces, changed without losing what was not given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.conftest import Connect
+from tests.upstream import Upstream, answer
+
+
+def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
+    return {"id": f"note-{number}", "name": f"Note {number}", "body": body, "trigger_description": "t", "created_at": "2026-01-01T00:00:00Z"} | more
+
+
+async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
+    async with connect() as call:
+        listed = await call.ok("list_knowledge")
+    assert listed["matching"] == len(listed["knowledge"]) == 6
+    assert [folder["name"] for folder in listed["folders"]] == ["Conventions", "Services", "Operations"]
+    assert all("body" not in row for row in listed["knowledge"])
+    assert "body=full" in listed["next"]
+
+
+async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
+    async with connect() as call:
+        assert {row["id"] for row in (await call.ok("list_knowledge", search="SHOP tests"))["knowledge"]} == {"note-0004"}
+        assert (await call.ok("list_knowledge", folder_id="folder-services"))["matching"] == 2
+        snippet = await call.ok("list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet")
+        assert [row["body"][:10] for row in snippet["knowledge"]] == ["Imperative", "ruff and m"]
+        nothing = await call.ok("list_knowledge", search="no such thing")
+        assert (nothing["knowledge"], nothing["matching"]) == ([], 0)
+        assert "Try fewer words" in nothing["next"]
+        assert "note-9" in await call.error("list_knowledge", note_ids=["note-9"])
+        assert "exactly one" in await call.error("list_knowledge", from_char=5)
+
+
+async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Upstream) -> None:
+    text = 'line "with" quotes\n' * 400
+    devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20)
+    whole, start = "", 0
+    async with connect(result_limit=2500) as call:
+        while True:
+            got = (await call.ok("list_knowledge", note_ids=["note-1"], body="full", from_char=start))
+            row = got["knowledge"][0]
+            assert (row["truncated"], row["length"]) == (True, len(text))
+            whole += row["body"]
+            follow = re.search(r"from_char=(\d+)", got["next"])
+            if follow is None:
+                break
+            start = int(follow[1])
+    assert whole == text
+
+
+async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(connect: Connect, devin: Upstream) -> None:
+    notes = [note(n, "x" * 10_000) for n in range(500)]
+    devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
+    seen: list[str] = []
+    offset: int | None = 0
+    async with connect() as call:
+        full = await call("list_knowledge", body="full")
+        assert len(full.content[0].model_dump()["text"]) <= 25_000
+        while offset is not None:
+            page = await call.ok("list_knowledge", offset=offset)
+            seen += [row["id"] for row in page["knowledge"]]
+            offset = page.get("next_offset")
+    assert seen == [f"note-{n}" for n in range(500)]
+
+
+async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, devin: Upstream) -> None:
+    async with connect() as call:
+        made = await call.ok(
+            "create_knowledge", name="N", body="B", trigger_description="T", parent_folder_id="folder-services", pinned_repo="a/b", macro=""
+        )
+        assert devin.requests[0].json == {
+            "name": "N", "body": "B", "trigger_description": "T", "parent_folder_id": "folder-services", "pinned_repo": "a/b",
+        }  # fmt: skip
+        changed = await call.ok("update_knowledge", note_id=made["id"], body="B2")
+        assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == ("N", "a/b", "folder-services")
+        cleared = await call.ok("update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None)
+        assert "pinned_repo" not in cleared
+        assert devin.world.notes[made["id"]]["body"] == "B2"
+        assert devin.world.notes[made["id"]]["parent_folder_id"] is None
+        assert "at least one" in await call.error("update_knowledge", note_id=made["id"], name=None)
+        assert (await call.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
+        assert "does not know that note" in await call.error("update_knowledge", note_id=made["id"], name="x")
+        assert "404" in await call.error("delete_knowledge", note_id=made["id"])

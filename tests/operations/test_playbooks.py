@@ -1,0 +1,59 @@
+"""Playbooks: listed lean, read in pieces, changed without losing what was not given."""
+
+from __future__ import annotations
+
+import re
+
+from tests.conftest import Connect
+from tests.upstream import Upstream, answer
+
+
+async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect) -> None:
+    async with connect() as call:
+        lean = await call.ok("list_playbooks")
+        full = await call.ok("list_playbooks", body=True)
+    assert [row["macro"] for row in lean["playbooks"]] == ["!fixtest", "!upgrade", "!endpoint", "!triage"]
+    assert all("body" not in row for row in lean["playbooks"])
+    assert all(row["body"] for row in full["playbooks"])
+
+
+async def test_the_list_may_come_wrapped(connect: Connect, devin: Upstream) -> None:
+    devin.fail("GET", "/v1/playbooks", answer(200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]}))
+    async with connect() as call:
+        assert (await call.ok("list_playbooks"))["playbooks"] == [{"playbook_id": "playbook-1", "title": "T"}]
+
+
+async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(connect: Connect, devin: Upstream) -> None:
+    text = "step\n" * 2000
+    row = {"playbook_id": "playbook-1", "title": "T", "body": text}
+    devin.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
+    devin.fail("GET", "/v1/playbooks", answer(200, [row, row]))
+    whole, start = "", 0
+    async with connect(result_limit=3000) as call:
+        listed = await call.ok("list_playbooks", body=True)
+        assert listed["playbooks"] == [{"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}]
+        assert listed["next_offset"] == 1
+        while True:
+            got = await call.ok("get_playbook", playbook_id="playbook-1", from_char=start)
+            assert (got["truncated"], got["length"]) == (True, len(text))
+            whole += got["body"]
+            follow = re.search(r"from_char=(\d+)", got["next"])
+            if follow is None:
+                break
+            start = int(follow[1])
+    assert whole == text
+
+
+async def test_a_playbook_is_written_changed_and_deleted(connect: Connect, devin: Upstream) -> None:
+    async with connect() as call:
+        made = await call.ok("create_playbook", title="T", body="B", macro="!t")
+        playbook_id = made["playbook_id"]
+        changed = await call.ok("update_playbook", playbook_id=playbook_id, body="B2")
+        assert (changed["title"], changed["macro"]) == ("T", "!t")
+        cleared = await call.ok("update_playbook", playbook_id=playbook_id, macro="")
+        assert "macro" not in cleared
+        stored = devin.world.playbooks[playbook_id]
+        assert (stored["title"], stored["body"], stored["macro"]) == ("T", "B2", None)
+        assert "give title" in await call.error("update_playbook", playbook_id=playbook_id)
+        await call.ok("delete_playbook", playbook_id=playbook_id)
+        assert "404" in await call.error("get_playbook", playbook_id=playbook_id)
