@@ -1,0 +1,97 @@
+"""A write on the wire outlives its caller, and its end is logged; a read does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.clock import DrivenClock
+from tests.conftest import Connect, Era
+from tests.upstream import Upstream, answer, slow
+
+Logs = Callable[[], list[dict[str, Any]]]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while not condition():
+            await anyio.sleep(0.005)
+
+
+def late_replies(logs: Logs) -> list[dict[str, Any]]:
+    return [line for line in logs() if line["event"] == "late_reply"]
+
+
+async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(connect: Connect, devin: Upstream, logs: Logs, era: Era) -> None:
+    gate = asyncio.Event()
+    devin.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(era=era) as call:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: call("create_session", prompt="p"))
+            await until(lambda: len(devin.world.sessions) == 1)
+            group.cancel_scope.cancel()
+        await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
+        gate.set()
+        await until(lambda: bool(late_replies(logs)))
+    (late,) = late_replies(logs)
+    (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
+    assert late["outcome"] == "ok"
+    assert late["session_id"] in devin.world.sessions
+    assert (ended["outcome"], ended["call_id"]) == ("cancelled", late["call_id"])
+    assert devin.count("POST") == 1
+
+
+async def test_a_cancelled_read_is_given_up_at_once(connect: Connect, devin: Upstream, logs: Logs) -> None:
+    devin.fail("GET", "/v1/sessions", slow(asyncio.Event()))
+    async with connect() as call:
+        with anyio.move_on_after(0.1) as scope:
+            await call("list_sessions")
+        assert scope.cancelled_caught
+        await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
+    assert late_replies(logs) == []
+
+
+async def test_a_create_cancelled_between_attempts_is_never_sent_again(connect: Connect, devin: Upstream, clock: DrivenClock, logs: Logs) -> None:
+    pausing = anyio.Event()
+
+    async def pause() -> None:
+        pausing.set()
+        await anyio.sleep_forever()
+
+    clock.then = pause
+    devin.fail("POST", "/v1/sessions", answer(429, {"detail": "slow down"}))
+    async with connect() as call:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: call("create_session", prompt="p"))
+            await pausing.wait()
+            group.cancel_scope.cancel()
+        clock.then = None
+        await anyio.sleep(0.05)
+    assert devin.count("POST") == 1
+    assert devin.world.sessions == {}
+
+
+async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(connect: Connect, devin: Upstream, logs: Logs) -> None:
+    gate = asyncio.Event()
+    devin.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(deadline=0.2) as call:
+        text = await call.error("create_session", prompt="p")
+        assert "A session may exist" in text
+
+
+@pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "reply_lost")])
+async def test_at_shutdown_writes_get_the_grace_period(connect: Connect, devin: Upstream, logs: Logs, opens: bool, outcome: str) -> None:
+    gate = asyncio.Event()
+    devin.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(grace=0.3) as call:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: call("create_session", prompt="p"))
+            await until(lambda: len(devin.world.sessions) == 1)
+            group.cancel_scope.cancel()
+        if opens:
+            asyncio.get_running_loop().call_later(0.1, gate.set)
+    assert [line["outcome"] for line in late_replies(logs)] == [outcome]

@@ -1,0 +1,163 @@
+"""Programs that are not ours use the server as its users' hosts do: the official TypeScript client, the inspector and the
+conformance suite, in both eras of the protocol.
+
+They come with `python -m tests.witnesses.install`. Without them these tests are skipped; with WITNESSES_REQUIRED=1 they fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.witnesses import conformance, processes
+from tests.witnesses.conformance import Revision
+from tests.witnesses.processes import DEVIN_MCP, PACKAGES
+
+Transport = Literal["stdio", "http"]
+Era = Literal["legacy", "modern"]
+
+WITNESSES = Path(conformance.__file__).parent
+REVISIONS: dict[Era, Revision] = {"legacy": "2025-11-25", "modern": "2026-07-28"}
+TOOLS = 20
+ONE_CLIENT = 30.0
+"""Seconds for one client to connect, do its work and leave; it takes about three."""
+
+each_transport = pytest.mark.parametrize("transport", ["stdio", "http"])
+each_era = pytest.mark.parametrize("era", ["legacy", "modern"])
+each_revision = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    try:
+        return processes.node()
+    except LookupError as reason:
+        if os.environ.get("WITNESSES_REQUIRED") == "1":
+            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The built command over HTTP, for all tests of one worker."""
+    log = tmp_path_factory.mktemp("production") / "log"
+    with processes.serving([DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], log) as address:
+        yield address
+
+
+@each_transport
+@each_era
+def test_the_typescript_client_starts_a_session_and_looks_into_it(node: str, url: str, transport: Transport, era: Era) -> None:
+    """It checks every result against the output schema that it was given, and fails when one does not fit."""
+    server = [url] if transport == "http" else [DEVIN_MCP, "--sandbox"]
+    mode = "legacy" if era == "legacy" else "auto"
+    command = [node, "--input-type=module", "-", mode, transport, *server]
+    finished = processes.run(command, cwd=PACKAGES.parent, timeout=ONE_CLIENT, script=WITNESSES / "client.mjs")
+    assert finished.status == 0, str(finished)
+
+    got = json.loads(finished.out)
+    assert got["revision"] == REVISIONS[era]
+    assert got["server"]["name"] == "devin-mcp"
+    assert len({tool["name"] for tool in got["tools"]}) == TOOLS
+
+    created, read = got["created"]["structuredContent"], got["read"]["structuredContent"]
+    assert created["phase"] == "starting"
+    assert read["session_id"] == created["session_id"]
+    assert read["tags"] == ["witness"]
+    for result in (got["created"], got["read"]):
+        assert [json.loads(block["text"]) for block in result["content"]] == [result["structuredContent"]]
+
+    assert got["refused"]["isError"] is True
+    assert "structuredContent" not in got["refused"]
+    assert "did you mean session_id?" in got["refused"]["content"][0]["text"]
+
+
+class Inspector:
+    """The inspector's command line on one server in one era, at home in a directory of its own."""
+
+    def __init__(self, node: str, home: Path, url: str, transport: Transport, era: Era) -> None:
+        self._home = home
+        launcher = PACKAGES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
+        self._command = [node, str(launcher), "--cli", *self._target(url, transport), "--protocol-era", era, "--format", "json"]
+
+    def _target(self, url: str, transport: Transport) -> list[str]:
+        if transport == "http":
+            return ["--server-url", url, "--transport", "http"]
+        # On the command line it would take the server's flags for its own.
+        servers = {"mcpServers": {"devin": {"command": DEVIN_MCP, "args": ["--sandbox"]}}}
+        config = self._home / "servers.json"
+        config.write_text(json.dumps(servers))
+        return ["--config", str(config), "--server", "devin"]
+
+    def run(self, *arguments: str) -> processes.Finished:
+        own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
+        return processes.run([*self._command, *arguments], cwd=self._home, timeout=ONE_CLIENT, env=own)
+
+    def call(self, tool: str, **arguments: object) -> processes.Finished:
+        return self.run("--method", "tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(arguments))
+
+
+@pytest.fixture
+def inspector(node: str, url: str, transport: Transport, era: Era, tmp_path: Path) -> Inspector:
+    return Inspector(node, tmp_path, url, transport, era)
+
+
+@each_transport
+@each_era
+def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None:
+    """It knows what other hosts' schema converters choke on; --strict fails on errors and reports warnings, too."""
+    finished = inspector.run("--method", "tools/list", "--strict")
+    assert finished.status == 0, str(finished)
+    answer = json.loads(finished.out)
+    assert len(answer["result"]["tools"]) == TOOLS
+    assert "schemaFindings" not in answer
+
+
+@each_transport
+@each_era
+def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
+    finished = inspector.call("devin_create_session", prompt="Rename the flag --old to --new")
+    assert finished.status == 0, str(finished)
+    result = json.loads(finished.out)["result"]
+    assert result["structuredContent"]["session_id"].startswith("devin-")
+    assert ("_meta" in result) == (era == "modern"), "only 2026-07-28 stamps results with the server's name"
+
+
+@pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
+def test_the_inspector_sees_a_refusal_as_one(inspector: Inspector) -> None:
+    finished = inspector.call("devin_get_session", sesion_id="devin-1")
+    assert finished.status == 5, str(finished)
+    assert "did you mean session_id?" in finished.out
+
+
+@each_revision
+def test_the_production_build_fails_nothing_but_fixtures_it_does_not_have(
+    node: str, url: str, revision: Revision, tmp_path: Path
+) -> None:
+    baseline = WITNESSES / f"baseline-production-{revision}.yml"
+    verdict = conformance.check(node, url, revision, baseline, tmp_path)
+    assert verdict.holds, str(verdict)
+    assert verdict.ran >= conformance.required(revision)
+    assert conformance.baseline_of(baseline) == verdict.excused, "an entry that nothing failed is out of date"
+
+
+@each_revision
+def test_with_the_fixtures_it_conforms_in_full(node: str, revision: Revision, tmp_path: Path) -> None:
+    """2026-07-28 as it is served, without sessions; 2025-11-25 with them, for its fixtures ask the client mid-call."""
+    command = [sys.executable, "-m", "tests.witnesses.fixture_server", "--port", "0"]
+    if revision == "2025-11-25":
+        command.append("--sessions")
+    nothing = tmp_path / "baseline.yml"
+    nothing.write_text("server: []\n")
+    with processes.serving(command, tmp_path / "log") as address:
+        verdict = conformance.check(node, address, revision, nothing, tmp_path)
+    assert verdict.holds, str(verdict)
+    assert verdict.ran >= conformance.required(revision)
+    beside_tasks = {scenario for scenario in verdict.failed if not scenario.startswith("tasks-")}
+    assert not beside_tasks, "not scored, but all of it passes except the tasks extension, which we do not have"

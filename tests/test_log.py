@@ -1,0 +1,149 @@
+"""What is written about a call, and above all what is not."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcp import Client
+from mcp.types import TextContent
+
+from devin_mcp import log
+from devin_mcp.server.build import build
+from devin_mcp.settings import resolve
+from tests.clock import DrivenClock
+from tests.conftest import Connect, settings_for
+from tests.upstream import Upstream, answer, upstream
+
+Logs = Callable[[], list[dict[str, Any]]]
+
+
+async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: Logs) -> None:
+    async with connect() as call:
+        made = await call.ok("create_session", prompt="p")
+        await call.error("get_session", session_id="devin-none")
+        await call.error("get_session", session_id="../secrets/x")
+        await call.client.call_tool("no_such_tool", {"apk_in_a_name": 1})
+    calls = [line for line in logs() if line["event"] == "mcp_call"]
+    assert [(line.get("tool"), line["outcome"], line.get("error")) for line in calls] == [
+        ("devin_create_session", "ok", None),
+        ("devin_get_session", "tool_error", "not_found"),
+        ("devin_get_session", "refused", "invalid"),
+        (None, "refused", "unknown_tool"),
+    ]
+    first = calls[0]
+    assert first["devin_session_id"] == made["session_id"]
+    assert (first["effect"], first["operation"], first["method"]) == ("create", "create_session", "tools/call")
+    assert first["duration_ms"] > 0
+    assert first["bytes_out"] == len('{"prompt": "p"}')
+    assert first["protocol"] == "2026-07-28"
+    assert list(first)[:3] == ["timestamp", "level", "event"]
+
+
+async def test_a_crash_is_an_event_without_its_text(connect: Connect, devin: Upstream, logs: Logs) -> None:
+    async with connect(max_sessions=5) as call:
+        app_breaks = {"session_id": "devin-1", "messages": [{"type": "devin_message", "message": "\ud800 lone surrogate"}]}
+        devin.fail("GET", ".*", answer(200, json.dumps(app_breaks).encode()))
+        text = await call.error("get_session", session_id="devin-1")
+    assert "surrogate" not in text
+    assert "surrogate" not in json.dumps(logs())
+
+
+def plant(draw: st.DrawFn, kind: str) -> str:
+    """A value nobody would write by chance, recognisable wherever it turns up."""
+    return f"{kind}{draw(st.text('abcdefghijkmnpqrstuvwxyzABCDEFGH23456789', min_size=12, max_size=24))}"
+
+
+@st.composite
+def planted(draw: st.DrawFn) -> dict[str, str]:
+    return {kind: plant(draw, kind) for kind in ("apk_", "Secret", "Prompt", "Body", "File", "Answer")}
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(values=planted(), status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]), style=st.sampled_from(["json", "console"]))
+def test_nothing_planted_is_found_in_any_line_or_error(values: dict[str, str], status: int, style: str) -> None:
+    stream = io.StringIO()
+    log.configure("debug", style, stream)
+    errors = anyio.run(everything_with, values, status)
+    log.configure("error", "json", io.StringIO())
+    for value in values.values():
+        assert value not in stream.getvalue()
+        assert all(value not in text for text in errors)
+
+
+async def everything_with(values: dict[str, str], status: int) -> list[str]:
+    """Every kind of argument and answer carries a planted value; the texts of all errors come back."""
+    secret, prompt, body, file, reply = (values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer"))
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_session", {"prompt": prompt, "title": body, "session_secrets": [{"key": "K", "value": secret}]}),
+        ("create_session", {"prompt": prompt, "max_acu_limit": secret}),
+        ("create_session", {"prompt": [prompt], "session_secrets": [{"kee": secret}], "structured_output_schema": {"type": body}}),
+        ("create_session", {"promt": prompt}),
+        ("get_session", {"session_id": f"../{secret}"}),
+        ("get_session", {"session_id": {"a": secret}}),
+        ("send_message", {"session_id": "devin-1", "message": prompt}),
+        ("create_secret", {"type": secret, "key": "K", "value": secret}),
+        ("create_secret", {"type": "totp", "key": "K", "value": secret, "note": body}),
+        ("create_knowledge", {"name": prompt, "body": body, "trigger_description": prompt}),
+        ("create_playbook", {"title": prompt, "body": body}),
+        ("upload_attachment", {"content": file, "name": "a.txt"}),
+        ("upload_attachment", {"path": f"../{secret}", "name": "a.txt"}),
+        ("download_attachment", {"url": f"https://{secret}/x"}),
+        ("list_knowledge", {"search": secret}),
+    ]
+    errors: list[str] = []
+    async with upstream() as devin:
+        echo = {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"} if status >= 400 else {"session_id": reply, "id": 5}
+        for method in ("POST", "GET", "PUT", "DELETE"):
+            devin.fail(method, ".*", *[answer(status, echo)] * 60)
+        settings = settings_for(devin, DEVIN_API_KEY=values["apk_"])
+        async with Client(build(settings, "stdio", clock=DrivenClock())) as client:
+            for tool, arguments in calls:
+                result = await client.call_tool(f"devin_{tool}", arguments)
+                if result.is_error:
+                    errors += [part.text for part in result.content if isinstance(part, TextContent)]
+    assert errors
+    return errors
+
+
+def test_other_libraries_keep_their_templates_and_lose_their_texts(logs: Logs) -> None:
+    for name, message, args in [
+        ("httpx", "HTTP Request: %s %s %d", ("GET", "https://x/?key=apk_abcdefgh", 200)),
+        ("mcp.server", "Tool %r failed: %r", ("t", "my prompt")),
+        ("mcp.server", "100%% of %(name)s", ({"name": "my prompt"},)),
+        ("mcp.server", "plain apk_abcdefgh", ()),
+    ]:
+        logging.getLogger(name).warning(message, *args)
+    try:
+        raise ValueError("my prompt")
+    except ValueError:
+        logging.getLogger("mcp.server").exception("it raised")
+    lines = logs()
+    assert lines[0]["event"] == "HTTP Request: <...> <...> 200"
+    assert lines[-1]["error"] == "ValueError"
+    assert lines[-1]["frames"]
+    assert "my prompt" not in json.dumps(lines)
+    assert "apk_abcdefgh" not in json.dumps(lines)
+
+
+def test_the_console_form_is_for_people() -> None:
+    stream = io.StringIO()
+    log.configure("info", "console", stream)
+    structlog.get_logger("x").info("mcp_call", tool="devin_list_sessions", outcome="ok")
+    log.configure("error", "json", io.StringIO())
+    assert "mcp_call" in stream.getvalue()
+    assert "tool=devin_list_sessions" in stream.getvalue()
+    assert "\x1b[" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("value", ["apk_user_abc+/=", "cog_xyz123"])
+def test_the_key_is_in_no_repr(value: str) -> None:
+    assert value not in repr(resolve({}, {"DEVIN_API_KEY": value}))

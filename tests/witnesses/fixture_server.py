@@ -1,0 +1,55 @@
+"""`python -m tests.witnesses.fixture_server`: our server as it is served, with the conformance suite's fixtures on it."""
+
+from __future__ import annotations
+
+import argparse
+
+import structlog
+from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
+from mcp.types import JSONRPCMessage
+
+from devin_mcp import log
+from devin_mcp.listen import listen, run
+from devin_mcp.server.build import build
+from devin_mcp.server.http import PATH, http_app
+from devin_mcp.settings import Settings
+from tests.witnesses.fixtures import install
+
+
+class Events(EventStore):
+    """Every event of every stream in order, for clients that come back. An event's id is its place."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[StreamId, JSONRPCMessage | None]] = []
+
+    async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
+        self._events.append((stream_id, message))
+        return str(len(self._events))
+
+    async def replay_events_after(self, last_event_id: EventId, send_callback: EventCallback) -> StreamId | None:
+        seen = int(last_event_id) if last_event_id.isdecimal() else 0
+        if not 0 < seen <= len(self._events):
+            return None
+        stream = self._events[seen - 1][0]
+        for place, (other, message) in enumerate(self._events[seen:], seen + 1):
+            if other == stream and message is not None:
+                await send_callback(EventMessage(message, str(place)))
+        return stream
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--sessions", action="store_true", help="stateful, with an event store")
+    options = parser.parse_args()
+    log.configure("info", "json")
+    server = build(Settings(sandbox=True), "http")
+    install(server)
+    app = http_app(server, stateless=False, event_store=Events(), retry_interval=100) if options.sessions else http_app(server)
+    listener, address = listen("127.0.0.1", options.port)
+    structlog.get_logger("devin_mcp").info("serving", url=f"{address}{PATH}")
+    run(app, listener, grace=1)
+
+
+if __name__ == "__main__":
+    main()
