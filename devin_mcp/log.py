@@ -104,7 +104,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["error", "frames"]), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -129,7 +129,8 @@ def _strip_texts(record: logging.LogRecord) -> bool:
     record.msg = str(record.msg)[:300]
     if record.exc_info and record.exc_info[0] is not None:
         record.error = record.exc_info[0].__name__
-        record.frames = frames(record.exc_info[2])
+        if _debugging():
+            record.frames = frames(record.exc_info[2])
         record.exc_info = None
         record.exc_text = None
     return True
@@ -145,6 +146,10 @@ def _fill(template: str, args: tuple[Any, ...]) -> str:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else "<...>"
 
     return re.sub(r"%(?:%|\([^)]*\)[a-zA-Z]|[-+ #0]*[\d.*]*[a-zA-Z])", one, template)
+
+
+def _debugging() -> bool:
+    return logging.getLogger("mcp").isEnabledFor(logging.DEBUG)
 
 
 def frames(trace: TracebackType | None) -> list[str]:
@@ -163,6 +168,6 @@ def _frames_only(logger: object, method: str, event: Event) -> Event:
     problem = event.pop("exc_info", None)
     if isinstance(problem, BaseException):
         event["error"] = type(problem).__name__
-        if logging.getLogger("mcp").isEnabledFor(logging.DEBUG):
+        if _debugging():
             event["frames"] = frames(problem.__traceback__)
     return event

@@ -5,22 +5,32 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from mcp import Client
-from mcp.types import TextContent
+from mcp import Client, MCPError
+from mcp.server import MCPServer
+from mcp.types import INVALID_PARAMS, TextContent
 
 from devin_mcp import log
+from devin_mcp.api.client import Api, Devin
+from devin_mcp.operations.declare import READ, Operation
+from devin_mcp.operations.house import House, Starts
+from devin_mcp.operations.sessions import SessionEnded
+from devin_mcp.server.app import App
 from devin_mcp.server.build import build
+from devin_mcp.server.calls import log_calls
+from devin_mcp.server.tools import DevinTool
+from devin_mcp.server.visibility import View
 from devin_mcp.settings import resolve
 from tests.clock import DrivenClock
-from tests.conftest import Connect, settings_for
+from tests.conftest import Connect, Era, settings_for
 from tests.upstream import Upstream, answer, upstream
 
 Logs = Callable[[], list[dict[str, Any]]]
@@ -48,13 +58,37 @@ async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: L
     assert list(first)[:3] == ["timestamp", "level", "event"]
 
 
-async def test_a_crash_is_an_event_without_its_text(connect: Connect, devin: Upstream, logs: Logs) -> None:
-    async with connect(max_sessions=5) as call:
-        app_breaks = {"session_id": "devin-1", "messages": [{"type": "devin_message", "message": "\ud800 lone surrogate"}]}
-        devin.fail("GET", ".*", answer(200, json.dumps(app_breaks).encode()))
-        text = await call.error("get_session", session_id="devin-1")
-    assert "surrogate" not in text
-    assert "surrogate" not in json.dumps(logs())
+async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: Logs, era: Era) -> None:
+    async with connect(era=era) as call:
+        with pytest.raises(MCPError, match="Unknown prompt") as refused:
+            await call.client.get_prompt("nope")
+    assert refused.value.error.code == INVALID_PARAMS
+    assert [line["outcome"] for line in logs() if line["event"] == "mcp_call"] == ["refused"]
+    assert not [line for line in logs() if line["level"] == "error"]
+
+
+async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
+    async def explode(devin: Devin) -> SessionEnded:
+        """Never."""
+        raise RuntimeError("a prompt, perhaps")
+
+    view = View((), frozenset())
+    bomb = DevinTool.of(Operation(explode, READ, "sessions", None), view)
+    settings = resolve({}, {"DEVIN_API_KEY": "apk_x"})
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
+        yield App(Api(settings), "apk_x", House(Starts(1, DrivenClock())), 25_000)
+
+    async with Client(MCPServer("crashing", tools=[bomb], lifespan=lifespan, middleware=[log_calls])) as client:
+        result = await client.call_tool("devin_explode", {})
+    assert isinstance(result.content[0], TextContent)
+    assert "a bug in it" in result.content[0].text
+    assert "perhaps" not in result.content[0].text + json.dumps(logs())
+    (crash,) = [line for line in logs() if line["event"] == "crash"]
+    assert crash["error"] == "RuntimeError"
+    assert any("explode" in frame for frame in crash["frames"])
+    assert [line["outcome"] for line in logs() if line["event"] == "mcp_call"] == ["crashed"]
 
 
 def plant(draw: st.DrawFn, kind: str) -> str:
@@ -67,7 +101,7 @@ def planted(draw: st.DrawFn) -> dict[str, str]:
     return {kind: plant(draw, kind) for kind in ("apk_", "Secret", "Prompt", "Body", "File", "Answer")}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=planted(), status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]), style=st.sampled_from(["json", "console"]))
 def test_nothing_planted_is_found_in_any_line_or_error(values: dict[str, str], status: int, style: str) -> None:
     stream = io.StringIO()
@@ -101,7 +135,7 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
     ]
     errors: list[str] = []
     async with upstream() as devin:
-        echo = {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"} if status >= 400 else {"session_id": reply, "id": 5}
+        echo = {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"} if status >= 400 else {"session_id": "devin-1", "title": reply, "messages": [{"type": reply, "message": reply}], "knowledge": [{"id": reply}]}
         for method in ("POST", "GET", "PUT", "DELETE"):
             devin.fail(method, ".*", *[answer(status, echo)] * 60)
         settings = settings_for(devin, DEVIN_API_KEY=values["apk_"])

@@ -16,12 +16,18 @@ from devin_mcp.log import redactor
 
 LONGEST_QUOTE = 300
 
+_PLAIN = re.compile(
+    r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}|[a-z]{1,14}(?:[._][a-z]{1,14}){1,6})"""
+    r"""["')]*[.,:;!?]*"""
+)
+"""A word, an abbreviation, a small number, a field's name. Anything else in a reason may be data, and is left out."""
+
 
 def refusal(response: httpx.Response, route: str, sent: object, *, private: bool) -> errors.DevinError:
     """The error for a status of 400 or more that is not Devin's fault.
 
-    `sent` is the request's body: nothing of it may come back in an error, so what Devin echoes is cut out, and
-    with `private` (secrets, files) Devin is not quoted at all.
+    `sent` is the request's body: nothing of it may come back in an error, so what Devin echoes is cut out, as is
+    whatever looks like data rather than words. With `private` (secrets, files) Devin is not quoted at all.
     """
     status = response.status_code
     said = "" if private else _quote(_detail(response), sent)
@@ -98,7 +104,8 @@ def _quote(detail: str, sent: object) -> str:
     for text in sorted(set(_texts(sent)), key=len, reverse=True):
         if len(text) >= 4 and text in detail:
             detail = detail.replace(text, "…")
-    detail = " ".join(redactor.clean(detail).split())
+    words = [word if _PLAIN.fullmatch(word) else "…" for word in redactor.clean(detail).split()]
+    detail = re.sub(r"…(?: …)+", "…", " ".join(words))
     if len(detail) > LONGEST_QUOTE:
         detail = detail[: LONGEST_QUOTE - 1] + "…"
     return f" Devin says: {json.dumps(detail.rstrip('.'), ensure_ascii=False)}."

@@ -15,7 +15,7 @@ from devin_mcp.api.clock import CALL_DEADLINE, Clock
 from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
 from devin_mcp.operations.house import Files, House, Starts
 from devin_mcp.server.app import App
-from devin_mcp.server.calls import log_calls
+from devin_mcp.server.calls import log_calls, refuse_unknown_prompts
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.tools import DevinTool
 from devin_mcp.server.visibility import Transport, View, view_of
@@ -60,7 +60,7 @@ def build(
         website_url=WEBSITE,
         tools=[DevinTool.of(one, view) for one in view.operations],
         lifespan=lifespan,
-        middleware=[log_calls],
+        middleware=[log_calls, refuse_unknown_prompts],
         # The catalogue is fixed for the life of the process; private, because later callers may see different ones.
         cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
         subscriptions=False,  # nothing to announce yet, so no stream is held open

@@ -12,6 +12,7 @@ import structlog
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
+from mcp.types import INVALID_PARAMS
 from opentelemetry import trace
 
 from devin_mcp.log import CallRecord, current_call, note
@@ -46,6 +47,16 @@ async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
         facts = {"outcome": outcome} | record.facts
         _log_call(ctx, record, facts, time.perf_counter() - started)
     return result
+
+
+async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """The SDK always serves prompts/get and takes an unknown name for a crash, whose text legacy clients would see."""
+    try:
+        return await call_next(ctx)
+    except ValueError:
+        if ctx.method != "prompts/get":
+            raise
+        raise MCPError(INVALID_PARAMS, "Unknown prompt, or an argument is missing") from None
 
 
 def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float) -> None:
