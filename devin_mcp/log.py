@@ -80,6 +80,15 @@ def note(**facts: Any) -> None:
         record.facts.update(facts)
 
 
+_bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def event(name: str, *, bad: bool = False, **facts: Any) -> None:
+    """Write one line: `bad` ones as warnings. Facts that are None are left out."""
+    known = {key: value for key, value in facts.items() if value is not None}
+    (_bound.warning if bad else _bound.info)(name, **known)
+
+
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process: `level` debug..error, `style` json or console; to stderr unless told otherwise."""
     stream = sys.stderr if stream is None else stream
@@ -101,6 +110,8 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
+    global _bound  # noqa: PLW0603 - logging is the process's own; a bound logger spares building one for every line
+    _bound = structlog.get_logger().bind()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

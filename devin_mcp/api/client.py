@@ -11,16 +11,15 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
-from devin_mcp.api.pool import LOOPBACK, app_url, base_url, http_client
+from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
 from devin_mcp.api.refusals import refusal, trouble
 from devin_mcp.api.retry import Attempt, RetryTransport
 from devin_mcp.api.wire import Route, reader
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
-from devin_mcp.log import current_call, redactor
+from devin_mcp.log import current_call, event, redactor
 from devin_mcp.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
@@ -30,8 +29,6 @@ GRACE = 10.0
 """Seconds that requests already on the wire get when the server ends."""
 ORPHAN = 30.0
 """Seconds a create or message is awaited after its caller went away."""
-
-_log = structlog.get_logger("devin_mcp.api")
 
 
 class Api:
@@ -159,9 +156,10 @@ class Devin:
         path = self.route.path(ids)
         self._check_key()
         attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, stream=stream)
-        given = {"authorization": f"Bearer {self.key}", **(headers or {})}
-        request = self.api.client.build_request(
-            self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)), headers=given,
+        # Made directly: the client's own build_request would parse and merge URL and headers a second time.
+        request = httpx.Request(
+            self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)),
+            headers={**HEADERS, "authorization": f"Bearer {self.key}", **(headers or {})},
             extensions={"attempt": attempt}, **parts,
         )  # fmt: skip
         return request, attempt
@@ -249,7 +247,7 @@ class Devin:
         if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
         attempt = Attempt("GET presigned file", self.deadline, self.api._settings.timeout, stream=True)
-        return self.api.client.build_request("GET", parts, extensions={"attempt": attempt}), attempt
+        return httpx.Request("GET", parts, headers=HEADERS, extensions={"attempt": attempt}), attempt
 
 
 async def _guarded_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -270,12 +268,12 @@ def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
 
     def log(task: asyncio.Task[Any]) -> None:
         if task.cancelled():
-            _log.warning("late_reply", outcome=ReplyLost.kind, **facts)
+            event("late_reply", bad=True, outcome=ReplyLost.kind, **facts)
         elif (problem := task.exception()) is not None:
-            _log.warning("late_reply", outcome=getattr(problem, "kind", type(problem).__name__), **facts)
+            event("late_reply", bad=True, outcome=getattr(problem, "kind", type(problem).__name__), **facts)
         else:
             made = task.result()
             known = {field: getattr(made, field) for field in ("session_id", "id") if hasattr(made, field)}
-            _log.warning("late_reply", outcome="ok", **facts, **known)
+            event("late_reply", bad=True, outcome="ok", **facts, **known)
 
     return log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from http.cookiejar import CookieJar
 from typing import Any
 
 import certifi
@@ -13,7 +14,16 @@ from devin_mcp import __version__
 from devin_mcp.api.retry import RetryTransport
 from devin_mcp.settings import Settings
 
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=15)
+HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"devin-mcp/{__version__}"}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class _NoCookies(CookieJar):
+    """The API has none, and a cookie one caller was given must never travel with another's request."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        return
 
 
 def base_url(settings: Settings) -> str:
@@ -30,12 +40,10 @@ def app_url(settings: Settings) -> str:
 
 
 def http_client(settings: Settings, app: Any) -> httpx.AsyncClient:
-    headers = {"accept": "application/json", "user-agent": f"devin-mcp/{__version__}"}
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=40, keepalive_expiry=15)
     if app is not None:
         inside = RetryTransport(httpx.ASGITransport(app=app, raise_app_exceptions=False))
-        return httpx.AsyncClient(transport=inside, headers=headers, trust_env=False)
-    client = httpx.AsyncClient(verify=_trust(settings), headers=headers, limits=limits)
+        return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
+    client = httpx.AsyncClient(verify=_trust(settings), cookies=_NoCookies(), limits=LIMITS)
     # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
     # default transport. So they are wrapped after the fact; there is no public way to have both.
     client._transport = RetryTransport(client._transport)  # noqa: SLF001

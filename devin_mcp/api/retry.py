@@ -16,10 +16,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import structlog
 
 from devin_mcp.api.clock import Deadline
-from devin_mcp.log import current_call
+from devin_mcp.log import current_call, event
 
 CONNECT = 5.0
 """Seconds to reach Devin; longer means it cannot be reached."""
@@ -35,8 +34,6 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 _PASSING = frozenset({502, 503, 504})
 _INITIALIZING = re.compile(rb"still initiali[sz]ing", re.IGNORECASE)
 _SESSION_CAP = re.compile(rb"sessions? running|parallel|concurren|at once", re.IGNORECASE)
-
-_log = structlog.get_logger("devin_mcp.api")
 
 
 @dataclass
@@ -55,9 +52,9 @@ class Attempt:
     abandoned: bool = False
     """The caller is gone: what is on the wire is awaited, nothing is sent again."""
 
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+    async def trace(self, step: str, info: Mapping[str, Any]) -> None:
         """httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
-        if event.endswith("send_request_headers.started"):
+        if step.endswith("send_request_headers.started"):
             request = info.get("request")
             self.left = self.left or request is None or request.method != b"CONNECT"
 
@@ -197,7 +194,4 @@ def _log_attempt(
         record.status = facts.get("status")
         record.bytes_out += facts["bytes_out"]
         record.bytes_in += facts.get("bytes_in", 0)
-    if problem is not None or (response is not None and response.status_code >= 400):
-        _log.warning("api_request", **facts)
-    else:
-        _log.info("api_request", **facts)
+    event("api_request", bad=problem is not None or (response is not None and response.status_code >= 400), **facts)

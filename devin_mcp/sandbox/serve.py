@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import structlog
-
 from devin_mcp.listen import listen, run
+from devin_mcp.log import event
 from devin_mcp.sandbox.routes import sandbox_app
 
 GRACE = 2
-
-_log = structlog.get_logger("devin_mcp")
 
 
 def serve(port: int) -> int:
     """Serve until a signal. Any key that starts with apk_ is taken; each sees its own organization."""
     listener, address = listen("127.0.0.1", port)
-    _log.info("simulated_devin", url=address, use_with=f"DEVIN_BASE_URL={address} DEVIN_API_KEY=apk_anything devin-mcp")
+    event("simulated_devin", url=address, use_with=f"DEVIN_BASE_URL={address} DEVIN_API_KEY=apk_anything devin-mcp")
     run(sandbox_app(), listener, grace=GRACE)
     return 0

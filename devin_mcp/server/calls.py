@@ -8,18 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.types import INVALID_PARAMS
 from opentelemetry import trace
 
-from devin_mcp.log import CallRecord, current_call, note
+from devin_mcp.log import CallRecord, current_call, event, note
 
 LOGGED = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
-
-_log = structlog.get_logger("devin_mcp")
 
 
 async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -73,11 +70,7 @@ def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: di
         "protocol": ctx.protocol_version,
         "trace_id": _trace_id(),
     }
-    line = {name: value for name, value in line.items() if value is not None}
-    if facts["outcome"] == "ok":
-        _log.info("mcp_call", **line)
-    else:
-        _log.warning("mcp_call", **line)
+    event("mcp_call", bad=facts["outcome"] != "ok", **line)
 
 
 def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp import __version__
 from devin_mcp.listen import is_loopback, listen, run
+from devin_mcp.log import event
 from devin_mcp.server.build import build
 from devin_mcp.settings import BadSetting, Settings
 
@@ -19,8 +19,6 @@ PATH = "/mcp"
 GRACE = 10
 """Seconds from the signal to the end: most of it for calls, the rest for writes whose callers are gone."""
 GRACE_FOR_WRITES = 3
-
-_log = structlog.get_logger("devin_mcp")
 
 
 def serve(settings: Settings) -> int:
@@ -32,7 +30,7 @@ def serve(settings: Settings) -> int:
         )
     server = build(settings, "http", grace=GRACE_FOR_WRITES)
     listener, address = listen(settings.host, settings.port)
-    _log.info("serving", url=f"{address}{PATH}", version=__version__, sandbox=settings.sandbox)
+    event("serving", url=f"{address}{PATH}", version=__version__, sandbox=settings.sandbox)
     run(http_app(server), listener, grace=GRACE - GRACE_FOR_WRITES)
     return 0
 

@@ -25,7 +25,7 @@ def serve(settings: Settings) -> int:
 
     server = build(settings, "stdio", at_exit=leave)
     try:
-        anyio.run(_run, server, ended_by, backend_options={"use_uvloop": bool(os.environ.get("UVL"))})
+        anyio.run(_run, server, ended_by, backend_options={"use_uvloop": sys.platform != "win32"})
     except KeyboardInterrupt:  # Windows has no signal receiver
         return 0
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import structlog
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
@@ -13,7 +12,7 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr
 
 from devin_mcp.errors import Broken, DevinError, Refused
-from devin_mcp.log import note
+from devin_mcp.log import event, note
 from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.declare import DESTROY, READ
@@ -23,8 +22,6 @@ from devin_mcp.server.arguments import checked
 from devin_mcp.server.present import present, present_error
 from devin_mcp.server.schema import arguments_model, hints_of, input_schema, output_schema, wants_house
 from devin_mcp.server.visibility import View
-
-_log = structlog.get_logger("devin_mcp")
 
 
 class DevinTool(Tool):
@@ -72,7 +69,7 @@ class DevinTool(Tool):
             return present_error(error, self._view)
         except Exception as error:
             note(outcome="crashed", error=type(error).__name__)
-            _log.exception("crash", tool=self.name, exc_info=error)
+            event("crash", bad=True, tool=self.name, exc_info=error)
             bug = Broken(
                 "devin-mcp failed on its own side; this is a bug in it.",
                 "Whether anything was changed is unknown: look before trying again.",

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from devin_mcp.operations import OPERATIONS, Operation
@@ -25,7 +26,7 @@ class View:
     operations: tuple[Operation[Any, Any], ...]
     powers: frozenset[Power]
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         return frozenset(one.tool_name for one in self.operations)
 
@@ -33,12 +34,10 @@ class View:
         """A text of ours without the sentences that name a tool this caller does not have."""
         if "devin_" not in text:
             return text
-        kept = [
-            sentence
-            for sentence in re.split(r"(?<=[.!?])(?=\s)", text)
-            if all(name in self.names for name in _TOOL_NAME.findall(sentence))
-        ]
-        return "".join(kept).strip()
+        if self.names.issuperset(_TOOL_NAME.findall(text)):
+            return text
+        sentences = re.split(r"(?<=[.!?])(?=\s)", text)
+        return "".join(one for one in sentences if self.names.issuperset(_TOOL_NAME.findall(one))).strip()
 
 
 def view_of(settings: Settings, transport: Transport) -> View:
