@@ -24,6 +24,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BARE_HOME = ROOT / ".witnesses" / "bare"
+IN_FLIGHT = 32
 SESSION = "devin-" + "0" * 32
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "0"}}
 
@@ -40,6 +41,7 @@ class Contestant:
     calls: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     listing: int = 0
 
 
@@ -86,42 +88,51 @@ class Peer:
             return 0.0
         return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
+    def processor_ms(self) -> float:
+        """User and system time so far, from the operating system."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        if not stat.exists():
+            return 0.0
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(20)
 
 
-def measure_start(contestant: Contestant, log: Any) -> None:
+def start(contestant: Contestant, log: Any) -> Peer:
     started = time.perf_counter()
     peer = Peer(contestant, log)
     listing = peer.open()
     contestant.starts.append((time.perf_counter() - started) * 1000)
     contestant.listing = len(json.dumps(json.loads(listing)["result"]["tools"], separators=(",", ":")))
-    peer.close()
-
-
-def measure_calls(contestant: Contestant, log: Any, calls: int, burst: int) -> None:
-    peer = Peer(contestant, log)
-    peer.open()
-    for _ in range(20):
+    for _ in range(30):
         peer.call()
         assert b'"isError":true' not in peer.line()
-    for _ in range(calls):
+    return peer
+
+
+def single_calls(contestant: Contestant, peer: Peer, count: int) -> None:
+    before = peer.processor_ms()
+    for _ in range(count):
         started = time.perf_counter()
         peer.call()
         peer.line()
         contestant.calls.append((time.perf_counter() - started) * 1000)
+    contestant.processor.append((peer.processor_ms() - before) / count)
+
+
+def burst(contestant: Contestant, peer: Peer, count: int) -> None:
     started = time.perf_counter()
-    for _ in range(32):
+    for _ in range(IN_FLIGHT):
         peer.call()
-    for answered in range(burst):
+    for answered in range(count):
         peer.line()
-        if answered + 32 < burst:
+        if answered + IN_FLIGHT < count:
             peer.call()
-    contestant.rates.append(burst / (time.perf_counter() - started))
-    contestant.peaks.append(peer.peak_mb())
-    peer.close()
+    contestant.rates.append(count / (time.perf_counter() - started))
 
 
 @contextmanager
@@ -156,6 +167,7 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
         ("start to tools/list, ms", middle, "starts", 1.2, True),
         ("one call p50, ms", middle, "calls", 1.15, True),
         ("one call p95, ms", p95, "calls", None, True),
+        ("processor time a call, ms", statistics.mean, "processor", None, True),
         ("calls/s, 32 in flight", middle, "rates", 1.0, False),
         ("peak memory, MB", middle, "peaks", 1.25, True),
     ]
@@ -167,15 +179,15 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
         lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
     lines.append(f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and 20)")
     cost = (middle(ours.calls) - middle(quiet.calls)) * 1000
-    lines.append(f"logging costs {cost:.0f} microseconds per call (two JSON lines)")
+    lines.append(f"logging (two JSON lines a call) costs {cost:.0f} microseconds a call")
     return "\n".join(lines)
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    options.add_argument("--rounds", type=int, default=7)
-    options.add_argument("--calls", type=int, default=400, help="single calls per round")
-    options.add_argument("--burst", type=int, default=2000, help="calls per round with 32 in flight")
+    options.add_argument("--rounds", type=int, default=5, help="fresh processes")
+    options.add_argument("--turns", type=int, default=8, help="turns per round")
+    options.add_argument("--calls", type=int, default=40, help="single calls per turn; twice as many with 32 in flight")
     given = options.parse_args()
     with upstream() as base, open(os.devnull, "wb") as log:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")}
@@ -184,13 +196,21 @@ def main() -> int:
         ours = Contestant("devin-mcp", command, devin, "devin_get_session")
         quiet = Contestant("without logging", command, devin | {"DEVIN_MCP_LOG_LEVEL": "error"}, "devin_get_session")
         bare = Contestant("bare", [bare_python(), str(HERE / "bare.py")], plain | {"BARE_UPSTREAM": base}, "get_session")
-        for one in (bare, ours):
-            measure_start(one, log)  # warms the caches of the file system
+        contestants = (bare, ours, quiet)
+        for one in contestants:
+            start(one, log).close()  # warms the caches of the file system
             one.starts.clear()
         for done in range(given.rounds):
-            for one in (bare, ours, quiet):
-                measure_start(one, log)
-                measure_calls(one, log, given.calls, given.burst)
+            peers = [(one, start(one, log)) for one in contestants]
+            # In small turns, all alive at once: what disturbs the machine for a second disturbs all of them.
+            for _ in range(given.turns):
+                for one, peer in peers:
+                    single_calls(one, peer, given.calls)
+                for one, peer in peers:
+                    burst(one, peer, given.calls * 2)
+            for one, peer in peers:
+                one.peaks.append(peer.peak_mb())
+                peer.close()
             print(f"round {done + 1} of {given.rounds}", file=sys.stderr)
     print(f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, {os.cpu_count()} cores, stdio")
     print(table(ours, quiet, bare))
