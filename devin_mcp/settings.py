@@ -191,10 +191,10 @@ class Settings:
         "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools"),
     )  # fmt: skip
     timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request", metavar="S")
-    log_level: str = knob("info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL")
+    log_level: str = knob("info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL", commands=(*SERVING, "sandbox"))
     log_format: str = knob(
         "", one_of("json", "console"), "how to log; default: console when stderr is a terminal, else json",
-        metavar="FORMAT",
+        metavar="FORMAT", commands=(*SERVING, "sandbox"),
     )  # fmt: skip
     result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
     host: str = knob("127.0.0.1", host_name, "address to listen on; only loopback for now", commands=("http",))
@@ -256,10 +256,9 @@ def environment_value(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def child_environment(**changes: str) -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment for a server that the demo starts: everything but Devin's own settings, the key above all."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")}
-    return kept | changes
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")}
 
 
 def did_you_mean(text: str, choices: Sequence[str]) -> str:

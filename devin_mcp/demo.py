@@ -1,0 +1,153 @@
+"""`devin-mcp demo`: a whole delegation, with the real server as a subprocess, the official client, and a simulated Devin."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import textwrap
+import time
+from typing import Any, TextIO
+
+import anyio
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.types import CallToolResult, TextContent
+
+from devin_mcp.settings import child_environment
+
+PROMPT = "Add a check for negative prices to acme/shop-api, with tests, and open a pull request."
+ANSWER = "Strict, please: refuse the order with a 422."
+LONGEST = 20.0
+WIDTH = 110
+INDENT = " " * 22
+
+
+class Surprise(Exception):
+    """A step did not do what it should."""
+
+
+def run() -> int:
+    """Show it; 0 only when every step did what it should."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        try:
+            anyio.run(_show, log)
+        except Surprise as surprise:
+            print(f"\nThis should not have happened: {surprise}", file=sys.stderr)
+            return 1
+        except TimeoutError:
+            print(f"\nThis took longer than {LONGEST:g} seconds.", file=sys.stderr)
+            return 1
+        _show_log(log)
+    print("\nThat was a simulation: no key, no network, no money. For the real one set DEVIN_API_KEY and run devin-mcp.")
+    return 0
+
+
+async def _show(log: TextIO) -> None:
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "devin_mcp", "--sandbox", "--log-format", "json"],
+        env=child_environment(),
+    )
+    with anyio.fail_after(LONGEST):
+        async with Client(stdio_client(command, errlog=log)) as client:
+            await _connect(client)
+            session_id = await _hand_over(client)
+            await _follow_until(client, session_id, "waiting")
+            _step("You answer", ANSWER)
+            await _call(client, "devin_send_message", session_id=session_id, message=ANSWER)
+            done = await _follow_until(client, session_id, "done")
+            _expect("pull_request" in done, "there is no pull request")
+            _step("Pull request", done["pull_request"]["url"])
+            await _read_a_playbook(client)
+            await _go_wrong(client)
+
+
+async def _connect(client: Client) -> None:
+    title = client.server_info.title if client.server_info else ""
+    _step("Connected", f"{title}, protocol {client.protocol_version}, over stdio")
+    tools = (await client.list_tools()).tools
+    _expect(len(tools) == 20, f"there are {len(tools)} tools")
+    reads = sum(bool(tool.annotations and tool.annotations.read_only_hint) for tool in tools)
+    destroys = sum(bool(tool.annotations and tool.annotations.destructive_hint) for tool in tools)
+    _step("Tools", f"{len(tools)}: {reads} only read, {destroys} destroy and say so")
+    for tool in tools[:3]:
+        _line(f"{tool.name:<24} {(tool.description or '').split('. ')[0]}.")
+
+
+async def _hand_over(client: Client) -> str:
+    _step("You ask", PROMPT)
+    made = await _call(client, "devin_create_session", prompt=PROMPT, tags=["demo"], max_acu_limit=5)
+    _step("Session", f"{made['phase']}, at most {made['max_acu_limit']} ACUs, {made['url']}")
+    return str(made["session_id"])
+
+
+async def _follow_until(client: Client, session_id: str, phase: str) -> dict[str, Any]:
+    """Look twice a second (a person would every minute) until the phase is there and Devin's words can be read."""
+    shown = ""
+    while True:
+        session = await _call(client, "devin_get_session", session_id=session_id)
+        if session["phase"] != shown:
+            shown = session["phase"]
+            _step("Devin is", shown)
+        said = [message for message in session["messages"] if message["type"] == "devin_message"]
+        if shown == phase and said and session["messages"][-1] is said[-1]:
+            _step("Devin says", said[-1]["message"].split("\n")[0])
+            _line(f"next: {session['next']}")
+            return session
+        await anyio.sleep(0.5)
+
+
+async def _read_a_playbook(client: Client) -> None:
+    books = await _call(client, "devin_list_playbooks")
+    book = await _call(client, "devin_get_playbook", playbook_id=books["playbooks"][0]["playbook_id"])
+    _step("A playbook", f"{book['title']} ({book['macro']})")
+    for line in book["body"].split("\n"):
+        _line(line)
+
+
+async def _go_wrong(client: Client) -> None:
+    result = await client.call_tool("devin_terminate_session", {"session_id": "../secrets/secret-0001"})
+    _expect(isinstance(result, CallToolResult) and bool(result.is_error), "a wrong id was taken")
+    _step("A wrong id", "devin_terminate_session ../secrets/secret-0001 is refused before a request exists")
+    _line(_text(result))
+
+
+async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    _expect(isinstance(result, CallToolResult) and not result.is_error, f"{tool}: {_text(result)}")
+    _expect(result.structured_content is not None, f"{tool} answered without data")
+    return dict(result.structured_content or {})
+
+
+def _text(result: Any) -> str:
+    return " ".join(part.text for part in getattr(result, "content", []) if isinstance(part, TextContent))
+
+
+def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads like a sentence where it is used
+    if not holds:
+        raise Surprise(otherwise)
+
+
+_started = time.monotonic()
+
+
+def _step(what: str, text: str) -> None:
+    head = f"{time.monotonic() - _started:5.1f}s  {what:<13} "
+    print(textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=INDENT), flush=True)
+
+
+def _line(text: str) -> None:
+    print(textwrap.fill(text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT), flush=True)
+
+
+def _show_log(log: TextIO) -> None:
+    """The last calls as the log has them: what was done, how it ended, how long it took."""
+    log.seek(0)
+    events = [json.loads(line) for line in log if line.startswith("{")]
+    calls = [event for event in events if event["event"] == "mcp_call"]
+    _expect(calls != [], "nothing was logged")
+    print(f"\nThe log (JSON lines on stderr): {len(calls)} calls, {len(events) - len(calls)} requests. The last three:")
+    for call in calls[-3:]:
+        kept = ("event", "call_id", "tool", "effect", "outcome", "error", "duration_ms", "attempts", "status")
+        print("  " + json.dumps({name: call[name] for name in kept if name in call}))

@@ -1,0 +1,83 @@
+"""The command line: every wrong value is one clear line and status 2; help tells everything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import COMMAND, environment
+
+
+def devin_mcp(*arguments: str, cwd: Path | None = None, **given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment(**given), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=cwd, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        (["--max-acu", "lots"], {}, "--max-acu must be a whole number from 1 to 100000"),
+        (["--timeout", "0"], {}, "--timeout must be a number of seconds"),
+        (["--toolsets", "sesions"], {}, "did you mean sessions?"),
+        (["--tools", "devin_get_sesion"], {}, "did you mean devin_get_session?"),
+        (["--exclude-tools", "x"], {}, "`devin-mcp tools` lists them"),
+        (["--secret-env", "DEVIN_API_KEY"], {}, "may not name a DEVIN_ variable"),
+        (["--files-root", "/no/such/dir"], {}, "must be an existing directory"),
+        (["--log-level", "loud"], {}, "must be one of: debug"),
+        ([], {"DEVIN_MCP_RESULT_LIMIT": "5"}, "DEVIN_MCP_RESULT_LIMIT must be"),
+        ([], {"DEVIN_MCP_MAXACU": "5"}, "did you mean DEVIN_MCP_MAX_ACU?"),
+        ([], {"DEVIN_MCP_SANDBOX": "perhaps"}, "must be true or false"),
+        ([], {"DEVIN_BASE_URL": "api.devin.ai"}, "must be a web address"),
+        ([], {"DEVIN_BASE_URL": "https://me:pw@x"}, "must not hold a user name"),
+        ([], {"DEVIN_API_KEY": "two words"}, "DEVIN_API_KEY holds characters"),
+        ([], {"SSL_CERT_FILE": "/no/such.pem"}, "must be an existing file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_one_line_and_status_2(arguments: list[str], variables: dict[str, str], says: str) -> None:
+    done = devin_mcp(*arguments, **variables)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "two words" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    done = devin_mcp("--sandbx")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["stdio", "http", "sandbox", "demo", "tools"])
+def test_every_command_has_help_and_version(command: str) -> None:
+    assert "usage: devin-mcp" in devin_mcp(command, "--help").stdout
+    assert devin_mcp(command, "--version").stdout.startswith("devin-mcp 0.")
+
+
+def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() -> None:
+    for arguments in (["--read-only", "tools", "--json"], ["tools", "--read-only", "--json"]):
+        assert len(json.loads(devin_mcp(*arguments).stdout)["tools"]) == 7
+    assert len(json.loads(devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout)["tools"]) == 20
+    assert len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"]) == 7
+    both = devin_mcp("--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json")
+    assert len(json.loads(both.stdout)["tools"]) == 18
+
+
+def test_tools_are_a_table_for_people() -> None:
+    done = devin_mcp("tools", "--toolsets", "playbooks")
+    assert done.returncode == 0
+    assert "devin_delete_playbook" in done.stdout
+    assert "destroy" in done.stdout
+    assert "5 tools" in done.stdout
+
+
+def test_the_demo_shows_a_whole_delegation_without_touching_a_key(tmp_path: Path) -> None:
+    done = devin_mcp("demo", cwd=tmp_path, DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    for step in ("Connected", "Tools", "You ask", "Devin says", "You answer", "Pull request", "A playbook", "A wrong id", "mcp_call"):
+        assert step in done.stdout
+    assert "apk_real" not in done.stdout + done.stderr

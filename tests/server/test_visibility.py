@@ -1,0 +1,69 @@
+"""Who sees what, and that what is hidden does not exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devin_mcp.server.visibility import view_of
+from devin_mcp.settings import BadSetting, resolve
+from tests.conftest import Connect, Era, text_of
+from tests.upstream import Upstream
+
+READS = {
+    "devin_list_sessions", "devin_get_session", "devin_download_attachment", "devin_list_secrets", "devin_list_knowledge",
+    "devin_list_playbooks", "devin_get_playbook",
+}  # fmt: skip
+
+
+def names(**flags: list[str]) -> set[str]:
+    return set(view_of(resolve(flags, {}), "stdio").names)
+
+
+def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
+    assert names(read_only=["true"]) == READS
+    assert names(read_only=["true"], tools=["devin_create_session"]) == set()
+
+
+def test_toolsets_tools_and_exclusions_combine() -> None:
+    assert len(names()) == 20
+    assert names(toolsets=["playbooks,secrets"]) == names(toolsets=["secrets", "playbooks"])
+    assert names(tools=["get_session"]) == {"devin_get_session"}
+    assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {"devin_get_session"}
+    assert names(toolsets=["secrets"], exclude_tools=["devin_delete_secret"]) == {"devin_list_secrets", "devin_create_secret"}
+    with pytest.raises(BadSetting, match="--tools names no tool"):
+        names(tools=["devin_fly"])
+
+
+async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect: Connect, devin: Upstream, era: Era) -> None:
+    async with connect(era=era, read_only=True) as call:
+        hidden = await call.client.call_tool("devin_create_session", {"prompt": "p"})
+        unknown = await call.client.call_tool("devin_creat_session", {"prompt": "p"})
+        assert text_of(hidden).replace("create", "creat") == text_of(unknown)  # type: ignore[arg-type]
+        assert "devin_create_session" not in str((await call.client.list_tools()).tools)
+        assert "devin_create_session" not in (await call.ok("list_sessions"))["next"]
+    assert devin.count("POST") == 0
+
+
+async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(connect: Connect, files: Path) -> None:
+    async def parameters(tool: str, **how: object) -> set[str]:
+        async with connect(**how) as call:
+            return next(set(one.input_schema["properties"]) for one in (await call.client.list_tools()).tools if one.name == tool)
+
+    assert "path" in await parameters("devin_upload_attachment", files_root=files)
+    assert "path" not in await parameters("devin_upload_attachment", files_root=files, transport="http")
+    assert "save_to" in await parameters("devin_download_attachment", files_root=files)
+    assert "save_to" not in await parameters("devin_download_attachment", files_root=files, read_only=True)
+    assert "save_to" not in await parameters("devin_download_attachment", files_root=files, transport="http")
+
+
+async def test_a_server_started_at_home_or_in_the_root_allows_no_files(connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place in ("/", str(tmp_path)):
+        monkeypatch.chdir(place)
+        assert resolve({}, {}).files_root == ()
+    async with connect() as call:
+        assert "no argument path" in await call.error("upload_attachment", path="x")
+    monkeypatch.chdir(tmp_path / "..")
+    assert resolve({}, {}).files_root == ((tmp_path / "..").resolve(),)
