@@ -105,4 +105,6 @@ def _help(one: Knob) -> str:
 
 def _environment() -> str:
     lines = [f"  {one.env:<16} {one.help}" for one in KNOBS if one.flag is None]
-    return "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
+    return (
+        "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
+    )

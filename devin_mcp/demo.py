@@ -124,7 +124,7 @@ def _text(result: Any) -> str:
     return " ".join(part.text for part in getattr(result, "content", []) if isinstance(part, TextContent))
 
 
-def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads like a sentence where it is used
+def _expect(holds: bool, otherwise: str) -> None:
     if not holds:
         raise Surprise(otherwise)
 

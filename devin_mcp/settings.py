@@ -45,7 +45,7 @@ class Knob:
 def knob(
     default: Any,
     parse: Callable[[str], Any],
-    help: str,  # noqa: A002 - the field's own word, as argparse has it
+    help: str,
     *,
     env: str = "",
     flag: bool = True,
@@ -191,7 +191,9 @@ class Settings:
         "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools"),
     )  # fmt: skip
     timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request", metavar="S")
-    log_level: str = knob("info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL", commands=(*SERVING, "sandbox"))
+    log_level: str = knob(
+        "info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL", commands=(*SERVING, "sandbox")
+    )
     log_format: str = knob(
         "", one_of("json", "console"), "how to log; default: console when stderr is a terminal, else json",
         metavar="FORMAT", commands=(*SERVING, "sandbox"),

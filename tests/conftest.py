@@ -73,7 +73,7 @@ class Caller:
         assert not result.is_error, text_of(result)
         assert result.structured_content is not None
         assert json.loads(text_of(result)) == result.structured_content
-        return result.structured_content
+        return dict(result.structured_content)
 
     async def error(self, tool: str, **arguments: Any) -> str:
         """The text of a call that must fail."""

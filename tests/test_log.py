@@ -31,7 +31,7 @@ from devin_mcp.server.visibility import View
 from devin_mcp.settings import resolve
 from tests.clock import DrivenClock
 from tests.conftest import Connect, Era, settings_for
-from tests.upstream import Upstream, answer, upstream
+from tests.upstream import answer, upstream
 
 Logs = Callable[[], list[dict[str, Any]]]
 
@@ -101,7 +101,12 @@ def planted(draw: st.DrawFn) -> dict[str, str]:
     return {kind: plant(draw, kind) for kind in ("apk_", "Secret", "Prompt", "Body", "File", "Answer")}
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(values=planted(), status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]), style=st.sampled_from(["json", "console"]))
 def test_nothing_planted_is_found_in_any_line_or_error(values: dict[str, str], status: int, style: str) -> None:
     stream = io.StringIO()
@@ -119,7 +124,10 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
     calls: list[tuple[str, dict[str, Any]]] = [
         ("create_session", {"prompt": prompt, "title": body, "session_secrets": [{"key": "K", "value": secret}]}),
         ("create_session", {"prompt": prompt, "max_acu_limit": secret}),
-        ("create_session", {"prompt": [prompt], "session_secrets": [{"kee": secret}], "structured_output_schema": {"type": body}}),
+        (
+            "create_session",
+            {"prompt": [prompt], "session_secrets": [{"kee": secret}], "structured_output_schema": {"type": body}},
+        ),
         ("create_session", {"promt": prompt}),
         ("get_session", {"session_id": f"../{secret}"}),
         ("get_session", {"session_id": {"a": secret}}),
@@ -135,7 +143,16 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
     ]
     errors: list[str] = []
     async with upstream() as devin:
-        echo = {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"} if status >= 400 else {"session_id": "devin-1", "title": reply, "messages": [{"type": reply, "message": reply}], "knowledge": [{"id": reply}]}
+        echo = (
+            {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"}
+            if status >= 400
+            else {
+                "session_id": "devin-1",
+                "title": reply,
+                "messages": [{"type": reply, "message": reply}],
+                "knowledge": [{"id": reply}],
+            }
+        )
         for method in ("POST", "GET", "PUT", "DELETE"):
             devin.fail(method, ".*", *[answer(status, echo)] * 60)
         settings = settings_for(devin, DEVIN_API_KEY=values["apk_"])

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
 from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
 from devin_mcp.api.refusals import refusal, trouble
-from devin_mcp.api.retry import Attempt, RetryTransport
-from devin_mcp.api.wire import Route, reader
+from devin_mcp.api.retry import Attempt
+from devin_mcp.api.wire import NOWHERE, Route, reader
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.log import current_call, event, redactor
 from devin_mcp.settings import Settings
@@ -99,10 +99,10 @@ class Devin:
     api: Api
     key: str
     deadline: Deadline
-    route: Route | None = None
+    route: Route = NOWHERE
     if_lost: str | None = None
 
-    def on(self, route: Route | None, if_lost: str | None) -> Devin:
+    def on(self, route: Route, if_lost: str | None) -> Devin:
         return replace(self, route=route, if_lost=if_lost)
 
     def web_url(self, session_id: str) -> str | None:
@@ -152,7 +152,6 @@ class Devin:
     def _request(
         self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
     ) -> tuple[httpx.Request, Attempt]:
-        assert self.route is not None, "an operation without a route sends nothing"
         path = self.route.path(ids)
         self._check_key()
         attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, stream=stream)
@@ -174,9 +173,7 @@ class Devin:
                 "or try `devin-mcp --sandbox`, which needs none.",
             )
 
-    async def _exchange(
-        self, request: httpx.Request, attempt: Attempt, returns: type[T], sent: object, *, private: bool
-    ) -> T:
+    async def _exchange(self, request: httpx.Request, attempt: Attempt, returns: type[T], sent: object, *, private: bool) -> T:
         async def work() -> T:
             response = await self._deliver(request, attempt)
             if not response.is_success:
@@ -205,19 +202,16 @@ class Devin:
 
     def _silence(self, attempt: Attempt, what: str) -> DevinError:
         """No answer: did it leave, and could it have changed something?"""
-        assert self.route is not None
         if not (attempt.left or attempt.arrived):
             return NotSent(f"Devin {what}.")
         return self._lost(f"Devin {what}.") if self.route.writes else Broken(f"Devin {what}.")
 
     def _lost(self, what: str, status: int | None = None) -> DevinError:
-        assert self.route is not None
         if self.route.method == "POST":
             return ReplyLost(f"{what} The request had left, so it may have been carried out.", self.if_lost, status=status)
         return ReplyLost(what, "Whether it was carried out is unknown; sending the same again is safe.", status=status)
 
     def _failure(self, response: httpx.Response, sent: object, *, private: bool) -> DevinError:
-        assert self.route is not None
         status = response.status_code
         if status >= 500 and self.route.writes:
             return self._lost(f"Devin answered with a server error ({status}).", status)
@@ -228,7 +222,6 @@ class Devin:
         return refusal(response, str(self.route), sent, private=private)
 
     def _read(self, returns: type[T], response: httpx.Response) -> T:
-        assert self.route is not None
         try:
             answer: T = reader(returns).validate_json(response.content or b"null")
         except ValidationError:

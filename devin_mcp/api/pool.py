@@ -22,7 +22,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class _NoCookies(CookieJar):
     """The API has none, and a cookie one caller was given must never travel with another's request."""
 
-    def extract_cookies(self, response: object, request: object) -> None:
+    def extract_cookies(self, response: object, request: object) -> None:  # noqa: ARG002 - the names are the base class's
         return
 
 
@@ -46,11 +46,8 @@ def http_client(settings: Settings, app: Any) -> httpx.AsyncClient:
     client = httpx.AsyncClient(verify=_trust(settings), cookies=_NoCookies(), limits=LIMITS)
     # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
     # default transport. So they are wrapped after the fact; there is no public way to have both.
-    client._transport = RetryTransport(client._transport)  # noqa: SLF001
-    client._mounts = {  # noqa: SLF001
-        where: None if inner is None else RetryTransport(inner)
-        for where, inner in client._mounts.items()  # noqa: SLF001
-    }
+    client._transport = RetryTransport(client._transport)
+    client._mounts = {where: None if inner is None else RetryTransport(inner) for where, inner in client._mounts.items()}
     return client
 
 

@@ -91,11 +91,11 @@ def _detail(response: httpx.Response) -> str:
         return detail
     if not isinstance(detail, list):
         return ""
-    reasons = []
-    for item in detail:
-        if isinstance(item, dict) and isinstance(item.get("loc"), list) and isinstance(item.get("msg"), str):
-            reasons.append(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}")
-    return "; ".join(reasons)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+        for item in detail
+        if isinstance(item, dict) and isinstance(item.get("loc"), list) and isinstance(item.get("msg"), str)
+    )
 
 
 def _quote(detail: str, sent: object) -> str:

@@ -53,7 +53,7 @@ class Attempt:
     """The caller is gone: what is on the wire is awaited, nothing is sent again."""
 
     async def trace(self, step: str, info: Mapping[str, Any]) -> None:
-        """httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
+        """Httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
         if step.endswith("send_request_headers.started"):
             request = info.get("request")
             self.left = self.left or request is None or request.method != b"CONNECT"
@@ -114,16 +114,14 @@ class RetryTransport(httpx.AsyncBaseTransport):
                     await response.aclose()
             pause = _pause(request, attempt, response if problem is None else None)
             _log_attempt(request, attempt, response, problem, time.perf_counter() - started, pause)
-            if pause is None:
-                if problem is not None:
-                    raise problem
-                assert response is not None
-                if request.method == "DELETE" and response.status_code == 404 and attempt.arrived:
-                    return httpx.Response(204, request=request)  # an earlier attempt did it
-                return response
+            if pause is None and problem is not None:
+                raise problem
+            if pause is None and response is not None:
+                done_before = request.method == "DELETE" and response.status_code == 404 and attempt.arrived
+                return httpx.Response(204, request=request) if done_before else response
             attempt.arrived = attempt.arrived or (attempt.left and (problem is not None or _passing(response)))
             attempt.left = False  # whoever is cancelled in this pause leaves nothing behind
-            await attempt.deadline.clock.sleep(pause)
+            await attempt.deadline.clock.sleep(pause or 0)
 
 
 def _timeouts(attempt: Attempt) -> dict[str, float]:
@@ -149,15 +147,15 @@ def _wanted_pause(request: httpx.Request, attempt: Attempt, response: httpx.Resp
     if response is not None and response.is_success:
         return None
     if response is not None and posts and is_initializing(response):
-        return INITIALIZING_PAUSE * random.uniform(0.8, 1.0)
+        return float(INITIALIZING_PAUSE * random.uniform(0.8, 1.0))
     if attempt.number >= MOST_ATTEMPTS:
         return None
-    backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (attempt.number - 1)) * random.uniform(0.5, 1.0)
+    backoff: float = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (attempt.number - 1)) * random.uniform(0.5, 1.0)
     if response is None:
         return None if posts and attempt.left else backoff
-    if response.status_code == 429 and not is_session_cap(response, attempt.route):
-        asked = retry_after(response)
-    elif response.status_code in _PASSING and not posts:
+    if (response.status_code == 429 and not is_session_cap(response, attempt.route)) or (
+        response.status_code in _PASSING and not posts
+    ):
         asked = retry_after(response)
     else:
         return None

@@ -117,6 +117,10 @@ class Route:
         return re.sub(r"\{(\w+)\}", fill, self.template)
 
 
+NOWHERE = Route("-", "-")
+"""Of an operation that only uses others."""
+
+
 @lru_cache(maxsize=128)
 def reader(shape: Any) -> TypeAdapter[Any]:
     """The parser of a body, built once per shape."""

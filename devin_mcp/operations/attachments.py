@@ -87,7 +87,7 @@ class Download(Result):
     """A file: text, image bytes, or where it was saved."""
 
     name: str
-    bytes: int
+    size: int
     media_type: str
     text: str | None = None
     image: bytes | None = None
@@ -118,12 +118,12 @@ async def download_attachment(
 ) -> Download:
     """The file: small text and images inline, anything else saved with save_to."""
     uuid, name = _parts(url, uuid, name)
-    async with devin.download(uuid=uuid, name=name) as (media_type, chunks):
-        media_type = media_type.split(";")[0].strip().lower() or "application/octet-stream"
+    async with devin.download(uuid=uuid, name=name) as (declared, chunks):
+        media_type = declared.split(";")[0].strip().lower() or "application/octet-stream"
         if save_to is not None:
             with house.saves.writing(save_to, name) as (found, data):
                 size = await _copy(devin, chunks, data, LARGEST)
-            return Download(name=name, bytes=size, media_type=media_type, saved_to=str(found))
+            return Download(name=name, size=size, media_type=media_type, saved_to=str(found))
         instead = "Save it with save_to." if house.saves.roots else "Open it in Devin's web app."
         inline = io.BytesIO()
         await _copy(devin, chunks, inline, LARGEST_INLINE, instead)
@@ -160,9 +160,9 @@ async def _copy(devin: Devin, chunks: AsyncIterator[bytes], target: BinaryIO, mo
 
 def _inline(name: str, media_type: str, data: bytes, from_char: int, instead: str) -> Download:
     if media_type.startswith("image/"):
-        return Download(name=name, bytes=len(data), media_type=media_type, image=data)
+        return Download(name=name, size=len(data), media_type=media_type, image=data)
     try:
         text = data.decode()
     except UnicodeDecodeError:
         raise Invalid(f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead) from None
-    return Download(name=name, bytes=len(data), media_type=media_type, text=text[from_char:], from_char=from_char)
+    return Download(name=name, size=len(data), media_type=media_type, text=text[from_char:], from_char=from_char)

@@ -71,7 +71,9 @@ def onwards(messages: Sequence[Message], after: str, from_char: int, count: int,
     """Messages after the one called `after`; with `from_char`, first the rest of that message itself."""
     place = -1 if after == START else next((i for i, one in enumerate(messages) if one.event_id == after), None)
     if place is None:
-        raise Invalid("after_event_id names no message of this session.", "Take an event_id from this session's messages, or start.")
+        raise Invalid(
+            "after_event_id names no message of this session.", "Take an event_id from this session's messages, or start."
+        )
     if from_char and place < 0:
         raise Invalid("from_char goes with the event_id of the message to read on.")
     first = [] if not from_char else [messages[place].cut(from_char, len(messages[place].message))]

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Route
+from devin_mcp.api.wire import NOWHERE, Route
 from devin_mcp.settings import Toolset
 
 P = ParamSpec("P")
@@ -82,7 +82,7 @@ class Operation(Generic[P, R]):
 
     def at(self, devin: Devin) -> Devin:
         """The handle on this operation's route, for an operation that needs what this one reads."""
-        return devin.on(self.v1, self.if_lost)
+        return devin.on(self.v1 or NOWHERE, self.if_lost)
 
     async def __call__(self, devin: Devin, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.function(self.at(devin), *args, **kwargs)

@@ -24,7 +24,7 @@ class Result(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    def within(self, limit: int) -> Result:
+    def within(self, limit: int) -> Result:  # noqa: ARG002 - for those that override it
         """The same in at most `limit` characters of compact JSON, with what is missing counted.
 
         Called only when the whole is longer; results that can grow override it.

@@ -17,7 +17,9 @@ SNIPPET = 200
 Name = Annotated[str, Field(min_length=1, max_length=500, description="Its name")]
 Body = Annotated[str, Field(max_length=500_000, description="What Devin should know, markdown")]
 Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
-Folder = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=128, description="Folder id; empty = none")]
+Folder = Annotated[
+    str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=128, description="Folder id; empty = none")
+]
 Macro = Annotated[str, Field(max_length=100, description="Shortcut; empty = none")]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all; empty = none")]
 

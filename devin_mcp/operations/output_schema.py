@@ -25,7 +25,7 @@ def checked_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and "draft-07" not in dialect:
         raise Invalid("structured_output_schema names another dialect; Devin takes JSON Schema draft 7.")
-    import jsonschema  # noqa: PLC0415 - 40 ms that most processes never need
+    import jsonschema
 
     try:
         jsonschema.Draft7Validator.check_schema(schema)

@@ -27,6 +27,7 @@ _PHASES: dict[str | None, Phase] = {
 }
 """Everything else is `working`: working, running, claimed, resumed, resume_requested… and what Devin adds one day."""
 
+
 class PullRequest(Wire):
     url: str
 
@@ -114,8 +115,6 @@ async def get_session(
     return _session(body, Window(count=messages, after=after_event_id, from_char=from_char))
 
 
-
-
 _FACTS = [name for name in SessionBody.model_fields if name not in {"messages", "structured_output"}]
 
 
@@ -140,7 +139,7 @@ def _session(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Sessio
             "next": _next(body, shown, window, before, after) + output_next,
         }
     )
-    session._body, session._window = body, window  # noqa: SLF001 - as above
+    session._body, session._window = body, window
     return session
 
 

@@ -15,7 +15,9 @@ from devin_mcp.operations.house import House
 Key = Annotated[str, Field(min_length=1, max_length=256, description="Its name")]
 Value = Annotated[str, Field(min_length=1, max_length=65_536, description="The secret itself")]
 FromEnv = Annotated[
-    str, Field(min_length=1, max_length=128, description="Variable to take the value from, instead of value"), needs(READ_ENVIRONMENT)
+    str,
+    Field(min_length=1, max_length=128, description="Variable to take the value from, instead of value"),
+    needs(READ_ENVIRONMENT),
 ]
 
 
@@ -73,7 +75,7 @@ IF_LOST = "The secret may be stored. Look with devin_list_secrets before creatin
 async def create_secret(
     devin: Devin,
     house: House,
-    type: Annotated[Literal["key-value", "cookie", "totp"], Field(description="Kind of secret")],  # noqa: A002 - Devin's name
+    type: Annotated[Literal["key-value", "cookie", "totp"], Field(description="Kind of secret")],
     key: Key,
     value: Value | None = None,
     value_from_env: FromEnv | None = None,

@@ -154,7 +154,12 @@ async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded
         if not body.is_over:
             raise
         phase = body.phase
-    return SessionEnded(session_id=session_id, terminated=True, phase=phase, next="Its slot is free. Its messages can still be read with devin_get_session.")
+    return SessionEnded(
+        session_id=session_id,
+        terminated=True,
+        phase=phase,
+        next="Its slot is free. Its messages can still be read with devin_get_session.",
+    )
 
 
 class TagsUpdated(Result):
@@ -170,5 +175,3 @@ async def update_session_tags(
     """The session's tags as they are now. Replaces all of them (at most 50): read them first to add one."""
     await devin.send(Done, body={"tags": tags}, session_id=session_id)
     return TagsUpdated(session_id=session_id, tags=tags, next="Find sessions by tag with devin_list_sessions.")
-
-

@@ -46,7 +46,9 @@ class Sandbox:
 
     def app(self) -> Starlette:
         routes = [Route(path, self._serving(handler), methods=[method]) for (method, path), handler in ROUTES.items()]
-        return Starlette(routes=[*routes, Route("/_presigned/{token}", self._file)], exception_handlers={404: _unknown, 405: _unknown})
+        return Starlette(
+            routes=[*routes, Route("/_presigned/{token}", self._file)], exception_handlers={404: _unknown, 405: _unknown}
+        )
 
     def _serving(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
@@ -128,7 +130,9 @@ async def create_session(box: Sandbox, world: World, request: Request) -> Respon
     if word == "quota":
         raise Refusal(403, "Your organization has a billing error. Error: out_of_quota")
     if word == "cap" or world.running() >= world.parallel:
-        raise Refusal(429, f"You have {world.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once.")
+        raise Refusal(
+            429, f"You have {world.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once."
+        )
     life = Life(new_id("devin"), body, box.clock.now(), box.clock.now, world.store, tags=list(body.get("tags") or []))
     world.sessions[life.session_id] = life
     return JSONResponse(_started(life) | ({"is_new_session": True} if body.get("idempotent") else {}))

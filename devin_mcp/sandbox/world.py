@@ -63,7 +63,12 @@ FOLDERS = ("Conventions", "Services", "Operations")
 
 NOTES = (
     (0, "Commit messages", "When committing", "Imperative, at most 72 characters, why before what."),
-    (0, "Python style", "When writing Python", "ruff and mypy strict. No `Any` across modules.\n\n- Types in signatures\n- No print"),
+    (
+        0,
+        "Python style",
+        "When writing Python",
+        "ruff and mypy strict. No `Any` across modules.\n\n- Types in signatures\n- No print",
+    ),
     (0, "Reviews", "When opening a pull request", "Small diffs. Link the issue. Say how it was tested."),
     (1, "shop-api", "When working on acme/shop-api", "FastAPI on Python 3.12, Postgres 16.\n\nTests: `make test` (2 minutes)."),
     (1, "shop-web", "When working on acme/shop-web", "React and Vite. `npm test` needs Node 22."),
@@ -71,7 +76,11 @@ NOTES = (
 )
 
 PLAYBOOKS = (
-    ("Fix a failing test", "!fixtest", "1. Reproduce it.\n2. Find the cause, not the symptom.\n3. Fix it, run the whole suite, open a pull request."),
+    (
+        "Fix a failing test",
+        "!fixtest",
+        "1. Reproduce it.\n2. Find the cause, not the symptom.\n3. Fix it, run the whole suite, open a pull request.",
+    ),
     ("Upgrade a dependency", "!upgrade", "1. Read its changelog.\n2. Upgrade alone, in one commit.\n3. Run all tests."),
     ("Write an endpoint", "!endpoint", "1. Schema first.\n2. Tests next.\n3. Then code, then documentation."),
     ("Triage an issue", "!triage", "1. Reproduce.\n2. Label.\n3. Say what you found in one paragraph."),

@@ -78,6 +78,6 @@ def _house(settings: Settings, view: View, clock: Clock) -> House:
 
 
 def _simulated() -> Any:
-    from devin_mcp.sandbox import sandbox_app  # noqa: PLC0415 - only who asks for the sandbox pays for it
+    from devin_mcp.sandbox import sandbox_app
 
     return sandbox_app()

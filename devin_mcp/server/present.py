@@ -25,7 +25,9 @@ def present(result: Result, view: View, limit: int) -> CallToolResult:
         text = result.model_dump_json(exclude_none=True)
         note(shortened=True)
     if len(text) > limit:
-        return present_error(Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view)
+        return present_error(
+            Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view
+        )
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
 
 
@@ -46,7 +48,7 @@ def _rendered(result: Result, view: View) -> Result:
 def _download(result: Download, limit: int) -> CallToolResult:
     """The named exception: a file comes as what it is, so this tool has no output schema."""
     content: list[ContentBlock] = []
-    about = f"{result.name}: {result.media_type}, {result.bytes} bytes."
+    about = f"{result.name}: {result.media_type}, {result.size} bytes."
     if result.saved_to is not None:
         content.append(TextContent(type="text", text=f"{about} Saved to {result.saved_to}."))
     elif result.image is not None:

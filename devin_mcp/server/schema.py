@@ -81,7 +81,9 @@ def _tidy(schema: Schema, powers: set[str]) -> Schema:
             tidy["enum"] = [tidy.pop("const")]
             tidy.setdefault("type", "string")
         if "properties" in node:
-            tidy["properties"] = {name: walk(part) for name, part in node["properties"].items() if _shown(part, definitions, powers)}
+            tidy["properties"] = {
+                name: walk(part) for name, part in node["properties"].items() if _shown(part, definitions, powers)
+            }
             tidy["required"] = [name for name in node.get("required", []) if name in tidy["properties"]]
             if not tidy["required"]:
                 del tidy["required"]

@@ -26,7 +26,8 @@ from devin_mcp.server.visibility import View
 
 class DevinTool(Tool):
     """The SDK's tool with our own way of a call: its argument errors would contain what was given, and it drops
-    misspelt arguments in silence, a spending cap among them."""
+    misspelt arguments in silence, a spending cap among them.
+    """
 
     _operation: Operation[Any, Any] = PrivateAttr()
     _arguments: type[BaseModel] = PrivateAttr()
@@ -51,10 +52,15 @@ class DevinTool(Tool):
         tool._house = wants_house(operation)
         return tool
 
-    async def run(self, arguments: dict[str, Any], context: Context[App, Any], convert_result: bool = False) -> CallToolResult:
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: ARG002 - the SDK passes it
+    ) -> CallToolResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
         operation = self._operation
-        app = context.request_context.lifespan_context
+        app: App = context.request_context.lifespan_context
         note(tool=self.name, operation=operation.operation_id, effect=operation.effect.value)
         try:
             given = checked(arguments, self.parameters, self._arguments)
@@ -67,7 +73,7 @@ class DevinTool(Tool):
             ours = isinstance(error, Refused) and error.status is None
             note(outcome="refused" if ours else "tool_error", error=error.kind)
             return present_error(error, self._view)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
             note(outcome="crashed", error=type(error).__name__)
             event("crash", bad=True, tool=self.name, exc_info=error)
             bug = Broken(

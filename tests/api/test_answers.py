@@ -32,7 +32,9 @@ async def test_refusals_are_told_apart(connect: Connect, devin: Upstream, status
     assert "LEAK" not in text
 
 
-@pytest.mark.parametrize("fault", [page(), page(403), page(404), page(502), answer(200, b"\xff\xfe"), answer(200, [1]), answer(200, b"")])
+@pytest.mark.parametrize(
+    "fault", [page(), page(403), page(404), page(502), answer(200, b"\xff\xfe"), answer(200, [1]), answer(200, b"")]
+)
 async def test_what_is_not_data_is_never_pasted_through(connect: Connect, devin: Upstream, fault: Fault) -> None:
     devin.fail("GET", "/v1/sessions", *[fault] * 4)
     async with connect() as call:
@@ -42,7 +44,9 @@ async def test_what_is_not_data_is_never_pasted_through(connect: Connect, devin:
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("fault", [answer(204, b""), answer(200, None), answer(200, {"detail": "ok"}), answer(200, b""), answer(200, {"message": 1})])
+@pytest.mark.parametrize(
+    "fault", [answer(204, b""), answer(200, None), answer(200, {"detail": "ok"}), answer(200, b""), answer(200, {"message": 1})]
+)
 async def test_a_plain_yes_may_take_any_form(connect: Connect, devin: Upstream, fault: Fault) -> None:
     devin.fail("POST", ".*/message", fault)
     devin.fail("DELETE", ".*", fault)
@@ -86,8 +90,12 @@ async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(conn
     assert KEY not in text
 
 
-@pytest.mark.parametrize(("key", "says"), [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")])
-async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why(connect: Connect, devin: Upstream, key: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "says"), [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")]
+)
+async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why(
+    connect: Connect, devin: Upstream, key: str, says: str
+) -> None:
     async with connect(DEVIN_API_KEY=key) as call:
         assert len((await call.client.list_tools()).tools) == 20
         text = await call.error("list_sessions")

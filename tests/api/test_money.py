@@ -18,7 +18,7 @@ Logs = Callable[[], list[dict[str, Any]]]
 
 async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in the server or upstream
             await anyio.sleep(0.005)
 
 
@@ -26,7 +26,9 @@ def late_replies(logs: Logs) -> list[dict[str, Any]]:
     return [line for line in logs() if line["event"] == "late_reply"]
 
 
-async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(connect: Connect, devin: Upstream, logs: Logs, era: Era) -> None:
+async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
+    connect: Connect, devin: Upstream, logs: Logs, era: Era
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
     async with connect(era=era) as call:
@@ -55,7 +57,9 @@ async def test_a_cancelled_read_is_given_up_at_once(connect: Connect, devin: Ups
     assert late_replies(logs) == []
 
 
-async def test_a_create_cancelled_between_attempts_is_never_sent_again(connect: Connect, devin: Upstream, clock: DrivenClock, logs: Logs) -> None:
+async def test_a_create_cancelled_between_attempts_is_never_sent_again(
+    connect: Connect, devin: Upstream, clock: DrivenClock, logs: Logs
+) -> None:
     pausing = anyio.Event()
 
     async def pause() -> None:
@@ -75,7 +79,9 @@ async def test_a_create_cancelled_between_attempts_is_never_sent_again(connect: 
     assert devin.world.sessions == {}
 
 
-async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(connect: Connect, devin: Upstream, logs: Logs) -> None:
+async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
+    connect: Connect, devin: Upstream, logs: Logs
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
     async with connect(deadline=0.2) as call:
@@ -84,7 +90,9 @@ async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(co
 
 
 @pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "reply_lost")])
-async def test_at_shutdown_writes_get_the_grace_period(connect: Connect, devin: Upstream, logs: Logs, opens: bool, outcome: str) -> None:
+async def test_at_shutdown_writes_get_the_grace_period(
+    connect: Connect, devin: Upstream, logs: Logs, opens: bool, outcome: str
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
     async with connect(grace=0.3) as call:

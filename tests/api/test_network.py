@@ -60,7 +60,9 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
     target.close()
 
 
-async def test_retries_work_through_a_real_proxy(connect: Connect, devin: Upstream, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retries_work_through_a_real_proxy(
+    connect: Connect, devin: Upstream, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy = Proxy(devin.port)
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
@@ -97,7 +99,9 @@ class Secure:
         writer.close()
 
 
-async def test_a_companys_own_certificates_are_added(connect: Connect, clock: DrivenClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_companys_own_certificates_are_added(
+    connect: Connect, clock: DrivenClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = trustme.CA()
     bundle = tmp_path / "company.pem"
     authority.cert_pem.write_to_path(str(bundle))

@@ -81,7 +81,9 @@ async def test_a_404_after_a_slow_down_is_still_a_404(connect: Connect, devin: U
         (answer(200, {"unexpected": 1}), "could not be read"), (answer(200, b""), "could not be read"),
     ],
 )  # fmt: skip
-async def test_a_create_is_never_sent_twice_and_the_doubt_is_reported(connect: Connect, devin: Upstream, fault: Fault, says: str) -> None:
+async def test_a_create_is_never_sent_twice_and_the_doubt_is_reported(
+    connect: Connect, devin: Upstream, fault: Fault, says: str
+) -> None:
     devin.fail("POST", "/v1/sessions", fault)
     async with connect() as call:
         text = await call.error("create_session", prompt="p")
@@ -121,7 +123,11 @@ async def test_a_create_that_never_left_is_sent_again(connect: Connect, devin: U
 async def test_a_devin_that_cannot_be_reached_is_not_sent(connect: Connect, devin: Upstream) -> None:
     await devin.stop()
     async with connect() as call:
-        for tool, arguments in [("create_session", {"prompt": "p"}), ("list_sessions", {}), ("delete_secret", {"secret_id": "s"})]:
+        for tool, arguments in [
+            ("create_session", {"prompt": "p"}),
+            ("list_sessions", {}),
+            ("delete_secret", {"secret_id": "s"}),
+        ]:
             text = await call.error(tool, **arguments)
             assert "could not be reached" in text
             assert "Nothing was changed" in text

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -151,7 +151,9 @@ def bare_python() -> str:
     python = BARE_HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(BARE_HOME, with_pip=True)
-        wanted = [f"{name}=={version(name)}" for name in ("mcp", "httpx", "pydantic", "anyio", "httpcore", "starlette", "uvicorn")]
+        wanted = [
+            f"{name}=={version(name)}" for name in ("mcp", "httpx", "pydantic", "anyio", "httpcore", "starlette", "uvicorn")
+        ]
         subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
     return str(python)
 
@@ -163,7 +165,7 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
     def p95(values: list[float]) -> float:
         return statistics.quantiles(values, n=20)[-1]
 
-    rows = [
+    rows: list[tuple[str, Callable[[list[float]], float], str, float | None, bool]] = [
         ("start to tools/list, ms", middle, "starts", 1.2, True),
         ("one call p50, ms", middle, "calls", 1.15, True),
         ("one call p95, ms", p95, "calls", None, True),
@@ -173,9 +175,13 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
     ]
     lines = [f"{'':<26}{'bare':>10}{'devin-mcp':>12}{'ratio':>8}{'to reach':>11}   without logging"]
     for label, figure, name, bound, low in rows:
-        b, o, q = (figure(getattr(one, name)) for one in (bare, ours, quiet))
+        b, o, q = (float(figure(getattr(one, name))) for one in (bare, ours, quiet))
         ratio = o / b
-        verdict = "" if bound is None else f"{'<=' if low else '>='} {bound:.2f} {'ok' if (ratio <= bound) == low or ratio == bound else 'NO'}"
+        verdict = (
+            ""
+            if bound is None
+            else f"{'<=' if low else '>='} {bound:.2f} {'ok' if (ratio <= bound) == low or ratio == bound else 'NO'}"
+        )
         lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
     lines.append(f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and 20)")
     cost = (middle(ours.calls) - middle(quiet.calls)) * 1000
@@ -189,7 +195,7 @@ def main() -> int:
     options.add_argument("--turns", type=int, default=8, help="turns per round")
     options.add_argument("--calls", type=int, default=40, help="single calls per turn; twice as many with 32 in flight")
     given = options.parse_args()
-    with upstream() as base, open(os.devnull, "wb") as log:
+    with upstream() as base, Path(os.devnull).open("wb") as log:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")}
         devin = plain | {"DEVIN_BASE_URL": base, "DEVIN_API_KEY": "apk_bench", "DEVIN_MCP_LOG_FORMAT": "json"}
         command = [sys.executable, "-m", "devin_mcp"]

@@ -5,7 +5,12 @@ import json
 import sys
 
 MESSAGES = [
-    {"type": kind, "event_id": f"event-{place}", "message": f"Message {place}. " + "All tests pass. " * 6, "timestamp": "2026-01-02T03:04:05.678901Z"}
+    {
+        "type": kind,
+        "event_id": f"event-{place}",
+        "message": f"Message {place}. " + "All tests pass. " * 6,
+        "timestamp": "2026-01-02T03:04:05.678901Z",
+    }
     for place, kind in enumerate(["initial_user_message", "devin_message", "user_message", "devin_message"] * 3)
 ]
 SESSION = {

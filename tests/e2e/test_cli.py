@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.processes import COMMAND, environment
 
 
-def devin_mcp(*arguments: str, cwd: Path | None = None, **given: str) -> subprocess.CompletedProcess[str]:
+def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], env=environment(**given), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=cwd, check=False
+        [*COMMAND, *arguments],
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
 
 
@@ -75,9 +80,19 @@ def test_tools_are_a_table_for_people() -> None:
     assert "5 tools" in done.stdout
 
 
-def test_the_demo_shows_a_whole_delegation_without_touching_a_key(tmp_path: Path) -> None:
-    done = devin_mcp("demo", cwd=tmp_path, DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1")
+def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
+    done = devin_mcp("demo", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1")
     assert done.returncode == 0, done.stderr
-    for step in ("Connected", "Tools", "You ask", "Devin says", "You answer", "Pull request", "A playbook", "A wrong id", "mcp_call"):
+    for step in (
+        "Connected",
+        "Tools",
+        "You ask",
+        "Devin says",
+        "You answer",
+        "Pull request",
+        "A playbook",
+        "A wrong id",
+        "mcp_call",
+    ):
         assert step in done.stdout
     assert "apk_real" not in done.stdout + done.stderr

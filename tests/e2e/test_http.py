@@ -47,26 +47,27 @@ async def test_strangers_are_turned_away_and_no_stream_is_held_open() -> None:
         accept = {"accept": "application/json, text/event-stream"}
         assert (await web.post(url, json=hello, headers=accept | {"host": "evil.example"})).status_code == 421
         assert (await web.post(url, json=hello, headers=accept | {"origin": "https://evil.example"})).status_code == 403
-        assert (await web.post(url, content=b"x" * 5_000_000, headers=accept | {"content-type": "application/json"})).status_code == 413
+        assert (
+            await web.post(url, content=b"x" * 5_000_000, headers=accept | {"content-type": "application/json"})
+        ).status_code == 413
         assert (await web.get(url.replace("/mcp", "/"))).status_code == 404
 
 
 async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, era: Era) -> None:
     devin.fail("GET", "/v1/sessions", *[silent] * 9)
-    async with serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url):
-        async with asyncio.TaskGroup() as group:
+    async with serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url), asyncio.TaskGroup() as group:
 
-            async def call_and_be_cut_off() -> None:
-                with pytest.raises(BaseException):  # noqa: B017, PT011 - which one depends on client and moment
-                    async with Client(url, mode=era) as client:
-                        await client.call_tool("devin_list_sessions", {})
-                        raise ConnectionError  # an answered call is fine too
+        async def call_and_be_cut_off() -> None:
+            with pytest.raises(BaseException):  # noqa: B017, PT011 - which one depends on client and moment
+                async with Client(url, mode=era) as client:
+                    await client.call_tool("devin_list_sessions", {})
+                    raise ConnectionError  # an answered call is fine too
 
-            group.create_task(call_and_be_cut_off())
-            await devin.arrived.wait()
-            started = time.monotonic()
-            server.process.send_signal(signal.SIGTERM)
-            assert await server.end(close=False) == 0
+        group.create_task(call_and_be_cut_off())
+        await devin.arrived.wait()
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.end(close=False) == 0
     assert time.monotonic() - started < 11
     assert b"Traceback" not in server.stderr
 

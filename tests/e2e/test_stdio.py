@@ -86,7 +86,9 @@ async def test_the_server_starts_without_a_key_and_says_where_one_comes_from() -
 
 
 async def test_the_sandbox_ignores_the_real_key_and_address() -> None:
-    async with running("--sandbox", "--log-level", "debug", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1") as server:
+    async with running(
+        "--sandbox", "--log-level", "debug", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1"
+    ) as server:
         await server.open()
         server.send(id=1, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}})
         assert (await server.line())["result"]["isError"] is False

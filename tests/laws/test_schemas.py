@@ -98,7 +98,10 @@ def test_downloading_is_a_read_until_it_can_write() -> None:
 
 def test_the_budget_everybody_pays() -> None:
     """CONTRIBUTING's question: should everyone pay for this tool?"""
-    asked = sum(len(json.dumps([tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":"))) for tool in TOOLS.values())
+    asked = sum(
+        len(json.dumps([tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")))
+        for tool in TOOLS.values()
+    )
     whole = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
     assert asked <= 12_500
     assert whole <= 26_000
@@ -106,7 +109,7 @@ def test_the_budget_everybody_pays() -> None:
 
 def test_the_order_is_stable() -> None:
     assert json.dumps(wire_tools(FULL)) == json.dumps(wire_tools(FULL))
-    assert list(TOOLS)[0] == "devin_get_session"
+    assert next(iter(TOOLS)) == "devin_get_session"
 
 
 def test_instructions_are_short_and_name_only_what_is_there() -> None:

@@ -70,7 +70,9 @@ async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect
     assert devin.requests[-2].headers["authorization"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize("form", ["url", 'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}', "https://evil.example/attachments/{uuid}/n.txt?x=1"])
+@pytest.mark.parametrize(
+    "form", ["url", 'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}', "https://evil.example/attachments/{uuid}/n.txt?x=1"]
+)
 async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect, devin: Upstream, form: str) -> None:
     url = devin.world.store("n.txt", "text/plain", b"hello")
     uuid = url.split("/")[-2]
@@ -89,7 +91,9 @@ async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect
         {"url": "https://x/attachments/abc/n", "name": "n"},
     ],
 )  # fmt: skip
-async def test_what_is_no_attachment_is_refused_before_a_request(connect: Connect, devin: Upstream, arguments: dict[str, str]) -> None:
+async def test_what_is_no_attachment_is_refused_before_a_request(
+    connect: Connect, devin: Upstream, arguments: dict[str, str]
+) -> None:
     async with connect() as call:
         await call.error("download_attachment", **arguments)
     assert devin.requests == []

@@ -72,7 +72,11 @@ async def test_a_long_message_is_cut_marked_and_read_on(connect: Connect, devin:
 
 
 async def test_messages_without_ids_can_be_read_too(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", ".*", *[answer(200, ROW | {"messages": [{"type": "devin_message", "message": "x" * 2500}, {"type": "strange"}]})] * 9)
+    devin.fail(
+        "GET",
+        ".*",
+        *[answer(200, ROW | {"messages": [{"type": "devin_message", "message": "x" * 2500}, {"type": "strange"}]})] * 9,
+    )
     async with connect(result_limit=2000) as call:
         assert await read_all(call) == "x" * 2500
 

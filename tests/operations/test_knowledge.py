@@ -10,7 +10,13 @@ from tests.upstream import Upstream, answer
 
 
 def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
-    return {"id": f"note-{number}", "name": f"Note {number}", "body": body, "trigger_description": "t", "created_at": "2026-01-01T00:00:00Z"} | more
+    return {
+        "id": f"note-{number}",
+        "name": f"Note {number}",
+        "body": body,
+        "trigger_description": "t",
+        "created_at": "2026-01-01T00:00:00Z",
+    } | more
 
 
 async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
@@ -41,7 +47,7 @@ async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Up
     whole, start = "", 0
     async with connect(result_limit=2500) as call:
         while True:
-            got = (await call.ok("list_knowledge", note_ids=["note-1"], body="full", from_char=start))
+            got = await call.ok("list_knowledge", note_ids=["note-1"], body="full", from_char=start)
             row = got["knowledge"][0]
             assert (row["truncated"], row["length"]) == (True, len(text))
             whole += row["body"]
@@ -70,7 +76,13 @@ async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(connec
 async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
         made = await call.ok(
-            "create_knowledge", name="N", body="B", trigger_description="T", parent_folder_id="folder-services", pinned_repo="a/b", macro=""
+            "create_knowledge",
+            name="N",
+            body="B",
+            trigger_description="T",
+            parent_folder_id="folder-services",
+            pinned_repo="a/b",
+            macro="",
         )
         assert devin.requests[0].json == {
             "name": "N", "body": "B", "trigger_description": "T", "parent_folder_id": "folder-services", "pinned_repo": "a/b",

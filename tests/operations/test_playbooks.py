@@ -18,7 +18,9 @@ async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect
 
 
 async def test_the_list_may_come_wrapped(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/v1/playbooks", answer(200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]}))
+    devin.fail(
+        "GET", "/v1/playbooks", answer(200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]})
+    )
     async with connect() as call:
         assert (await call.ok("list_playbooks"))["playbooks"] == [{"playbook_id": "playbook-1", "title": "T"}]
 

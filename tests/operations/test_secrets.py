@@ -16,10 +16,18 @@ async def test_metadata_is_listed_created_and_deleted(connect: Connect, devin: U
         assert "hunter2" not in str(listed)
         assert (await call.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
         assert "404" in await call.error("delete_secret", secret_id=made["id"])
-    assert devin.requests[0].json == {"type": "key-value", "key": "DB", "value": "hunter2-hunter2", "sensitive": True, "note": "for tests"}
+    assert devin.requests[0].json == {
+        "type": "key-value",
+        "key": "DB",
+        "value": "hunter2-hunter2",
+        "sensitive": True,
+        "note": "for tests",
+    }
 
 
-async def test_a_value_can_come_from_an_allowed_variable(connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_value_can_come_from_an_allowed_variable(
+    connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
     async with connect(secret_env="MY_TOKEN") as call:
         made = await call.ok("create_secret", type="key-value", key="A", value_from_env="MY_TOKEN")

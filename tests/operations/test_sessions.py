@@ -12,7 +12,9 @@ from tests.conftest import Connect, Era
 from tests.upstream import Upstream, answer, lost
 
 
-async def test_a_task_is_handed_over_asked_about_answered_and_delivered(connect: Connect, devin: Upstream, clock: DrivenClock, era: Era) -> None:
+async def test_a_task_is_handed_over_asked_about_answered_and_delivered(
+    connect: Connect, devin: Upstream, clock: DrivenClock, era: Era
+) -> None:
     async with connect(era=era) as call:
         made = await call.ok("create_session", prompt="Add a check to shop-api", title="Check", tags=["mine"])
         session_id = made["session_id"]
@@ -56,7 +58,13 @@ async def test_a_task_is_handed_over_asked_about_answered_and_delivered(connect:
 async def test_the_phase_follows_from_status_enum_alone_in_list_and_get(
     connect: Connect, devin: Upstream, status_enum: str | None, phase: str
 ) -> None:
-    row = {"session_id": "devin-1", "status": "whatever", "status_enum": status_enum, "created_at": "2026-01-02T03:04:05Z", "updated_at": "x"}
+    row = {
+        "session_id": "devin-1",
+        "status": "whatever",
+        "status_enum": status_enum,
+        "created_at": "2026-01-02T03:04:05Z",
+        "updated_at": "x",
+    }
     devin.fail("GET", "/v1/sessions", answer(200, {"sessions": [row]}))
     devin.fail("GET", "/v1/sessions/devin-1", answer(200, row))
     async with connect() as call:
@@ -104,9 +112,16 @@ async def test_every_field_of_a_session_reaches_devin(connect: Connect, devin: U
     assert devin.requests[0].json == given | {"session_secrets": [{"key": "K", "value": "shh-secret", "sensitive": True}]}
 
 
-async def test_a_structured_output_comes_back_as_an_object_even_when_it_is_none(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_structured_output_comes_back_as_an_object_even_when_it_is_none(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     row = {"session_id": "devin-1", "status": "x", "status_enum": "finished", "created_at": "x", "updated_at": "x"}
-    devin.fail("GET", "/v1/sessions/devin-1", answer(200, row | {"structured_output": [1, 2]}), answer(200, row | {"structured_output": {"a": None}}))
+    devin.fail(
+        "GET",
+        "/v1/sessions/devin-1",
+        answer(200, row | {"structured_output": [1, 2]}),
+        answer(200, row | {"structured_output": {"a": None}}),
+    )
     async with connect() as call:
         assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {"value": [1, 2]}
         assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {"a": None}
@@ -131,7 +146,9 @@ async def test_a_requested_structured_output_is_filled(connect: Connect, clock: 
         ({"description": "x" * 66_000}, "65536"),
     ],
 )
-async def test_a_bad_output_schema_is_refused_before_money_is_spent(connect: Connect, devin: Upstream, schema: dict[str, Any], says: str) -> None:
+async def test_a_bad_output_schema_is_refused_before_money_is_spent(
+    connect: Connect, devin: Upstream, schema: dict[str, Any], says: str
+) -> None:
     async with connect() as call:
         assert says in await call.error("create_session", prompt="p", structured_output_schema=schema)
     assert devin.requests == []
@@ -147,7 +164,9 @@ async def test_the_house_cap_applies_and_cannot_be_exceeded(connect: Connect, de
     assert [seen.json["max_acu_limit"] for seen in devin.requests] == [5, 2]
 
 
-async def test_sessions_per_hour_are_limited_and_the_refusal_names_the_flag(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_sessions_per_hour_are_limited_and_the_refusal_names_the_flag(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect(max_sessions=2) as call:
         await call.error("create_session", prompt="quota")  # refused by Devin, so not counted
         await call.ok("create_session", prompt="one")
@@ -183,7 +202,9 @@ async def test_a_message_to_a_starting_session_is_waited_for(connect: Connect, d
     assert devin.count("POST", ".*/message") == 2
 
 
-async def test_a_session_that_never_gets_ready_is_reported_within_the_calls_time(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_session_that_never_gets_ready_is_reported_within_the_calls_time(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     devin.fail("POST", ".*/message", *[answer(400, {"detail": "Devin session still initializing"})] * 99)
     async with connect() as call:
         text = await call.error("send_message", session_id="devin-1", message="hello")
@@ -192,7 +213,9 @@ async def test_a_session_that_never_gets_ready_is_reported_within_the_calls_time
 
 
 @pytest.mark.parametrize("script", ["expire", "quick"])
-async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(connect: Connect, clock: DrivenClock, script: str) -> None:
+async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(
+    connect: Connect, clock: DrivenClock, script: str
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt=script)
         clock.skip(4)
@@ -214,7 +237,9 @@ async def test_a_sleeping_session_is_woken_by_a_message(connect: Connect, clock:
     assert "suspended" in sent["detail"]
 
 
-async def test_terminating_is_true_after_a_lost_reply_and_after_a_repetition(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_terminating_is_true_after_a_lost_reply_and_after_a_repetition(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt="forever")
         clock.skip(2)
@@ -226,7 +251,9 @@ async def test_terminating_is_true_after_a_lost_reply_and_after_a_repetition(con
     assert devin.count("DELETE") == 3
 
 
-async def test_a_refusal_to_terminate_a_running_session_stays_a_refusal(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_refusal_to_terminate_a_running_session_stays_a_refusal(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     devin.fail("DELETE", "/v1/sessions/.*", answer(400, {"detail": "Not now"}))
     async with connect() as call:
         made = await call.ok("create_session", prompt="forever")

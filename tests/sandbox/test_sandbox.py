@@ -41,7 +41,10 @@ async def test_unknown_routes_and_fields_are_refused(box: Sandbox) -> None:
     async with web(box) as call:
         assert (await call.get("/v1/me")).status_code == 404
         assert (await call.patch("/v1/sessions")).status_code == 405
-        for body in ({"prompt": "p", "repo_url": "x"}, {}, {"prompt": ""}, {"prompt": 5}, [], {"prompt": "p", "tags": ["x"] * 51}, {"prompt": "x" * 30_001}):
+        bodies: list[Any] = [
+            {"prompt": "p", "repo_url": "x"}, {}, {"prompt": ""}, {"prompt": 5}, [], {"prompt": "p", "tags": ["x"] * 51}, {"prompt": "x" * 30_001},
+        ]  # fmt: skip
+        for body in bodies:
             refused = await call.post("/v1/sessions", json=body)
             assert refused.status_code == 422
             assert refused.json()["detail"][0]["loc"][0] == "body"

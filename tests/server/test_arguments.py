@@ -24,7 +24,9 @@ async def test_lists_and_objects_may_come_as_json_in_a_string(connect: Connect, 
 
 async def test_an_explicit_null_counts_as_absent(connect: Connect, devin: Upstream) -> None:
     async with connect(max_acu=7) as call:
-        await call.ok("create_session", prompt="p", title=None, tags=None, max_acu_limit=None, idempotent=None, session_secrets=None)
+        await call.ok(
+            "create_session", prompt="p", title=None, tags=None, max_acu_limit=None, idempotent=None, session_secrets=None
+        )
         assert "prompt" in await call.error("create_session", prompt=None)
     assert devin.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
 
@@ -68,7 +70,10 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
     assert devin.requests == []
 
 
-@pytest.mark.parametrize("bad", ["../secrets/x", "a/b", "a%2Fb", "..", ".", "", "a b", "a\n", "ä", "x" * 129, "a?b", "a#b", "a\\b", "https://x/y", "a..b"])
+@pytest.mark.parametrize(
+    "bad",
+    ["../secrets/x", "a/b", "a%2Fb", "..", ".", "", "a b", "a\n", "ä", "x" * 129, "a?b", "a#b", "a\\b", "https://x/y", "a..b"],
+)
 @pytest.mark.parametrize(
     ("tool", "argument"),
     [
@@ -76,7 +81,9 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
         ("delete_knowledge", "note_id"), ("get_playbook", "playbook_id"), ("delete_playbook", "playbook_id"),
     ],
 )  # fmt: skip
-async def test_an_id_is_one_plain_segment_or_no_request(connect: Connect, devin: Upstream, bad: str, tool: str, argument: str) -> None:
+async def test_an_id_is_one_plain_segment_or_no_request(
+    connect: Connect, devin: Upstream, bad: str, tool: str, argument: str
+) -> None:
     async with connect() as call:
         text = await call.error(tool, **{argument: bad})
     assert argument in text

@@ -40,7 +40,7 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect: Connect,
     async with connect(era=era, read_only=True) as call:
         hidden = await call.client.call_tool("devin_create_session", {"prompt": "p"})
         unknown = await call.client.call_tool("devin_creat_session", {"prompt": "p"})
-        assert text_of(hidden).replace("create", "creat") == text_of(unknown)  # type: ignore[arg-type]
+        assert text_of(hidden).replace("create", "creat") == text_of(unknown)
         assert "devin_create_session" not in str((await call.client.list_tools()).tools)
         assert "devin_create_session" not in (await call.ok("list_sessions"))["next"]
     assert devin.count("POST") == 0
@@ -58,7 +58,9 @@ async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allow
     assert "save_to" not in await parameters("devin_download_attachment", files_root=files, transport="http")
 
 
-async def test_a_server_started_at_home_or_in_the_root_allows_no_files(connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_server_started_at_home_or_in_the_root_allows_no_files(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for place in ("/", str(tmp_path)):
         monkeypatch.chdir(place)

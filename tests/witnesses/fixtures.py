@@ -175,7 +175,7 @@ def _resources(mcp: MCPServer[Any]) -> None:
         return base64.b64decode(ONE_PIXEL)
 
     @mcp.resource("test://template/{id}/data", mime_type="application/json")
-    def template(id: str) -> str:  # noqa: A002 - the suite's name
+    def template(id: str) -> str:
         """Whatever id is asked for."""
         return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
 

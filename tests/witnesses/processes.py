@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +51,7 @@ def run(
 
     Raises subprocess.TimeoutExpired when that takes longer than `timeout` seconds.
     """
-    with open(script or os.devnull, "rb") as given, _process(command, cwd, given, subprocess.PIPE, env or {}) as one:
+    with Path(script or os.devnull).open("rb") as given, _process(command, cwd, given, subprocess.PIPE, env or {}) as one:
         out, err = one.communicate(timeout=timeout)
     return Finished(one.returncode, out.decode(), err.decode())
 
@@ -59,7 +59,7 @@ def run(
 @contextmanager
 def serving(command: Sequence[str], log: Path) -> Iterator[str]:
     """The address of an HTTP server that runs as long as the block; what it says goes to `log`."""
-    with open(os.devnull, "rb") as nothing, open(log, "wb") as said, _process(command, ROOT, nothing, said, {}) as one:
+    with Path(os.devnull).open("rb") as nothing, log.open("wb") as said, _process(command, ROOT, nothing, said, {}) as one:
         latest = time.monotonic() + _START
         while (url := _announced(log)) is None:
             if one.poll() is not None or time.monotonic() > latest:
@@ -115,10 +115,8 @@ def _end(one: subprocess.Popen[bytes]) -> None:
         pass
     finally:
         if sys.platform != "win32":
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(one.pid, signal.SIGKILL)  # the group outlives its leader while a grandchild is left
-            except ProcessLookupError:
-                pass
         one.kill()
         one.wait()
         for pipe in (one.stdout, one.stderr):
