@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
 from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
 from devin_mcp.api.refusals import refusal, trouble
-from devin_mcp.api.retry import Attempt
+from devin_mcp.api.retry import Attempt, Tell
 from devin_mcp.api.wire import NOWHERE, Route, reader
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.log import current_call, event, redactor
@@ -48,9 +48,12 @@ class Api:
         self.app_url = app_url(settings)
         redactor.hide([settings.api_key])
 
-    def devin(self, key: str) -> Devin:
-        """A handle for one call, with the call's deadline; `key` is Devin's, checked when something is sent."""
-        return Devin(self, key, Deadline.after(self.clock, self._deadline))
+    def devin(self, key: str, tell: Tell | None = None) -> Devin:
+        """A handle for one call, with the call's deadline; `key` is Devin's, checked when something is sent.
+
+        `tell` is told in a sentence when there is waiting.
+        """
+        return Devin(self, key, Deadline.after(self.clock, self._deadline), tell)
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -72,13 +75,12 @@ class Api:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.done():
-                attempt.abandoned = True
-                if attempt.left:
-                    task.add_done_callback(_late_reply_logger(name))
-                    asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
-                else:
-                    task.cancel()
+            attempt.abandoned = True
+            if attempt.left or task.done():  # done just now counts: nobody else will tell of its outcome
+                task.add_done_callback(_late_reply_logger(name))
+                asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
+            else:
+                task.cancel()
             raise
 
     async def aclose(self, grace: float = GRACE) -> None:
@@ -99,6 +101,7 @@ class Devin:
     api: Api
     key: str
     deadline: Deadline
+    tell: Tell | None = None
     route: Route = NOWHERE
     if_lost: str | None = None
 
@@ -154,7 +157,7 @@ class Devin:
     ) -> tuple[httpx.Request, Attempt]:
         path = self.route.path(ids)
         self._check_key()
-        attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, stream=stream)
+        attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, self.tell, stream=stream)
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
             self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,6 +30,8 @@ LONGEST_RETRY_AFTER = 20.0
 INITIALIZING_PAUSE = 5.0
 """What a production client waits between messages to a session that is still starting (v1.md §3.7)."""
 
+Tell = Callable[[str], Awaitable[None]]
+
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _PASSING = frozenset({502, 503, 504})
 _INITIALIZING = re.compile(rb"still initiali[sz]ing", re.IGNORECASE)
@@ -43,6 +45,8 @@ class Attempt:
     route: str
     deadline: Deadline
     read_timeout: float
+    tell: Tell | None = None
+    """Says why it takes longer, to whoever waits."""
     stream: bool = False
     number: int = 0
     left: bool = False
@@ -120,6 +124,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 done_before = request.method == "DELETE" and response.status_code == 404 and attempt.arrived
                 return httpx.Response(204, request=request) if done_before else response
             attempt.arrived = attempt.arrived or (attempt.left and (problem is not None or _passing(response)))
+            if attempt.tell is not None and pause is not None:
+                await attempt.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
             attempt.left = False  # whoever is cancelled in this pause leaves nothing behind
             await attempt.deadline.clock.sleep(pause or 0)
 
@@ -132,6 +138,12 @@ def _timeouts(attempt: Attempt) -> dict[str, float]:
 
 def _passing(response: httpx.Response | None) -> bool:
     return response is not None and response.status_code in _PASSING
+
+
+def _reason(response: httpx.Response | None) -> str:
+    if response is None or response.status_code in _PASSING:
+        return "Devin cannot be reached right now"
+    return "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
 
 
 def _pause(request: httpx.Request, attempt: Attempt, response: httpx.Response | None) -> float | None:

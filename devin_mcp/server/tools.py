@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -65,7 +68,7 @@ class DevinTool(Tool):
         try:
             given = checked(arguments, self.parameters, self._arguments)
             note(devin_session_id=given.get("session_id"))
-            devin = app.api.devin(app.key)
+            devin = app.api.devin(app.key, _teller(context))
             result: Result = await (operation(devin, app.house, **given) if self._house else operation(devin, **given))
             note(devin_session_id=getattr(result, "session_id", given.get("session_id")))
             return present(result, self._view, app.result_limit)
@@ -81,6 +84,17 @@ class DevinTool(Tool):
                 "Whether anything was changed is unknown: look before trying again.",
             )
             return present_error(bug, self._view)
+
+
+def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
+    """Progress notifications for who asked for them; a courtesy, so their failure is nobody's."""
+    told = count(1)
+
+    async def tell(sentence: str) -> None:
+        with suppress(Exception):
+            await context.report_progress(next(told), message=sentence)
+
+    return tell
 
 
 def _output(operation: Operation[Any, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from tests.clock import DrivenClock
-from tests.conftest import Connect
+from tests.conftest import Connect, Era
 from tests.upstream import Fault, Upstream, answer, dropped, halved, lost, page, silent
 
 
@@ -198,6 +198,23 @@ async def test_one_deadline_holds_for_everything(connect: Connect, devin: Upstre
     devin.fail("GET", "/v1/sessions", drip)
     async with connect(deadline=0.3) as call:
         assert "within 0.3 seconds" in await call.error("list_sessions")
+
+
+async def test_who_waits_is_told_why(connect: Connect, devin: Upstream, clock: DrivenClock, era: Era) -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
+
+    devin.fail("GET", "/v1/sessions", answer(503), answer(429, None, retry_after="9"), dropped)
+    async with connect(era=era) as call:
+        await call.client.call_tool("devin_list_sessions", {}, progress_callback=hear)
+        await call.ok("list_sessions")  # who does not listen is not bothered
+    assert [number for number, _ in told] == [1, 2, 3]
+    assert [str(text).split(";")[0] for _, text in told] == [
+        "Devin cannot be reached right now", "Devin asks to slow down", "Devin cannot be reached right now",
+    ]  # fmt: skip
+    assert told[1][1] == "Devin asks to slow down; trying again in 9 s"
 
 
 async def test_every_attempt_is_logged_and_joined_by_the_call(connect: Connect, devin: Upstream, logs: object) -> None:
