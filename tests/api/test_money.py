@@ -60,11 +60,11 @@ async def test_a_cancelled_read_is_given_up_at_once(connect: Connect, devin: Ups
 async def test_a_create_cancelled_between_attempts_is_never_sent_again(
     connect: Connect, devin: Upstream, clock: DrivenClock, logs: Logs
 ) -> None:
-    pausing = anyio.Event()
+    pausing, over = anyio.Event(), anyio.Event()
 
     async def pause() -> None:
         pausing.set()
-        await anyio.sleep_forever()
+        await over.wait()
 
     clock.then = pause
     devin.fail("POST", "/v1/sessions", answer(429, {"detail": "slow down"}))
@@ -73,7 +73,7 @@ async def test_a_create_cancelled_between_attempts_is_never_sent_again(
             group.start_soon(lambda: call("create_session", prompt="p"))
             await pausing.wait()
             group.cancel_scope.cancel()
-        clock.then = None
+        over.set()
         await anyio.sleep(0.05)
     assert devin.count("POST") == 1
     assert devin.world.sessions == {}
