@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from devin_mcp import __version__
 from devin_mcp.settings import KNOBS, BadSetting, Knob, Settings, resolve
+from devin_mcp.values import did_you_mean
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -24,12 +26,41 @@ ABOUT = "Model Context Protocol server for Devin: hand over a task, follow it, a
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status (2 for a wrong setting)."""
     given: dict[str, list[str]] = {}
-    options = _parser(given).parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(options, resolve(given))
+        _refuse_misplaced(words)
+        return _run(_parser(given).parse_args(words), resolve(given))
     except BadSetting as problem:
         print(f"devin-mcp: {problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, whose errors are one line without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadSetting(f"{message}; see {self.prog} --help")
+
+
+def _refuse_misplaced(words: Sequence[str]) -> None:
+    """A flag nobody knows, or one that this command does not have, wherever it stands."""
+    command = next((word for word in words if word in COMMANDS), "stdio")
+    known = {name: one.commands for one in KNOBS if one.flag for name in _names(one)}
+    known |= {"--help": tuple(COMMANDS), "--version": tuple(COMMANDS), "--json": ("tools",)}
+    for word in words:
+        flag = word.split("=")[0]
+        if flag.startswith("--") and flag not in known:
+            raise BadSetting(f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}")
+        if flag.startswith("--") and command not in known[flag]:
+            raise BadSetting(f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}")
+
+
+def _names(one: Knob) -> list[str]:
+    flag = one.flag or ""
+    return [flag, f"--no-{flag[2:]}"] if one.is_switch else [flag]
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
@@ -59,7 +90,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="devin-mcp", description=ABOUT, epilog=_environment(), formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )  # fmt: skip
@@ -68,7 +99,7 @@ def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, text in COMMANDS.items():
         one = commands.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_environment() if name != "demo" else None,
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_environment() if name in {"stdio", "http"} else None,
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
         )  # fmt: skip
         one.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
@@ -90,9 +121,8 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
     for one in KNOBS:
         if one.flag is None or command not in one.commands:
             continue
-        names = [one.flag, f"--no-{one.flag[2:]}"] if one.is_switch else [one.flag]
         group.add_argument(
-            *names, dest=one.name, action=Gather, nargs=0 if one.is_switch else None, default=argparse.SUPPRESS,
+            *_names(one), dest=one.name, action=Gather, nargs=0 if one.is_switch else None, default=argparse.SUPPRESS,
             metavar=None if one.is_switch else one.metavar, help=_help(one),
         )  # fmt: skip
 

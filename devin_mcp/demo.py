@@ -29,18 +29,26 @@ class Surprise(Exception):
 
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
+    failed = False
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         try:
             anyio.run(_show, log)
-        except Surprise as surprise:
-            print(f"\nThis should not have happened: {surprise}", file=sys.stderr)
-            return 1
-        except TimeoutError:
+            _show_log(log)
+        except* Surprise as surprises:  # the client's task group wraps what is raised inside it
+            print(f"\nThis should not have happened: {_first(surprises)}", file=sys.stderr)
+            failed = True
+        except* TimeoutError:
             print(f"\nThis took longer than {LONGEST:g} seconds.", file=sys.stderr)
-            return 1
-        _show_log(log)
+            failed = True
+    if failed:
+        return 1
     print("\nThat was a simulation: no key, no network, no money. For the real one set DEVIN_API_KEY and run devin-mcp.")
     return 0
+
+
+def _first(group: BaseExceptionGroup[Surprise]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 async def _show(log: TextIO) -> None:
@@ -146,8 +154,9 @@ def _show_log(log: TextIO) -> None:
     log.seek(0)
     events = [json.loads(line) for line in log if line.startswith("{")]
     calls = [event for event in events if event["event"] == "mcp_call"]
+    requests = sum(event["event"] == "api_request" for event in events)
     _expect(calls != [], "nothing was logged")
-    print(f"\nThe log (JSON lines on stderr): {len(calls)} calls, {len(events) - len(calls)} requests. The last three:")
+    print(f"\nThe log (JSON lines on stderr): {len(calls)} calls, {requests} requests. The last three:")
     for call in calls[-3:]:
         kept = ("event", "call_id", "tool", "effect", "outcome", "error", "duration_ms", "attempts", "status")
         print("  " + json.dumps({name: call[name] for name in kept if name in call}))

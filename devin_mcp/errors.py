@@ -80,7 +80,7 @@ class NotFound(Refused):
 
 class Invalid(Refused):
     kind = "invalid"
-    advice_by_default = "Nothing was sent. Correct the arguments and call again."
+    advice_by_default = "Nothing was changed. Correct the arguments and call again."
 
 
 class NotReady(Refused):

@@ -83,10 +83,10 @@ def note(**facts: Any) -> None:
 _bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-def event(name: str, *, bad: bool = False, **facts: Any) -> None:
-    """Write one line: `bad` ones as warnings. Facts that are None are left out."""
+def event(name: str, *, bad: bool = False, crash: bool = False, **facts: Any) -> None:
+    """Write one line: `bad` ones as warnings, a `crash` as an error. Facts that are None are left out."""
     known = {key: value for key, value in facts.items() if value is not None}
-    (_bound.warning if bad else _bound.info)(name, **known)
+    (_bound.error if crash else _bound.warning if bad else _bound.info)(name, **known)
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:

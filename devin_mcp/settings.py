@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal, get_args
+
+from devin_mcp.values import (
+    api_key,
+    certificates,
+    folder,
+    host_name,
+    one_of,
+    seconds,
+    switch,
+    variable,
+    web_address,
+    whole,
+    word,
+)
 
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
-TOOLSETS: tuple[Toolset, ...] = ("sessions", "attachments", "secrets", "knowledge", "playbooks")
+TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
 SERVING = ("stdio", "http", "tools")
 
@@ -60,93 +72,6 @@ def knob(
     return field(default=default, repr=not secret, metadata=facts)
 
 
-# --- how a text becomes a value; each raises ValueError with what would be right ---
-
-
-def switch(text: str) -> bool:
-    if text.strip().lower() in {"1", "true", "yes", "on"}:
-        return True
-    if text.strip().lower() in {"0", "false", "no", "off", ""}:
-        return False
-    raise ValueError("must be true or false")
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if re.fullmatch(r"[0-9]{1,12}", text.strip()) is None or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None or not low <= float(text) <= high:
-            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
-        return float(text)
-
-    return parse
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.strip().lower() not in choices:
-            raise ValueError(f"must be one of: {', '.join(choices)}{did_you_mean(text, choices)}")
-        return text.strip().lower()
-
-    return parse
-
-
-def word(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", text.strip()) is None:
-        raise ValueError("must be a tool's name, such as devin_list_sessions")
-    return text.strip()
-
-
-def host_name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", text.strip("[] ")) is None:
-        raise ValueError("must be a host name or an address")
-    return text.strip("[] ")
-
-
-def variable(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text.strip()) is None:
-        raise ValueError("must be the name of an environment variable")
-    if text.strip().upper().startswith("DEVIN_"):
-        raise ValueError("may not name a DEVIN_ variable: those configure this server, the key among them")
-    return text.strip()
-
-
-def web_address(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a web address such as https://api.devin.ai")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password")
-    return text.strip().rstrip("/")
-
-
-def api_key(text: str) -> str:
-    if not text.strip().isascii() or not text.strip().isprintable() or " " in text.strip():
-        raise ValueError("holds characters that no API key has; copy it again")
-    return text.strip()
-
-
-def folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise ValueError("must be an existing directory")
-    return path.resolve()
-
-
-def file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError("must be an existing file")
-    return path.resolve()
-
-
 def working_directory() -> tuple[Path, ...]:
     """The directory the server was started in; none when that is the root or the home directory (too much to allow)."""
     here = Path.cwd().resolve()
@@ -168,7 +93,7 @@ class Settings:
         env="DEVIN_APP_URL", flag=False,
     )  # fmt: skip
     ca_bundle: Path | None = knob(
-        None, file, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
+        None, certificates, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
     )  # fmt: skip
     sandbox: bool = knob(False, switch, "talk to a simulated Devin: no key, no network, no money")
     read_only: bool = knob(False, switch, "offer only tools that change nothing and spend nothing")
@@ -248,6 +173,8 @@ def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | Non
             texts, source = _split_variable(one, environ[one.env]), one.env
         else:
             continue
+        if not texts:
+            raise BadSetting(f"{source} is given but names nothing")
         parsed = [_parse(one, text, source) for text in texts]
         values[one.name] = tuple(parsed) if one.many else parsed[-1]
     return Settings(**values)
@@ -263,17 +190,12 @@ def child_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")}
 
 
-def did_you_mean(text: str, choices: Sequence[str]) -> str:
-    """`; did you mean x?` when something close exists, else nothing."""
-    close = difflib.get_close_matches(text.strip().lower(), choices, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 def _parse(one: Knob, text: str, source: str) -> Any:
     try:
         return one.parse(text)
     except ValueError as problem:
-        shown = "" if one.secret else f" (it is {text!r})"
+        # What was given is shown only where it cannot hold a key, a password or NAME=value.
+        shown = f" (it is {text!r})" if one.parse not in {api_key, web_address, variable} else ""
         raise BadSetting(f"{source} {problem}{shown}") from None
 
 

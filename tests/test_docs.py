@@ -49,7 +49,7 @@ def test_the_tables_say_what_the_code_does(name: str, table: Any) -> None:
 
 
 def test_every_word_of_the_sandbox_is_documented() -> None:
-    words = set(re.findall(r"^\| `(\w+)` \| [a-z]", README.read_text(), re.MULTILINE))
+    words = set(re.findall(r"^\| `sandbox:(\w+)` \| [a-z]", README.read_text(), re.MULTILINE))
     assert {*SCRIPTS, "quota", "cap"} <= words
 
 

@@ -22,6 +22,7 @@ from devin_mcp import log
 from devin_mcp.api.client import Api, Devin
 from devin_mcp.operations.declare import READ, Operation
 from devin_mcp.operations.house import House, Starts
+from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions import SessionEnded
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
@@ -196,5 +197,9 @@ def test_the_console_form_is_for_people() -> None:
 
 
 @pytest.mark.parametrize("value", ["apk_user_abc+/=", "cog_xyz123"])
-def test_the_key_is_in_no_repr(value: str) -> None:
-    assert value not in repr(resolve({}, {"DEVIN_API_KEY": value}))
+def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
+    settings = resolve({}, {"DEVIN_API_KEY": value})
+    api = Api(settings)
+    app = App(api, value, House(Starts(1, DrivenClock())), 1)
+    secret = SessionSecret(key="K", value=value)
+    assert value not in repr([settings, api, api.devin(value), app, secret])

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +39,7 @@ class Api:
     ) -> None:
         """`app` is an ASGI application to talk to instead of the network (the sandbox)."""
         self._settings = settings
+        self.timeout = settings.timeout
         self._app = app
         self.clock: Clock = clock or RealClock()
         self._deadline = deadline
@@ -99,7 +100,7 @@ class Devin:
     """What an operation talks through: one call, one key, one deadline, and the route of the operation."""
 
     api: Api
-    key: str
+    key: str = field(repr=False)
     deadline: Deadline
     tell: Tell | None = None
     route: Route = NOWHERE
@@ -148,7 +149,7 @@ class Devin:
                 response = await self._open(request, attempt)
             if not response.is_success:
                 raise self._failure(response, None, private=True)
-            yield response.headers.get("content-type", ""), _guarded_bytes(response)
+            yield response.headers.get("content-type", ""), self._bytes(response)
         finally:
             await response.aclose()
 
@@ -157,7 +158,7 @@ class Devin:
     ) -> tuple[httpx.Request, Attempt]:
         path = self.route.path(ids)
         self._check_key()
-        attempt = Attempt(str(self.route), self.deadline, self.api._settings.timeout, self.tell, stream=stream)
+        attempt = Attempt(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
             self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)),
@@ -242,16 +243,22 @@ class Devin:
             parts = httpx.URL("none:")
         if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
-        attempt = Attempt("GET presigned file", self.deadline, self.api._settings.timeout, stream=True)
+        attempt = Attempt("GET presigned file", self.deadline, self.api.timeout, stream=True)
         return httpx.Request("GET", parts, headers=HEADERS, extensions={"attempt": attempt}), attempt
 
-
-async def _guarded_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.aiter_bytes():
-            yield chunk
-    except httpx.RequestError as error:
-        raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
+    async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        chunks = response.aiter_bytes()
+        try:
+            while True:
+                async with asyncio.timeout(self.deadline.left()):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+        except TimeoutError:
+            raise Broken(f"The download took longer than {self.deadline.span:g} seconds.", "Nothing was kept.") from None
+        except httpx.RequestError as error:
+            raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
 
 
 def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -264,12 +271,12 @@ def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
 
     def log(task: asyncio.Task[Any]) -> None:
         if task.cancelled():
-            event("late_reply", bad=True, outcome=ReplyLost.kind, **facts)
+            event("late_reply", bad=True, outcome="tool_error", error=ReplyLost.kind, **facts)
         elif (problem := task.exception()) is not None:
-            event("late_reply", bad=True, outcome=getattr(problem, "kind", type(problem).__name__), **facts)
+            event("late_reply", bad=True, outcome="tool_error", error=getattr(problem, "kind", type(problem).__name__), **facts)
         else:
             made = task.result()
-            known = {field: getattr(made, field) for field in ("session_id", "id") if hasattr(made, field)}
-            event("late_reply", bad=True, outcome="ok", **facts, **known)
+            known = {name: getattr(made, name) for name in ("session_id", "id") if hasattr(made, name)}
+            event("late_reply", outcome="ok", **facts, **known)
 
     return log

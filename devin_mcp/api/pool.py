@@ -12,6 +12,7 @@ import httpx
 
 from devin_mcp import __version__
 from devin_mcp.api.retry import RetryTransport
+from devin_mcp.errors import NotSent
 from devin_mcp.settings import Settings
 
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=15)
@@ -43,7 +44,13 @@ def http_client(settings: Settings, app: Any) -> httpx.AsyncClient:
     if app is not None:
         inside = RetryTransport(httpx.ASGITransport(app=app, raise_app_exceptions=False))
         return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
-    client = httpx.AsyncClient(verify=_trust(settings), cookies=_NoCookies(), limits=LIMITS)
+    try:
+        client = httpx.AsyncClient(verify=_trust(settings), cookies=_NoCookies(), limits=LIMITS)
+    except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
+        raise NotSent(
+            "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
+            "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the variable, and restart the server.",
+        ) from None
     # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
     # default transport. So they are wrapped after the fact; there is no public way to have both.
     client._transport = RetryTransport(client._transport)

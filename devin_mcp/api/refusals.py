@@ -56,6 +56,9 @@ def refusal(response: httpx.Response, route: str, sent: object, *, private: bool
             "Nothing was changed. Correct what it names and call again.",
             status=status,
         )
+    if status == 409:
+        advice = "Nothing was changed. Something of that name may exist already; take another name or change the existing one."
+        return errors.Refused(f"Devin refused the request as a conflict (409).{said}", advice, status=status)
     return errors.Refused(f"Devin refused the request ({status}).{said}", status=status)
 
 

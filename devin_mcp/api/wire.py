@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Wire(BaseModel):
     """A body from Devin: fields we do not know are ignored, so that an addition upstream breaks nobody."""
 
-    model_config = ConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
 _AS_DEVIN_WRITES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

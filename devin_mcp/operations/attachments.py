@@ -55,10 +55,10 @@ async def upload_attachment(
     if path is not None:
         if content is not None:
             raise Invalid("Give path or content, not both.")
-        with house.files.reading(path) as (found, data):
+        with house.reads.reading(path) as (found, data):
             return await _upload(devin, name or found, data)
     if content is None or name is None:
-        raise Invalid("Give content and name." if not house.files.roots else "Give path, or content and name.")
+        raise Invalid("Give content and name." if not house.reads.roots else "Give path, or content and name.")
     return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
 
 
@@ -121,12 +121,12 @@ async def download_attachment(
     async with devin.download(uuid=uuid, name=name) as (declared, chunks):
         media_type = declared.split(";")[0].strip().lower() or "application/octet-stream"
         if save_to is not None:
-            with house.saves.writing(save_to, name) as (found, data):
-                size = await _copy(devin, chunks, data, LARGEST)
+            with house.writes.writing(save_to, name) as (found, data):
+                size = await _copy(chunks, data, LARGEST)
             return Download(name=name, size=size, media_type=media_type, saved_to=str(found))
-        instead = "Save it with save_to." if house.saves.roots else "Open it in Devin's web app."
+        instead = "Save it with save_to." if house.writes.roots else "Open it in Devin's web app."
         inline = io.BytesIO()
-        await _copy(devin, chunks, inline, LARGEST_INLINE, instead)
+        await _copy(chunks, inline, LARGEST_INLINE, instead)
     return _inline(name, media_type, inline.getvalue(), from_char, instead)
 
 
@@ -146,14 +146,12 @@ def _parts(url: str | None, uuid: str | None, name: str | None) -> tuple[str, st
     return uuid, name
 
 
-async def _copy(devin: Devin, chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = "") -> int:
+async def _copy(chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = "") -> int:
     size = 0
     async for chunk in chunks:
         size += len(chunk)
         if size > most:
             raise Invalid(f"The file is larger than {most} bytes. Nothing was kept.", instead)
-        if not devin.deadline.left():
-            raise Invalid(f"The download took longer than {devin.deadline.span:g} seconds.", "Nothing was kept.")
         target.write(chunk)
     return size
 

@@ -32,16 +32,15 @@ class Power:
     """Something only some servers may do; a parameter marked with it is shown only there."""
 
     name: str
-    writes_files: bool = False
 
 
 READ_FILES = Power("read files below --files-root")
-WRITE_FILES = Power("write files below --files-root", writes_files=True)
+WRITE_FILES = Power("write files below --files-root")
 READ_ENVIRONMENT = Power("read variables named with --secret-env")
 
 
 @dataclass(frozen=True)
-class Needs:
+class needs:  # noqa: N801 - read as a word where it marks a parameter
     """Marks a parameter or a field as there only where the power is."""
 
     power: Power
@@ -50,10 +49,6 @@ class Needs:
         schema: dict[str, Any] = handler(core)
         schema["x-needs"] = self.power.name
         return schema
-
-
-def needs(power: Power) -> Needs:
-    return Needs(power)
 
 
 @dataclass(frozen=True)

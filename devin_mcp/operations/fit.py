@@ -15,6 +15,7 @@ FromChar = Annotated[int, Field(ge=0, description="Read one long text on from th
 Offset = Annotated[int, Field(ge=0, description="Rows to skip")]
 
 ROOM_FOR_NEXT = 400
+SHORT = 100
 NO_LIMIT = 1 << 40
 """Nothing is measured against it: most answers fit, and measuring costs as much as writing them."""
 
@@ -24,12 +25,13 @@ class Result(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    def within(self, limit: int) -> Result:  # noqa: ARG002 - for those that override it
+    def within(self, limit: int) -> BaseModel:
         """The same in at most `limit` characters of compact JSON, with what is missing counted.
 
-        Called only when the whole is longer; results that can grow override it.
+        Called only when the whole is longer. What can be read on overrides it; a confirmation just gets shorter texts,
+        for what was done must not be reported as an error because of its length.
         """
-        return self
+        return slim(self, limit)
 
 
 class Page(Result):
@@ -63,7 +65,8 @@ class Page(Result):
         others = {name: getattr(self, name) for name in type(self).model_fields if name not in {"next", "next_offset", self.rows}}
         room = limit - cost(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
         kept = rows[: rows_that_fit(rows, room)] or [slim(row, room) for row in rows[:1]]
-        return self.of(kept, self._offset, more=True, **others)
+        more = self.next_offset is not None or len(kept) < len(rows)
+        return self.of(kept, self._offset, more=more, **others)
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,14 @@ def rows_that_fit(rows: Sequence[BaseModel], room: int) -> int:
 
 
 def slim(row: BaseModel, room: int) -> BaseModel:
-    """One row that is too long by itself, without its longest optional parts."""
-    optional = [name for name, field in type(row).model_fields.items() if not field.is_required()]
-    for name in sorted(optional, key=lambda name: len(str(getattr(row, name))), reverse=True):
+    """One row that is too long by itself: its longest texts are cut and its longest lists emptied until it fits."""
+    names = [name for name in type(row).model_fields if isinstance(getattr(row, name), str | list)]
+    for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
         if cost(row) <= room:
             break
-        left_out = getattr(row, name)
-        update: dict[str, Any] = {name: [] if isinstance(left_out, list) else None}
-        if "truncated" in type(row).model_fields:
-            update |= {"truncated": True, "length": len(left_out or "")}
+        whole = getattr(row, name)
+        update: dict[str, Any] = {name: [] if isinstance(whole, list) else whole[:SHORT]}
+        if name == "body":
+            update = {"body": None, "truncated": True, "length": len(whole)}
         row = row.model_copy(update=update)
     return row

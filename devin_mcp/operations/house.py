@@ -115,10 +115,8 @@ class House:
 
     starts: Starts
     max_acu: int | None = None
-    files: Files = field(default_factory=lambda: Files(()))
-    """What may be read."""
-    saves: Files = field(default_factory=lambda: Files(()))
-    """Where new files may be written; nowhere in read-only mode."""
+    reads: Files = field(default_factory=lambda: Files(()))
+    writes: Files = field(default_factory=lambda: Files(()))
     secret_env: frozenset[str] = frozenset()
 
     def acu_limit(self, asked: int | None) -> int | None:

@@ -10,7 +10,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, FolderId, Id, Many, NoteId, Time, Wire
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
-from devin_mcp.operations.fit import ROOM_FOR_NEXT, Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
+from devin_mcp.operations.fit import ROOM_FOR_NEXT, Cut, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
 
 SNIPPET = 200
 
@@ -72,6 +72,15 @@ class Knowledge(Page):
     matching: int = Field(description="Notes that match, on all pages")
     knowledge: list[Note]
     folders: list[KnowledgeFolder] | None = None
+    folders_left_out: int | None = Field(None, description="Folders that did not fit")
+
+    def within(self, limit: int) -> Knowledge:
+        """Folders take at most a third of the room; notes name their folder's id in any case."""
+        if self.folders:
+            kept = self.folders[: rows_that_fit(self.folders, limit // 3)]
+            self.folders_left_out = len(self.folders) - len(kept) or None
+            self.folders = kept
+        return super().within(limit)
 
 
 class OneNote(Knowledge):
@@ -125,7 +134,8 @@ async def list_knowledge(
     if body == "full" and note_ids is not None and len(found) == 1:
         return OneNote.reading(found[0], from_char, len(found[0].body or ""))
     rows = [_shown(note, body) for note in found[offset:]]
-    folders = answer.folders if note_ids is None and not offset else None
+    narrowed = note_ids is not None or search or folder_id is not None or offset
+    folders = None if narrowed else answer.folders
     return Knowledge.of(rows, offset, matching=len(found), folders=folders)
 
 

@@ -25,7 +25,7 @@ class SessionSecret(Wire):
     """A secret for one session; exactly one of value and value_from_env."""
 
     key: Key
-    value: Value | None = None
+    value: Value | None = Field(None, repr=False)
     value_from_env: FromEnv | None = None
     sensitive: Annotated[bool, Field(description="Hide it in Devin's logs")] = True
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
-from devin_mcp.errors import NotFound, Refused, ReplyLost
+from devin_mcp.errors import DevinError, Refused, ReplyLost
 from devin_mcp.operations.conversation import Text
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
 from devin_mcp.operations.fit import Next, Offset, Page, Result
@@ -144,13 +144,14 @@ async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded
     phase: Phase | None = None
     try:
         await devin.send(Done, session_id=session_id)
-    except NotFound:
-        raise
     except (ReplyLost, Refused) as doubt:
         if isinstance(doubt, Refused) and doubt.status not in {400, 409}:
             raise
         # Only a running session can be terminated, so a refusal may mean that an earlier attempt did it.
-        body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+        try:
+            body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+        except DevinError:
+            raise doubt from None  # the doubt remains, and it is about the session's life
         if not body.is_over:
             raise
         phase = body.phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -31,9 +32,9 @@ SHAPES: dict[str, dict[str, tuple[type, bool]]] = {
 
 
 class BadBody(Exception):
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, place: str = "body") -> None:
         super().__init__(message)
-        self.detail = [{"loc": ["body", field], "msg": message, "type": "value_error"}]
+        self.detail = [{"loc": [place, field], "msg": message, "type": "value_error"}]
 
 
 async def checked(request: Request, shape: str) -> dict[str, Any]:
@@ -58,6 +59,15 @@ async def checked(request: Request, shape: str) -> dict[str, Any]:
             raise BadBody(name, "String should have at least 1 character")
     if len(body.get("tags") or []) > 50:
         raise BadBody("tags", "List should have at most 50 items")
-    if len(body.get("prompt") or body.get("message") or "") > 30_000:
-        raise BadBody("prompt", "String should have at most 30000 characters")
+    for name in ("prompt", "message"):
+        if len(body.get(name) or "") > 30_000:
+            raise BadBody(name, "String should have at most 30000 characters")
     return body
+
+
+def whole_number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    """A number of the query, refused as FastAPI refuses."""
+    text = query.get(name, str(otherwise))
+    if not text.isascii() or not text.isdigit():
+        raise BadBody(name, "Input should be a valid integer", place="query")
+    return int(text)

@@ -1,4 +1,4 @@
-"""How a simulated session lives: a small script, chosen by a word in its prompt, played as time passes."""
+"""How a simulated session lives: a small script, chosen by `sandbox:word` in its prompt, played as time passes."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ OVER = frozenset({"finished", "expired", "stopped"})
 
 
 def word_in(prompt: str) -> str | None:
-    """The first word of the prompt that chooses a script."""
-    known = {*SCRIPTS, "quota", "cap"}
-    return next((word for word in re.findall(r"[a-z]+", prompt.lower()) if word in known), None)
+    """The script that `sandbox:word` in the prompt chooses; ordinary English chooses none."""
+    found = re.search(r"\bsandbox:([a-z]+)", prompt.lower())
+    return found[1] if found is not None and found[1] in {*SCRIPTS, "quota", "cap"} else None
 
 
 @dataclass

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from devin_mcp.sandbox.bodies import BadBody, checked
+from devin_mcp.sandbox.bodies import BadBody, checked, whole_number
 from devin_mcp.sandbox.lives import Life, word_in
 from devin_mcp.sandbox.world import WEB, SandboxClock, World, furnished, new_id, playbook, stamp
 
@@ -113,10 +113,10 @@ async def list_sessions(box: Sandbox, world: World, request: Request) -> Respons
     lives = [life for life in reversed(world.sessions.values()) if wanted <= set(life.tags) and not life.body.get("unlisted")]
     for life in lives:
         life.play()
-    start = int(query.get("offset", 0))
+    start, limit = whole_number(query, "offset", 0), whole_number(query, "limit", 100)
     rows = [_summary(life) | {"requesting_user_email": "you@sandbox.invalid"} for life in lives]
     rows = [row for row in rows if query.get("user_email") in (None, row["requesting_user_email"])]
-    return JSONResponse({"sessions": rows[start : start + int(query.get("limit", 100))]})
+    return JSONResponse({"sessions": rows[start : start + limit]})
 
 
 async def create_session(box: Sandbox, world: World, request: Request) -> Response:

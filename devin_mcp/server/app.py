@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devin_mcp.api.client import Api
 from devin_mcp.operations.house import House
@@ -13,6 +13,6 @@ class App:
     """The lifespan's state, one per process."""
 
     api: Api
-    key: str
+    key: str = field(repr=False)
     house: House
     result_limit: int

@@ -17,6 +17,8 @@ from pydantic_core import ErrorDetails
 from devin_mcp.errors import Invalid
 from devin_mcp.server.schema import Schema
 
+NOT_SENT = "Nothing was sent. Correct the arguments and call again."
+
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 
 
@@ -27,7 +29,7 @@ def checked(given: Mapping[str, Any], schema: Schema, model: type[BaseModel]) ->
         valid = model.model_validate(cleaned)
     except ValidationError as problem:
         reasons = [_in_words(error) for error in problem.errors(include_url=False, include_input=False)[:5]]
-        raise Invalid("; ".join(reasons) + ".") from None
+        raise Invalid("; ".join(reasons) + ".", NOT_SENT) from None
     return {name: getattr(valid, name) for name in type(valid).model_fields}
 
 
@@ -47,7 +49,7 @@ def _object(given: dict[str, Any], schema: Schema, where: str) -> dict[str, Any]
     required = schema.get("required", [])
     for name in given:
         if name not in properties:
-            raise Invalid(_unknown(name, sorted(properties), where))
+            raise Invalid(_unknown(name, sorted(properties), where), NOT_SENT)
     return {
         name: _value(value, properties[name], f"{where}.{name}" if where else name)
         for name, value in given.items()
@@ -74,25 +76,35 @@ def _decoded(text: str) -> Any:
     return value if isinstance(value, dict | list) else text
 
 
+_WORDS = {
+    "missing": "is required",
+    "string_pattern_mismatch": "has characters that do not belong there: give the plain id, without slashes, spaces or a web address",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_too_short": "must not be empty",
+    "too_long": "has more than {max_length} items",
+    "too_short": "has fewer than {min_length} items",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+_KINDS = {
+    "string": "a text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "an object",
+    "model": "an object",
+}
+"""pydantic's error type, or its first word -> what is wrong, or what is wanted instead."""
+
+LONG_TEXT = 10_000
+
+
 def _in_words(error: ErrorDetails) -> str:
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"]).lstrip(".")
     bounds = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return f"{where} is required"
-        case "string_pattern_mismatch":
-            return f"{where} has characters that do not belong there: give the plain id, without slashes, spaces or a web address"
-        case "string_too_long" if bounds["max_length"] >= 10_000:
-            return f"{where} is longer than {bounds['max_length']} characters; upload the rest as a file"
-        case "string_too_long":
-            return f"{where} is longer than {bounds['max_length']} characters"
-        case "string_too_short":
-            return f"{where} must not be empty"
-        case "too_long":
-            return f"{where} has more than {bounds['max_length']} items"
-        case "too_short":
-            return f"{where} has fewer than {bounds['min_length']} items"
-        case "literal_error":
-            return f"{where} must be {bounds['expected']}"
-        case _:
-            return f"{where} {error['msg'].replace('Input should', 'must')}".replace("must be a valid", "must be a")
+    wanted = _KINDS.get(error["type"].split("_")[0], "of another kind")
+    text = _WORDS.get(error["type"], f"must be {wanted}").format_map(bounds)
+    as_file = error["type"] == "string_too_long" and bounds["max_length"] >= LONG_TEXT
+    return f"{where} {text}; upload the rest as a file" if as_file else f"{where} {text}"

@@ -71,8 +71,8 @@ def _house(settings: Settings, view: View, clock: Clock) -> House:
     return House(
         starts=Starts(settings.max_sessions, clock),
         max_acu=settings.max_acu,
-        files=Files(settings.files_root if READ_FILES in view.powers else ()),
-        saves=Files(settings.files_root if WRITE_FILES in view.powers else ()),
+        reads=Files(settings.files_root if READ_FILES in view.powers else ()),
+        writes=Files(settings.files_root if WRITE_FILES in view.powers else ()),
         secret_env=frozenset(settings.secret_env if READ_ENVIRONMENT in view.powers else ()),
     )
 

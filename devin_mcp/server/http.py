@@ -31,13 +31,13 @@ def serve(settings: Settings) -> int:
     server = build(settings, "http", grace=GRACE_FOR_WRITES)
     listener, address = listen(settings.host, settings.port)
     event("serving", url=f"{address}{PATH}", version=__version__, sandbox=settings.sandbox)
-    run(http_app(server), listener, grace=GRACE - GRACE_FOR_WRITES)
+    run(http_app(server, host=settings.host), listener, grace=GRACE - GRACE_FOR_WRITES)
     return 0
 
 
-def http_app(server: MCPServer[Any], *, stateless: bool = True, **options: Any) -> ASGIApp:
+def http_app(server: MCPServer[Any], *, host: str = "127.0.0.1", stateless: bool = True, **options: Any) -> ASGIApp:
     """The ASGI application. `options` go to the SDK's own application."""
-    names = ["127.0.0.1", "localhost", "[::1]"]
+    names = list(dict.fromkeys(["127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host]))
     security = TransportSecuritySettings(
         allowed_hosts=[*names, *(f"{name}:*" for name in names)],
         allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TypeVar
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+from pydantic import BaseModel
 
 from devin_mcp.errors import Broken, DevinError
 from devin_mcp.log import note, redactor
@@ -13,18 +15,19 @@ from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.fit import Result
 from devin_mcp.server.visibility import View
 
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
 
 def present(result: Result, view: View, limit: int) -> CallToolResult:
     """Some hosts show the model only the structured part, others only the text: each is enough alone."""
     if isinstance(result, Download):
         return _download(result, limit)
-    result = _rendered(result, view)
-    text = result.model_dump_json(exclude_none=True)
+    text = _rendered(result, view).model_dump_json(exclude_none=True)
     if len(text) > limit:
-        result = _rendered(result.within(limit), view)
-        text = result.model_dump_json(exclude_none=True)
+        text = _rendered(result.within(limit), view).model_dump_json(exclude_none=True)
         note(shortened=True)
     if len(text) > limit:
+        note(error="too_long")
         return present_error(
             Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view
         )
@@ -37,7 +40,7 @@ def present_error(error: DevinError, view: View) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=redactor.clean(text))], is_error=True)
 
 
-def _rendered(result: Result, view: View) -> Result:
+def _rendered(result: ResultT, view: View) -> ResultT:
     text = getattr(result, "next", "")
     shown = view.text(text)
     if shown != text:

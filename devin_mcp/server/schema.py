@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from devin_mcp.api.client import Devin
-from devin_mcp.operations.declare import Needs, Operation, Power
+from devin_mcp.operations.declare import Operation, Power
 from devin_mcp.operations.house import House
 
 Schema = dict[str, Any]
@@ -32,29 +32,19 @@ def wants_house(operation: Operation[Any, Any]) -> bool:
     return House in hints_of(operation.function).values()
 
 
-def arguments_model(operation: Operation[Any, Any], powers: frozenset[Power]) -> type[BaseModel]:
-    """The operation's parameters as a model; what needs a power that is not there is left out."""
+def arguments_model(operation: Operation[Any, Any]) -> type[BaseModel]:
+    """The operation's parameters as a model. What needs a power that is not there is left out of the schema alone,
+    which makes it unknown.
+    """
     hints = hints_of(operation.function)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(operation.function).parameters.items():
         hint = hints[name]
-        if hint in (Devin, House) or not _allowed(hint, powers):
+        if hint in (Devin, House):
             continue
         fields[name] = (hint, ... if parameter.default is inspect.Parameter.empty else parameter.default)
     config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
     return create_model(f"{operation.operation_id}_arguments", __config__=config, **fields)
-
-
-def _allowed(hint: Any, powers: frozenset[Power]) -> bool:
-    marks = [mark for mark in _metadata(hint) if isinstance(mark, Needs)]
-    return all(mark.power in powers for mark in marks)
-
-
-def _metadata(hint: Any) -> list[Any]:
-    found = list(getattr(hint, "__metadata__", ()))
-    for part in getattr(hint, "__args__", ()):
-        found += _metadata(part)
-    return found
 
 
 def input_schema(model: type[BaseModel], powers: frozenset[Power]) -> Schema:

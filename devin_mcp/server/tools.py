@@ -14,8 +14,8 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr
 
-from devin_mcp.errors import Broken, DevinError, Refused
-from devin_mcp.log import event, note
+from devin_mcp.errors import Broken, DevinError
+from devin_mcp.log import current_call, event, note
 from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.declare import DESTROY, READ
@@ -39,7 +39,7 @@ class DevinTool(Tool):
 
     @classmethod
     def of(cls, operation: Operation[Any, Any], view: View) -> DevinTool:
-        arguments = arguments_model(operation, view.powers)
+        arguments = arguments_model(operation)
         schema = input_schema(arguments, view.powers)
         tool = cls(
             fn=operation.function,
@@ -63,6 +63,7 @@ class DevinTool(Tool):
     ) -> CallToolResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
         operation = self._operation
+        record = current_call.get()
         app: App = context.request_context.lifespan_context
         note(tool=self.name, operation=operation.operation_id, effect=operation.effect.value)
         try:
@@ -73,12 +74,12 @@ class DevinTool(Tool):
             note(devin_session_id=getattr(result, "session_id", given.get("session_id")))
             return present(result, self._view, app.result_limit)
         except DevinError as error:
-            ours = isinstance(error, Refused) and error.status is None
-            note(outcome="refused" if ours else "tool_error", error=error.kind)
+            asked = record is not None and record.attempts > 0
+            note(outcome="tool_error" if asked else "refused", error=error.kind)
             return present_error(error, self._view)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
             note(outcome="crashed", error=type(error).__name__)
-            event("crash", bad=True, tool=self.name, exc_info=error)
+            event("crash", crash=True, tool=self.name, exc_info=error)
             bug = Broken(
                 "devin-mcp failed on its own side; this is a bug in it.",
                 "Whether anything was changed is unknown: look before trying again.",

@@ -54,6 +54,10 @@ def view_of(settings: Settings, transport: Transport) -> View:
         and one.tool_name not in removed
         and (one.effect is READ or not settings.read_only)
     )
+    if not shown:
+        raise BadSetting(
+            "--toolsets, --tools, --exclude-tools and --read-only together leave no tool; `devin-mcp tools` lists them"
+        )
     return View(shown, _powers(settings, transport))
 
 

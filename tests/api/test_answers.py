@@ -17,7 +17,7 @@ from tests.upstream import KEY, Fault, Upstream, answer, page
         (403, {"detail": "Your organization has a billing error. Error: out_of_quota"}, "out of quota"),
         (403, {"detail": "Forbidden"}, "may not do that"),
         (404, {"detail": "gone"}, "does not know that id"),
-        (409, {"detail": "conflict"}, "refused the request (409)"),
+        (409, {"detail": "conflict"}, "conflict (409)"),
         (422, {"detail": [{"loc": ["query", "limit"], "msg": "too big", "type": "x", "input": "LEAK"}]}, "query.limit: too big"),
         (422, {"detail": "odd"}, "odd"),
         (400, ["not", "an", "object"], "(400)"),

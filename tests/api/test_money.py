@@ -89,7 +89,7 @@ async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
         assert "A session may exist" in text
 
 
-@pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "reply_lost")])
+@pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "tool_error")])
 async def test_at_shutdown_writes_get_the_grace_period(
     connect: Connect, devin: Upstream, logs: Logs, opens: bool, outcome: str
 ) -> None:

@@ -81,6 +81,15 @@ async def test_no_proxy_is_respected(connect: Connect, devin: Upstream, monkeypa
         await call.ok("list_sessions")
 
 
+async def test_an_unusable_proxy_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1")
+    async with connect() as call:
+        for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
+            text = await call.error(tool, **arguments)
+            assert "cannot be used" in text
+            assert "Nothing was sent" in text
+
+
 class Secure:
     """An API over TLS whose certificate a company's own authority signed."""
 

@@ -143,7 +143,7 @@ async def test_a_slow_down_is_waited_for_even_on_a_create(connect: Connect, devi
 
 async def test_the_session_cap_is_not_waited_for(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
     async with connect() as call:
-        text = await call.error("create_session", prompt="cap")
+        text = await call.error("create_session", prompt="sandbox:cap")
     assert clock.waits == []
     assert "devin_terminate_session" in text
 

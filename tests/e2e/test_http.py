@@ -29,7 +29,7 @@ async def test_clients_of_both_eras_share_one_server() -> None:
         async with Client(url) as modern, Client(url, mode="legacy") as legacy:
             assert modern.protocol_version == "2026-07-28"
             assert legacy.protocol_version == "2025-11-25"
-            made = await Caller(modern).ok("create_session", prompt="quick")
+            made = await Caller(modern).ok("create_session", prompt="sandbox:quick")
             listed = await Caller(legacy).ok("list_sessions")
             assert [row["session_id"] for row in listed["sessions"]] == [made["session_id"]]
             names = [tool.input_schema["properties"] for tool in (await modern.list_tools()).tools]

@@ -22,7 +22,7 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
         assert len((await client.list_tools()).tools) == 20
-        made = await Caller(client).ok("create_session", prompt="quick")
+        made = await Caller(client).ok("create_session", prompt="sandbox:quick")
         assert made["url"].startswith("https://sandbox.invalid/")
 
 
@@ -33,7 +33,7 @@ async def test_every_byte_on_stdout_is_protocol(unbuffered: str) -> None:
         for number, (name, arguments) in enumerate(
             [
                 ("devin_list_sessions", {}), ("devin_get_session", {"session_id": "../x"}), ("devin_get_session", {"session_id": "devin-no"}),
-                ("nope", {}), ("devin_create_session", {"prompt": "quota"}),
+                ("nope", {}), ("devin_create_session", {"prompt": "sandbox:quota"}),
             ],
             1,
         ):  # fmt: skip

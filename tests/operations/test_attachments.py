@@ -55,7 +55,7 @@ async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstre
 
 async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
     async with connect() as call:
-        made = await call.ok("create_session", prompt="quick")
+        made = await call.ok("create_session", prompt="sandbox:quick")
         clock.skip(4)
         got = await call.ok("get_session", session_id=made["session_id"])
         line = got["messages"][-1]["message"].splitlines()[-1]

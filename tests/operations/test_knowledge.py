@@ -97,3 +97,26 @@ async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, d
         assert (await call.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
         assert "does not know that note" in await call.error("update_knowledge", note_id=made["id"], name="x")
         assert "404" in await call.error("delete_knowledge", note_id=made["id"])
+
+
+async def test_many_folders_are_counted_and_leave_room_for_notes(connect: Connect, devin: Upstream) -> None:
+    folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
+    devin.fail(
+        "GET",
+        "/v1/knowledge",
+        *[answer(200, {"folders": folders, "knowledge": [note(1, created_by={"full_name": "y" * 9000})]})] * 2,
+    )
+    async with connect() as call:
+        got = await call.ok("list_knowledge")
+        assert len(got["folders"]) + got["folders_left_out"] == 500
+        assert [row["id"] for row in got["knowledge"]] == ["note-1"]
+        assert "next_offset" not in got
+        assert "folders" not in await call.ok("list_knowledge", search="note")
+
+
+async def test_what_was_done_is_never_an_error_because_of_its_length(connect: Connect, devin: Upstream) -> None:
+    async with connect(result_limit=2000) as call:
+        made = await call.ok("create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000)
+        assert made["id"] in devin.world.notes
+        session = await call.ok("create_session", prompt="p")
+        await call.ok("update_session_tags", session_id=session["session_id"], tags=[f"{n}-{'x' * 200}" for n in range(50)])

@@ -77,7 +77,7 @@ async def test_the_phase_follows_from_status_enum_alone_in_list_and_get(
 async def test_pages_of_sessions_can_be_walked_to_the_end(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
         for place in range(5):
-            await call.ok("create_session", prompt=f"quick task {place}")
+            await call.ok("create_session", prompt=f"sandbox:quick task {place}")
         seen: list[str] = []
         offset: int | None = 0
         while offset is not None:
@@ -130,7 +130,7 @@ async def test_a_structured_output_comes_back_as_an_object_even_when_it_is_none(
 async def test_a_requested_structured_output_is_filled(connect: Connect, clock: DrivenClock) -> None:
     schema = '{"type": "object", "properties": {"tests": {"type": "integer"}, "names": {"type": "array", "items": {"type": "string"}}}}'
     async with connect() as call:
-        made = await call.ok("create_session", prompt="quick", structured_output_schema=schema)
+        made = await call.ok("create_session", prompt="sandbox:quick", structured_output_schema=schema)
         clock.skip(4)
         got = await call.ok("get_session", session_id=made["session_id"])
     assert got["structured_output"] == {"tests": 1, "names": ["simulated"]}
@@ -168,7 +168,7 @@ async def test_sessions_per_hour_are_limited_and_the_refusal_names_the_flag(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
     async with connect(max_sessions=2) as call:
-        await call.error("create_session", prompt="quota")  # refused by Devin, so not counted
+        await call.error("create_session", prompt="sandbox:quota")  # refused by Devin, so not counted
         await call.ok("create_session", prompt="one")
         await call.ok("create_session", prompt="two")
         assert "--max-sessions" in await call.error("create_session", prompt="three")
@@ -186,7 +186,7 @@ async def test_an_earlier_session_is_called_one_and_not_counted(connect: Connect
         await call.ok("create_session", prompt="other")
 
 
-@pytest.mark.parametrize(("prompt", "says"), [("quota", "out of quota"), ("cap", "Too many sessions")])
+@pytest.mark.parametrize(("prompt", "says"), [("sandbox:quota", "out of quota"), ("sandbox:cap", "Too many sessions")])
 async def test_refusals_that_are_about_money_say_so(connect: Connect, prompt: str, says: str) -> None:
     async with connect() as call:
         text = await call.error("create_session", prompt=prompt)
@@ -217,7 +217,7 @@ async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(
     connect: Connect, clock: DrivenClock, script: str
 ) -> None:
     async with connect() as call:
-        made = await call.ok("create_session", prompt=script)
+        made = await call.ok("create_session", prompt=f"sandbox:{script}")
         clock.skip(4)
         if script == "quick":
             await call.ok("terminate_session", session_id=made["session_id"])
@@ -230,7 +230,7 @@ async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(
 
 async def test_a_sleeping_session_is_woken_by_a_message(connect: Connect, clock: DrivenClock) -> None:
     async with connect() as call:
-        made = await call.ok("create_session", prompt="sleep")
+        made = await call.ok("create_session", prompt="sandbox:sleep")
         clock.skip(4)
         assert (await call.ok("get_session", session_id=made["session_id"]))["phase"] == "sleeping"
         sent = await call.ok("send_message", session_id=made["session_id"], message="wake up")
@@ -241,7 +241,7 @@ async def test_terminating_is_true_after_a_lost_reply_and_after_a_repetition(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
     async with connect() as call:
-        made = await call.ok("create_session", prompt="forever")
+        made = await call.ok("create_session", prompt="sandbox:forever")
         clock.skip(2)
         devin.fail("DELETE", "/v1/sessions/.*", lost)
         first = await call.ok("terminate_session", session_id=made["session_id"])
@@ -256,7 +256,7 @@ async def test_a_refusal_to_terminate_a_running_session_stays_a_refusal(
 ) -> None:
     devin.fail("DELETE", "/v1/sessions/.*", answer(400, {"detail": "Not now"}))
     async with connect() as call:
-        made = await call.ok("create_session", prompt="forever")
+        made = await call.ok("create_session", prompt="sandbox:forever")
         clock.skip(2)
         text = await call.error("terminate_session", session_id=made["session_id"])
         assert "Not now" in text
@@ -279,3 +279,16 @@ async def test_a_dedicated_host_gets_links_only_when_its_web_app_is_known(connec
     async with connect(DEVIN_APP_URL="https://devin.example.com") as call:
         row = (await call.ok("list_sessions"))["sessions"][0]
     assert re.fullmatch(r"https://devin\.example\.com/sessions/[0-9a-f]{32}", row["url"])
+
+
+async def test_a_doubt_about_an_end_stays_when_it_cannot_be_settled(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
+    async with connect() as call:
+        made = await call.ok("create_session", prompt="p")
+        devin.fail("DELETE", ".*", *[lost] * 4)
+        devin.fail("GET", "/v1/sessions/.*", answer(500))
+        devin.fail("DELETE", ".*", answer(400, {"detail": "x"}))
+        text = await call.error("terminate_session", session_id=made["session_id"])
+    assert "unknown" in text or "did not accept" in text
+    assert "server error (500). Nothing was changed" not in text

@@ -64,7 +64,7 @@ async def test_a_waiting_session_still_occupies_a_slot(box: Sandbox) -> None:
 
 async def test_a_starved_session_holds_nothing_but_the_prompt(box: Sandbox) -> None:
     async with web(box) as call:
-        made = (await call.post("/v1/sessions", json={"prompt": "starve"})).json()
+        made = (await call.post("/v1/sessions", json={"prompt": "sandbox:starve"})).json()
         box.clock.advance(3600)
         got = (await call.get(f"/v1/sessions/{made['session_id']}")).json()
     assert (got["status_enum"], [message["type"] for message in got["messages"]]) == (None, ["initial_user_message"])
@@ -88,7 +88,9 @@ async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
         return {"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]}
 
     async with web(box) as call:
-        made = (await call.post("/v1/sessions", json={"prompt": "quick", "structured_output_schema": {"type": "object"}})).json()
+        made = (
+            await call.post("/v1/sessions", json={"prompt": "sandbox:quick", "structured_output_schema": {"type": "object"}})
+        ).json()
         jsonschema.validate(made, shape("CreateSessionResponse"))
         box.clock.advance(5)
         jsonschema.validate((await call.get("/v1/sessions")).json(), shape("ListSessionsResponse"))

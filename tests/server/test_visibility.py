@@ -23,7 +23,8 @@ def names(**flags: list[str]) -> set[str]:
 
 def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
     assert names(read_only=["true"]) == READS
-    assert names(read_only=["true"], tools=["devin_create_session"]) == set()
+    with pytest.raises(BadSetting, match="leave no tool"):
+        names(read_only=["true"], tools=["devin_create_session"])
 
 
 def test_toolsets_tools_and_exclusions_combine() -> None:

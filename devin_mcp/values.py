@@ -1,0 +1,113 @@
+"""How a text that somebody set becomes a value; each parser raises ValueError with what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+def switch(text: str) -> bool:
+    if text.strip().lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.strip().lower() in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,12}", text.strip()) is None or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None or not low <= float(text) <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(text)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip().lower() not in choices:
+            raise ValueError(f"must be one of: {', '.join(choices)}{did_you_mean(text, choices)}")
+        return text.strip().lower()
+
+    return parse
+
+
+def word(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", text.strip()) is None:
+        raise ValueError("must be a tool's name, such as devin_list_sessions")
+    return text.strip()
+
+
+def host_name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", text.strip("[] ")) is None:
+        raise ValueError("must be a host name or an address")
+    return text.strip("[] ")
+
+
+def variable(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text.strip()) is None:
+        raise ValueError("must be the name of an environment variable")
+    if text.strip().upper().startswith("DEVIN_"):
+        raise ValueError("may not name a DEVIN_ variable: those configure this server, the key among them")
+    return text.strip()
+
+
+def web_address(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a web address such as https://api.devin.ai")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    with suppress(ValueError):
+        if parts.port is None or parts.port > 0:
+            return text.strip().rstrip("/")
+    raise ValueError("has a port that is not from 1 to 65535")
+
+
+def api_key(text: str) -> str:
+    if not text.strip().isascii() or not text.strip().isprintable() or " " in text.strip():
+        raise ValueError("holds characters that no API key has; copy it again")
+    return text.strip()
+
+
+def folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise ValueError("must be an existing directory")
+    return path.resolve()
+
+
+def file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise ValueError("must be an existing file")
+    return path.resolve()
+
+
+def certificates(text: str) -> Path:
+    path = file(text)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (ssl.SSLError, OSError):
+        raise ValueError("must be a file of certificates in PEM form") from None
+    return path
+
+
+def did_you_mean(text: str, choices: Sequence[str]) -> str:
+    """`; did you mean x?` when something close exists, else nothing."""
+    close = difflib.get_close_matches(text.strip().lower(), choices, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
