@@ -94,7 +94,9 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     stream = sys.stderr if stream is None else stream
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso", utc=True)
+        if style == "json"
+        else structlog.processors.TimeStamper("%H:%M:%S", utc=False),
         _frames_only,
         redactor,
         _in_order,
@@ -104,8 +106,9 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=_wants_colour(stream), pad_event_to=12, sort_keys=False)
     )
+    for_people = [] if style == "json" else [_for_people]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, *for_people, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
@@ -172,6 +175,16 @@ def _in_order(logger: object, method: str, event: Event) -> Event:
     """When, how bad and what stand first: a line is read from the left."""
     first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
     return {**first, **event}
+
+
+_FOR_MACHINES = ("method", "operation", "bytes_in", "bytes_out", "protocol", "client", "effect", "trace_id")
+
+
+def _for_people(logger: object, method: str, event: Event) -> Event:
+    """A line that fits a terminal: what a person asks first; the JSON form has the rest."""
+    for name in _FOR_MACHINES:
+        event.pop(name, None)
+    return event
 
 
 def _frames_only(logger: object, method: str, event: Event) -> Event:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
 from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
 from devin_mcp.api.refusals import refusal, trouble
-from devin_mcp.api.retry import Attempt, Tell
+from devin_mcp.api.retry import Sending, Tell
 from devin_mcp.api.wire import NOWHERE, Route, reader
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.log import current_call, event, redactor
@@ -68,7 +68,7 @@ class Api:
         """Plain http is fine where nothing leaves the machine."""
         return self._app is not None or urlsplit(self.base_url).hostname in LOOPBACK
 
-    async def finish(self, attempt: Attempt, work: Awaitable[R], name: str) -> R:
+    async def finish(self, sending: Sending, work: Awaitable[R], name: str) -> R:
         """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged."""
         task: asyncio.Task[R] = asyncio.ensure_future(work)
         self._writes.add(task)
@@ -76,8 +76,8 @@ class Api:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            attempt.abandoned = True
-            if attempt.left or task.done():  # done just now counts: nobody else will tell of its outcome
+            sending.abandoned = True
+            if sending.left or task.done():  # done just now counts: nobody else will tell of its outcome
                 task.add_done_callback(_late_reply_logger(name))
                 asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
             else:
@@ -129,24 +129,24 @@ class Devin:
         """
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {} if content is None else {"content-type": "application/json"}
-        request, attempt = self._request(ids, query=query, content=content, headers=headers)
-        return await self._exchange(request, attempt, returns, body, private=private)
+        request, sending = self._request(ids, query=query, content=content, headers=headers)
+        return await self._exchange(request, sending, returns, body, private=private)
 
     async def upload(self, returns: type[T], name: str, data: BinaryIO) -> T:
         """Send a file as the multipart field `file`."""
-        request, attempt = self._request({}, files={"file": (name, data, "application/octet-stream")})
-        return await self._exchange(request, attempt, returns, None, private=True)
+        request, sending = self._request({}, files={"file": (name, data, "application/octet-stream")})
+        return await self._exchange(request, sending, returns, None, private=True)
 
     @asynccontextmanager
     async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
         """The content type and the bytes of a file: Devin's redirect is followed at once and without the key."""
-        request, attempt = self._request(ids, stream=True)
-        response = await self._open(request, attempt)
+        request, sending = self._request(ids, stream=True)
+        response = await self._open(request, sending)
         try:
             if response.is_redirect:
                 await response.aclose()
-                request, attempt = self._presigned(response)
-                response = await self._open(request, attempt)
+                request, sending = self._presigned(response)
+                response = await self._open(request, sending)
             if not response.is_success:
                 raise self._failure(response, None, private=True)
             yield response.headers.get("content-type", ""), self._bytes(response)
@@ -155,17 +155,17 @@ class Devin:
 
     def _request(
         self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
-    ) -> tuple[httpx.Request, Attempt]:
+    ) -> tuple[httpx.Request, Sending]:
         path = self.route.path(ids)
         self._check_key()
-        attempt = Attempt(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
+        sending = Sending(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
             self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)),
             headers={**HEADERS, "authorization": f"Bearer {self.key}", **(headers or {})},
-            extensions={"attempt": attempt}, **parts,
+            extensions={"sending": sending}, **parts,
         )  # fmt: skip
-        return request, attempt
+        return request, sending
 
     def _check_key(self) -> None:
         if not self.key:
@@ -177,36 +177,36 @@ class Devin:
                 "or try `devin-mcp --sandbox`, which needs none.",
             )
 
-    async def _exchange(self, request: httpx.Request, attempt: Attempt, returns: type[T], sent: object, *, private: bool) -> T:
+    async def _exchange(self, request: httpx.Request, sending: Sending, returns: type[T], sent: object, *, private: bool) -> T:
         async def work() -> T:
-            response = await self._deliver(request, attempt)
+            response = await self._deliver(request, sending)
             if not response.is_success:
                 raise self._failure(response, sent, private=private)
             return self._read(returns, response)
 
         if request.method != "POST":
-            return await self._in_time(work(), attempt)
-        return await self._in_time(self.api.finish(attempt, work(), str(self.route)), attempt)
+            return await self._in_time(work(), sending)
+        return await self._in_time(self.api.finish(sending, work(), str(self.route)), sending)
 
-    async def _in_time(self, work: Awaitable[R], attempt: Attempt) -> R:
+    async def _in_time(self, work: Awaitable[R], sending: Sending) -> R:
         try:
             async with asyncio.timeout(self.deadline.left()):
                 return await work
         except TimeoutError:
-            raise self._silence(attempt, f"did not answer within {self.deadline.span:g} seconds") from None
+            raise self._silence(sending, f"did not answer within {self.deadline.span:g} seconds") from None
 
-    async def _open(self, request: httpx.Request, attempt: Attempt) -> httpx.Response:
-        return await self._in_time(self._deliver(request, attempt), attempt)
+    async def _open(self, request: httpx.Request, sending: Sending) -> httpx.Response:
+        return await self._in_time(self._deliver(request, sending), sending)
 
-    async def _deliver(self, request: httpx.Request, attempt: Attempt) -> httpx.Response:
+    async def _deliver(self, request: httpx.Request, sending: Sending) -> httpx.Response:
         try:
-            return await self.api.client.send(request, stream=attempt.stream)
+            return await self.api.client.send(request, stream=sending.stream)
         except httpx.RequestError as error:
-            raise self._silence(attempt, trouble(error)) from None
+            raise self._silence(sending, trouble(error)) from None
 
-    def _silence(self, attempt: Attempt, what: str) -> DevinError:
+    def _silence(self, sending: Sending, what: str) -> DevinError:
         """No answer: did it leave, and could it have changed something?"""
-        if not (attempt.left or attempt.arrived):
+        if not (sending.left or sending.arrived):
             return NotSent(f"Devin {what}.")
         return self._lost(f"Devin {what}.") if self.route.writes else Broken(f"Devin {what}.")
 
@@ -236,15 +236,15 @@ class Devin:
             raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
         return answer
 
-    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Attempt]:
+    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Sending]:
         try:
             parts = httpx.URL(self.api.base_url).join(response.headers["location"] or "none:")
         except (httpx.InvalidURL, KeyError):
             parts = httpx.URL("none:")
         if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
-        attempt = Attempt("GET presigned file", self.deadline, self.api.timeout, stream=True)
-        return httpx.Request("GET", parts, headers=HEADERS, extensions={"attempt": attempt}), attempt
+        sending = Sending("GET presigned file", self.deadline, self.api.timeout, stream=True)
+        return httpx.Request("GET", parts, headers=HEADERS, extensions={"sending": sending}), sending
 
     async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
         chunks = response.aiter_bytes()

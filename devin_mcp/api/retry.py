@@ -39,8 +39,8 @@ _SESSION_CAP = re.compile(rb"sessions? running|parallel|concurren|at once", re.I
 
 
 @dataclass
-class Attempt:
-    """One request on its way, carried in `request.extensions["attempt"]` and shared by all its attempts."""
+class Sending:
+    """One request on its way, carried in `request.extensions["sending"]` and shared by all its attempts."""
 
     route: str
     deadline: Deadline
@@ -97,42 +97,42 @@ class RetryTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        attempt: Attempt = request.extensions["attempt"]
+        sending: Sending = request.extensions["sending"]
         if self._tells_when_it_leaves and request.method == "POST":
-            request.extensions["trace"] = attempt.trace
+            request.extensions["trace"] = sending.trace
         while True:
-            attempt.number += 1
-            attempt.left = not self._tells_when_it_leaves or request.method != "POST"
-            request.extensions["timeout"] = _timeouts(attempt)
+            sending.number += 1
+            sending.left = not self._tells_when_it_leaves or request.method != "POST"
+            request.extensions["timeout"] = _timeouts(sending)
             started = time.perf_counter()
             response: httpx.Response | None = None
             problem: httpx.RequestError | None = None
             try:
                 response = await self._inner.handle_async_request(request)
-                if not attempt.stream or response.status_code >= 300:
+                if not sending.stream or response.status_code >= 300:
                     await response.aread()  # here, so that a body cut in half is part of the attempt
             except httpx.RequestError as error:
                 problem = error
-                attempt.left = attempt.left and not isinstance(error, _NEVER_LEFT)
+                sending.left = sending.left and not isinstance(error, _NEVER_LEFT)
                 if response is not None:
                     await response.aclose()
-            pause = _pause(request, attempt, response if problem is None else None)
-            _log_attempt(request, attempt, response, problem, time.perf_counter() - started, pause)
+            pause = _pause(request, sending, response if problem is None else None)
+            _log_attempt(request, sending, response, problem, time.perf_counter() - started, pause)
             if pause is None and problem is not None:
                 raise problem
             if pause is None and response is not None:
-                done_before = request.method == "DELETE" and response.status_code == 404 and attempt.arrived
+                done_before = request.method == "DELETE" and response.status_code == 404 and sending.arrived
                 return httpx.Response(204, request=request) if done_before else response
-            attempt.arrived = attempt.arrived or (attempt.left and (problem is not None or _passing(response)))
-            if attempt.tell is not None and pause is not None:
-                await attempt.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
-            attempt.left = False  # whoever is cancelled in this pause leaves nothing behind
-            await attempt.deadline.clock.sleep(pause or 0)
+            sending.arrived = sending.arrived or (sending.left and (problem is not None or _passing(response)))
+            if sending.tell is not None and pause is not None:
+                await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
+            sending.left = False  # whoever is cancelled in this pause leaves nothing behind
+            await sending.deadline.clock.sleep(pause or 0)
 
 
-def _timeouts(attempt: Attempt) -> dict[str, float]:
-    left = max(0.05, attempt.deadline.left())
-    read = min(attempt.read_timeout, left)
+def _timeouts(sending: Sending) -> dict[str, float]:
+    left = max(0.05, sending.deadline.left())
+    read = min(sending.read_timeout, left)
     return {"connect": min(CONNECT, left), "read": read, "write": read, "pool": min(CONNECT, left)}
 
 
@@ -146,26 +146,26 @@ def _reason(response: httpx.Response | None) -> str:
     return "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
 
 
-def _pause(request: httpx.Request, attempt: Attempt, response: httpx.Response | None) -> float | None:
+def _pause(request: httpx.Request, sending: Sending, response: httpx.Response | None) -> float | None:
     """Seconds to wait before sending again, or None when it must not or need not be sent again."""
-    wait = _wanted_pause(request, attempt, response)
-    if wait is None or attempt.abandoned or wait >= attempt.deadline.left():
+    wait = _wanted_pause(request, sending, response)
+    if wait is None or sending.abandoned or wait >= sending.deadline.left():
         return None
     return wait
 
 
-def _wanted_pause(request: httpx.Request, attempt: Attempt, response: httpx.Response | None) -> float | None:
+def _wanted_pause(request: httpx.Request, sending: Sending, response: httpx.Response | None) -> float | None:
     posts = request.method == "POST"
     if response is not None and response.is_success:
         return None
     if response is not None and posts and is_initializing(response):
         return float(INITIALIZING_PAUSE * random.uniform(0.8, 1.0))
-    if attempt.number >= MOST_ATTEMPTS:
+    if sending.number >= MOST_ATTEMPTS:
         return None
-    backoff: float = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (attempt.number - 1)) * random.uniform(0.5, 1.0)
+    backoff: float = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (sending.number - 1)) * random.uniform(0.5, 1.0)
     if response is None:
-        return None if posts and attempt.left else backoff
-    if (response.status_code == 429 and not is_session_cap(response, attempt.route)) or (
+        return None if posts and sending.left else backoff
+    if (response.status_code == 429 and not is_session_cap(response, sending.route)) or (
         response.status_code in _PASSING and not posts
     ):
         asked = retry_after(response)
@@ -178,7 +178,7 @@ def _wanted_pause(request: httpx.Request, attempt: Attempt, response: httpx.Resp
 
 def _log_attempt(
     request: httpx.Request,
-    attempt: Attempt,
+    sending: Sending,
     response: httpx.Response | None,
     problem: httpx.RequestError | None,
     took: float,
@@ -187,8 +187,8 @@ def _log_attempt(
     record = current_call.get()
     facts: dict[str, Any] = {
         "call_id": record.call_id if record else None,
-        "route": attempt.route,
-        "attempt": attempt.number,
+        "route": sending.route,
+        "attempt": sending.number,
         "duration_ms": round(took * 1000, 1),
         "bytes_out": int(request.headers.get("content-length", 0)),
     }

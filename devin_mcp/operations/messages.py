@@ -12,7 +12,8 @@ from devin_mcp.errors import Invalid, NotAllowed
 from devin_mcp.operations.conversation import Text
 from devin_mcp.operations.declare import CHANGE, operation
 from devin_mcp.operations.fit import Next, Result
-from devin_mcp.operations.progress import SessionBody, get_session
+from devin_mcp.operations.progress import SessionBody
+from devin_mcp.operations.sessions import get_session
 
 
 class MessageSent(Result):

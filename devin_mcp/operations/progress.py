@@ -1,4 +1,4 @@
-"""Progress: how far one session is, what it said, and what to do next."""
+"""How far one session is: its phase, the window on what it said, and what to do next."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Many, SessionId, Time, Wire
-from devin_mcp.operations.conversation import AfterEvent, Message, newest, onwards, with_ids
-from devin_mcp.operations.declare import READ, operation
-from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, FromChar, Next, Result, cost, text_that_fits
+from devin_mcp.api.wire import Many, Time, Wire
+from devin_mcp.operations.conversation import Message, newest, onwards
+from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, text_that_fits
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
@@ -94,31 +92,13 @@ class Session(SessionRow, Result):
     _window: Window = PrivateAttr()
 
     def within(self, limit: int) -> Session:
-        return _session(self._body, self._window, limit)
-
-
-@operation(READ, "sessions", v1="GET /v1/sessions/{session_id}")
-async def get_session(
-    devin: Devin,
-    session_id: SessionId,
-    messages: Annotated[int, Field(ge=0, le=200, description="How many to show; the newest unless after_event_id")] = 20,
-    after_event_id: AfterEvent | None = None,
-    from_char: FromChar = 0,
-) -> Session:
-    """One session: phase, pull request, structured output and newest messages.
-
-    Looks once. from_char goes with the after_event_id of a cut message, alone with the structured output.
-    """
-    body = await devin.send(SessionBody, session_id=session_id)
-    body.url = devin.web_url(body.session_id)
-    body.messages = with_ids(body.messages)
-    return _session(body, Window(count=messages, after=after_event_id, from_char=from_char))
+        return looked_at(self._body, self._window, limit)
 
 
 _FACTS = [name for name in SessionBody.model_fields if name not in {"messages", "structured_output"}]
 
 
-def _session(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Session:
+def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Session:
     said = body.messages
     facts = {name: getattr(body, name) for name in _FACTS}
     output, output_next = _output_window(body.structured_output, window, limit)

@@ -1,4 +1,4 @@
-"""Sessions: tasks Devin works on. Listing, starting, ending, tagging; reading one is in progress.py."""
+"""Sessions: tasks Devin works on. Listing, starting, looking at, ending, tagging."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import Field
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
 from devin_mcp.errors import DevinError, Refused, ReplyLost
-from devin_mcp.operations.conversation import Text
+from devin_mcp.operations.conversation import AfterEvent, Text, with_ids
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
-from devin_mcp.operations.fit import Next, Offset, Page, Result
+from devin_mcp.operations.fit import FromChar, Next, Offset, Page, Result
 from devin_mcp.operations.house import House
 from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
-from devin_mcp.operations.progress import Phase, SessionBody, SessionRow, get_session
+from devin_mcp.operations.progress import Phase, Session, SessionBody, SessionRow, Window, looked_at
 from devin_mcp.operations.secrets import SessionSecret
 
 Tag = Annotated[str, Field(min_length=1, max_length=256)]
@@ -129,6 +129,24 @@ async def create_session(
         max_acu_limit=body.get("max_acu_limit"),
         next=text,
     )
+
+
+@operation(READ, "sessions", v1="GET /v1/sessions/{session_id}")
+async def get_session(
+    devin: Devin,
+    session_id: SessionId,
+    messages: Annotated[int, Field(ge=0, le=200, description="How many to show; the newest unless after_event_id")] = 20,
+    after_event_id: AfterEvent | None = None,
+    from_char: FromChar = 0,
+) -> Session:
+    """One session: phase, pull request, structured output and newest messages.
+
+    Looks once. from_char goes with the after_event_id of a cut message, alone with the structured output.
+    """
+    body = await devin.send(SessionBody, session_id=session_id)
+    body.url = devin.web_url(body.session_id)
+    body.messages = with_ids(body.messages)
+    return looked_at(body, Window(count=messages, after=after_event_id, from_char=from_char))
 
 
 class SessionEnded(Result):

@@ -109,7 +109,7 @@ def test_the_budget_everybody_pays() -> None:
 
 def test_the_order_is_stable() -> None:
     assert json.dumps(wire_tools(FULL)) == json.dumps(wire_tools(FULL))
-    assert next(iter(TOOLS)) == "devin_get_session"
+    assert next(iter(TOOLS)) == "devin_list_sessions"
 
 
 def test_instructions_are_short_and_name_only_what_is_there() -> None:
