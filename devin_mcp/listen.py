@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -35,16 +35,24 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
 
 
-def run(app: ASGIApp, listener: socket.socket, *, grace: int) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting and give what is in flight `grace` seconds."""
+def run(app: ASGIApp, listener: socket.socket, *, grace: int, ending: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting, call `ending`, and give what is in flight `grace` seconds."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=grace, lifespan="auto"
     )
-    asyncio.run(_Server(config).serve(sockets=[listener]))
+    asyncio.run(_Server(config, ending).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
     """uvicorn raises the signal again after its shutdown, which would turn a clean end into a failure."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

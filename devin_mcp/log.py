@@ -6,6 +6,7 @@ redaction and lose every text they would have filled in, because those texts can
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -32,10 +33,12 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
+        self._escaped: set[str] = set()
 
     def hide(self, values: Iterable[str]) -> None:
         """Never write these values. Shorter than four characters would blank ordinary words, so those are skipped."""
         self._values.update(value for value in values if len(value) >= 4)
+        self._escaped = {json.dumps(value, ensure_ascii=False)[1:-1] for value in self._values}
 
     def clean(self, text: str) -> str:
         if "apk_" in text or "cog_" in text:
@@ -44,6 +47,21 @@ class Redactor:
             if value in text:
                 text = text.replace(value, HIDDEN)
         return text
+
+    def clean_json(self, text: str) -> str:
+        """The same within JSON, where a value may stand escaped."""
+        if "apk_" not in text and "cog_" not in text and not any(value in text for value in self._escaped):
+            return text
+        return json.dumps(self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, list):
+            return [self._cleaned(part) for part in value]
+        if isinstance(value, dict):
+            return {self.clean(name): self._cleaned(part) for name, part in value.items()}
+        return value
 
     def __call__(self, logger: object, method: str, event: Event) -> Event:
         """As a structlog processor: every text of the event, one level deep (ours are flat)."""
@@ -140,6 +158,8 @@ def _strip_texts(record: logging.LogRecord) -> bool:
         args = record.args if isinstance(record.args, tuple) else (record.args,)
         record.msg = _fill(str(record.msg), args)
         record.args = None
+    if record.name.startswith("httpcore"):  # it writes headers into its texts: cookies, signed addresses, echoes
+        record.msg = str(record.msg).split(" ")[0]
     record.msg = str(record.msg)[:300]
     if record.exc_info and record.exc_info[0] is not None:
         record.error = record.exc_info[0].__name__
@@ -177,13 +197,18 @@ def _in_order(logger: object, method: str, event: Event) -> Event:
     return {**first, **event}
 
 
-_FOR_MACHINES = ("method", "operation", "bytes_in", "bytes_out", "protocol", "client", "effect", "trace_id")
+_FOR_MACHINES = ("operation", "bytes_in", "bytes_out", "protocol", "client", "effect", "trace_id")
 
 
 def _for_people(logger: object, method: str, event: Event) -> Event:
-    """A line that fits a terminal: what a person asks first; the JSON form has the rest."""
+    """A line that fits a terminal and cannot steer it: what a person asks first; the JSON form has the rest."""
     for name in _FOR_MACHINES:
         event.pop(name, None)
+    if "tool" in event:
+        event.pop("method", None)
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode()
     return event
 
 

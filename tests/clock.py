@@ -1,11 +1,59 @@
-"""Time that tests drive: a wait is over at once, and everything that watches the clock sees it pass."""
+"""Time that tests drive: waits that are over at once, or that last until the test says so; whoever asks the clock sees it pass."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
 
+import anyio
 import anyio.lowlevel
+
+
+class PacedClock:
+    """A clock whose sleepers wake only when the test lets the time pass. `waits` remembers what they asked for."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.waits: list[float] = []
+        self.on_skip: list[Callable[[float], None]] = []
+        self._sleepers: list[tuple[float, anyio.Event]] = []
+        self._moved = anyio.Event()
+
+    def now(self) -> float:
+        return time.monotonic() + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        sleeper = (self.passed + seconds, anyio.Event())
+        self._sleepers.append(sleeper)
+        self._moved.set()
+        try:
+            await sleeper[1].wait()
+        finally:
+            self._sleepers.remove(sleeper)
+            self._moved.set()
+
+    @property
+    def sleepers(self) -> int:
+        return len(self._sleepers)
+
+    async def pass_(self, seconds: float, *, until_asleep: int = 1) -> None:
+        """Let time pass in one go, once so many sleepers wait for it."""
+        await self.asleep(until_asleep)
+        self.passed += seconds
+        for told in self.on_skip:
+            told(seconds)
+        for due, woken in self._sleepers:
+            if due <= self.passed:
+                woken.set()
+        await anyio.sleep(0.01)
+
+    async def asleep(self, count: int) -> None:
+        """Wait until at least so many sleep; for 0, until nobody does."""
+        with anyio.fail_after(5):
+            while len(self._sleepers) < count or (not count and self._sleepers):
+                self._moved = anyio.Event()
+                await self._moved.wait()
 
 
 class DrivenClock:

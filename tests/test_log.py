@@ -20,13 +20,16 @@ from mcp.types import INVALID_PARAMS, TextContent
 
 from devin_mcp import log
 from devin_mcp.api.client import Api, Devin
+from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.declare import READ, Operation
+from devin_mcp.operations.follow import Following
 from devin_mcp.operations.house import House, Starts
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions import SessionEnded
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
 from devin_mcp.server.calls import log_calls
+from devin_mcp.server.notices import Notices
 from devin_mcp.server.tools import DevinTool
 from devin_mcp.server.visibility import View
 from devin_mcp.settings import resolve
@@ -61,11 +64,18 @@ async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: L
 
 async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: Logs, era: Era) -> None:
     async with connect(era=era) as call:
-        with pytest.raises(MCPError, match="Unknown prompt") as refused:
+        with pytest.raises(MCPError, match="no prompt of that name") as refused:
             await call.client.get_prompt("nope")
     assert refused.value.error.code == INVALID_PARAMS
     assert [line["outcome"] for line in logs() if line["event"] == "mcp_call"] == ["refused"]
     assert not [line for line in logs() if line["level"] == "error"]
+
+
+def app_of(api: Api, key: str) -> App:
+    clock, view = DrivenClock(), View((), frozenset())
+    house = House(Starts(1, clock), Cache(0, clock), 25_000)
+    following = Following(api)
+    return App(api, house, following, view, Notices(following, view), lambda _: key)
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
@@ -79,7 +89,7 @@ async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        yield App(Api(settings), "apk_x", House(Starts(1, DrivenClock())), 25_000)
+        yield app_of(Api(settings), "apk_x")
 
     async with Client(MCPServer("crashing", tools=[bomb], lifespan=lifespan, middleware=[log_calls])) as client:
         result = await client.call_tool("devin_explode", {})
@@ -200,6 +210,6 @@ def test_the_console_form_is_for_people() -> None:
 def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
     settings = resolve({}, {"DEVIN_API_KEY": value})
     api = Api(settings)
-    app = App(api, value, House(Starts(1, DrivenClock())), 1)
+    app = app_of(api, value)
     secret = SessionSecret(key="K", value=value)
     assert value not in repr([settings, api, api.devin(value), app, secret])

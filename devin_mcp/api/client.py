@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
 from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
+from devin_mcp.api.reading import read
 from devin_mcp.api.refusals import refusal, trouble
 from devin_mcp.api.retry import Sending, Tell
-from devin_mcp.api.wire import NOWHERE, Route, reader
+from devin_mcp.api.wire import NOWHERE, Route
+from devin_mcp.api.writes import Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
-from devin_mcp.log import current_call, event, redactor
+from devin_mcp.log import redactor
 from devin_mcp.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
@@ -27,12 +30,10 @@ R = TypeVar("R")
 
 GRACE = 10.0
 """Seconds that requests already on the wire get when the server ends."""
-ORPHAN = 30.0
-"""Seconds a create or message is awaited after its caller went away."""
 
 
 class Api:
-    """The connection pool, and the writes that outlive their callers."""
+    """The connection pool, and the writes that are under way."""
 
     def __init__(
         self, settings: Settings, *, app: Any = None, clock: Clock | None = None, deadline: float = CALL_DEADLINE
@@ -44,7 +45,7 @@ class Api:
         self.clock: Clock = clock or RealClock()
         self._deadline = deadline
         self._client: httpx.AsyncClient | None = None
-        self._writes: set[asyncio.Task[Any]] = set()
+        self.writes = Writes()
         self.base_url = base_url(settings)
         self.app_url = app_url(settings)
         redactor.hide([settings.api_key])
@@ -68,29 +69,9 @@ class Api:
         """Plain http is fine where nothing leaves the machine."""
         return self._app is not None or urlsplit(self.base_url).hostname in LOOPBACK
 
-    async def finish(self, sending: Sending, work: Awaitable[R], name: str) -> R:
-        """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged."""
-        task: asyncio.Task[R] = asyncio.ensure_future(work)
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            sending.abandoned = True
-            if sending.left or task.done():  # done just now counts: nobody else will tell of its outcome
-                task.add_done_callback(_late_reply_logger(name))
-                asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
-            else:
-                task.cancel()
-            raise
-
     async def aclose(self, grace: float = GRACE) -> None:
         """Let writes on the wire end within `grace` seconds, then close the pool."""
-        if self._writes:
-            _, unfinished = await asyncio.wait(self._writes, timeout=grace)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+        await self.writes.aclose(grace)
         if self._client is not None:
             await self._client.aclose()
 
@@ -108,6 +89,15 @@ class Devin:
 
     def on(self, route: Route, if_lost: str | None) -> Devin:
         return replace(self, route=route, if_lost=if_lost)
+
+    @property
+    def owner(self) -> str:
+        """Whose this is, without the key: what belongs to a key is kept and announced under its fingerprint."""
+        return sha256(self.key.encode()).hexdigest()
+
+    def apart(self) -> Devin:
+        """The same for work that several callers share: a deadline of its own, and nobody to tell."""
+        return self.api.devin(self.key).on(self.route, self.if_lost)
 
     def web_url(self, session_id: str) -> str | None:
         """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
@@ -130,12 +120,12 @@ class Devin:
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {} if content is None else {"content-type": "application/json"}
         request, sending = self._request(ids, query=query, content=content, headers=headers)
-        return await self._exchange(request, sending, returns, body, private=private)
+        return await self._exchange(request, sending, returns, body, ids, private=private)
 
     async def upload(self, returns: type[T], name: str, data: BinaryIO) -> T:
         """Send a file as the multipart field `file`."""
         request, sending = self._request({}, files={"file": (name, data, "application/octet-stream")})
-        return await self._exchange(request, sending, returns, None, private=True)
+        return await self._exchange(request, sending, returns, None, {}, private=True)
 
     @asynccontextmanager
     async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
@@ -177,16 +167,19 @@ class Devin:
                 "or try `devin-mcp --sandbox`, which needs none.",
             )
 
-    async def _exchange(self, request: httpx.Request, sending: Sending, returns: type[T], sent: object, *, private: bool) -> T:
+    async def _exchange(
+        self, request: httpx.Request, sending: Sending, returns: type[T], sent: object, ids: Mapping[str, str], *, private: bool
+    ) -> T:
         async def work() -> T:
-            response = await self._deliver(request, sending)
-            if not response.is_success:
-                raise self._failure(response, sent, private=private)
-            return self._read(returns, response)
+            with self.api.writes.telling(sending, Written(self.owner, self.route, ids)):
+                response = await self._deliver(request, sending)
+                if not response.is_success:
+                    raise self._failure(response, sent, private=private)
+                return self._read(returns, response)
 
-        if request.method != "POST":
+        if not self.route.writes:
             return await self._in_time(work(), sending)
-        return await self._in_time(self.api.finish(sending, work(), str(self.route)), sending)
+        return await self._in_time(self.api.writes.finish(sending, work(), str(self.route)), sending)
 
     async def _in_time(self, work: Awaitable[R], sending: Sending) -> R:
         try:
@@ -203,6 +196,8 @@ class Devin:
             return await self.api.client.send(request, stream=sending.stream)
         except httpx.RequestError as error:
             raise self._silence(sending, trouble(error)) from None
+        except (httpx.InvalidURL, ValueError):  # httpx looks where a redirect leads, even if nobody follows it
+            raise self._silence(sending, "redirected to something that is no address") from None
 
     def _silence(self, sending: Sending, what: str) -> DevinError:
         """No answer: did it leave, and could it have changed something?"""
@@ -221,27 +216,29 @@ class Devin:
             return self._lost(f"Devin answered with a server error ({status}).", status)
         if status >= 500:
             return Broken(f"Devin answered with a server error ({status}).", status=status)
+        if status < 400 and self.route.writes:  # 303 means that it was done
+            return self._lost(f"Devin answered with an unexpected redirect ({status}).", status)
         if status < 400:
             return Broken(f"Devin answered with an unexpected redirect ({status}).", "Check DEVIN_BASE_URL.", status=status)
         return refusal(response, str(self.route), sent, private=private)
 
     def _read(self, returns: type[T], response: httpx.Response) -> T:
         try:
-            answer: T = reader(returns).validate_json(response.content or b"null")
-        except ValidationError:
+            return read(returns, response.content)
+        except ValueError:
             page = "html" in response.headers.get("content-type", "")
             what = "a web page instead of data (a proxy in between?)" if page else "something that could not be read"
             if self.route.writes:
                 raise self._lost(f"Devin answered with {what}.", response.status_code) from None
             raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
-        return answer
 
     def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Sending]:
         try:
             parts = httpx.URL(self.api.base_url).join(response.headers["location"] or "none:")
-        except (httpx.InvalidURL, KeyError):
-            parts = httpx.URL("none:")
-        if parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and parts.host in LOOPBACK):
+            host = parts.host
+        except (httpx.InvalidURL, KeyError, ValueError):
+            parts, host = httpx.URL("none:"), ""
+        if not host or (parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and host in LOOPBACK)):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
         sending = Sending("GET presigned file", self.deadline, self.api.timeout, stream=True)
         return httpx.Request("GET", parts, headers=HEADERS, extensions={"sending": sending}), sending
@@ -263,20 +260,3 @@ class Devin:
 
 def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if values is None else {name: value for name, value in values.items() if value is not None}
-
-
-def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
-    record = current_call.get()
-    facts: dict[str, Any] = {"call_id": record.call_id if record else None, "route": name}
-
-    def log(task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            event("late_reply", bad=True, outcome="tool_error", error=ReplyLost.kind, **facts)
-        elif (problem := task.exception()) is not None:
-            event("late_reply", bad=True, outcome="tool_error", error=getattr(problem, "kind", type(problem).__name__), **facts)
-        else:
-            made = task.result()
-            known = {name: getattr(made, name) for name in ("session_id", "id") if hasattr(made, name)}
-            event("late_reply", outcome="ok", **facts, **known)
-
-    return log

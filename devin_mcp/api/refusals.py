@@ -33,7 +33,7 @@ def refusal(response: httpx.Response, route: str, sent: object, *, private: bool
     said = "" if private else _quote(_detail(response), sent)
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
-    if status == 403 and re.search(rb"quota|billing", response.content, re.IGNORECASE):
+    if status == 403 and re.search(rb"out[ _]of[ _]quota|billing error|quota exceeded", response.content, re.IGNORECASE):
         return errors.OutOfQuota("The Devin organization is out of quota (403).", status=status)
     if status == 403:
         return errors.NotAllowed(
@@ -74,6 +74,8 @@ def trouble(error: httpx.RequestError) -> str:
         return "could not be asked: too many requests were already waiting"
     if isinstance(error, httpx.TimeoutException):
         return "did not answer in time"
+    if isinstance(error, httpx.DecodingError):
+        return "sent an answer that is too large or damaged"
     return "broke the connection off before its answer was complete"
 
 
@@ -87,7 +89,7 @@ def _detail(response: httpx.Response) -> str:
     """Devin's own reason: a text, or of a validation list only `loc` and `msg`. Never a page of HTML."""
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     detail: Any = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, str):

@@ -30,6 +30,9 @@ LONGEST_RETRY_AFTER = 20.0
 INITIALIZING_PAUSE = 5.0
 """What a production client waits between messages to a session that is still starting (v1.md §3.7)."""
 
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer once inflated: 5,000 notes of 10 KB."""
+
 Tell = Callable[[str], Awaitable[None]]
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -81,9 +84,9 @@ def retry_after(response: httpx.Response) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
@@ -110,13 +113,14 @@ class RetryTransport(httpx.AsyncBaseTransport):
             try:
                 response = await self._inner.handle_async_request(request)
                 if not sending.stream or response.status_code >= 300:
-                    await response.aread()  # here, so that a body cut in half is part of the attempt
+                    await _read(response)  # here, so that a body cut in half is part of the attempt
             except httpx.RequestError as error:
                 problem = error
                 sending.left = sending.left and not isinstance(error, _NEVER_LEFT)
                 if response is not None:
                     await response.aclose()
-            pause = _pause(request, sending, response if problem is None else None)
+            too_large = isinstance(problem, httpx.DecodingError)
+            pause = None if too_large else _pause(request, sending, response if problem is None else None)
             _log_attempt(request, sending, response, problem, time.perf_counter() - started, pause)
             if pause is None and problem is not None:
                 raise problem
@@ -128,6 +132,17 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
             sending.left = False  # whoever is cancelled in this pause leaves nothing behind
             await sending.deadline.clock.sleep(pause or 0)
+
+
+async def _read(response: httpx.Response) -> None:
+    """As `response.aread()`, but a small body that inflates without end is not taken."""
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise httpx.DecodingError("too large")
+    response._content = b"".join(parts)
 
 
 def _timeouts(sending: Sending) -> dict[str, float]:

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from devin_mcp.errors import Invalid
 
@@ -38,7 +37,10 @@ def _plain_time(value: object) -> object:
         return value
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return parsed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return parsed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:  # at the ends of the calendar
+        return value
 
 
 Time = Annotated[str, BeforeValidator(_plain_time)]
@@ -79,7 +81,18 @@ ID_SHAPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 Id = Annotated[str, Field(pattern=ID_SHAPE, max_length=128)]
 """One path segment and nothing else: no slash, no `..`, no percent sign."""
 
-SessionId = Annotated[Id, Field(description="Session id, as devin-0123abcd…")]
+
+def is_id(text: str) -> bool:
+    """Something that can stand in an address and comes back as what it was."""
+    return len(text) <= 128 and re.fullmatch(ID_SHAPE, text) is not None
+
+
+def _with_prefix(text: str) -> str:
+    """As the API writes it: web addresses have the id without its prefix (v1.md §3.1)."""
+    return f"devin-{text}" if re.fullmatch(r"[0-9a-f]{32}", text) else text
+
+
+SessionId = Annotated[Id, AfterValidator(_with_prefix), Field(description="Session id, as devin-0123abcd…")]
 NoteId = Annotated[Id, Field(description="Knowledge note id, as note-…")]
 FolderId = Annotated[Id, Field(description="Knowledge folder id, as folder-…")]
 PlaybookId = Annotated[Id, Field(description="Playbook id, as playbook-…")]
@@ -119,9 +132,3 @@ class Route:
 
 NOWHERE = Route("-", "-")
 """Of an operation that only uses others."""
-
-
-@lru_cache(maxsize=128)
-def reader(shape: Any) -> TypeAdapter[Any]:
-    """The parser of a body, built once per shape."""
-    return TypeAdapter(shape)

@@ -97,7 +97,7 @@ async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why
     connect: Connect, devin: Upstream, key: str, says: str
 ) -> None:
     async with connect(DEVIN_API_KEY=key) as call:
-        assert len((await call.client.list_tools()).tools) == 20
+        assert len((await call.client.list_tools()).tools) == 21
         text = await call.error("list_sessions")
     assert says in text
     assert "apk_" in text
