@@ -124,6 +124,10 @@ class Settings:
         metavar="FORMAT", commands=(*SERVING, "sandbox"),
     )  # fmt: skip
     result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
+    cache_ttl: float = knob(
+        30.0, seconds(0, 3600), "seconds for which notes, playbooks and lists may be kept for browsing; 0 keeps nothing",
+        metavar="S",
+    )  # fmt: skip
     host: str = knob("127.0.0.1", host_name, "address to listen on; only loopback for now", commands=("http",))
     port: int = knob(8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N")
 

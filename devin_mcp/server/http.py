@@ -6,12 +6,14 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from sse_starlette.sse import AppStatus
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp import __version__
 from devin_mcp.listen import is_loopback, listen, run
 from devin_mcp.log import event
+from devin_mcp.server.app import Ending
 from devin_mcp.server.build import build
 from devin_mcp.settings import BadSetting, Settings
 
@@ -28,10 +30,13 @@ def serve(settings: Settings) -> int:
             f"--host {settings.host} is not a loopback address: callers cannot be told apart yet, "
             "so anybody who reaches it would spend your ACUs; use 127.0.0.1"
         )
-    server = build(settings, "http", grace=GRACE_FOR_WRITES)
+    # It would cut every answer that is being streamed at the first signal, grace or not; ours end at the end of it.
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse-starlette leaves it untyped
+    ending = Ending()
+    server = build(settings, "http", grace=GRACE_FOR_WRITES, ending=ending)
     listener, address = listen(settings.host, settings.port)
     event("serving", url=f"{address}{PATH}", version=__version__, sandbox=settings.sandbox)
-    run(http_app(server, host=settings.host), listener, grace=GRACE - GRACE_FOR_WRITES)
+    run(http_app(server, host=settings.host), listener, grace=GRACE - GRACE_FOR_WRITES, ending=ending.begin)
     return 0
 
 

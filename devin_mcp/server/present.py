@@ -22,9 +22,9 @@ def present(result: Result, view: View, limit: int) -> CallToolResult:
     """Some hosts show the model only the structured part, others only the text: each is enough alone."""
     if isinstance(result, Download):
         return _download(result, limit)
-    text = _rendered(result, view).model_dump_json(exclude_none=True)
+    text = _as_json(result, view)
     if len(text) > limit:
-        text = _rendered(result.within(limit), view).model_dump_json(exclude_none=True)
+        text = _as_json(result.within(limit), view)
         note(shortened=True)
     if len(text) > limit:
         note(error="too_long")
@@ -32,6 +32,10 @@ def present(result: Result, view: View, limit: int) -> CallToolResult:
             Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view
         )
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
+
+
+def _as_json(result: BaseModel, view: View) -> str:
+    return redactor.clean_json(_rendered(result, view).model_dump_json(exclude_none=True))
 
 
 def present_error(error: DevinError, view: View) -> CallToolResult:
@@ -62,5 +66,5 @@ def _download(result: Download, limit: int) -> CallToolResult:
         # The file's own text stands apart from ours, encoded as data: it is a third party's.
         file = json.dumps({"about": about, "from_char": result.from_char, "next": result.next}, ensure_ascii=False)
         content.append(TextContent(type="text", text=file))
-        content.append(TextContent(type="text", text=result.text or ""))
+        content.append(TextContent(type="text", text=redactor.clean(result.text or "")))
     return CallToolResult(content=content)

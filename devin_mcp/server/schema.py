@@ -14,13 +14,26 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from devin_mcp.api.client import Devin
-from devin_mcp.operations.declare import Operation, Power
+from devin_mcp.operations.declare import Power
+from devin_mcp.operations.follow import Following
 from devin_mcp.operations.house import House
 
 Schema = dict[str, Any]
 
-_NOISE = {"title", "default", "additionalProperties", "format", "contentMediaType", "x-needs"}
-"""Not published: pydantic's titles, defaults that the description or absence already tells, and what gateways reject."""
+_NOISE = {
+    "title",
+    "default",
+    "additionalProperties",
+    "format",
+    "contentMediaType",
+    "x-needs",
+    "pattern",
+    "minLength",
+    "maxLength",
+}
+"""Not published: pydantic's titles, defaults that the description or absence already tells, what gateways reject, and the
+shapes of texts, which hold at call time all the same and tell a model nothing that its errors would not.
+"""
 
 
 @lru_cache(maxsize=64)
@@ -28,23 +41,32 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(function, include_extras=True)
 
 
-def wants_house(operation: Operation[Any, Any]) -> bool:
-    return House in hints_of(operation.function).values()
+def brought_to(function: Callable[..., Any]) -> dict[str, type]:
+    """The parameters, beside the handle, that this server fills in: name -> what of it."""
+    return {name: hint for name, hint in hints_of(function).items() if hint in (House, Following)}
 
 
-def arguments_model(operation: Operation[Any, Any]) -> type[BaseModel]:
-    """The operation's parameters as a model. What needs a power that is not there is left out of the schema alone,
-    which makes it unknown.
+@lru_cache(maxsize=128)
+def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
+    """The function's parameters as a model, without those that this server brings: the handle, the house, a card's subject.
+
+    What needs a power that is not there is left out of the schema alone, which makes it unknown.
     """
-    hints = hints_of(operation.function)
+    hints = hints_of(function)
     fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(operation.function).parameters.items():
+    for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]
-        if hint in (Devin, House):
+        if hint in (Devin, House, Following) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
             continue
         fields[name] = (hint, ... if parameter.default is inspect.Parameter.empty else parameter.default)
     config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
-    return create_model(f"{operation.operation_id}_arguments", __config__=config, **fields)
+    return create_model(f"{function.__name__}_arguments", __config__=config, **fields)
+
+
+@lru_cache(maxsize=128)
+def schema_of(function: Callable[..., Any]) -> Schema:
+    """Of what a resource or a prompt takes."""
+    return input_schema(arguments_model(function), frozenset())
 
 
 def input_schema(model: type[BaseModel], powers: frozenset[Power]) -> Schema:

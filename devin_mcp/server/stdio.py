@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from io import TextIOWrapper
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.stdio import stdio_server
 
+from devin_mcp.api.reading import mended
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings
@@ -24,26 +27,41 @@ def serve(settings: Settings) -> int:
             os._exit(0)
 
     server = build(settings, "stdio", at_exit=leave)
+    # Windows has no signal receiver; a host that is gone reads no more.
     try:
         anyio.run(_run, server, ended_by, backend_options={"use_uvloop": sys.platform != "win32"})
-    except KeyboardInterrupt:  # Windows has no signal receiver
-        return 0
+    except* (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
+        pass
     return 0
 
 
 async def _run(server: MCPServer[App], ended_by: list[int]) -> None:
     if sys.platform == "win32":
-        await server.run_stdio_async()
+        await _serve(server)
         return
-    async with anyio.create_task_group() as group:
+    # The receiver outlives the group: a second signal must not cut off what the first one left time to end.
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        async with anyio.create_task_group() as group:
 
-        async def watch() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            async def watch() -> None:
                 async for number in received:
                     ended_by.append(number)
                     group.cancel_scope.cancel()
-                    return
 
-        group.start_soon(watch)
-        await server.run_stdio_async()
-        group.cancel_scope.cancel()
+            group.start_soon(watch)
+            await _serve(server)
+            group.cancel_scope.cancel()
+
+
+async def _serve(server: MCPServer[App]) -> None:
+    low = server._lowlevel_server  # as the SDK's own run_stdio_async, which takes no input of ours
+    said = anyio.wrap_file(_Mended(sys.stdin.buffer, encoding="utf-8", errors="replace"))
+    async with stdio_server(stdin=said) as (incoming, outgoing):
+        await low.run(incoming, outgoing, low.create_initialization_options())
+
+
+class _Mended(TextIOWrapper):
+    """Standard input in which a text that somebody cut through an emoji can be read; the SDK would drop it unanswered."""
+
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+        return mended(super().readline(size))

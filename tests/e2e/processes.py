@@ -88,3 +88,10 @@ async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+@asynccontextmanager
+async def serving(*arguments: str, **given: str) -> AsyncIterator[tuple[Process, str]]:
+    """The command over HTTP, and its address."""
+    async with running("http", "--port", "0", "--log-format", "json", *arguments, **given) as server:
+        yield server, (await server.logged("serving"))["url"]

@@ -6,22 +6,14 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from mcp import Client
 
 from tests.conftest import Caller, Era
-from tests.e2e.processes import Process, running
-from tests.upstream import KEY, Upstream, silent
-
-
-@asynccontextmanager
-async def serving(*arguments: str, **given: str) -> AsyncIterator[tuple[Process, str]]:
-    async with running("http", "--port", "0", "--log-format", "json", *arguments, **given) as server:
-        yield server, (await server.logged("serving"))["url"]
+from tests.e2e.processes import running, serving
+from tests.upstream import KEY, Upstream, silent, slow
 
 
 async def test_clients_of_both_eras_share_one_server() -> None:
@@ -72,6 +64,33 @@ async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, 
     assert b"Traceback" not in server.stderr
 
 
+async def test_who_waits_when_the_server_ends_is_told_where_to_go_on(era: Era) -> None:
+    async with serving("--sandbox") as (server, url), Client(url, mode=era) as client:
+        await client.list_tools()
+        one = (await Caller(client).ok("create_session", prompt="sandbox:forever"))["session_id"]
+        wait = asyncio.ensure_future(Caller(client).ok("wait_for_sessions", session_ids=[one]))
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        told = await wait
+        assert (told["timed_out"], bool(told["since"])) == (True, True)
+        assert await server.end(close=False) == 0
+    assert time.monotonic() - started < 4
+    assert b"ASGI" not in server.stderr
+
+
+async def test_an_answer_that_comes_within_the_grace_still_arrives(devin: Upstream, era: Era) -> None:
+    gate = asyncio.Event()
+    devin.fail("POST", "/v1/sessions", slow(gate))
+    async with serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url), Client(url, mode=era) as client:
+        await client.list_tools()  # the client looks up the output schema when the answer is there, and nobody serves by then
+        call = asyncio.ensure_future(Caller(client).ok("create_session", prompt="p"))
+        await devin.arrived.wait()
+        server.process.send_signal(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(1, gate.set)
+        assert (await call)["session_id"] in devin.world.sessions
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - refused, which is the point
 async def test_anything_but_loopback_is_refused(host: str) -> None:
     async with running("http", "--host", host, "--sandbox") as server:
@@ -94,7 +113,7 @@ async def test_the_simulated_api_serves_other_programs() -> None:
         async with running(DEVIN_BASE_URL=address, DEVIN_API_KEY="apk_anything") as server:
             await server.open()
             server.send(id=1, method="tools/call", params={"name": "devin_list_playbooks", "arguments": {}})
-            assert len(json.loads((await server.line())["result"]["content"][0]["text"])["playbooks"]) == 4
+            assert len(json.loads((await server.line())["result"]["content"][0]["text"])["playbooks"]) == 6
             assert await server.end() == 0
         api.process.send_signal(signal.SIGINT)
         assert await api.end(close=False) == 0

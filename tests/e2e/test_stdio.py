@@ -13,6 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conftest import Caller, Era
 from tests.e2e.processes import COMMAND, environment, running
+from tests.listening import Ears, watching
 from tests.upstream import KEY, Upstream, slow
 
 
@@ -21,9 +22,27 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
     async with Client(stdio_client(server), mode=era) as client:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
-        assert len((await client.list_tools()).tools) == 20
+        assert len((await client.list_tools()).tools) == 21
         made = await Caller(client).ok("create_session", prompt="sandbox:quick")
         assert made["url"].startswith("https://sandbox.invalid/")
+
+
+async def test_a_client_of_either_era_is_told_of_changes(era: Era) -> None:
+    ears, uri = Ears(), "devin://playbooks/playbook-0001"
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment())
+    heard = ears.old(era)
+
+    async def hear(message: object) -> None:
+        if heard is not None:
+            heard.append(message)
+
+    async with Client(stdio_client(server), mode=era, message_handler=hear) as client:
+        call = Caller(client)
+        session = (await call.ok("create_session", prompt="sandbox:quick"))["session_id"]
+        async with watching(call, ears, era, uri, f"devin://sessions/{session}"):
+            await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+            await ears.hears("resources", "prompts", uri)
+            await ears.hears(f"devin://sessions/{session}", within=9)  # delivered after two seconds, seen at the next look
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -73,11 +92,47 @@ async def test_it_ends_with_status_0_and_cleans_up(devin: Upstream, ending: str,
     assert b"Traceback" not in server.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
+async def test_a_second_signal_does_not_cut_off_what_the_first_left_time_for(devin: Upstream) -> None:
+    gate = asyncio.Event()
+    devin.fail("POST", "/v1/sessions", slow(gate))
+    async with running("--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as server:
+        await server.open()
+        server.send(id=1, method="tools/call", params={"name": "devin_create_session", "arguments": {"prompt": "p"}})
+        await devin.arrived.wait()
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(0.2, gate.set)
+        assert await server.end(close=False) == 0
+    assert b"late_reply" in server.stderr
+
+
+async def test_half_an_emoji_in_a_request_is_answered() -> None:
+    async with running("--sandbox") as server:
+        await server.open()
+        made = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"devin_create_session","arguments":{"prompt":"hi \\ud83d"}}}\n'
+        server.send_raw(made)
+        assert (await server.line())["result"]["isError"] is False
+        assert await server.end() == 0
+
+
+async def test_a_host_that_reads_no_more_is_no_crash() -> None:
+    async with running("--sandbox", "--log-format", "json") as server:
+        await server.open()
+        server.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        server.send(id=1, method="tools/list")
+        await asyncio.sleep(0.3)
+        server.send(id=2, method="tools/list")
+        assert await server.end() == 0
+    assert b"Traceback" not in server.stderr
+
+
 async def test_the_server_starts_without_a_key_and_says_where_one_comes_from() -> None:
     async with running() as server:
         await server.open()
         server.send(id=1, method="tools/list")
-        assert len((await server.line())["result"]["tools"]) == 20
+        assert len((await server.line())["result"]["tools"]) == 21
         server.send(id=2, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}})
         result = (await server.line())["result"]
         assert result["isError"] is True

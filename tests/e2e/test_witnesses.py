@@ -24,7 +24,7 @@ Era = Literal["legacy", "modern"]
 
 WITNESSES = Path(conformance.__file__).parent
 REVISIONS: dict[Era, Revision] = {"legacy": "2025-11-25", "modern": "2026-07-28"}
-TOOLS = 20
+TOOLS = 21
 ONE_CLIENT = 30.0
 """Seconds for one client to connect, do its work and leave; it takes about three."""
 
@@ -53,7 +53,7 @@ def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @each_transport
 @each_era
-def test_the_typescript_client_starts_a_session_and_looks_into_it(node: str, url: str, transport: Transport, era: Era) -> None:
+def test_the_typescript_client_delegates_browses_and_completes(node: str, url: str, transport: Transport, era: Era) -> None:
     """It checks every result against the output schema that it was given, and fails when one does not fit."""
     server = [url] if transport == "http" else [DEVIN_MCP, "--sandbox"]
     mode = "legacy" if era == "legacy" else "auto"
@@ -72,6 +72,12 @@ def test_the_typescript_client_starts_a_session_and_looks_into_it(node: str, url
     assert read["tags"] == ["witness"]
     for result in (got["created"], got["read"]):
         assert [json.loads(block["text"]) for block in result["content"]] == [result["structuredContent"]]
+
+    assert {"devin://playbooks", "devin://knowledge/note-0001"} <= {one["uri"] for one in got["resources"]}
+    assert got["note"]["contents"][0]["text"].startswith("# Commit messages")
+    assert {"delegate", "upgrade"} <= {one["name"] for one in got["prompts"]}
+    assert got["prompt"]["messages"][1]["content"]["resource"]["uri"] == "devin://playbooks/playbook-0002"
+    assert got["completion"]["values"] == ["playbook-0002"]
 
     assert got["refused"]["isError"] is True
     assert "structuredContent" not in got["refused"]
@@ -127,6 +133,17 @@ def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
     result = json.loads(finished.out)["result"]
     assert result["structuredContent"]["session_id"].startswith("devin-")
     assert ("_meta" in result) == (era == "modern"), "only 2026-07-28 stamps results with the server's name"
+
+
+@pytest.mark.parametrize(("transport", "era"), [("stdio", "legacy"), ("http", "modern")])
+def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> None:
+    listed = json.loads(inspector.run("--method", "resources/list").out)["result"]["resources"]
+    read = inspector.run("--method", "resources/read", "--uri", listed[-1]["uri"])
+    assert read.status == 0, str(read)
+    assert json.loads(read.out)["result"]["contents"][0]["text"].startswith(f"# {listed[-1]['title']}")
+    filled = inspector.run("--method", "prompts/get", "--prompt-name", "upgrade", "--prompt-args", "task=t")
+    assert filled.status == 0, str(filled)
+    assert "playbook-0002" in filled.out
 
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
