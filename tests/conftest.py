@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, Resource, TextContent, TextResourceContents
 
 from devin_mcp import log
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings, resolve
-from tests.clock import DrivenClock
+from tests.clock import DrivenClock, PacedClock
 from tests.upstream import KEY, Upstream, upstream
 
 Era = Literal["auto", "legacy"]
@@ -75,6 +75,24 @@ class Caller:
         assert json.loads(text_of(result)) == result.structured_content
         return dict(result.structured_content)
 
+    async def read(self, uri: str) -> str:
+        """The text of a resource, past the client's own cache."""
+        (content,) = (await self.client.read_resource(uri, cache_mode="bypass")).contents
+        assert isinstance(content, TextResourceContents)
+        assert (content.uri, content.mime_type) == (uri, "text/markdown")
+        return content.text
+
+    async def resources(self) -> list[Resource]:
+        """All pages of the list."""
+        found: list[Resource] = []
+        cursor = None
+        while True:
+            page = await self.client.list_resources(cursor=cursor, cache_mode="bypass")
+            found += page.resources
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
     async def error(self, tool: str, **arguments: Any) -> str:
         """The text of a call that must fail."""
         result = await self(tool, **arguments)
@@ -99,14 +117,29 @@ def settings_for(devin: Upstream, **given: Any) -> Settings:
 
 @pytest.fixture
 def connect(devin: Upstream, clock: DrivenClock) -> Connect:
-    """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings."""
+    """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings.
+
+    `pace` drives its clock instead of `clock`; `heard` gathers the notifications that older clients get.
+    """
 
     @asynccontextmanager
     async def connected(
-        *, era: Era = "auto", transport: Literal["stdio", "http"] = "stdio", deadline: float = 50, grace: float = 10, **given: Any
+        *,
+        era: Era = "auto",
+        transport: Literal["stdio", "http"] = "stdio",
+        deadline: float = 50,
+        grace: float = 10,
+        pace: PacedClock | None = None,
+        heard: list[Any] | None = None,
+        **given: Any,
     ) -> AsyncIterator[Caller]:
-        server = build(settings_for(devin, **given), transport, clock=clock, deadline=deadline, grace=grace)
-        async with Client(server, mode=era) as client:
+        server = build(settings_for(devin, **given), transport, clock=pace or clock, deadline=deadline, grace=grace)
+
+        async def hear(message: Any) -> None:
+            if heard is not None:
+                heard.append(message)
+
+        async with Client(server, mode=era, message_handler=hear) as client:
             yield Caller(client)
 
     return connected

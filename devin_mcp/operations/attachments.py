@@ -15,12 +15,15 @@ from pydantic import Field, RootModel
 from devin_mcp.api.client import Devin
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.declare import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
-from devin_mcp.operations.fit import FromChar, Next, Result
+from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Result, text_that_fits
 from devin_mcp.operations.house import House
 
 LARGEST = 100 * 1024 * 1024
 LARGEST_INLINE = 512 * 1024
 """In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md A.11)."""
+
+IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""What models can look at; others are files (an SVG is text)."""
 
 FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
 
@@ -63,7 +66,7 @@ async def upload_attachment(
 
 
 async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
-    if re.search(r"[/\\\x00-\x1f\"]", name) or name in {".", ".."}:
+    if re.search(r"[/\\\x00-\x1f\"\ud800-\udfff]", name) or name in {".", ".."}:
         raise Invalid("name must be a plain file name.")
     size = data.seek(0, io.SEEK_END)
     data.seek(0)
@@ -96,12 +99,14 @@ class Download(Result):
     next: Next = ""
 
     def within(self, limit: int) -> Download:
-        if self.text is None or len(self.text) <= limit:
+        if self.text is None:
             return self
-        room = max(1, limit - 300)
-        end = self.from_char + room
-        text = f"Cut at {room} of {len(self.text)} characters: from_char={end} of devin_download_attachment reads on."
-        return self.model_copy(update={"text": self.text[:room], "next": text})
+        shown = text_that_fits(self.text, limit - len(self.name) - ROOM_FOR_NEXT)
+        if len(shown) == len(self.text):
+            return self
+        end = self.from_char + len(shown)
+        text = f"Cut at {len(shown)} of {len(self.text)} characters: from_char={end} of devin_download_attachment reads on."
+        return self.model_copy(update={"text": shown, "next": text})
 
 
 @operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
@@ -119,7 +124,7 @@ async def download_attachment(
     """The file: small text and images inline, anything else saved with save_to."""
     uuid, name = _parts(url, uuid, name)
     async with devin.download(uuid=uuid, name=name) as (declared, chunks):
-        media_type = declared.split(";")[0].strip().lower() or "application/octet-stream"
+        media_type = declared.split(";")[0].strip().lower()[:100] or "application/octet-stream"
         if save_to is not None:
             with house.writes.writing(save_to, name) as (found, data):
                 size = await _copy(chunks, data, LARGEST)
@@ -157,7 +162,7 @@ async def _copy(chunks: AsyncIterator[bytes], target: BinaryIO, most: int, inste
 
 
 def _inline(name: str, media_type: str, data: bytes, from_char: int, instead: str) -> Download:
-    if media_type.startswith("image/"):
+    if media_type in IMAGES:
         return Download(name=name, size=len(data), media_type=media_type, image=data)
     try:
         text = data.decode()

@@ -87,6 +87,11 @@ OPERATIONS: list[Operation[Any, Any]] = []
 """The catalogue, in the order of declaration."""
 
 
+def toolset_of(route: Route) -> Toolset:
+    """Whose data a request on this route reads or changes."""
+    return next(one.toolset for one in OPERATIONS if one.v1 == route)
+
+
 def operation(
     effect: Effect, toolset: Toolset, *, v1: str, spends: bool = False, if_lost: str | None = None
 ) -> Callable[[Callable[Concatenate[Devin, P], Awaitable[R]]], Operation[P, R]]:
@@ -98,6 +103,19 @@ def operation(
 
     def declare(function: Callable[Concatenate[Devin, P], Awaitable[R]]) -> Operation[P, R]:
         made = Operation(function, effect, toolset, Route.parse(v1), spends, if_lost)
+        OPERATIONS.append(made)
+        return made
+
+    return declare
+
+
+def workflow(
+    effect: Effect, toolset: Toolset, *, spends: bool = False
+) -> Callable[[Callable[Concatenate[Devin, P], Awaitable[R]]], Operation[P, R]]:
+    """Declare a tool that has no route of its own and uses other operations."""
+
+    def declare(function: Callable[Concatenate[Devin, P], Awaitable[R]]) -> Operation[P, R]:
+        made: Operation[P, R] = Operation(function, effect, toolset, None, spends)
         OPERATIONS.append(made)
         return made
 

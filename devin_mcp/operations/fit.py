@@ -15,7 +15,10 @@ FromChar = Annotated[int, Field(ge=0, description="Read one long text on from th
 Offset = Annotated[int, Field(ge=0, description="Rows to skip")]
 
 ROOM_FOR_NEXT = 400
+CUT = "A row was too long: texts that end in … are cut, lists may be left out. "
 SHORT = 100
+_NEVER_CUT = frozenset({"next", "url", "line"})
+"""A cut sentence misleads, a cut address leads nowhere."""
 NO_LIMIT = 1 << 40
 """Nothing is measured against it: most answers fit, and measuring costs as much as writing them."""
 
@@ -48,7 +51,7 @@ class Page(Result):
     _offset: int = PrivateAttr(0)
 
     @classmethod
-    def of(cls, rows: Sequence[BaseModel], offset: int, *, more: bool = False, **others: Any) -> Self:
+    def of(cls, rows: Sequence[BaseModel], offset: int, *, more: bool = False, next_says: str = "", **others: Any) -> Self:
         following = offset + len(rows)
         if more:
             text = f"There may be more: {cls.tool} with offset={following}. {cls.hint}"
@@ -56,7 +59,7 @@ class Page(Result):
             text = cls.hint
         else:
             text = cls.empty if not offset else f"No more rows. {cls.hint}"
-        page = cls(next=text, next_offset=following if more else None, **{cls.rows: rows}, **others)
+        page = cls(next=f"{next_says}{text}", next_offset=following if more else None, **{cls.rows: rows}, **others)
         page._offset = offset
         return page
 
@@ -64,7 +67,10 @@ class Page(Result):
         rows: list[BaseModel] = getattr(self, self.rows)
         others = {name: getattr(self, name) for name in type(self).model_fields if name not in {"next", "next_offset", self.rows}}
         room = limit - cost(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
-        kept = rows[: rows_that_fit(rows, room)] or [slim(row, room) for row in rows[:1]]
+        kept = rows[: rows_that_fit(rows, room)]
+        if not kept and rows:
+            kept = [slim(rows[0], room)]
+            others["next_says"] = CUT
         more = self.next_offset is not None or len(kept) < len(rows)
         return self.of(kept, self._offset, more=more, **others)
 
@@ -109,13 +115,18 @@ def rows_that_fit(rows: Sequence[BaseModel], room: int) -> int:
 
 
 def slim(row: BaseModel, room: int) -> BaseModel:
-    """One row that is too long by itself: its longest texts are cut and its longest lists emptied until it fits."""
+    """One row that is too long by itself: its longest texts are cut, to end in `…`, and its longest lists left out.
+
+    An absent list says nothing; an empty one would say that there is nothing.
+    """
     names = [name for name in type(row).model_fields if isinstance(getattr(row, name), str | list)]
     for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
         if cost(row) <= room:
             break
         whole = getattr(row, name)
-        update: dict[str, Any] = {name: [] if isinstance(whole, list) else whole[:SHORT]}
+        if isinstance(whole, str) and (len(whole) <= SHORT or name in _NEVER_CUT):
+            continue
+        update: dict[str, Any] = {name: None if isinstance(whole, list) else f"{whole[:SHORT]}…"}
         if name == "body":
             update = {"body": None, "truncated": True, "length": len(whole)}
         row = row.model_copy(update=update)

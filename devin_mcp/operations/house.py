@@ -1,4 +1,4 @@
-"""House rules: what the person who started this server allows an operation to spend, read, write and hand over."""
+"""House rules: what the person who started this server allows an operation to spend, read, write, hand over and keep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import BinaryIO
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.log import redactor
+from devin_mcp.operations.cache import Cache
 from devin_mcp.settings import environment_value
 
 HOUR = 3600.0
@@ -68,18 +69,19 @@ class Files:
             descriptor = os.open(found, flags)
         except OSError:
             raise Invalid("path names no file that can be read.") from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked first: a directory cannot even be wrapped
+            os.close(descriptor)
+            raise Invalid("path names no ordinary file.")
         with os.fdopen(descriptor, "rb") as data:
-            if not stat.S_ISREG(os.fstat(data.fileno()).st_mode):
-                raise Invalid("path names no ordinary file.")
             yield found.name, data
 
     @contextmanager
     def writing(self, path: str, name: str) -> Iterator[tuple[Path, BinaryIO]]:
         """A new file at `path`, or called `name` when `path` is a directory; removed again if writing fails."""
         found = self._resolve(path, "save_to")
-        if found.is_dir():
-            found = self._resolve(str(found / name), "save_to")
         try:
+            if found.is_dir():
+                found = self._resolve(str(found / name), "save_to")
             data = found.open("xb")
         except FileExistsError:
             raise Invalid("save_to names a file that exists already; nothing is overwritten.") from None
@@ -114,6 +116,9 @@ class House:
     """One per server. Over HTTP there are no files and no variables."""
 
     starts: Starts
+    cache: Cache
+    result_limit: int
+    """Characters of the longest answer."""
     max_acu: int | None = None
     reads: Files = field(default_factory=lambda: Files(()))
     writes: Files = field(default_factory=lambda: Files(()))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Done, FolderId, Id, Many, NoteId, Time, Wire
+from devin_mcp.api.wire import Done, FolderId, Id, NoteId
 from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
-from devin_mcp.operations.fit import ROOM_FOR_NEXT, Cut, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
+from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
+from devin_mcp.operations.house import House
+from devin_mcp.operations.markdown import CELL, one_line, table
+from devin_mcp.operations.notes import KnowledgeBody, KnowledgeFolder, Library, Note
 
 SNIPPET = 200
 
@@ -22,45 +27,6 @@ Folder = Annotated[
 ]
 Macro = Annotated[str, Field(max_length=100, description="Shortcut; empty = none")]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all; empty = none")]
-
-
-class Author(Wire):
-    full_name: str | None = None
-
-
-class Note(Wire):
-    """A note; of its body as much as was asked for (v1.md §6)."""
-
-    id: str
-    name: str
-    trigger_description: str | None = None
-    body: str | None = None
-    truncated: bool | None = None
-    length: int | None = Field(None, description="Of the whole body, when cut")
-    parent_folder_id: str | None = None
-    macro: str | None = None
-    pinned_repo: str | None = None
-    created_at: Time | None = None
-    created_by: Author | None = None
-
-    def matches(self, words: list[str]) -> bool:
-        text = " ".join((self.name, self.trigger_description or "", self.macro or "", self.body or "")).lower()
-        return all(word in text for word in words)
-
-    def showing(self, start: int, room: int) -> Note:
-        piece = Cut.of(self.body or "", start, room)
-        return self.model_copy(update={"body": piece.text, "truncated": piece.truncated, "length": piece.length})
-
-
-class KnowledgeFolder(Wire):
-    id: str
-    name: str
-    description: str | None = None
-
-
-class KnowledgeBody(Wire):
-    folders: Many[KnowledgeFolder] = []
-    knowledge: Many[Note] = []
 
 
 class Knowledge(Page):
@@ -100,13 +66,17 @@ class OneNote(Knowledge):
         return page
 
     def within(self, limit: int) -> OneNote:
-        room = limit - cost(self.reading(self._whole, self._start, 0)) - ROOM_FOR_NEXT // 10
-        return self.reading(self._whole, self._start, len(text_that_fits((self._whole.body or "")[self._start :], room)))
+        whole = self._whole
+        if cost(whole.showing(0, 0)) > limit // 2:
+            whole = whole.model_copy(update={"trigger_description": one_line(whole.trigger_description)})
+        room = limit - cost(self.reading(whole, self._start, 0)) - ROOM_FOR_NEXT // 10
+        return self.reading(whole, self._start, len(text_that_fits((whole.body or "")[self._start :], room)))
 
 
 @operation(READ, "knowledge", v1="GET /v1/knowledge")
 async def list_knowledge(
     devin: Devin,
+    house: House,
     search: Annotated[str | None, Field(max_length=200, description="Words that must all occur")] = None,
     folder_id: FolderId | None = None,
     note_ids: Annotated[list[Id] | None, Field(min_length=1, max_length=200, description="Only these notes")] = None,
@@ -120,8 +90,8 @@ async def list_knowledge(
     """
     if from_char and (body != "full" or note_ids is None or len(note_ids) != 1):
         raise Invalid("from_char needs body=full and exactly one id in note_ids.")
-    answer = await devin.send(KnowledgeBody)
-    found = answer.knowledge
+    answer = await library(devin, house, fresh=not (offset or from_char))
+    found = answer.notes
     if note_ids is not None:
         known = {note.id for note in found}
         if missing := [note_id for note_id in note_ids if note_id not in known]:
@@ -137,6 +107,16 @@ async def list_knowledge(
     narrowed = note_ids is not None or search or folder_id is not None or offset
     folders = None if narrowed else answer.folders
     return Knowledge.of(rows, offset, matching=len(found), folders=folders)
+
+
+async def library(devin: Devin, house: House, *, fresh: bool = False) -> Library:
+    """What is kept of the notes, read again when it is too old or `fresh` is asked for."""
+    listing = list_knowledge.at(devin if fresh else devin.apart())
+
+    async def load() -> Library:
+        return Library(await listing.send(KnowledgeBody))
+
+    return await house.cache.get(devin.owner, "knowledge", load, fresh=fresh)
 
 
 def _shown(note: Note, body: str) -> Note:
@@ -197,6 +177,8 @@ async def update_knowledge(
     now = next((note for note in notes if note.id == note_id), None)
     if now is None:
         raise NotFound("Devin does not know that note id.")
+    if body is None and now.body is None:
+        raise Invalid("Devin did not show the note's body, which this change would erase.", "Nothing was changed. Give body too.")
     kept: dict[str, Any] = {
         "name": now.name, "body": now.body or "", "trigger_description": now.trigger_description or "",
         "parent_folder_id": now.parent_folder_id, "macro": now.macro, "pinned_repo": now.pinned_repo,
@@ -223,3 +205,47 @@ async def delete_knowledge(devin: Devin, note_id: NoteId) -> NoteDeleted:
     """Confirmation that the note is gone for good."""
     await devin.send(Done, note_id=note_id)
     return NoteDeleted(note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge.")
+
+
+async def entries(devin: Devin, house: House) -> list[Entry]:
+    return (await library(devin, house)).entries
+
+
+@resource("devin://knowledge", twin=list_knowledge)
+async def all_knowledge(devin: Devin, house: House) -> Document:
+    """The organization's notes as one table, folder by folder."""
+    notes = await library(devin, house)
+    rows = sorted(
+        (notes.folder_of(note) or "", one_line(note.name, CELL), one_line(note.trigger_description, CELL), note.id)
+        for note in notes.by_name
+    )
+    folders, unnamed = table(("Folder", "Id"), sorted((one.name, one.id) for one in notes.folders), house.result_limit // 3)
+    lines, missing = table(("Folder", "Name", "Recalled when", "Id"), rows, house.result_limit - len(folders))
+    text = f"# Knowledge\n\n{lines}" if rows else "# Knowledge\n\nThere is none yet."
+    if notes.folders:
+        text += f"\n\n{folders}"
+    if unnamed:
+        text += f"\n\n{unnamed} more folders do not fit here."
+    if missing:
+        return Document(text, f"{missing} more do not fit here. Search them with devin_list_knowledge.")
+    return Document(text, "Read one at devin://knowledge/{id}." if rows else "Write one with devin_create_knowledge.")
+
+
+@resource("devin://knowledge/{note_id}", twin=list_knowledge, entries=entries)
+async def knowledge(devin: Devin, house: House, note_id: NoteId) -> Document:
+    """One note as markdown, with its name, trigger, folder and pinned repository on top."""
+    notes = await library(devin, house)
+    note = next((note for note in notes.notes if note.id == note_id), None)
+    if note is None:
+        raise NotFound("Devin does not know that note id.")
+    return Document(notes.markdown(note))
+
+
+@completes("note_id", twin=list_knowledge)
+async def known_notes(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+    return (await library(devin, house)).candidates
+
+
+@completes("repository", twin=list_knowledge)
+async def repositories_pinned(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+    return (await library(devin, house)).repositories

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from devin_mcp.errors import Invalid
@@ -17,7 +18,10 @@ def checked_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     """The schema itself, or Invalid with what is wrong with it."""
     if schema is None:
         return None
-    size = len(json.dumps(schema, ensure_ascii=False).encode())
+    try:
+        size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError):  # NaN, half an emoji, or no end of levels
+        raise Invalid("structured_output_schema holds something that cannot be written as JSON.") from None
     if size > LARGEST:
         raise Invalid(f"structured_output_schema has {size} bytes; Devin takes at most {LARGEST}.")
     if any(not reference.startswith("#") for reference in _references(schema)):
@@ -30,9 +34,21 @@ def checked_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     try:
         jsonschema.Draft7Validator.check_schema(schema)
     except jsonschema.SchemaError as problem:
-        place = "/".join(str(step) for step in problem.path) or "its root"
-        raise Invalid(f"structured_output_schema is not valid JSON Schema draft 7, at {place[:100]}.") from None
+        raise Invalid(f"structured_output_schema is not valid JSON Schema draft 7, at {_place(problem.path)}.") from None
     return schema
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """Where, in the standard's own words: names that the caller chose are left out."""
+    known = jsonschema_keywords()
+    return "/".join(str(step) if isinstance(step, int) or step in known else "…" for step in path)[:100] or "its root"
+
+
+@lru_cache(maxsize=1)
+def jsonschema_keywords() -> frozenset[str]:
+    import jsonschema
+
+    return frozenset(jsonschema.Draft7Validator.META_SCHEMA["properties"])
 
 
 def _references(value: object) -> Iterator[str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire
+from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
 from devin_mcp.errors import Invalid
+from devin_mcp.log import redactor
+from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, slug, unique_names
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
+from devin_mcp.operations.house import House
+from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
 Body = Annotated[str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")]
@@ -32,6 +38,48 @@ class PlaybookRow(Wire):
     updated_by_user_name: str | None = None
 
 
+class PlaybookBody(PlaybookRow):
+    """As Devin answers it."""
+
+    created_at: Time | None = None
+
+    @property
+    def markdown(self) -> str:
+        head = facts(macro=self.macro, updated=self.updated_at)
+        return document(self.title, head, self.body or "")
+
+
+class Shelf:
+    """All playbooks of a key, as they were a moment ago."""
+
+    def __init__(self, books: list[PlaybookBody]) -> None:
+        self.books = sorted(books, key=lambda book: (book.title.casefold(), book.playbook_id))
+        self.named = [book for book in self.books if is_id(book.playbook_id)]
+        """Those that can be asked for."""
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        return [
+            Entry(
+                id=book.playbook_id, title=redactor.clean(one_line(book.title)),
+                description=redactor.clean(first_line(book.body)),
+                size=len(redactor.clean(book.markdown).encode()), modified=book.updated_at,
+            )
+            for book in self.named
+        ]  # fmt: skip
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        return [Candidate(book.playbook_id, (book.macro or "", book.title)) for book in self.named]
+
+    def by_name(self, taken: frozenset[str]) -> dict[str, PlaybookBody]:
+        """Under names that can be typed: from the macro, else the title; names in `taken` are avoided."""
+        oldest_first = sorted(self.named, key=lambda book: (not book.macro, book.created_at or "", book.playbook_id))
+        names = unique_names(((book.playbook_id, slug(book.macro or book.title)) for book in oldest_first), taken)
+        books = {book.playbook_id: book for book in self.named}
+        return dict(sorted((name, books[one]) for one, name in names.items()))
+
+
 class Playbooks(Page):
     rows = "playbooks"
     tool = "devin_list_playbooks"
@@ -44,15 +92,23 @@ class Playbooks(Page):
 @operation(READ, "playbooks", v1="GET /v1/playbooks")
 async def list_playbooks(
     devin: Devin,
+    house: House,
     body: Annotated[bool, Field(description="Show bodies too")] = False,
     offset: Offset = 0,
 ) -> Playbooks:
     """The team's playbooks with id, title and macro."""
-    rows = (await devin.send(Rows[PlaybookRow])).items
-    if not body:
-        for row in rows:
-            row.body = None
-    return Playbooks.of(rows[offset:], offset)
+    books = (await shelf(devin, house, fresh=not offset)).books[offset:]
+    return Playbooks.of([book.model_copy(update={"body": book.body if body else None}) for book in books], offset)
+
+
+async def shelf(devin: Devin, house: House, *, fresh: bool = False) -> Shelf:
+    """What is kept of the playbooks, read again when it is too old or `fresh` is asked for."""
+    listing = list_playbooks.at(devin if fresh else devin.apart())
+
+    async def load() -> Shelf:
+        return Shelf((await listing.send(Rows[PlaybookBody])).items)
+
+    return await house.cache.get(devin.owner, "playbooks", load, fresh=fresh)
 
 
 class Playbook(PlaybookRow, Result):
@@ -115,6 +171,10 @@ async def update_playbook(
     if title is None and body is None and macro is None:
         raise Invalid("Nothing to change: give title, body or macro.")
     now = await get_playbook.at(devin).send(PlaybookRow, playbook_id=playbook_id)
+    if body is None and not now.body:
+        raise Invalid(
+            "Devin did not show the playbook's body, which this change would erase.", "Nothing was changed. Give body too."
+        )
     kept = {
         "title": now.title if title is None else title,
         "body": now.body if body is None else body,
@@ -144,3 +204,33 @@ async def delete_playbook(devin: Devin, playbook_id: PlaybookId) -> PlaybookDele
     """Confirmation that the playbook is gone and its macro free."""
     await devin.send(Done, playbook_id=playbook_id)
     return PlaybookDeleted(playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks.")
+
+
+async def entries(devin: Devin, house: House) -> list[Entry]:
+    return (await shelf(devin, house)).entries
+
+
+@resource("devin://playbooks", twin=list_playbooks)
+async def all_playbooks(devin: Devin, house: House) -> Document:
+    """The team's playbooks as one table."""
+    books = (await shelf(devin, house)).books
+    rows = [(one_line(book.title, CELL), book.macro, (book.updated_at or "")[:10], book.playbook_id) for book in books]
+    lines, missing = table(("Title", "Macro", "Updated", "Id"), rows, house.result_limit)
+    text = f"# Playbooks\n\n{lines}" if rows else "# Playbooks\n\nThere is none yet."
+    if missing:
+        return Document(text, f"{missing} more do not fit here. Page through them with devin_list_playbooks.")
+    return Document(
+        text,
+        "Read one with devin_get_playbook or at devin://playbooks/{id}." if rows else "Write one with devin_create_playbook.",
+    )
+
+
+@resource("devin://playbooks/{playbook_id}", twin=get_playbook, entries=entries, listed_by=list_playbooks)
+async def playbook(devin: Devin, house: House, playbook_id: PlaybookId) -> Document:  # noqa: ARG001 - resources share a shape
+    """One playbook as markdown, with its title and macro on top."""
+    return Document((await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook_id)).markdown)
+
+
+@completes("playbook_id", twin=list_playbooks)
+async def known_playbooks(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+    return (await shelf(devin, house)).candidates

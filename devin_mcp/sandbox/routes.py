@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from devin_mcp.sandbox.bodies import BadBody, checked, whole_number
 from devin_mcp.sandbox.lives import Life, word_in
-from devin_mcp.sandbox.world import WEB, SandboxClock, World, furnished, new_id, playbook, stamp
+from devin_mcp.sandbox.organization import furnished, playbook
+from devin_mcp.sandbox.world import WEB, SandboxClock, World, new_id, stamp
 
 PRESIGNED_FOR = 60
 PARALLEL = 25

@@ -1,11 +1,60 @@
-"""What lives as long as the server: the connection to Devin, its key, the house rules."""
+"""What lives as long as the server, and who asks it: the connection to Devin, the house rules, the caller and their key."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from devin_mcp.api.client import Api
+from mcp.server import ServerRequestContext
+
+from devin_mcp.api.client import Api, Devin
+from devin_mcp.api.retry import Tell
+from devin_mcp.operations.follow import Account, Following
 from devin_mcp.operations.house import House
+from devin_mcp.server.notices import Notices
+from devin_mcp.server.visibility import View
+
+
+class Ending:
+    """The moment when the server begins to end: a signal came, and what is in flight has its grace."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def begin(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: what this request may use and see."""
+
+    api: Api
+    key: str = field(repr=False)
+    house: House
+    following: Following
+    view: View
+    notices: Notices
+
+    def devin(self, tell: Tell | None = None) -> Devin:
+        return self.api.devin(self.key, tell)
+
+    @property
+    def account(self) -> Account:
+        return Account(self.devin().owner, self.key)
+
+    @property
+    def kept_for_ms(self) -> int:
+        """How long a host may keep what is not alive: as long as we do."""
+        return int(self.house.cache.ttl * 1000)
+
+
+KeyOf = Callable[[ServerRequestContext[Any, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -13,6 +62,18 @@ class App:
     """The lifespan's state, one per process."""
 
     api: Api
-    key: str = field(repr=False)
     house: House
-    result_limit: int
+    following: Following
+    view: View
+    notices: Notices
+    key_of: KeyOf = field(repr=False)
+    """The Devin key that a request is to use."""
+
+
+Asked = ServerRequestContext[App, Any]
+"""A request as our handlers get it."""
+
+
+def caller_of(ctx: Asked) -> Caller:
+    app = ctx.lifespan_context
+    return Caller(app.api, app.key_of(ctx), app.house, app.following, app.view, app.notices)

@@ -12,11 +12,15 @@ from mcp.server import CacheHint, MCPServer
 from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, Api
 from devin_mcp.api.clock import CALL_DEADLINE, Clock
-from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
+from devin_mcp.operations.cache import Cache
+from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
+from devin_mcp.operations.follow import Following
 from devin_mcp.operations.house import Files, House, Starts
-from devin_mcp.server.app import App
-from devin_mcp.server.calls import log_calls, refuse_unknown_prompts
+from devin_mcp.server.app import App, Ending, KeyOf
+from devin_mcp.server.browsing import install
+from devin_mcp.server.calls import log_calls
 from devin_mcp.server.instructions import instructions
+from devin_mcp.server.notices import Notices
 from devin_mcp.server.tools import DevinTool
 from devin_mcp.server.visibility import Transport, View, view_of
 from devin_mcp.settings import Settings
@@ -32,26 +36,42 @@ def build(
     clock: Clock | None = None,
     deadline: float = CALL_DEADLINE,
     grace: float = GRACE,
+    key_of: KeyOf | None = None,
+    ending: Ending | None = None,
     at_exit: Callable[[], None] = lambda: None,
 ) -> MCPServer[App]:
-    """The server, ready to run. `clock` and `deadline` are for tests; `at_exit` runs when all is closed.
+    """The server, ready to run. `clock` and `deadline` are for tests.
+
+    `key_of` finds the Devin key of a request where it is not this server's own. `ending` is told when the end begins, `at_exit` runs when all is closed.
 
     Raises BadSetting when a setting names a tool that does not exist.
     """
     view = view_of(settings, transport)
+    ending = ending or Ending()
+    own_key = SANDBOX_KEY if settings.sandbox else settings.api_key
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         api = Api(settings, app=_simulated() if settings.sandbox else None, clock=clock, deadline=deadline)
-        key = SANDBOX_KEY if settings.sandbox else settings.api_key
+        house = _house(settings, view, api.clock)
+        api.writes.listeners.append(lambda written: house.cache.drop(written.owner, toolset_of(written.route)))
+        following = Following(api)
+        notices = Notices(following, view)
+        api.writes.listeners.append(notices.wrote)
+        ending.tell(following.begin_to_close)
+        ending.tell(notices.close)
         try:
-            yield App(api, key, _house(settings, view, api.clock), settings.result_limit)
+            yield App(api, house, following, view, notices, key_of or (lambda _: own_key))
         finally:
             with anyio.CancelScope(shield=True):
+                notices.close()
+                following.close()
+                house.cache.close()
                 await api.aclose(grace)
             at_exit()
 
-    return MCPServer(
+    kept = CacheHint(ttl_ms=3_600_000, scope="private")
+    server: MCPServer[App] = MCPServer(
         "devin-mcp",
         title="Devin (sandbox)" if settings.sandbox else "Devin",
         description="Hand tasks to Devin, follow them, answer, take the pull request.",
@@ -60,16 +80,19 @@ def build(
         website_url=WEBSITE,
         tools=[DevinTool.of(one, view) for one in view.operations],
         lifespan=lifespan,
-        middleware=[log_calls, refuse_unknown_prompts],
-        # The catalogue is fixed for the life of the process; private, because later callers may see different ones.
-        cache_hints={"tools/list": CacheHint(ttl_ms=3_600_000, scope="private")},
-        subscriptions=False,  # nothing to announce yet, so no stream is held open
+        middleware=[log_calls],
+        # Fixed for the life of the process; private, because later callers may see different ones.
+        cache_hints={"tools/list": kept, "resources/templates/list": kept},
     )
+    install(server, transport)
+    return server
 
 
 def _house(settings: Settings, view: View, clock: Clock) -> House:
     return House(
         starts=Starts(settings.max_sessions, clock),
+        cache=Cache(settings.cache_ttl, clock),
+        result_limit=settings.result_limit,
         max_acu=settings.max_acu,
         reads=Files(settings.files_root if READ_FILES in view.powers else ()),
         writes=Files(settings.files_root if WRITE_FILES in view.powers else ()),

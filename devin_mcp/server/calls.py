@@ -11,12 +11,23 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
-from mcp.types import INVALID_PARAMS
 from opentelemetry import trace
 
+from devin_mcp.errors import Broken, DevinError
 from devin_mcp.log import CallRecord, current_call, event, note
 
-LOGGED = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+LOGGED = frozenset(
+    {
+        "tools/call",
+        "resources/list",
+        "resources/read",
+        "prompts/list",
+        "prompts/get",
+        "completion/complete",
+        "subscriptions/listen",
+    }
+)
+"""A watch is logged by its poller."""
 
 
 async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -46,14 +57,19 @@ async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
     return result
 
 
-async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """The SDK always serves prompts/get and takes an unknown name for a crash, whose text legacy clients would see."""
-    try:
-        return await call_next(ctx)
-    except ValueError:
-        if ctx.method != "prompts/get":
-            raise
-        raise MCPError(INVALID_PARAMS, "Unknown prompt, or an argument is missing") from None
+def named(problem: Exception) -> DevinError:
+    """What went wrong as an answer somebody can act on, and as the outcome of this call in the log."""
+    record = current_call.get()
+    if isinstance(problem, DevinError):
+        asked = problem.status is not None or (record is not None and record.attempts > 0)
+        note(outcome="tool_error" if asked else "refused", error=problem.kind)
+        return problem
+    note(outcome="crashed", error=type(problem).__name__)
+    event("crash", crash=True, call_id=record.call_id if record else None, exc_info=problem)
+    return Broken(
+        "devin-mcp failed on its own side; this is a bug in it.",
+        "Whether anything was changed is unknown: look before trying again.",
+    )
 
 
 def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float) -> None:

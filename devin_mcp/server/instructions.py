@@ -17,7 +17,7 @@ LIFE = (
     "A session is starting, working, waiting (its turn ended: it asked or delivered), done, sleeping or ended. "
     "Start one with devin_create_session; make the prompt complete in itself, name repository and acceptance criteria. "
     "Start one session per task, and after an error look with devin_list_sessions before starting again. "
-    "Look every minute or so with devin_get_session. "
+    "Wait with devin_wait_for_sessions, again and again with since; devin_get_session looks once. "
     "When it waits, answer with devin_send_message or report the result and its link to your user. "
     "Hand files over with devin_upload_attachment; fetch Devin's with devin_download_attachment. "
     "devin_terminate_session ends a session for good."

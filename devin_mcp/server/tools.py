@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
@@ -14,16 +13,17 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr
 
-from devin_mcp.errors import Broken, DevinError
-from devin_mcp.log import current_call, event, note
+from devin_mcp.log import note
 from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.declare import DESTROY, READ
 from devin_mcp.operations.fit import Result
-from devin_mcp.server.app import App
+from devin_mcp.operations.follow import Following
+from devin_mcp.server.app import caller_of
 from devin_mcp.server.arguments import checked
+from devin_mcp.server.calls import named
 from devin_mcp.server.present import present, present_error
-from devin_mcp.server.schema import arguments_model, hints_of, input_schema, output_schema, wants_house
+from devin_mcp.server.schema import arguments_model, brought_to, hints_of, input_schema, output_schema
 from devin_mcp.server.visibility import View
 
 
@@ -34,25 +34,25 @@ class DevinTool(Tool):
 
     _operation: Operation[Any, Any] = PrivateAttr()
     _arguments: type[BaseModel] = PrivateAttr()
-    _house: bool = PrivateAttr()
+    _brought: dict[str, type] = PrivateAttr()
     _view: View = PrivateAttr()
 
     @classmethod
     def of(cls, operation: Operation[Any, Any], view: View) -> DevinTool:
-        arguments = arguments_model(operation)
+        arguments = arguments_model(operation.function)
         schema = input_schema(arguments, view.powers)
         tool = cls(
             fn=operation.function,
             name=operation.tool_name,
             title=operation.operation_id.replace("_", " ").capitalize(),
-            description=view.text(" ".join(inspect.cleandoc(operation.function.__doc__ or "").split("\n")).replace("  ", " ")),
+            description=_description(operation, view),
             parameters=schema,
             fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=_output(operation)),
             is_async=True,
             annotations=_annotations(operation, schema),
         )
         tool._operation, tool._arguments, tool._view = operation, arguments, view
-        tool._house = wants_house(operation)
+        tool._brought = brought_to(operation.function)
         return tool
 
     async def run(
@@ -63,28 +63,18 @@ class DevinTool(Tool):
     ) -> CallToolResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
         operation = self._operation
-        record = current_call.get()
-        app: App = context.request_context.lifespan_context
+        caller = caller_of(context.request_context)
         note(tool=self.name, operation=operation.operation_id, effect=operation.effect.value)
         try:
             given = checked(arguments, self.parameters, self._arguments)
             note(devin_session_id=given.get("session_id"))
-            devin = app.api.devin(app.key, _teller(context))
-            result: Result = await (operation(devin, app.house, **given) if self._house else operation(devin, **given))
+            devin = caller.devin(_teller(context))
+            brought = {name: caller.following if kind is Following else caller.house for name, kind in self._brought.items()}
+            result: Result = await operation(devin, **brought, **given)
             note(devin_session_id=getattr(result, "session_id", given.get("session_id")))
-            return present(result, self._view, app.result_limit)
-        except DevinError as error:
-            asked = record is not None and record.attempts > 0
-            note(outcome="tool_error" if asked else "refused", error=error.kind)
-            return present_error(error, self._view)
+            return present(result, self._view, caller.house.result_limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
-            note(outcome="crashed", error=type(error).__name__)
-            event("crash", crash=True, tool=self.name, exc_info=error)
-            bug = Broken(
-                "devin-mcp failed on its own side; this is a bug in it.",
-                "Whether anything was changed is unknown: look before trying again.",
-            )
-            return present_error(bug, self._view)
+            return present_error(named(error), self._view)
 
 
 def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
@@ -96,6 +86,13 @@ def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
             await context.report_progress(next(told), message=sentence)
 
     return tell
+
+
+def _description(operation: Operation[Any, Any], view: View) -> str:
+    """What the function says, and where the same can be browsed."""
+    twins = [one.uri for one in view.resources if one.twin is operation]
+    also = f" Resource: {', '.join(twins)}" if twins else ""
+    return view.text(" ".join((operation.function.__doc__ or "").split())) + also
 
 
 def _output(operation: Operation[Any, Any]) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from devin_mcp.operations import OPERATIONS, Operation
+from devin_mcp.operations.browse import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
 from devin_mcp.operations.declare import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
 from devin_mcp.settings import TOOLSETS, BadSetting, Settings
 
@@ -21,7 +22,7 @@ _TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
 
 @dataclass(frozen=True)
 class View:
-    """What one caller has: tools, and powers that bring parameters with them. A hidden tool is an unknown tool."""
+    """What one caller has: tools, what goes with them, and powers that bring parameters. What is hidden is unknown."""
 
     operations: tuple[Operation[Any, Any], ...]
     powers: frozenset[Power]
@@ -29,6 +30,21 @@ class View:
     @cached_property
     def names(self) -> frozenset[str]:
         return frozenset(one.tool_name for one in self.operations)
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(one for one in RESOURCES if self.has(one.twin))
+
+    @cached_property
+    def prompts(self) -> tuple[Prompt, ...]:
+        return tuple(one for one in PROMPTS if self.has(*one.needs))
+
+    def completions(self, name: str) -> list[Completion]:
+        """What completes an argument or variable of this name."""
+        return [one for one in COMPLETIONS.get(name, ()) if self.has(one.twin)]
+
+    def has(self, *operations: Operation[Any, Any]) -> bool:
+        return self.names.issuperset(one.tool_name for one in operations)
 
     def text(self, text: str) -> str:
         """A text of ours without the sentences that name a tool this caller does not have."""

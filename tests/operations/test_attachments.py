@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -141,9 +142,24 @@ async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: 
     url = devin.world.store("long.txt", "text/plain", b"0123456789" * 1000)
     async with connect(result_limit=2000) as call:
         first = await call("download_attachment", url=url)
-        assert "from_char=1700" in text_of(first)
+        end = int(re.search(r"from_char=(\d+)", text_of(first))[1])  # type: ignore[index]
+        assert len(text_of(first)) <= 2000
+        assert text_of(first).endswith(("0123456789" * 1000)[end - 10 : end])
         second = await call("download_attachment", url=url, from_char=9990)
     assert text_of(second).endswith("0123456789")
+
+
+async def test_control_characters_count_as_what_they_take(connect: Connect, devin: Upstream) -> None:
+    url = devin.world.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
+    async with connect() as call:
+        got = await call("download_attachment", url=url)
+    assert sum(len(part.model_dump_json()) for part in got.content) <= 25_000 + 200
+
+
+async def test_only_what_a_model_can_look_at_comes_as_an_image(connect: Connect, devin: Upstream) -> None:
+    url = devin.world.store("plan.svg", "image/svg+xml", b"<svg/>")
+    async with connect() as call:
+        assert "<svg/>" in text_of(await call("download_attachment", url=url))
 
 
 @pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x", "//[bad", ""])
@@ -161,3 +177,24 @@ async def test_an_expired_link_and_an_unknown_file_are_named(connect: Connect, d
     async with connect() as call:
         assert "403" in await call.error("download_attachment", url=url)
         assert "404" in await call.error("download_attachment", uuid="abc", name="n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
+async def test_a_directory_is_refused_and_leaves_nothing_open(connect: Connect, devin: Upstream, files: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async with connect(files_root=files) as call:
+        for _ in range(20):
+            assert "no ordinary file" in await call.error("upload_attachment", path=".")
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
+        url = devin.world.store("n.txt", "text/plain", b"x")
+        assert "cannot be written" in await call.error("download_attachment", url=url, save_to="a" * 300)
+    assert devin.count("POST") == 0
+
+
+async def test_a_name_that_is_no_text_is_refused(connect: Connect, devin: Upstream, files: Path) -> None:
+    odd = files / os.fsdecode(b"caf\xe9.txt")
+    odd.write_bytes(b"x")
+    (files / "link").symlink_to(odd)
+    async with connect(files_root=files) as call:
+        assert "plain file name" in await call.error("upload_attachment", path="link")
+    assert devin.count("POST") == 0

@@ -22,7 +22,7 @@ def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
 async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
     async with connect() as call:
         listed = await call.ok("list_knowledge")
-    assert listed["matching"] == len(listed["knowledge"]) == 6
+    assert listed["matching"] == len(listed["knowledge"]) == 12
     assert [folder["name"] for folder in listed["folders"]] == ["Conventions", "Services", "Operations"]
     assert all("body" not in row for row in listed["knowledge"])
     assert "body=full" in listed["next"]
@@ -30,8 +30,8 @@ async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect
 
 async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
     async with connect() as call:
-        assert {row["id"] for row in (await call.ok("list_knowledge", search="SHOP tests"))["knowledge"]} == {"note-0004"}
-        assert (await call.ok("list_knowledge", folder_id="folder-services"))["matching"] == 2
+        assert {row["id"] for row in (await call.ok("list_knowledge", search="MAKE tests"))["knowledge"]} == {"note-0006"}
+        assert (await call.ok("list_knowledge", folder_id="folder-services"))["matching"] == 4
         snippet = await call.ok("list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet")
         assert [row["body"][:10] for row in snippet["knowledge"]] == ["Imperative", "ruff and m"]
         nothing = await call.ok("list_knowledge", search="no such thing")

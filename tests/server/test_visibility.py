@@ -12,7 +12,7 @@ from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
 
 READS = {
-    "devin_list_sessions", "devin_get_session", "devin_download_attachment", "devin_list_secrets", "devin_list_knowledge",
+    "devin_list_sessions", "devin_get_session", "devin_wait_for_sessions", "devin_download_attachment", "devin_list_secrets", "devin_list_knowledge",
     "devin_list_playbooks", "devin_get_playbook",
 }  # fmt: skip
 
@@ -28,7 +28,7 @@ def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
 
 
 def test_toolsets_tools_and_exclusions_combine() -> None:
-    assert len(names()) == 20
+    assert len(names()) == 21
     assert names(toolsets=["playbooks,secrets"]) == names(toolsets=["secrets", "playbooks"])
     assert names(tools=["get_session"]) == {"devin_get_session"}
     assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {"devin_get_session"}

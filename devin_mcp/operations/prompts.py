@@ -1,0 +1,151 @@
+"""The prompts: what a person picks instead of typing it. Their texts are the product, so they stand here in full.
+
+A text speaks in the user's voice to their assistant. Sentences that name a tool the caller does not have are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from devin_mcp.api.client import Devin
+from devin_mcp.api.wire import SessionId
+from devin_mcp.operations.browse import PROMPTS, Card, Handout, prompt
+from devin_mcp.operations.house import House
+from devin_mcp.operations.markdown import first_line, one_line
+from devin_mcp.operations.playbooks import PlaybookBody, create_playbook, get_playbook, list_playbooks, shelf
+from devin_mcp.operations.sessions import create_session, get_session, list_sessions
+
+Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
+Repository = Annotated[str, Field(max_length=300, description="owner/name, where it is clear already")]
+SessionTitle = Annotated[str, Field(max_length=200, description="How the session is to be called")]
+
+LONGEST_GIVEN = 300
+"""What a person filled in is never cut; this is their arguments' own bound."""
+
+HAND_OVER = """\
+- Write the prompt so that somebody who has not read this conversation can do the work:
+  1. Goal: what is to be different afterwards, and why.
+  2. Repository, branch, and the files or places that matter.
+  3. Acceptance criteria that can be checked.
+  4. What must not be touched.
+  5. How to verify it: the commands to run, what they should show.
+  6. What to deliver, usually a pull request with a short description.
+- Copy in what Devin cannot see (error messages, decisions, snippets). No key or password: name the secret instead.
+- Where one of these is missing and guessing would be costly, ask me one question first. Otherwise say what you assumed.
+- Start exactly one session. If the answer is an error, look with devin_list_sessions before you try again.
+- Then tell me the link and in one sentence what you handed over."""
+
+
+@prompt(create_session)
+async def delegate(devin: Devin, house: House, task: Task | None = None, repository: Repository | None = None) -> Handout:  # noqa: ARG001
+    """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
+    what = "Hand this task over to Devin:\n\n{task}\n" if task else "Hand what we have been working on over to Devin.\n"
+    where = "\nRepository: {repository}\n" if repository else ""
+    values = {"task": task or "", "repository": one_line(repository, LONGEST_GIVEN)}
+    return Handout(f"{what}{where}\nUse devin_create_session.\n{HAND_OVER}", values)
+
+
+@prompt(list_sessions)
+async def standup(devin: Devin, house: House) -> Handout:  # noqa: ARG001
+    """What my Devin sessions are doing, which of them wait for me, with links."""
+    return Handout("""\
+Give me a stand-up on my Devin sessions.
+
+Use devin_list_sessions. Read the last message of every session that is waiting with devin_get_session.
+Answer in this order, leaving out what is empty:
+
+**Waiting for me** - one line each: title as a link, what Devin asks or delivers, and the answer you would give.
+**Working** - title as a link, how long it has been at it.
+**Done since yesterday** - title as a link, the pull request.
+**Stuck or ended** - sleeping, expired or silent ones, and what you would do about each.
+
+Finish with the one thing I should do next. Send nothing and end nothing unless I say so.""")
+
+
+@prompt(get_session)
+async def review_session(devin: Devin, house: House, session_id: SessionId) -> Handout:  # noqa: ARG001
+    """What a Devin session did, whether it is done, and what to answer it."""
+    text = """\
+Review the Devin session {session_id} for me.
+
+Read it with devin_get_session, from its first message (after_event_id=start) where the newest ones do not tell enough.
+What the session says is its own claim. If you can open the pull request or run the code, check it there.
+
+Then tell me, shortly:
+1. What was asked, and what Devin did (pull request, files, tests).
+2. Whether it is done: each acceptance criterion with yes, no or unproven, and how you know.
+3. What is missing, risky or different from what was asked.
+4. What to answer: a message ready to send, or that none is needed.
+
+Do not send the message before I have agreed. When I have, use devin_send_message."""
+    return Handout(text, {"session_id": session_id})
+
+
+@prompt(create_playbook)
+async def write_playbook(devin: Devin, house: House, session_id: SessionId | None = None) -> Handout:  # noqa: ARG001
+    """Turn what worked, here or in a Devin session, into a playbook that Devin can follow again."""
+    text = """\
+Look with devin_list_playbooks whether one exists that should be improved instead.
+Write it in markdown for an engineer who knows nothing of this case:
+- **Outcome**: one sentence, checkable.
+- **Needs**: access, secrets by name, inputs.
+- **Steps**: numbered, imperative, one action each; only those that turned out to matter, and where we went wrong.
+- **Verify**: the commands and what they should show.
+- **Never**: what must not be done.
+
+Replace what belongs to this one case by what to look for. Put no key, password or customer's data into it.
+Show me title, macro and text. When I have agreed, save it with devin_create_playbook."""
+    if session_id is None:
+        return Handout(f"Turn what we did here into a Devin playbook.\n\n{text}")
+    read = "Read it with devin_get_session, from its first message on (after_event_id=start)."
+    return Handout(f"Turn the Devin session {{session_id}} into a Devin playbook.\n\n{read}\n{text}", {"session_id": session_id})
+
+
+async def cards(devin: Devin, house: House) -> Mapping[str, Card]:
+    """One for each playbook, under a name that can be typed."""
+    fixed = frozenset(one.name for one in PROMPTS if one.cards is None)
+    books = (await shelf(devin, house)).by_name(fixed)
+    return {
+        name: Card(one_line(book.title), f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(), book)
+        for name, book in books.items()
+    }
+
+
+@prompt(create_session, cards=cards, made_from=list_playbooks)
+async def with_playbook(
+    devin: Devin,
+    house: House,
+    playbook: PlaybookBody,
+    task: Task,
+    repository: Repository | None = None,
+    session_title: SessionTitle | None = None,
+) -> Handout:
+    """Delegate a task to Devin with one playbook."""
+    if playbook.body is None:
+        playbook = await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook.playbook_id)
+    where = "\nRepository: {repository}\n" if repository else ""
+    called = "- title: {session_title}\n" if session_title else ""
+    text = f"""\
+Hand this task over to Devin, with the playbook {{title}}:
+
+{{task}}
+{where}
+Use devin_create_session with
+- playbook_id: {{playbook_id}}
+{called}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
+{HAND_OVER}"""
+    values = {
+        "title": json.dumps(one_line(playbook.title, 80), ensure_ascii=False), "task": task, "playbook_id": playbook.playbook_id,
+        "repository": one_line(repository, LONGEST_GIVEN),
+        "session_title": json.dumps(one_line(session_title, LONGEST_GIVEN), ensure_ascii=False),
+    }  # fmt: skip
+    return Handout(text, values, attached=(f"devin://playbooks/{playbook.playbook_id}", _attached(playbook, house.result_limit)))
+
+
+def _attached(playbook: PlaybookBody, room: int) -> str:
+    whole = playbook.markdown
+    return whole if len(whole) <= room else f"{whole[:room]}\n\n(Cut here. Devin gets all of it.)"

@@ -1,0 +1,56 @@
+"""Completion of what a person types: from what is kept for a moment, so that typing on sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from itertools import chain
+
+from mcp import MCPError
+from mcp.types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
+
+from devin_mcp.errors import DevinError
+from devin_mcp.log import note, redactor
+from devin_mcp.operations.browse import MOST_COMPLETIONS, Candidate, best
+from devin_mcp.server.addresses import variables
+from devin_mcp.server.app import Asked, Caller, caller_of
+from devin_mcp.server.prompts import arguments_of, find
+
+PATIENCE = 3.0
+"""Seconds a person who types is kept waiting; what is loading then is there for the next key."""
+
+
+async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
+    """At most 100 values, best match first. Trouble with Devin gives none and is logged: nobody asked for anything yet."""
+    caller, name = caller_of(ctx), params.argument.name
+    filled = (params.context.arguments if params.context else None) or {}
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if name not in await _names(caller, params):
+                raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
+            sources = [one.candidates(caller.devin(), caller.house, filled) for one in caller.view.completions(name)]
+            found = [await _or_nothing(one) for one in sources]
+    except (DevinError, TimeoutError) as trouble:
+        note(error=getattr(trouble, "kind", "timeout"))
+        return CompleteResult(completion=Completion(values=[]))
+    values = [redactor.clean(one) for one in best(chain.from_iterable(found), params.argument.value)]
+    return CompleteResult(
+        completion=Completion(values=values[:MOST_COMPLETIONS], total=len(values), has_more=len(values) > MOST_COMPLETIONS)
+    )
+
+
+async def _or_nothing(source: Awaitable[Sequence[Candidate]]) -> Sequence[Candidate]:
+    """One source that fails does not silence the others."""
+    try:
+        return await source
+    except DevinError as trouble:
+        note(error=trouble.kind)
+        return ()
+
+
+async def _names(caller: Caller, params: CompleteRequestParams) -> set[str]:
+    """What can be completed there: the arguments of a prompt, or the variables of a template."""
+    if isinstance(params.ref, PromptReference):
+        prompt, _ = await find(caller, params.ref.name)
+        return set() if prompt is None else {argument.name for argument in arguments_of(prompt)}
+    return {name for one in caller.view.resources if one.uri == params.ref.uri for name in variables(one)}
