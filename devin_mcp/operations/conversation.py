@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -15,6 +16,11 @@ LONGEST = 30_000
 """Characters of a prompt or message that Devin takes (v1.md §3.1, observed)."""
 START = "start"
 
+LEAST = 60
+"""Room for some characters of a message at least, whatever stands beside it, so that reading on gets on."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 AfterEvent = Annotated[
     str,
@@ -26,7 +32,7 @@ class Message(Wire):
     """One thing said. Only `devin_message` is Devin speaking; everything but `type` may be missing (v1.md §3.6)."""
 
     event_id: str | None = None
-    type: str = Field(description="devin_message, user_message or initial_user_message")
+    type: str = Field("message", description="devin_message, user_message or initial_user_message")
     timestamp: Time | None = None
     username: str | None = None
     message: str = ""
@@ -43,11 +49,17 @@ class Message(Wire):
 
 
 def with_ids(messages: Sequence[Message]) -> list[Message]:
-    """A conversation only grows, so a message without an id is known by its place."""
-    return [
-        message if message.event_id else message.model_copy(update={"event_id": f"#{place}"})
-        for place, message in enumerate(messages)
-    ]
+    """A conversation only grows, so a message without an id of its own, or one that cannot be given back, has its place."""
+    seen: set[str] = set()
+    named = []
+    for place, message in enumerate(messages):
+        own = message.event_id
+        if not own or own in seen or not _ID.fullmatch(own):
+            named.append(message.model_copy(update={"event_id": f"#{place}"}))
+        else:
+            seen.add(own)
+            named.append(message)
+    return named
 
 
 def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
@@ -93,4 +105,4 @@ def onwards(messages: Sequence[Message], after: str, from_char: int, count: int,
 
 def _shortened(message: Message, start: int, room: int) -> Message:
     frame = cost(message.cut(start, 0)) + 1
-    return message.cut(start, len(text_that_fits(message.message[start:], max(1, room - frame))))
+    return message.cut(start, len(text_that_fits(message.message[start:], max(LEAST, room - frame))))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from devin_mcp.api.wire import Many, Time, Wire
 from devin_mcp.operations.conversation import Message, newest, onwards
-from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, text_that_fits
+from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, slim, text_that_fits
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
@@ -34,6 +34,10 @@ def _as_object(value: object) -> object:
     return value if value is None or isinstance(value, dict) else {"value": value}
 
 
+def _as_word(value: object) -> object:
+    return value if value is None or isinstance(value, str) else "unknown"
+
+
 class SessionRow(Wire):
     """A session in a list, in Devin's own words and with a phase made of `status_enum` alone."""
 
@@ -43,7 +47,7 @@ class SessionRow(Wire):
     url: str | None = None
     pull_request: PullRequest | None = None
     status: str | None = None
-    status_enum: str | None = None
+    status_enum: Annotated[str | None, BeforeValidator(_as_word)] = None
     tags: Many[str] = []
     playbook_id: str | None = None
     requesting_user_email: str | None = None
@@ -53,10 +57,10 @@ class SessionRow(Wire):
     @model_validator(mode="before")
     @classmethod
     def _with_phase(cls, value: object) -> object:
-        if not isinstance(value, dict) or "phase" in value:
+        if not isinstance(value, dict):
             return value
         word = value.get("status_enum")
-        return {**value, "phase": _PHASES.get(word.lower() if isinstance(word, str) else None, "working")}
+        return {**value, "phase": "starting" if word is None else _PHASES.get(str(word).lower(), "working")}
 
 
 class SessionBody(SessionRow):
@@ -65,6 +69,10 @@ class SessionBody(SessionRow):
     snapshot_id: str | None = None
     structured_output: Annotated[dict[str, Any] | None, BeforeValidator(_as_object)] = None
     messages: Many[Message] = []
+
+    @property
+    def is_at_work(self) -> bool:
+        return self.phase in {"starting", "working"}
 
     @property
     def is_over(self) -> bool:
@@ -101,9 +109,12 @@ _FACTS = [name for name in SessionBody.model_fields if name not in {"messages", 
 def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Session:
     said = body.messages
     facts = {name: getattr(body, name) for name in _FACTS}
-    output, output_next = _output_window(body.structured_output, window, limit)
     # read leniently a moment ago, so not checked again
-    frame = Session.model_construct(**facts, next="", structured_output=output, messages=[])
+    frame = Session.model_construct(**facts, next="", structured_output=None, messages=[])
+    if limit < NO_LIMIT and cost(frame) > limit // 3:
+        frame = cast("Session", slim(frame, limit // 3))
+    output, output_next = _output_window(body.structured_output, window, limit)
+    frame = frame.model_copy(update={"structured_output": output})
     room = limit if limit >= NO_LIMIT else limit - cost(frame) - ROOM_FOR_NEXT
     if window.after is not None:
         shown = onwards(said, window.after, window.from_char, window.count, room)
@@ -129,16 +140,16 @@ def _output_window(output: dict[str, Any] | None, window: Window, limit: int) ->
         return output, ""
     whole = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
     start = window.from_char if window.after is None else 0
-    if not start and len(whole) * 2 <= limit:
+    if not start and len(whole) * 3 <= limit:
         return output, ""
-    piece = text_that_fits(whole[start:], limit // 2)
+    piece = text_that_fits(whole[start:], limit // 3 - 100)
     end = start + len(piece)
     cut = {"truncated": True, "length": len(whole), "from_char": start, "json": piece}
     return cut, f" Read the structured output on with devin_get_session, from_char={end}." if end < len(whole) else ""
 
 
 def _next(body: SessionBody, shown: list[Message], window: Window, before: int, after: int) -> str:
-    parts = [_next_by_phase(body)]
+    parts = [next_by_phase(body)]
     cut = next((one for one in shown if one.truncated), None)
     if cut is not None and cut.length is not None:
         start = window.from_char if cut.event_id == window.after else 0
@@ -153,10 +164,10 @@ def _next(body: SessionBody, shown: list[Message], window: Window, before: int, 
     return " ".join(parts)
 
 
-def _next_by_phase(body: SessionBody) -> str:
+def next_by_phase(body: SessionBody) -> str:
     match body.phase:
         case "starting" | "working":
-            return "Devin is at work. Look again in a minute with devin_get_session."
+            return "Devin is at work. Wait for it with devin_wait_for_sessions."
         case "sleeping":
             return "The session sleeps. Wake it with devin_send_message."
         case "ended":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
@@ -21,6 +21,12 @@ Tag = Annotated[str, Field(min_length=1, max_length=256)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 
 
+MOST_PAGES = 10
+"""Pages looked through for sessions in given phases, which Devin itself cannot filter by."""
+DEFAULT_PAGE = 100
+"""Rows Devin gives when nothing is said."""
+
+
 class SessionPage(Wire):
     sessions: list[SessionRow]
 
@@ -34,6 +40,19 @@ class Sessions(Page):
     empty = "No session here. Start one with devin_create_session."
 
     sessions: list[SessionRow]
+    looked_at: int | None = Field(None, description="Sessions looked through for these phases")
+    _resume: list[int] = PrivateAttr(default_factory=list)
+    """With phases: the offset to go on from after so many rows, since those of other phases were passed over."""
+
+    def within(self, limit: int) -> Sessions:
+        return super().within(limit).resuming(self._resume, self.looked_at)
+
+    def resuming(self, resume: list[int], looked_at: int | None) -> Sessions:
+        self._resume, self.looked_at = resume, looked_at
+        if resume and self.next_offset is not None:
+            self.next_offset = resume[len(self.sessions)]
+            self.next = f"There may be more: {self.tool} with offset={self.next_offset} and the same phase. {self.hint}"
+        return self
 
 
 @operation(READ, "sessions", v1="GET /v1/sessions")
@@ -43,16 +62,33 @@ async def list_sessions(
     offset: Offset = 0,
     tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
     user_email: Annotated[str | None, Field(max_length=320, description="Only this user's sessions")] = None,
+    phase: Annotated[list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")] = None,
 ) -> Sessions:
     """Sessions with phase, link, title, tags and pull request, newest first.
 
-    Messages and structured output come with devin_get_session.
+    phase=[waiting] finds those that wait for somebody. Messages and structured output come with devin_get_session.
     """
-    query = {"limit": limit, "offset": offset, "tags": tags, "user_email": user_email}
-    rows = (await devin.send(SessionPage, query=query)).sessions
-    for row in rows:
-        row.url = devin.web_url(row.session_id)
-    return Sessions.of(rows, offset, more=len(rows) >= limit)
+    wanted = set(phase or get_args(Phase))
+    found: list[SessionRow] = []
+    here, resume = offset, [offset]
+    for _ in range(1 if phase is None else MOST_PAGES):
+        size = limit if phase is None else DEFAULT_PAGE
+        query = {"limit": size, "offset": here, "tags": tags, "user_email": user_email}
+        rows = (await devin.send(SessionPage, query=query)).sessions
+        full = len(rows) >= size or len(rows) == DEFAULT_PAGE  # its own largest page is not documented (v1.md §3.2)
+        for row in rows:
+            here += 1
+            row.url = devin.web_url(row.session_id)
+            if row.phase in wanted and len(found) < limit:
+                found.append(row)
+                resume.append(here)
+        if not full or len(found) == limit:
+            break
+    page = Sessions.of(found, offset, more=full or len(found) == limit)
+    if phase is None:
+        return page
+    resume[-1] = resume[-1] if len(found) == limit else here
+    return page.resuming(resume, here - offset)
 
 
 class SessionCreated(Result):
@@ -118,7 +154,7 @@ async def create_session(
         made = await devin.send(SessionStarted, body=body, private=session_secrets is not None)
         if made.is_new_session is False:
             forget()
-    text = "Devin is starting. Look in a minute with devin_get_session; it asks when it needs something."
+    text = "Devin is starting. Wait for it with devin_wait_for_sessions; it asks when it needs something."
     if made.is_new_session is False:
         text = "This is an earlier session with the same prompt, maybe a dead one. Look with devin_get_session."
     return SessionCreated(
@@ -183,7 +219,7 @@ async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded
 
 class TagsUpdated(Result):
     session_id: str
-    tags: list[str]
+    tags: list[str] | None = None
     next: Next
 
 

@@ -1,0 +1,350 @@
+"""Notices of change: over stdio in both eras, over HTTP for the new one, to nobody whose key it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client, MCPDeprecationWarning, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import METHOD_NOT_FOUND
+
+from devin_mcp.listen import listen
+from devin_mcp.server.build import build
+from devin_mcp.server.http import http_app
+from tests.clock import PacedClock
+from tests.conftest import Caller, Connect, Era, settings_for
+from tests.e2e.processes import running, serving
+from tests.listening import Ears, watching
+from tests.upstream import KEY, Upstream, answer
+
+OTHER = "apk_user_other_9876543210"
+
+
+@pytest.fixture
+def pace(devin: Upstream) -> PacedClock:
+    clock = PacedClock()
+    clock.on_skip.append(devin.sandbox.clock.advance)
+    return clock
+
+
+async def test_a_change_made_here_is_announced(connect: Connect, era: Era) -> None:
+    ears = Ears()
+    mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
+    async with connect(era=era, heard=ears.old(era)) as call, watching(call, ears, era, mine, other, "devin://knowledge"):
+        await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await ears.hears("resources", "prompts", mine)
+        await call.ok("create_knowledge", name="n", body="b", trigger_description="t")
+        await ears.hears("resources", "devin://knowledge")
+        await call.ok("create_secret", key="K", type="key-value", value="v")
+        await call.error("delete_playbook", playbook_id="playbook-none")
+        await call.ok("list_playbooks")
+        await ears.hears()
+        assert "New" in await call.read(mine), "who is told finds the new text"
+
+
+async def test_an_unwatched_address_is_announced_no_more(connect: Connect, era: Era) -> None:
+    ears, uri = Ears(), "devin://playbooks/playbook-0001"
+    async with connect(era=era, heard=ears.old(era)) as call:
+        async with watching(call, ears, era, uri):
+            pass
+        await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await ears.hears(*(["resources", "prompts"] if era == "legacy" else []))
+
+
+async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era) -> None:
+    async with connect(era=era) as call:
+        can = call.client.server_capabilities
+    assert can is not None
+    assert can.resources is not None
+    assert can.prompts is not None
+    assert (can.resources.subscribe, can.resources.list_changed, can.prompts.list_changed) == (True, True, True)
+    async with connect(era=era, transport="http") as call:
+        can = call.client.server_capabilities
+        assert can is not None
+        assert can.resources is not None
+        assert can.resources.subscribe is (era == "auto"), "over HTTP nothing could reach an older client"
+        if era == "legacy":
+            with warnings.catch_warnings(), pytest.raises(MCPError) as refused:
+                warnings.simplefilter("ignore", MCPDeprecationWarning)
+                await call.client.subscribe_resource("devin://playbooks")
+            assert refused.value.error.code == METHOD_NOT_FOUND
+
+
+async def test_a_watched_session_is_looked_at_and_every_change_announced_once(
+    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+) -> None:
+    ears = Ears()
+    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        uri = f"devin://sessions/{one}"
+        async with watching(call, ears, era, uri):
+            await pace.pass_(6)
+            await ears.hears(uri)  # it asks
+            await pace.pass_(100)
+            await pace.pass_(100)
+            await ears.hears()
+            await call.ok("send_message", session_id=one, message="strict")
+            await ears.hears(uri)  # the message is there, and it works again; looked at without waiting
+            await pace.pass_(7)
+            await ears.hears(uri)  # done, with Devin's words
+            await pace.asleep(0)
+
+
+async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+            for _ in range(12):
+                await pace.pass_(70)
+    pauses = [round(wait) for wait in pace.waits]
+    assert max(pauses[:2]) <= 6
+    assert max(pauses) <= 72
+    assert min(pauses[-2:]) >= 48, "a session that waits is looked at once a minute"
+    assert len(set(pace.waits)) > 6, "with some jitter"
+
+
+async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothing(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        bare = one.removeprefix("devin-")
+        ears = [Ears() for _ in range(5)]
+        before = len(devin.requests)
+        async with anyio.create_task_group() as group:
+            done = anyio.Event()
+
+            async def one_more(ear: Ears, uri: str) -> None:
+                async with watching(call, ear, "auto", uri):
+                    await done.wait()
+
+            for ear in ears:
+                group.start_soon(one_more, ear, f"devin://sessions/{one}")
+            await pace.pass_(2)
+            assert pace.sleepers == 1
+            await pace.pass_(6)
+            for ear in ears:
+                await ear.hears(f"devin://sessions/{one}")
+            done.set()
+        await pace.asleep(0)
+        looks = devin.count("GET", "/v1/sessions/.*")
+        assert looks == len(devin.requests) - before <= 4
+        async with watching(call, Ears(), "auto", f"devin://sessions/{bare}", "devin://playbooks"):
+            pass
+        async with watching(call, Ears(), "auto"):
+            await anyio.sleep(0.05)
+            assert len(devin.requests) - before <= looks + 1
+
+
+async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
+    connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
+) -> None:
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        ears = Ears()
+        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
+            await pace.pass_(1)
+            devin.fail(
+                "GET",
+                "/v1/sessions/.*",
+                answer(500),
+                answer(200, b"<html>"),
+                answer(500),
+                answer(429, {"detail": "x"}, retry_after="40"),
+            )
+            for _ in range(5):
+                await pace.pass_(75)
+            await ears.hears(f"devin://sessions/{one}")
+    assert sorted(pace.waits[1:5]) == pace.waits[1:5]
+    watch = [line for line in logs() if line.get("method") == "watch"]
+    assert [(line["outcome"], line["devin_session_id"], line["attempts"] > 5) for line in watch] == [("ok", one, True)]
+    attempts = [line for line in logs() if line["event"] == "api_request" and line["call_id"] == watch[0]["call_id"]]
+    assert len(attempts) == watch[0]["attempts"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_session_that_devin_does_not_show_is_not_asked_for_again(
+    connect: Connect, devin: Upstream, pace: PacedClock, status: int, logs: Any
+) -> None:
+    devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+    async with connect(pace=pace) as call, watching(call, Ears(), "auto", "devin://sessions/devin-x"):
+        await devin.arrived.wait()
+        await anyio.sleep(0.05)
+        assert pace.sleepers == 0
+    assert devin.count("GET", "/v1/sessions/.*") == 1
+    assert [line["outcome"] for line in logs() if line.get("method") == "watch"] == ["tool_error"]
+
+
+async def test_nobody_can_have_the_whole_organization_watched(
+    connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
+) -> None:
+    uris = [f"devin://sessions/devin-{n}" for n in range(150)]
+    devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
+    async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
+        await pace.asleep(100)
+        await anyio.sleep(0.1)
+        assert pace.sleepers == 100
+    assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [50]
+
+
+async def test_a_stream_has_a_bound(connect: Connect) -> None:
+    async with connect() as call:
+        with pytest.raises(MCPError, match="at most 500"):
+            async with watching(call, Ears(), "auto", *(f"devin://playbooks/p{n}" for n in range(501))):
+                pass
+
+
+async def test_what_happened_before_the_first_look_that_worked_is_announced(
+    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+) -> None:
+    ears = Ears()
+    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        await anyio.sleep(0.01)
+        pace.passed += 4
+        for told in pace.on_skip:
+            told(4)
+        devin.fail("GET", "/v1/sessions/.*", answer(500))
+        async with watching(call, ears, era, f"devin://sessions/{one}"):
+            await pace.asleep(1)
+            await call.ok("send_message", session_id=one, message="m")
+            await ears.hears(*[f"devin://sessions/{one}"] * 2)  # the write, and what the first look that worked saw
+
+
+@pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
+async def test_a_passing_refusal_does_not_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock, status: int) -> None:
+    ears = Ears()
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
+            await pace.asleep(1)
+            devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+            await pace.pass_(7)
+            await pace.pass_(20)
+            await ears.hears(f"devin://sessions/{one}")
+
+
+async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    devin.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+            await anyio.sleep(0.05)
+            assert pace.sleepers == 0
+            async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+                await pace.asleep(1)
+
+
+async def test_the_index_is_announced_once_for_one_change(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    ears = Ears()
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, ears, "auto", f"devin://sessions/{one}", "devin://sessions"):
+            await pace.asleep(1)
+            await call.ok("terminate_session", session_id=one)
+            await ears.hears(f"devin://sessions/{one}", "devin://sessions")
+
+
+async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(connect: Connect, devin: Upstream, era: Era) -> None:
+    ears = Ears()
+    uris = ["devin://sessions/devin-1", "devin://sessions/..%2Fx", "devin://nothing", "", "http://example.com/x"]
+    async with connect(era=era, toolsets="playbooks", heard=ears.old(era)) as call, watching(call, ears, era, *uris):
+        await anyio.sleep(0.05)
+    assert devin.requests == []
+
+
+class Quiet(uvicorn.Server):
+    """uvicorn without its hands on the signals of the test run."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[Caller, Caller]]:
+    """Two clients with keys of their own on one server, over real HTTP."""
+    server = build(
+        settings_for(devin), "http", clock=pace, key_of=lambda ctx: str(getattr(ctx.request, "headers", {})["x-devin-api-key"])
+    )
+    listener, address = listen("127.0.0.1", 0)
+    web = Quiet(uvicorn.Config(http_app(server), log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.ensure_future(web.serve(sockets=[listener]))
+    async with AsyncExitStack() as stack:
+        callers = []
+        for key in (KEY, OTHER):
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers={"x-devin-api-key": key}, timeout=30))
+            transport = streamable_http_client(f"{address}/mcp", http_client=http)
+            callers.append(Caller(await stack.enter_async_context(Client(transport))))
+        yield callers[0], callers[1]
+    web.should_exit = True
+    await serving
+
+
+async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(devin: Upstream, pace: PacedClock) -> None:
+    uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
+    mine, yours = Ears(), Ears()
+    async with (
+        two_callers(devin, pace) as (me, you),
+        watching(me, mine, "auto", uri, playbooks), watching(you, yours, "auto", uri, playbooks),
+    ):  # fmt: skip
+        await me.ok("update_playbook", playbook_id="playbook-0001", title="Mine")
+        await mine.hears(uri, playbooks, "resources", "prompts")
+        await yours.hears()
+        assert "Mine" in await me.read(playbooks)
+        assert "Mine" not in await you.read(playbooks)
+        await you.ok("update_playbook", playbook_id="playbook-0001", title="Yours")
+        await yours.hears(uri, playbooks, "resources", "prompts")
+        await mine.hears()
+        assert "Yours" not in await me.read(playbooks)
+        assert "Mine" in (await me.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
+        assert "Yours" in (await you.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
+        assert {one.title for one in await me.resources()} ^ {one.title for one in await you.resources()} == {"Mine", "Yours"}
+
+
+async def test_two_keys_that_watch_the_same_session_have_a_poller_each(devin: Upstream, pace: PacedClock) -> None:
+    mine, yours = Ears(), Ears()
+    async with two_callers(devin, pace) as (me, you):
+        one = (await me.ok("create_session", prompt="p"))["session_id"]
+        uri = f"devin://sessions/{one}"
+        async with watching(me, mine, "auto", uri), watching(you, yours, "auto", uri):
+            await pace.pass_(2)
+            await pace.pass_(6)
+            await mine.hears(uri)
+            await yours.hears()  # to this key the session does not exist
+        await pace.asleep(0)  # both have gone, so nobody looks any more
+
+
+async def test_a_stream_that_is_open_does_not_delay_the_end(devin: Upstream, pace: PacedClock) -> None:
+    async with serving("--sandbox") as (server, url), Client(url) as client:
+        async with client.listen(resources_list_changed=True) as events:
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert [event async for event in events] == []  # closed, not dropped
+            assert await server.end(close=False) == 0
+        assert time.monotonic() - started < 3
+
+
+async def test_over_stdio_an_open_stream_does_not_delay_the_end_either() -> None:
+    async with running("--sandbox", "--log-format", "json") as server:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
+        }  # fmt: skip
+        wanted = {"resourcesListChanged": True, "resourceSubscriptions": ["devin://sessions/devin-1"]}
+        server.send(id=1, method="subscriptions/listen", params={"notifications": wanted, "_meta": meta})
+        assert (await server.line())["method"] == "notifications/subscriptions/acknowledged"
+        started = time.monotonic()
+        assert await server.end() == 0
+    assert time.monotonic() - started < 3
+    assert b"Traceback" not in server.stderr
