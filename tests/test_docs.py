@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.operations.browse import PROMPTS, RESOURCES
 from devin_mcp.sandbox.lives import SCRIPTS
 from devin_mcp.server.listing import effect_of, wire_tools
 from devin_mcp.settings import KNOBS
@@ -36,7 +38,28 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize(("name", "table"), [("tools", tools_table), ("settings", settings_table)])
+def resources_table() -> str:
+    lines = ["| resource | what it is | tool |", "|---|---|---|"]
+    lines += [f"| `{one.uri}` | {first_of(one.read)} | `{one.twin.tool_name}` |" for one in RESOURCES]
+    return "\n".join(lines)
+
+
+def prompts_table() -> str:
+    lines = ["| prompt | what it is for |", "|---|---|"]
+    for one in PROMPTS:
+        name = f"`/{one.name}`" if one.cards is None else "one for each playbook, such as `/upgrade`"
+        lines.append(f"| {name} | {first_of(one.say)} |")
+    return "\n".join(lines)
+
+
+def first_of(function: Any) -> str:
+    return inspect.cleandoc(function.__doc__ or "").split("\n")[0]
+
+
+TABLES = {"tools": tools_table, "settings": settings_table, "resources": resources_table, "prompts": prompts_table}
+
+
+@pytest.mark.parametrize(("name", "table"), TABLES.items(), ids=TABLES)
 def test_the_tables_say_what_the_code_does(name: str, table: Any) -> None:
     """`UPDATE_DOCS=1` writes them."""
     text = README.read_text()

@@ -96,7 +96,9 @@ def test_the_protocol_knows_no_words_of_devins(file: Path) -> None:
 
 
 def test_importing_a_noun_is_not_forgotten() -> None:
-    declared = {file.stem for file in (PACKAGE / "operations").glob("*.py") if "\n@operation(" in file.read_text()}
+    declared = {
+        file.stem for file in (PACKAGE / "operations").glob("*.py") if re.search(r"\n@(operation|workflow)\(", file.read_text())
+    }
     assert declared == {one.function.__module__.rsplit(".", 1)[1] for one in OPERATIONS}
 
 

@@ -20,8 +20,14 @@ try {
   const created = await call('devin_create_session', { prompt: 'Rename the flag --old to --new', tags: ['witness'] });
   const read = await call('devin_get_session', { session_id: created.structuredContent?.session_id });
   const refused = await call('devin_get_session', { sesion_id: created.structuredContent?.session_id });
+  const { resources } = await client.listResources();
+  const note = await client.readResource({ uri: 'devin://knowledge/note-0001' });
+  const { prompts } = await client.listPrompts();
+  const prompt = await client.getPrompt({ name: 'upgrade', arguments: { task: 'Upgrade the parser' } });
+  const ref = { type: 'ref/resource', uri: 'devin://playbooks/{playbook_id}' };
+  const { completion } = await client.complete({ ref, argument: { name: 'playbook_id', value: 'upg' } });
   const revision = client.getNegotiatedProtocolVersion();
-  console.log(JSON.stringify({ revision, server: client.getServerVersion(), tools, created, read, refused }));
+  console.log(JSON.stringify({ revision, server: client.getServerVersion(), tools, created, read, refused, resources, note, prompts, prompt, completion }));
 } finally {
   await client.close();
 }

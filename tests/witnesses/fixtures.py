@@ -12,6 +12,7 @@ from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.prompts.base import Message, UserMessage
+from mcp.server.subscriptions import PromptsListChanged, ServerEvent, ToolsListChanged
 from mcp.types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     AudioContent,
@@ -31,6 +32,7 @@ from mcp.types import (
 )
 from pydantic import Field
 
+from devin_mcp.server.app import caller_of
 from tests.witnesses import asking
 
 ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
@@ -105,6 +107,12 @@ def _content(mcp: MCPServer[Any]) -> None:
         return [TextContent(type="text", text="Multiple content types test:"), PICTURE, data]
 
 
+def _announce(ctx: Context[Any, Any], event: ServerEvent) -> None:
+    """On the caller's own line, where our notices go."""
+    caller = caller_of(ctx.request_context)
+    caller.notices.line(caller.account).announce(event)
+
+
 def _events(mcp: MCPServer[Any]) -> None:
     @mcp.tool()
     async def test_tool_with_logging(ctx: Context[Any, Any]) -> str:
@@ -125,6 +133,18 @@ def _events(mcp: MCPServer[Any]) -> None:
         for done in (0, 50, 100):
             await ctx.report_progress(done, 100, f"Completed step {done} of 100")
         return "done"
+
+    @mcp.tool()
+    def test_trigger_tool_change(ctx: Context[Any, Any]) -> str:
+        """Announces that the tools have changed."""
+        _announce(ctx, ToolsListChanged())
+        return "announced"
+
+    @mcp.tool()
+    def test_trigger_prompt_change(ctx: Context[Any, Any]) -> str:
+        """Announces that the prompts have changed."""
+        _announce(ctx, PromptsListChanged())
+        return "announced"
 
     @mcp.tool()
     async def test_reconnection(ctx: Context[Any, Any]) -> str:

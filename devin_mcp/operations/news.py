@@ -1,0 +1,170 @@
+"""What came in the sessions that were waited for, as an answer that fits, with a cursor behind just what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field, PrivateAttr
+
+from devin_mcp.api.wire import Wire
+from devin_mcp.errors import NotFound
+from devin_mcp.operations import cursors
+from devin_mcp.operations.conversation import Message, onwards
+from devin_mcp.operations.cursors import NOTHING, Mark
+from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost
+from devin_mcp.operations.progress import Phase, PullRequest, next_by_phase
+from devin_mcp.operations.subjects import AnswerTo, Subject
+
+LEAST_ROOM = 260
+"""Characters for a session's messages, below which they are left for the next call."""
+CUT_MESSAGES = (
+    "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, from_char the number of "
+    "its characters shown here."
+)
+MORE = "More is there already: call devin_wait_for_sessions again with since."
+THEIRS = 200
+"""Characters shown of a message that the caller's own side wrote."""
+
+
+class Waited(Wire):
+    """One session, with what came since the cursor."""
+
+    session_id: str
+    phase: Phase | None = None
+    problem: str | None = Field(None, description="Why it cannot be looked at; it is not waited for")
+    changed: list[str] | None = Field(None, description="phase, messages, pull_request, structured_output")
+    title: str | None = None
+    url: str | None = None
+    messages: list[Message] | None = Field(None, description="New ones, oldest first")
+    pull_request: PullRequest | None = None
+    structured_output: dict[str, Any] | None = None
+
+
+class WaitResult(Result):
+    """What came, and where to go on."""
+
+    sessions: list[Waited]
+    timed_out: bool
+    since: str = Field(description="Give this back to go on from here")
+    next: Next
+    _subjects: list[Subject] = PrivateAttr(default_factory=list)
+
+    def within(self, limit: int) -> WaitResult:
+        return told(self._subjects, timed_out=self.timed_out, limit=limit)
+
+
+def told(subjects: Sequence[Subject], *, timed_out: bool, limit: int) -> WaitResult:
+    """The answer, with as many new messages as fit, and the cursor behind just these."""
+    for share in (1.0, 0.7, 0.4, 0.1, 0.0):
+        answer = _told(subjects, timed_out=timed_out, limit=limit, share=share)
+        if limit >= NO_LIMIT or cost(answer) <= limit:
+            break
+    return answer
+
+
+def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: float) -> WaitResult:
+    frames = [_frame(one, int(limit * share) // 3 // len(subjects)) for one in subjects]
+    room = limit if limit >= NO_LIMIT else int((limit - sum(map(cost, frames)) - ROOM_FOR_NEXT) * share)
+    marks: dict[str, Mark] = {}
+    rows: list[Waited] = []
+    cut: list[str] = []
+    more = False
+    for place, (one, row) in enumerate(zip(subjects, frames, strict=True)):
+        body = one.body
+        if body is None:
+            if isinstance(one.since, Mark):
+                marks[one.session_id] = one.since
+            rows.append(row)
+            continue
+        if isinstance(one.since, AnswerTo) and one.mark is None:
+            rows.append(row)  # where it stands in the conversation is not known, so the cursor says nothing of it
+            continue
+        start = one.mark.count if one.mark else 0
+        new = [_theirs(message) for message in body.messages[start:]]
+        mine = room if room >= NO_LIMIT else room // (len(subjects) - place)
+        shown = _fitting(new, mine, first=not any(row.messages for row in rows))
+        room -= sum(cost(message) + 1 for message in shown) if room < NO_LIMIT else 0
+        mark = Mark.of(body, start + len(shown))
+        if not one.rests:  # its output was not told yet
+            mark = replace(mark, output=(one.mark or NOTHING).output)
+        marks[one.session_id] = mark
+        rows.append(row.model_copy(update={"messages": shown or None}))
+        if shown and shown[-1].is_devins and shown[-1].truncated:
+            last = shown[-1]
+            cut.append(f"session_id={one.session_id}, after_event_id={last.event_id}, from_char={len(last.message)}")
+        more = more or len(shown) < len(new)
+    advice = [_reading_on(cut), MORE if more else "", _next(subjects, timed_out=timed_out)]
+    result = WaitResult(
+        sessions=rows, timed_out=timed_out, since=cursors.written(marks), next=" ".join(part for part in advice if part)
+    )
+    result._subjects = list(subjects)
+    return result
+
+
+def _reading_on(cut: Sequence[str]) -> str:
+    return f"Read the cut message on with devin_get_session, {cut[0]}." if len(cut) == 1 else CUT_MESSAGES if cut else ""
+
+
+def _fitting(new: Sequence[Message], room: int, *, first: bool) -> list[Message]:
+    """The first of the session's new messages; the first session that has some gets on in any case."""
+    if room < LEAST_ROOM and first:
+        room = LEAST_ROOM
+    return onwards(new, "start", 0, len(new), room) if new and room >= LEAST_ROOM else []
+
+
+def _theirs(message: Message) -> Message:
+    """The caller's side knows what it wrote: a beginning will do."""
+    return message if message.is_devins or len(message.message) <= THEIRS else message.cut(0, THEIRS)
+
+
+def _frame(one: Subject, room: int) -> Waited:
+    body, mark = one.body, one.mark
+    if body is None:
+        refusal = one.followed.refusal
+        unknown = isinstance(refusal, NotFound)
+        problem = "Devin does not know this id" if unknown else refusal.what if refusal else "could not be asked in all that time"
+        return Waited(session_id=one.session_id, problem=problem)
+    now, before = Mark.of(body, len(body.messages)), mark or NOTHING
+    changed = [
+        name
+        for name, differs in {
+            "phase": mark is None or before.phase != now.phase,
+            "messages": now.count > before.count,
+            "pull_request": now.pull_request != before.pull_request,
+            "structured_output": now.output != before.output,
+        }.items()
+        if differs
+    ]
+    # Until Devin's next turn has ended, what it shows is the output of the one before (v1.md §3.6).
+    output = body.structured_output if one.rests and "structured_output" in changed else None
+    row = Waited(
+        session_id=one.session_id, phase=body.phase, changed=changed, title=body.title if mark is None else None,
+        url=body.url if mark is None else None, pull_request=body.pull_request, structured_output=output,
+    )  # fmt: skip
+    if cost(row) > room:
+        row.structured_output = None if output is None else {"truncated": True, "next": "Read it with devin_get_session."}
+        row.title = row.title and f"{row.title[:40]}…"
+    if cost(row) > room:
+        row.title = row.url = None
+    if not room:
+        row.changed = None
+    return row
+
+
+def _next(subjects: Sequence[Subject], *, timed_out: bool) -> str:
+    again = "call devin_wait_for_sessions again with since"
+    working = [one for one in subjects if one.body is not None and one.body.is_at_work]
+    at_rest = [one for one in subjects if one.body is not None and one.rests]
+    if timed_out and (working or not at_rest):
+        return f"Devin is still at work: {again}."
+    if len(subjects) == 1 and at_rest and at_rest[0].body is not None:
+        return next_by_phase(at_rest[0].body)
+    if at_rest and working:
+        return f"Answer those that wait with devin_send_message. For the others, {again}."
+    if at_rest and all(one.body is not None and one.body.is_over for one in at_rest):
+        return "All are over. Take what they delivered."
+    if at_rest:
+        return "None is at work. Answer those that wait with devin_send_message, or take what they delivered."
+    return f"Devin is at work: {again}."

@@ -1,0 +1,119 @@
+"""Waiting for sessions: one call that returns when somebody is needed, and tells what came since the last one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from devin_mcp.api.client import Devin
+from devin_mcp.api.wire import SessionId
+from devin_mcp.errors import Broken
+from devin_mcp.operations import cursors
+from devin_mcp.operations.cursors import Mark
+from devin_mcp.operations.declare import READ, workflow
+from devin_mcp.operations.fit import NO_LIMIT
+from devin_mcp.operations.follow import Account, Change, Following, bare
+from devin_mcp.operations.news import WaitResult, told
+from devin_mcp.operations.subjects import AnswerTo, Subject, WaitFor
+
+MARGIN = 2.0
+"""Seconds of the call's deadline that are kept for the answer."""
+
+Until = Literal["any", "all"]
+Wait = Annotated[int, Field(ge=1, le=50, description="Seconds to wait at most")]
+
+
+@workflow(READ, "sessions")
+async def wait_for_sessions(
+    devin: Devin,
+    following: Following,
+    session_ids: Annotated[list[SessionId], Field(min_length=1, max_length=16, description="At most 16")],
+    until: Annotated[Until, Field(description="One of them, or all")] = "any",
+    wait_for: Annotated[
+        WaitFor, Field(description="attention = it asks, delivered or ended; message = any word of Devin's too")
+    ] = "attention",
+    since: Annotated[str | None, Field(max_length=300, description="From the last answer: only what is new since")] = None,
+    max_wait_s: Wait = 45,
+) -> WaitResult:
+    """What is new in the sessions, as soon as one needs attention or the time is up: phase, messages, pull request, output.
+
+    Call it again with since to go on; nothing is missed or repeated. Waiting costs nothing.
+    """
+    ids = list({bare(one): one for one in session_ids}.values())
+    marks = cursors.read(since, ids)
+    subjects, timed_out = await waited(devin, following, [(one, marks.get(one)) for one in ids], until, wait_for, max_wait_s)
+    refusals = [one.followed.refusal for one in subjects if one.followed.refusal is not None]
+    if len(refusals) == len(subjects):
+        raise refusals[0]
+    if not any(one.is_known for one in subjects):
+        raise Broken("Devin could not be asked in all that time.", "The sessions go on. Call again in a minute.")
+    return told(subjects, timed_out=timed_out, limit=NO_LIMIT)
+
+
+async def waited(
+    devin: Devin,
+    following: Following,
+    wanted: Sequence[tuple[str, Mark | AnswerTo | None]],
+    until: Until,
+    wait_for: WaitFor,
+    max_wait_s: float,
+) -> tuple[list[Subject], bool]:
+    """The sessions as they are when the condition holds, or when the time is up (then True)."""
+    clock, news = devin.deadline.clock, asyncio.Event()
+    latest = clock.now() + max(0.0, devin.deadline.left() - MARGIN)
+    end = min(latest, clock.now() + max_wait_s)
+    changes: list[Change] = []
+
+    def hear(change: Change | None) -> None:
+        if change is not None:
+            changes.append(change)
+        news.set()
+
+    with ExitStack() as stack:
+        account = Account(devin.owner, devin.key)
+        subjects = []
+        for session_id, mark in wanted:
+            followed = stack.enter_context(following.follow(account, session_id, hear))
+            subjects.append(Subject(session_id, mark, followed, clock.now()))
+            if (followed.seen_at or followed.failed_at) and subjects[-1].body is None:
+                followed.look_now()  # what is known is too old
+        while not _holds(subjects, until, wait_for):
+            if following.closing:
+                return subjects, True
+            if clock.now() >= end:
+                if all(one.was_tried for one in subjects) or clock.now() >= latest:
+                    return subjects, True
+                end = latest  # one look at each is worth more than being on time
+            await _news_or_time(devin, news, end)
+            while changes and devin.tell is not None:
+                await devin.tell(_in_words(changes.pop(0)))
+        return subjects, False
+
+
+def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor) -> bool:
+    if not all(one.was_tried for one in subjects):
+        return False
+    if all(one.rests for one in subjects):
+        return True  # nothing would come of itself
+    ready = [one.is_ready(wait_for) or one.followed.refusal is not None or (until == "all" and one.rests) for one in subjects]
+    return all(ready) if until == "all" else any(one.is_ready(wait_for) for one in subjects)
+
+
+async def _news_or_time(devin: Devin, news: asyncio.Event, end: float) -> None:
+    clock = devin.deadline.clock
+    sleeping = asyncio.ensure_future(clock.sleep(max(0.0, end - clock.now())))
+    heard = asyncio.ensure_future(news.wait())
+    try:
+        await asyncio.wait({sleeping, heard}, return_when=asyncio.FIRST_COMPLETED)
+        news.clear()
+    finally:
+        sleeping.cancel()
+        heard.cancel()
+
+
+def _in_words(change: Change) -> str:
+    return f"{change.body.session_id} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"

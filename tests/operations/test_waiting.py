@@ -1,0 +1,415 @@
+"""Waiting: one call per turn, nothing missed, nothing repeated, and no more requests for two hundred waiters than for one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.clock import PacedClock
+from tests.conftest import Caller, Connect, Era
+from tests.upstream import Upstream, answer
+
+BASE: dict[str, Any] = {"status": "x", "created_at": "x", "updated_at": "x"}
+
+
+@pytest.fixture
+def pace(devin: Upstream) -> PacedClock:
+    clock = PacedClock()
+    clock.on_skip.append(devin.sandbox.clock.advance)
+    return clock
+
+
+async def start(call: Caller, prompt: str = "p") -> str:
+    return str((await call.ok("create_session", prompt=prompt))["session_id"])
+
+
+def said(result: dict[str, Any], place: int = 0) -> list[str]:
+    return [message["message"] for message in result["sessions"][place].get("messages", []) if message["type"] == "devin_message"]
+
+
+async def waiting(call: Caller, pace: PacedClock, *steps: float, **arguments: Any) -> dict[str, Any]:
+    """Wait while the time passes in these steps."""
+    task = asyncio.ensure_future(call.ok("wait_for_sessions", **arguments))
+    for step in steps:
+        await anyio.sleep(0.05)
+        if task.done():
+            break
+        await pace.pass_(step)
+    with anyio.fail_after(5):
+        return await task
+
+
+async def test_a_question_an_answer_and_the_result_are_one_call_each(connect: Connect, pace: PacedClock, era: Era) -> None:
+    async with connect(era=era, pace=pace) as call:
+        one = await start(call)
+        asked = await waiting(call, pace, 8, 8, session_ids=[one])
+        assert asked["sessions"][0]["phase"] == "waiting"
+        assert "strict" in said(asked)[0]
+        assert asked["timed_out"] is False
+        assert "devin_send_message" in asked["next"]
+        answered = asyncio.ensure_future(call.ok("send_message", session_id=one, message="strict", max_wait_s=45))
+        await anyio.sleep(0.1)
+        await pace.pass_(8, until_asleep=2)
+        with anyio.fail_after(5):
+            done = await answered
+    assert done["delivered"] is True
+    assert done["sessions"][0]["phase"] == "done"
+    assert said(done)[0].startswith("Done")
+    assert "pull/" in done["sessions"][0]["pull_request"]["url"]
+    assert done["timed_out"] is False
+    assert "pull request" in done["next"]
+
+
+async def test_a_message_that_cannot_be_found_again_loses_no_reply(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
+    talk = [
+        {"type": "user_message", "event_id": "e0", "message": "[changed on the way]"},
+        {"type": "devin_message", "event_id": "e1", "message": "Yes."},
+    ]
+    devin.fail("POST", ".*/message", answer(200, None))
+    devin.fail("GET", "/v1/sessions/.*", answer(200, row | {"messages": []}), *[answer(200, row | {"messages": talk})] * 20)
+    async with connect(pace=pace) as call:
+        sending = asyncio.ensure_future(call.ok("send_message", session_id="devin-1", message="mine", max_wait_s=10))
+        await anyio.sleep(0.1)
+        await pace.pass_(11, until_asleep=2)
+        sent = await sending
+        assert (sent["delivered"], sent["timed_out"], sent["since"]) == (True, True, "")
+        later = await waiting(call, pace, session_ids=["devin-1"], since=sent["since"])
+    assert said(later) == ["Yes."]
+
+
+async def test_the_same_words_said_before_do_not_bring_the_old_reply(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    def turn(*texts: str, **more: Any) -> Any:
+        talk = [
+            {"type": "devin_message" if place % 2 else "user_message", "event_id": f"e{place}", "message": text}
+            for place, text in enumerate(texts)
+        ]
+        return answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk} | more)
+
+    old = turn("yes", "Shall I delete the table?", structured_output={"n": 1})
+    devin.fail("POST", ".*/message", answer(200, None))
+    devin.fail(
+        "GET",
+        "/v1/sessions/.*",
+        old,
+        old,
+        turn("yes", "Shall I delete the table?", "yes", "Deleted.", structured_output={"n": 2}),
+    )
+    async with connect(pace=pace) as call:
+        sending = asyncio.ensure_future(call.ok("send_message", session_id="devin-1", message="yes", max_wait_s=45))
+        await anyio.sleep(0.1)
+        await pace.pass_(8, until_asleep=2)
+        with anyio.fail_after(5):
+            sent = await sending
+    assert said(sent) == ["Deleted."]
+    assert sent["sessions"][0]["structured_output"] == {"n": 2}
+
+
+async def test_a_delivered_message_is_no_error_because_of_its_length(connect: Connect, devin: Upstream) -> None:
+    devin.fail("POST", ".*/message", answer(200, {"detail": "d" * 9000}))
+    async with connect(result_limit=2000) as call:
+        assert (await call.ok("send_message", session_id="devin-1", message="m"))["delivered"] is True
+
+
+async def test_a_wait_just_after_a_message_does_not_ask_for_another(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
+    asked = [{"type": "devin_message", "event_id": "e0", "message": "Which?"}]
+    told = [*asked, {"type": "user_message", "event_id": "e1", "message": "this"}]
+    devin.fail("POST", ".*/message", answer(200, None))
+    devin.fail(
+        "GET", "/v1/sessions/.*", *[answer(200, row | {"messages": asked})] * 2, answer(200, row | {"messages": told}),
+        answer(200, row | {"messages": [*told, {"type": "devin_message", "event_id": "e2", "message": "Done."}]}),
+    )  # fmt: skip
+    async with connect(pace=pace) as call:
+        first = await waiting(call, pace, session_ids=["devin-1"])
+        await call.ok("send_message", session_id="devin-1", message="this")
+        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], since=first["since"])
+    assert said(second) == ["Done."]
+
+
+async def test_one_that_cannot_be_read_does_not_hide_that_another_asks(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    asked = [{"type": "devin_message", "event_id": "e0", "message": "Which?"}]
+    devin.fail(
+        "GET", "/v1/sessions/devin-1", answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": asked})
+    )
+    devin.fail("GET", "/v1/sessions/devin-2", *[answer(500)] * 20)
+    async with connect(pace=pace) as call:
+        got = await waiting(call, pace, session_ids=["devin-1", "devin-2"])
+    assert said(got) == ["Which?"]
+    assert got["timed_out"] is False
+    assert "problem" in got["sessions"][1]
+
+
+@pytest.mark.parametrize("talk", [["devin_message", "user_message"], ["initial_user_message"]])
+async def test_a_turn_that_ends_without_words_is_not_waited_for_all_the_time(
+    connect: Connect, devin: Upstream, pace: PacedClock, talk: list[str]
+) -> None:
+    said_so = [{"type": kind, "event_id": f"e{place}", "message": "x"} for place, kind in enumerate(talk)]
+    body = BASE | {"session_id": "devin-1", "status_enum": "finished", "messages": said_so}
+    devin.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 20)
+    async with connect(pace=pace) as call:
+        got = await waiting(call, pace, 7, 7, session_ids=["devin-1"])
+    assert got["timed_out"] is False
+    assert "still at work" not in got["next"]
+
+
+@pytest.mark.parametrize(
+    ("count", "limit"), [(1, 2000), (5, 2000), (12, 3000), (16, 4000), (1, 25_000), (5, 25_000), (12, 25_000), (16, 25_000)]
+)
+async def test_the_answer_fits_whatever_it_holds(
+    connect: Connect, devin: Upstream, pace: PacedClock, count: int, limit: int
+) -> None:
+    talk = [{"type": "devin_message", "event_id": f"event-{'x' * 50}-{n}", "message": f"{n} " + "y" * 7500} for n in range(6)]
+    ids = [f"devin-{n:032x}" for n in range(count)]
+    for one in ids:
+        body = BASE | {"session_id": one, "status_enum": "blocked", "title": "t" * 300, "messages": talk}
+        devin.fail("GET", f"/v1/sessions/{one}", *[answer(200, body)] * 5)
+    async with connect(pace=pace, result_limit=limit) as call:
+        got = await waiting(call, pace, session_ids=ids)
+        assert len(json.dumps(got, separators=(",", ":"), ensure_ascii=False)) <= limit
+        assert any(row.get("messages") for row in got["sessions"])
+        again = await waiting(call, pace, session_ids=ids, since=got["since"])
+    assert again["since"] != got["since"], "reading gets on"
+
+
+async def test_chained_calls_tell_each_thing_once(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        one = await start(call)
+        first = await waiting(call, pace, 8, 8, session_ids=[one])
+        again = await waiting(call, pace, session_ids=[one], since=first["since"])
+        assert (again["sessions"][0].get("messages"), again["sessions"][0]["changed"]) == (None, [])
+        assert again["timed_out"] is False, "nothing is at work, so nothing would come of itself"
+        await call.ok("send_message", session_id=one, message="strict")
+        last = await waiting(call, pace, 8, session_ids=[one.removeprefix("devin-")], since=again["since"])
+    assert len(said(last)) == 1
+    assert set(last["sessions"][0]["changed"]) == {"phase", "messages", "pull_request"}
+    assert len(first["since"]) <= 16
+
+
+async def test_the_cursor_outlives_the_server(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        one = await start(call)
+        first = await waiting(call, pace, 8, 8, session_ids=[one])
+    async with connect(pace=pace) as call:
+        second = await waiting(call, pace, session_ids=[one], since=first["since"])
+    assert second["sessions"][0]["changed"] == []
+
+
+async def test_any_returns_with_the_first_and_all_with_the_last(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        quick, slow = await start(call, "sandbox:quick"), await start(call, "sandbox:forever")
+        some = await waiting(call, pace, 8, 8, session_ids=[slow, quick])
+        assert [row["phase"] for row in some["sessions"]] == ["working", "waiting"]
+        assert "For the others" in some["next"]
+        rest = await waiting(call, pace, 6, 10, 20, 30, session_ids=[slow, quick], since=some["since"], max_wait_s=20)
+        assert rest["timed_out"] is True, "what was told already does not count again"
+        both = await waiting(call, pace, 6, 6, 40, session_ids=[slow, quick], until="all", max_wait_s=20)
+        assert both["timed_out"] is True
+        await call.ok("terminate_session", session_id=slow)
+        over = await waiting(call, pace, session_ids=[slow, quick], until="all", since=both["since"])
+    assert over["timed_out"] is False
+    assert over["sessions"][0]["phase"] == "ended"
+
+
+async def test_the_end_of_a_turn_waits_for_its_words(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
+    prompt = {"type": "initial_user_message", "event_id": "e0", "message": "p"}
+    spoken = {"type": "devin_message", "event_id": "e1", "message": "Which?"}
+    devin.fail(
+        "GET", "/v1/sessions/.*", answer(200, row | {"status_enum": "working", "messages": []}), answer(200, row | {"messages": [prompt]}),
+        answer(200, row | {"messages": [prompt, spoken]}),
+    )  # fmt: skip
+    async with connect(pace=pace) as call:
+        got = await waiting(call, pace, 7, 7, 7, session_ids=["devin-1"])
+    assert said(got) == ["Which?"]
+
+
+async def test_the_output_of_the_turn_before_is_not_taken_for_the_new_one(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    row = BASE | {"session_id": "devin-1", "structured_output": {"n": 1}}
+    talk = [{"type": "devin_message", "event_id": "e0", "message": "first"}]
+    later = [
+        *talk,
+        {"type": "user_message", "event_id": "e1", "message": "more"},
+        {"type": "devin_message", "event_id": "e2", "message": "second"},
+    ]
+    devin.fail(
+        "GET", "/v1/sessions/.*", answer(200, row | {"status_enum": "blocked", "messages": talk}),
+        answer(200, row | {"status_enum": "working", "messages": []}),
+        answer(200, row | {"status_enum": "blocked", "structured_output": {"n": 2}, "messages": later}),
+    )  # fmt: skip
+    async with connect(pace=pace) as call:
+        first = await waiting(call, pace, session_ids=["devin-1"])
+        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], since=first["since"])
+    assert first["sessions"][0]["structured_output"] == {"n": 1}
+    assert second["sessions"][0]["structured_output"] == {"n": 2}
+    assert said(second) == ["second"]
+
+
+async def test_unknown_ids_are_named_and_the_others_waited_for(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        one = await start(call, "sandbox:quick")
+        got = await waiting(call, pace, 8, 8, session_ids=["devin-nope", one])
+        assert got["sessions"][0] == {"session_id": "devin-nope", "problem": "Devin does not know this id"}
+        assert said(got, 1)
+        assert "404" in await call.error("wait_for_sessions", session_ids=["devin-nope"])
+        for wrong in ("x", "....", "A" * 13 + ".B", "AAAAAAAAAzAAA"):
+            assert "no cursor" in await call.error("wait_for_sessions", session_ids=[one], since=wrong)
+        assert "more than 16" in await call.error("wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)])
+
+
+async def test_trouble_with_devin_is_outlived_and_a_wait_without_any_answer_says_so(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        one = await start(call, "sandbox:quick")
+        devin.fail("GET", "/v1/sessions/.*", answer(500), answer(500))
+        assert said(await waiting(call, pace, 13, 25, session_ids=[one]))
+        devin.fail("GET", "/v1/sessions/.*", *[answer(500)] * 9)
+        task = asyncio.ensure_future(call.error("wait_for_sessions", session_ids=[one], max_wait_s=10))
+        await anyio.sleep(0.1)
+        await pace.pass_(11, until_asleep=2)
+        assert "could not be asked" in await task
+
+
+async def test_progress_tells_of_changes_and_cancelling_ends_the_looking(
+    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+) -> None:
+    heard: list[tuple[float, str]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, message or ""))
+
+    async with connect(era=era, pace=pace) as call:
+        one = await start(call, "sandbox:forever")
+        task = asyncio.ensure_future(
+            call.client.call_tool("devin_wait_for_sessions", {"session_ids": [one]}, progress_callback=hear)
+        )
+        await anyio.sleep(0.1)
+        await pace.pass_(8, until_asleep=2)
+        with anyio.fail_after(3):
+            while not heard:  # noqa: ASYNC110 - the client's own task calls back
+                await anyio.sleep(0.01)
+        task.cancel()
+        await pace.asleep(0)
+        looks = len(devin.requests)
+        await anyio.sleep(0.05)
+        assert len(devin.requests) == looks
+    assert heard == [(1, f"{one} is working")]
+
+
+async def test_two_hundred_waiters_on_sixteen_sessions_cost_no_more_than_one(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        ids = [await start(call, "sandbox:forever") for _ in range(16)]
+        before = len(devin.requests)
+        waits = [asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=ids, max_wait_s=20)) for _ in range(200)]
+        await pace.asleep(16 + 200)
+        for step in (7, 7, 7):
+            await pace.pass_(step, until_asleep=16 + 200)
+            await anyio.sleep(0.3)
+        got = await asyncio.gather(*waits)
+    assert all(one["timed_out"] for one in got)
+    assert len({one["since"] for one in got}) == 1
+    assert len(got[0]["since"]) <= 16 * 16
+    assert len(devin.requests) - before <= 16 * 5
+
+
+async def test_what_does_not_fit_is_read_on_and_never_lost(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    texts = [f"{n}:" + "x" * (6000 if n == 3 else 400) for n in range(12)]
+    talk = [{"type": "devin_message", "event_id": f"e{n}", "message": text} for n, text in enumerate(texts)]
+    devin.fail(
+        "GET",
+        "/v1/sessions/.*",
+        *[answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk})] * 30,
+    )
+    heard, since = "", None
+    async with connect(pace=pace, result_limit=3000) as call:
+        for _ in range(30):
+            got = await call.ok("wait_for_sessions", session_ids=["devin-1"], **({"since": since} if since else {}))
+            assert len(json.dumps(got, separators=(",", ":"))) <= 3000
+            since = got["since"]
+            messages = got["sessions"][0].get("messages", [])
+            heard += "".join(one["message"] for one in messages)
+            if messages and messages[-1].get("truncated"):
+                assert f"from_char={len(messages[-1]['message'])}" in got["next"]
+                heard += texts[3][len(messages[-1]["message"]) :]
+            if not messages:
+                break
+    assert heard == "".join(texts)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["say", "hide", "show", "wait", "user", "block", "work"]), min_size=3, max_size=14))
+async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_order(
+    connect: Connect, devin: Upstream, steps: list[str]
+) -> None:
+    talk: list[dict[str, Any]] = []
+    state = {"status_enum": "blocked", "visible": True}
+    heard: list[str] = []
+    since = None
+    pace = PacedClock()
+
+    async def serve(exchange: Any) -> None:
+        body = BASE | {"session_id": "devin-1", "status_enum": state["status_enum"], "messages": talk if state["visible"] else []}
+        await answer(200, body)(exchange)
+
+    devin._faults.clear()
+    devin.fail("GET", "/v1/sessions/devin-1", *[serve] * 200)
+    async with connect(pace=pace) as call:
+        for step in [*steps, "show", "block", "say", "wait", "wait"]:
+            if step in {"say", "user"}:
+                kind = "devin_message" if step == "say" else "user_message"
+                talk.append({"type": kind, "event_id": f"e{len(talk)}", "message": f"m{len(talk)}"})
+            elif step in {"hide", "show"}:
+                state["visible"] = step == "show"
+            elif step in {"block", "work"}:
+                state["status_enum"] = "blocked" if step == "block" else "working"
+            else:
+                arguments = {"session_ids": ["devin-1"], "max_wait_s": 1, **({"since": since} if since else {})}
+                got = await waiting(call, pace, 2, 70, **arguments)
+                since = got["since"]
+                heard += [one["message"] for one in got["sessions"][0].get("messages", [])]
+    assert heard == [one["message"] for one in talk]
+
+
+async def test_sessions_in_a_phase_are_found_across_pages(connect: Connect, devin: Upstream) -> None:
+    rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"} for n in range(250)]
+
+    async def page(exchange: Any) -> None:
+        query = dict(part.split("=") for part in exchange.seen.query.split("&"))
+        first = int(query["offset"])
+        await answer(200, {"sessions": rows[first : first + int(query["limit"])]})(exchange)
+
+    devin.fail("GET", "/v1/sessions", *[page] * 30)
+    async with connect() as call:
+        found = await call.ok("list_sessions", phase=["waiting"])
+        assert [row["session_id"] for row in found["sessions"]] == [f"devin-{n}" for n in range(7, 250, 40)]
+        assert found["looked_at"] == 250
+        assert "next_offset" not in found
+        first = await call.ok("list_sessions", phase=["waiting"], limit=2)
+        assert first["next_offset"] == 48
+        second = await call.ok("list_sessions", phase=["waiting"], limit=2, offset=48)
+        assert [row["session_id"] for row in [*first["sessions"], *second["sessions"]]] == [
+            f"devin-{n}" for n in (7, 47, 87, 127)
+        ]
+        assert (await call.ok("list_sessions", phase=["sleeping"]))["sessions"] == []
+    async with connect(result_limit=2000) as call:
+        devin.fail("GET", "/v1/sessions", *[page] * 60)
+        ids: list[str] = []
+        offset: int | None = 0
+        while offset is not None:
+            got = await call.ok("list_sessions", phase=["working"], limit=100, offset=offset)
+            ids += [row["session_id"] for row in got["sessions"]]
+            offset = got.get("next_offset")
+    assert ids == [row["session_id"] for row in rows if row["status_enum"] == "working"]
