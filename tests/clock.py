@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
+
+T = TypeVar("T")
 
 
 class PacedClock:
@@ -54,6 +58,18 @@ class PacedClock:
             while len(self._sleepers) < count or (not count and self._sleepers):
                 self._moved = anyio.Event()
                 await self._moved.wait()
+
+
+async def while_time_passes(pace: PacedClock, work: Awaitable[T], *steps: float, until_asleep: int = 1) -> T:
+    """What comes of the work while the time passes in these steps."""
+    task = asyncio.ensure_future(work)
+    for step in steps:
+        await anyio.sleep(0.05)
+        if task.done():
+            break
+        await pace.pass_(step, until_asleep=until_asleep)
+    with anyio.fail_after(5):
+        return await task
 
 
 class DrivenClock:

@@ -49,6 +49,14 @@ def clock() -> DrivenClock:
 
 
 @pytest.fixture
+def pace(devin: Upstream) -> PacedClock:
+    """For those who wait side by side: the time passes only when the test lets it."""
+    clock = PacedClock()
+    clock.on_skip.append(devin.sandbox.clock.advance)
+    return clock
+
+
+@pytest.fixture
 async def devin(clock: DrivenClock) -> AsyncIterator[Upstream]:
     """The simulated Devin behind a real socket; its clock moves with the driven one."""
     async with upstream() as box:

@@ -23,6 +23,7 @@ from devin_mcp.api.client import Api, Devin
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.declare import READ, Operation
 from devin_mcp.operations.follow import Following
+from devin_mcp.operations.handovers import Handovers
 from devin_mcp.operations.house import House, Starts
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions import SessionEnded
@@ -73,7 +74,7 @@ async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: 
 
 def app_of(api: Api, key: str) -> App:
     clock, view = DrivenClock(), View((), frozenset())
-    house = House(Starts(1, clock), Cache(0, clock), 25_000)
+    house = House(Starts(1, clock), Cache(0, clock), Handovers(), 25_000)
     following = Following(api)
     return App(api, house, following, view, Notices(following, view), lambda _: key)
 

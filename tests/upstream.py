@@ -136,6 +136,12 @@ class Upstream:
     def count(self, method: str, path: str = ".*") -> int:
         return sum(seen.method == method and re.fullmatch(path, seen.path) is not None for seen in self.requests)
 
+    async def until(self, method: str, path: str, count: int = 1) -> None:
+        """Until so many such requests have arrived."""
+        while self.count(method, path) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
     @property
     def world(self) -> Any:
         """What the sandbox holds for the tests' key: the truth about what was done."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel
@@ -20,7 +20,7 @@ from devin_mcp.api.reading import read
 from devin_mcp.api.refusals import refusal, trouble
 from devin_mcp.api.retry import Sending, Tell
 from devin_mcp.api.wire import NOWHERE, Route
-from devin_mcp.api.writes import Writes, Written
+from devin_mcp.api.writes import Began, Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.log import redactor
 from devin_mcp.settings import Settings
@@ -86,6 +86,8 @@ class Devin:
     tell: Tell | None = None
     route: Route = NOWHERE
     if_lost: str | None = None
+    began: Began | None = field(default=None, repr=False)
+    """Given the task of each write, which may outlive this call."""
 
     def on(self, route: Route, if_lost: str | None) -> Devin:
         return replace(self, route=route, if_lost=if_lost)
@@ -99,9 +101,17 @@ class Devin:
         """The same for work that several callers share: a deadline of its own, and nobody to tell."""
         return self.api.devin(self.key).on(self.route, self.if_lost)
 
+    def earlier(self, seconds: float) -> Devin:
+        """The same with less time, to keep some of it for what comes after."""
+        return replace(self, deadline=self.deadline.earlier(seconds))
+
     def web_url(self, session_id: str) -> str | None:
         """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
         return f"{self.api.app_url}/sessions/{session_id.removeprefix('devin-')}" if self.api.app_url else None
+
+    def attachment_url(self, uuid: str, name: str) -> str | None:
+        """Where an attachment is for Devin (v1.md §4). None where the web app's address is unknown."""
+        return f"{self.api.app_url}/attachments/{uuid}/{quote(name)}" if self.api.app_url else None
 
     async def send(
         self,
@@ -179,7 +189,7 @@ class Devin:
 
         if not self.route.writes:
             return await self._in_time(work(), sending)
-        return await self._in_time(self.api.writes.finish(sending, work(), str(self.route)), sending)
+        return await self._in_time(self.api.writes.finish(sending, work(), str(self.route), self.began), sending)
 
     async def _in_time(self, work: Awaitable[R], sending: Sending) -> R:
         try:

@@ -40,6 +40,9 @@ class Deadline:
     def after(cls, clock: Clock, seconds: float = CALL_DEADLINE) -> Deadline:
         return cls(clock, clock.now() + seconds, seconds)
 
+    def earlier(self, seconds: float) -> Deadline:
+        return Deadline(self.clock, self.at - seconds, self.span - seconds)
+
     def left(self) -> float:
         """Seconds left, never negative."""
         return max(0.0, self.at - self.clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from devin_mcp.errors import NotSent, Refused, ReplyLost
 from devin_mcp.log import current_call, event
 
 R = TypeVar("R")
+Began = Callable[[asyncio.Task[Any]], None]
 
 ORPHAN = 30.0
 """Seconds a create or message is awaited after its caller went away."""
@@ -51,9 +52,14 @@ class Writes:
                 for listener in self.listeners:
                     listener(written)
 
-    async def finish(self, sending: Sending, work: Awaitable[R], name: str) -> R:
-        """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged."""
-        task: asyncio.Task[R] = asyncio.ensure_future(work)
+    async def finish(self, sending: Sending, work: Coroutine[Any, Any, R], name: str, began: Began | None = None) -> R:
+        """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged.
+
+        `began` is given its task at once.
+        """
+        task = asyncio.ensure_future(work)
+        if began is not None:
+            began(task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:

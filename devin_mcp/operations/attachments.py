@@ -6,9 +6,9 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, BinaryIO, Literal
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, RootModel
 
@@ -65,16 +65,57 @@ async def upload_attachment(
     return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
 
 
-async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
+def _checked(name: str, data: BinaryIO) -> int:
     if re.search(r"[/\\\x00-\x1f\"\ud800-\udfff]", name) or name in {".", ".."}:
         raise Invalid("name must be a plain file name.")
     size = data.seek(0, io.SEEK_END)
     data.seek(0)
     if size > LARGEST:
         raise Invalid(f"The file has {size} bytes; this server sends at most {LARGEST}.")
+    return size
+
+
+async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
+    size = _checked(name, data)
     url = (await devin.upload(UploadedUrl, name, data)).root
     text = "Put `line` into the prompt of devin_create_session or the message of devin_send_message."
-    return Attachment(url=url, line=f'ATTACHMENT:"{url}"', bytes=size, next=text)
+    return Attachment(url=url, line=_line(url), bytes=size, next=text)
+
+
+def check_attached(house: House, files: Sequence[str]) -> None:
+    """Raises what is wrong with files to be handed over, local paths or attachments' URLs, before anything is sent."""
+    for place, file in enumerate(files, 1):
+        _check_attached(house, file, f"files[{place}]")
+
+
+def _check_attached(house: House, file: str, argument: str) -> None:
+    if _is_url(file):
+        _parts(file, None, None, argument)
+        return
+    if not house.reads.roots:
+        raise Invalid(
+            "Local files cannot be read here, so files takes URLs of attachments.",
+            "Nothing was started. Upload what you have with devin_upload_attachment first.",
+        )
+    with house.reads.reading(file, argument) as (name, data):
+        _checked(name, data)
+
+
+async def attached(devin: Devin, house: House, file: str) -> Attachment:
+    """The file as Devin knows it, uploaded if it is a local one."""
+    if not _is_url(file):
+        return await upload_attachment(devin, house, path=file)
+    uuid, name = _parts(file, None, None)
+    url = devin.attachment_url(uuid, name) or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    return Attachment(url=url, line=_line(url), bytes=0, next="")
+
+
+def _is_url(file: str) -> bool:
+    return re.match(r"https?://[\w.:\[\]-]+/", file) is not None
+
+
+def _line(url: str) -> str:
+    return f'ATTACHMENT:"{url}"'
 
 
 def _decoded(content: str, encoding: str) -> bytes:
@@ -135,14 +176,14 @@ async def download_attachment(
     return _inline(name, media_type, inline.getvalue(), from_char, instead)
 
 
-def _parts(url: str | None, uuid: str | None, name: str | None) -> tuple[str, str]:
+def _parts(url: str | None, uuid: str | None, name: str | None, argument: str = "url") -> tuple[str, str]:
     """Of a URL only uuid and name are used, never its host."""
     if url is not None and (uuid is not None or name is not None):
         raise Invalid("Give url, or uuid and name.")
     if url is not None:
-        found = re.search(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\s]{1,600})", url)
+        found = re.search(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\r\n]{1,600})", url.strip())
         if found is None:
-            raise Invalid("url is no attachment's; copy it as it stands in the message.")
+            raise Invalid(f"{argument} is no attachment's; copy it as it stands in the message.")
         uuid, name = found[1], unquote(found[2])
     if uuid is None or name is None:
         raise Invalid("Give url, or uuid and name.")

@@ -5,6 +5,8 @@ Each stands beside the operations of its noun and names the tools it goes with, 
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,13 +15,17 @@ from itertools import chain, count, islice
 from typing import Any, Concatenate, ParamSpec
 
 from devin_mcp.api.client import Devin
+from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.declare import Operation
 from devin_mcp.operations.house import House
+from devin_mcp.operations.markdown import one_line
 from devin_mcp.settings import Toolset
 
 P = ParamSpec("P")
 
 MOST_COMPLETIONS = 100
+MOST_NAMED = 5
+"""Candidates that an error names."""
 LONGEST_NAME = 48
 
 
@@ -190,6 +196,35 @@ def best(candidates: Iterable[Candidate], typed: str) -> list[str]:
     ranked = [(rank, one.value) for one in candidates if (rank := _rank(one, wanted)) is not None]
     ranked.sort(key=lambda pair: pair[0])
     return list(dict.fromkeys(value for _, value in ranked))
+
+
+def the_one(candidates: Sequence[Candidate], said: str, what: str, tool: str) -> str:
+    """The value of the one that is meant: by its value, else by a word of it, in any case but whole.
+
+    Raises NotFound or Invalid, naming those that may be meant; their words are a third party's and quoted as data.
+    """
+    wanted = _plain(said.strip())
+    found = [one for one in candidates if one.value == said.strip()]
+    found = found or [one for one in candidates if wanted in {_plain(word) for word in one.words if word}]
+    if len(found) == 1:
+        return found[0].value
+    if found:
+        raise Invalid(f"More than one {what} is called that: {_quoted(found)}.", "Nothing was started. Give the id.")
+    likely = set(best(candidates, said)) or set(_close(candidates, wanted))
+    near = [one for one in candidates if one.value in likely]
+    meant = f" Perhaps one of these is meant: {_quoted(near)}." if near else ""
+    raise NotFound(
+        f"None of the {len(candidates)} {what}s has that id or name.{meant}", f"Nothing was started. See them all with {tool}."
+    )
+
+
+def _quoted(some: Sequence[Candidate]) -> str:
+    return ", ".join(f"{json.dumps(one_line(one.words[-1], 80), ensure_ascii=False)} ({one.value})" for one in some[:MOST_NAMED])
+
+
+def _close(candidates: Sequence[Candidate], wanted: str) -> list[str]:
+    words = {_plain(word): one.value for one in candidates for word in (*one.words, one.value)}
+    return [words[word] for word in difflib.get_close_matches(wanted, words, n=MOST_NAMED)]
 
 
 def _rank(one: Candidate, wanted: str) -> int | None:

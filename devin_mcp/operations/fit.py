@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-Next = Annotated[str, Field(description="What to do next")]
-"""One sentence or two of ours; those that name a tool the caller does not have are left out."""
+Next = str
+"""What to do next, in a sentence or two of ours; those that name a tool the caller does not have are left out."""
 
 FromChar = Annotated[int, Field(ge=0, description="Read one long text on from this character")]
 Offset = Annotated[int, Field(ge=0, description="Rows to skip")]

@@ -15,6 +15,7 @@ from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.log import redactor
 from devin_mcp.operations.cache import Cache
+from devin_mcp.operations.handovers import Handovers
 from devin_mcp.settings import environment_value
 
 HOUR = 3600.0
@@ -28,9 +29,8 @@ class Starts:
     clock: Clock
     _times: deque[float] = field(default_factory=deque)
 
-    @contextmanager
-    def one(self) -> Iterator[Callable[[], None]]:
-        """Count a start before it is sent; uncount it when provably nothing was started. Yields the uncounting."""
+    def check(self) -> None:
+        """Raises NotAllowed when none may be started now."""
         now = self.clock.now()
         while self._times and self._times[0] <= now - HOUR:
             self._times.popleft()
@@ -40,6 +40,12 @@ class Starts:
                 "Nothing was started. Go on with a running session, or ask the person who runs this server to raise "
                 "--max-sessions.",
             )
+
+    @contextmanager
+    def one(self) -> Iterator[Callable[[], None]]:
+        """Count a start before it is sent; uncount it when provably nothing was started. Yields the uncounting."""
+        self.check()
+        now = self.clock.now()
         self._times.append(now)
 
         def forget() -> None:
@@ -60,18 +66,18 @@ class Files:
     roots: tuple[Path, ...]
 
     @contextmanager
-    def reading(self, path: str) -> Iterator[tuple[str, BinaryIO]]:
+    def reading(self, path: str, argument: str = "path") -> Iterator[tuple[str, BinaryIO]]:
         """The file's name and its bytes. Raises Invalid or NotAllowed, in words that do not repeat the path."""
-        found = self._resolve(path, "path")
+        found = self._resolve(path, argument)
         try:
             # O_NOFOLLOW and O_NONBLOCK: neither a link swapped in after the check nor a pipe may be opened.
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             descriptor = os.open(found, flags)
         except OSError:
-            raise Invalid("path names no file that can be read.") from None
+            raise Invalid(f"{argument} names no file that can be read.") from None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked first: a directory cannot even be wrapped
             os.close(descriptor)
-            raise Invalid("path names no ordinary file.")
+            raise Invalid(f"{argument} names no ordinary file.")
         with os.fdopen(descriptor, "rb") as data:
             yield found.name, data
 
@@ -117,6 +123,7 @@ class House:
 
     starts: Starts
     cache: Cache
+    handovers: Handovers
     result_limit: int
     """Characters of the longest answer."""
     max_acu: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, FolderId, Id, NoteId
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource
+from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, the_one
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
 from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
 from devin_mcp.operations.house import House
@@ -117,6 +117,12 @@ async def library(devin: Devin, house: House, *, fresh: bool = False) -> Library
         return Library(await listing.send(KnowledgeBody))
 
     return await house.cache.get(devin.owner, "knowledge", load, fresh=fresh)
+
+
+async def the_notes(devin: Devin, house: House, said: Sequence[str]) -> list[str]:
+    """The ids of the notes that are meant, by id or by a name that just one has."""
+    candidates = (await library(devin, house, fresh=True)).candidates if said else []
+    return list(dict.fromkeys(the_one(candidates, one, "note", "devin_list_knowledge") for one in said))
 
 
 def _shown(note: Note, body: str) -> Note:

@@ -5,46 +5,26 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
 from devin_mcp.operations.conversation import Text
 from devin_mcp.operations.declare import CHANGE, operation
-from devin_mcp.operations.fit import NO_LIMIT, Next, Result, cost
 from devin_mcp.operations.follow import Following
-from devin_mcp.operations.markdown import one_line
-from devin_mcp.operations.news import Waited, WaitResult, told
+from devin_mcp.operations.news import WithNews
 from devin_mcp.operations.progress import SessionBody
 from devin_mcp.operations.sessions import get_session
 from devin_mcp.operations.subjects import AnswerTo
-from devin_mcp.operations.waiting import waited
+from devin_mcp.operations.waiting import then_wait
 
 
-class MessageSent(Result):
+class MessageSent(WithNews):
     """A message was taken, and with max_wait_s what came of it."""
 
-    session_id: str
     delivered: bool
     detail: str | None = Field(None, description="Devin's own remark")
-    sessions: list[Waited] | None = Field(None, description="As devin_wait_for_sessions tells it")
-    timed_out: bool | None = None
-    since: str | None = None
-    next: Next
-    _answer: WaitResult | None = PrivateAttr(None)
-
-    def within(self, limit: int) -> MessageSent:
-        short = self.model_copy(update={"detail": one_line(self.detail) or None, "sessions": None, "since": None})
-        if self._answer is None:
-            return short
-        return short.with_answer(self._answer.within(limit - cost(short.model_copy(update={"next": ""}))))
-
-    def with_answer(self, answer: WaitResult) -> MessageSent:
-        told = {"sessions": answer.sessions, "timed_out": answer.timed_out, "since": answer.since, "next": answer.next}
-        made = self.model_copy(update=told)
-        made._answer = answer
-        return made
 
 
 IF_LOST = "Look with devin_get_session whether the message arrived before sending it again."
@@ -55,7 +35,7 @@ async def send_message(
     devin: Devin,
     following: Following,
     session_id: SessionId,
-    message: Annotated[Text, Field(description="What to tell Devin; at most 30,000 characters")],
+    message: Annotated[Text, Field(description="What to tell Devin")],
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
 ) -> MessageSent:
     """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
@@ -68,18 +48,7 @@ async def send_message(
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
         before = await get_session.at(devin).send(SessionBody, session_id=session_id)
     sent = await _deliver(devin, session_id, message)
-    return await _with_reply(devin, following, sent, AnswerTo.after(before, message), max_wait_s)
-
-
-async def _with_reply(devin: Devin, following: Following, sent: MessageSent, since: AnswerTo, max_wait_s: int) -> MessageSent:
-    """The message stands, whatever happens to the waiting."""
-    try:
-        subjects, timed_out = await waited(devin, following, [(sent.session_id, since)], "any", "attention", max_wait_s)
-    except DevinError as trouble:
-        return sent.model_copy(update={"next": f"Waiting failed: {trouble.what} {sent.next}"})
-    if subjects[0].body is None:
-        return sent
-    return sent.with_answer(told(subjects, timed_out=timed_out, limit=NO_LIMIT))
+    return await then_wait(devin, following, sent, AnswerTo.after(before, message), max_wait_s)
 
 
 async def _deliver(devin: Devin, session_id: str, message: str) -> MessageSent:

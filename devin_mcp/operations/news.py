@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Self, cast
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, WithJsonSchema
 
 from devin_mcp.api.wire import Wire
 from devin_mcp.errors import NotFound
 from devin_mcp.operations import cursors
 from devin_mcp.operations.conversation import Message, onwards
 from devin_mcp.operations.cursors import NOTHING, Mark
-from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost
-from devin_mcp.operations.progress import Phase, PullRequest, next_by_phase
+from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, slim
+from devin_mcp.operations.progress import PhaseWord, PullRequest, next_by_phase
 from devin_mcp.operations.subjects import AnswerTo, Subject
 
 LEAST_ROOM = 260
@@ -32,7 +32,7 @@ class Waited(Wire):
     """One session, with what came since the cursor."""
 
     session_id: str
-    phase: Phase | None = None
+    phase: PhaseWord | None = None
     problem: str | None = Field(None, description="Why it cannot be looked at; it is not waited for")
     changed: list[str] | None = Field(None, description="phase, messages, pull_request, structured_output")
     title: str | None = None
@@ -53,6 +53,36 @@ class WaitResult(Result):
 
     def within(self, limit: int) -> WaitResult:
         return told(self._subjects, timed_out=self.timed_out, limit=limit)
+
+
+Rows = Annotated[
+    list[Waited],
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "What is new"}),
+]
+"""As the wait tells them, where their schema is published in full; every model pays for every copy of it."""
+
+
+class WithNews(Result):
+    """What was done to one session, and after waiting also what came of it."""
+
+    session_id: str
+    sessions: Rows | None = None
+    timed_out: bool | None = None
+    since: str | None = Field(None, description="Where to go on waiting")
+    next: Next
+    _answer: WaitResult | None = PrivateAttr(None)
+
+    def within(self, limit: int) -> Self:
+        short = cast("Self", slim(self.model_copy(update={"sessions": None, "since": None}), limit // 3))
+        if self._answer is None:
+            return short
+        return short.with_news(self._answer.within(limit - cost(short.model_copy(update={"next": ""}))))
+
+    def with_news(self, answer: WaitResult) -> Self:
+        told = {"sessions": answer.sessions, "timed_out": answer.timed_out, "since": answer.since, "next": answer.next}
+        made = self.model_copy(update=told)
+        made._answer = answer
+        return made
 
 
 def told(subjects: Sequence[Subject], *, timed_out: bool, limit: int) -> WaitResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated
 
@@ -10,9 +11,9 @@ from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
-from devin_mcp.errors import Invalid
+from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.log import redactor
-from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, slug, unique_names
+from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, slug, the_one, unique_names
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 from devin_mcp.operations.house import House
@@ -70,7 +71,7 @@ class Shelf:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(book.playbook_id, (book.macro or "", book.title)) for book in self.named]
+        return [Candidate(book.playbook_id, (_typed(book.macro), book.title)) for book in self.named]
 
     def by_name(self, taken: frozenset[str]) -> dict[str, PlaybookBody]:
         """Under names that can be typed: from the macro, else the title; names in `taken` are avoided."""
@@ -78,6 +79,10 @@ class Shelf:
         names = unique_names(((book.playbook_id, slug(book.macro or book.title)) for book in oldest_first), taken)
         books = {book.playbook_id: book for book in self.named}
         return dict(sorted((name, books[one]) for one, name in names.items()))
+
+
+def _typed(macro: str | None) -> str:
+    return f"!{macro.removeprefix('!')}" if macro else ""
 
 
 class Playbooks(Page):
@@ -109,6 +114,15 @@ async def shelf(devin: Devin, house: House, *, fresh: bool = False) -> Shelf:
         return Shelf((await listing.send(Rows[PlaybookBody])).items)
 
     return await house.cache.get(devin.owner, "playbooks", load, fresh=fresh)
+
+
+async def the_playbook(devin: Devin, house: House, said: str) -> str:
+    """The id of the playbook that is meant: an id, a `!macro` or a title that just one has."""
+    candidates = (await shelf(devin, house, fresh=True)).candidates
+    if is_id(said) and all(one.value != said for one in candidates):
+        with suppress(NotFound):  # the list has the team's alone (v1.md §7)
+            return (await get_playbook.at(devin).send(PlaybookRow, playbook_id=said)).playbook_id
+    return the_one(candidates, said, "playbook", "devin_list_playbooks")
 
 
 class Playbook(PlaybookRow, Result):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from devin_mcp.api.wire import Many, Time, Wire
 from devin_mcp.operations.conversation import Message, newest, onwards
 from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, slim, text_that_fits
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
+
+PhaseWord = Annotated[Phase, WithJsonSchema({"type": "string"})]
+"""Where the list of phases need not be published once more: every model pays for every copy of it."""
 
 _PHASES: dict[str | None, Phase] = {
     None: "starting",

@@ -8,17 +8,19 @@ from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
-from devin_mcp.errors import DevinError, Refused, ReplyLost
+from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
 from devin_mcp.operations.conversation import AfterEvent, Text, with_ids
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
 from devin_mcp.operations.fit import FromChar, Next, Offset, Page, Result
+from devin_mcp.operations.handovers import PREFIX
 from devin_mcp.operations.house import House
 from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
-from devin_mcp.operations.progress import Phase, Session, SessionBody, SessionRow, Window, looked_at
+from devin_mcp.operations.progress import Phase, PhaseWord, Session, SessionBody, SessionRow, Window, looked_at
 from devin_mcp.operations.secrets import SessionSecret
 
 Tag = Annotated[str, Field(min_length=1, max_length=256)]
-Tags = Annotated[list[Tag], Field(max_length=50)]
+MOST_TAGS = 50
+Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
 
 
 MOST_PAGES = 10
@@ -91,11 +93,24 @@ async def list_sessions(
     return page.resuming(resume, here - offset)
 
 
+async def tagged(devin: Devin, tag: str) -> list[SessionRow]:
+    """The sessions with this tag, newest first. Raises Broken when that cannot be told."""
+    listing, offset = list_sessions.at(devin), 0
+    for _ in range(MOST_PAGES):
+        query = {"limit": DEFAULT_PAGE, "offset": offset, "tags": [tag]}
+        rows = (await listing.send(SessionPage, query=query)).sessions
+        found = [row for row in rows if tag in row.tags]  # how far Devin filters is not documented (v1.md §3.2)
+        if found or len(rows) < DEFAULT_PAGE:
+            return found
+        offset += len(rows)
+    raise Broken(f"Devin showed {offset} sessions without the tag that was asked for.", "Nothing was started.")
+
+
 class SessionCreated(Result):
     """Accepted is not yet running (v1.md §8)."""
 
     session_id: str
-    phase: Phase
+    phase: PhaseWord
     url: str | None = None
     is_new_session: bool | None = None
     max_acu_limit: int | None = Field(None, description="Spending cap in force")
@@ -115,7 +130,7 @@ IF_LOST = "A session may exist and cost ACUs. Look with devin_list_sessions befo
 async def create_session(
     devin: Devin,
     house: House,
-    prompt: Annotated[Text, Field(description="The task, complete in itself; at most 30,000 characters")],
+    prompt: Annotated[Text, Field(description="The task, complete in itself")],
     title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
     tags: Annotated[Tags | None, Field(description="At most 50")] = None,
     playbook_id: PlaybookId | None = None,
@@ -127,12 +142,12 @@ async def create_session(
     idempotent: Annotated[bool, Field(description="Return an earlier session with this prompt, even a dead one")] = False,
     unlisted: Annotated[bool, Field(description="Hide it from listings")] = False,
     structured_output_schema: Annotated[
-        OutputSchema | None, Field(description="JSON Schema (draft 7, at most 64 KB, no outside references) to fill")
+        OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
     ] = None,
 ) -> SessionCreated:
     """The new session's id and link. Starts Devin on a task, which costs ACUs.
 
-    Put files in as ATTACHMENT lines from devin_upload_attachment. Follow it with devin_get_session.
+    The bare call: devin_delegate_task also takes files and names, and starts nothing twice.
     """
     body: dict[str, Any] = {
         "prompt": prompt,
@@ -188,7 +203,7 @@ async def get_session(
 class SessionEnded(Result):
     session_id: str
     terminated: bool
-    phase: Phase | None = Field(None, description="Read back where the answer left a doubt")
+    phase: PhaseWord | None = Field(None, description="Read back where the answer left a doubt")
     next: Next
 
 
@@ -227,6 +242,11 @@ class TagsUpdated(Result):
 async def update_session_tags(
     devin: Devin, session_id: SessionId, tags: Annotated[Tags, Field(description="The whole new list; [] removes all")]
 ) -> TagsUpdated:
-    """The session's tags as they are now. Replaces all of them (at most 50): read them first to add one."""
-    await devin.send(Done, body={"tags": tags}, session_id=session_id)
-    return TagsUpdated(session_id=session_id, tags=tags, next="Find sessions by tag with devin_list_sessions.")
+    """The session's tags as they are now. Replaces all (at most 50) but a delegation's own: read them first to add one."""
+    now = await get_session.at(devin).send(SessionBody, session_id=session_id)
+    own = [one for one in now.tags if one.startswith(PREFIX)]
+    new = list(dict.fromkeys([*tags, *own]))
+    if len(new) > MOST_TAGS:
+        raise Invalid(f"One tag keeps this session from being started twice and stays, so give at most {MOST_TAGS - len(own)}.")
+    await devin.send(Done, body={"tags": new}, session_id=session_id)
+    return TagsUpdated(session_id=session_id, tags=new, next="Find sessions by tag with devin_list_sessions.")

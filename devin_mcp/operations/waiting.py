@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import SessionId
-from devin_mcp.errors import Broken
+from devin_mcp.errors import Broken, DevinError
 from devin_mcp.operations import cursors
 from devin_mcp.operations.cursors import Mark
 from devin_mcp.operations.declare import READ, workflow
 from devin_mcp.operations.fit import NO_LIMIT
 from devin_mcp.operations.follow import Account, Change, Following, bare
-from devin_mcp.operations.news import WaitResult, told
+from devin_mcp.operations.news import WaitResult, WithNews, told
 from devin_mcp.operations.subjects import AnswerTo, Subject, WaitFor
 
 MARGIN = 2.0
 """Seconds of the call's deadline that are kept for the answer."""
 
 Until = Literal["any", "all"]
+News = TypeVar("News", bound=WithNews)
 Wait = Annotated[int, Field(ge=1, le=50, description="Seconds to wait at most")]
 
 
@@ -52,6 +53,17 @@ async def wait_for_sessions(
     if not any(one.is_known for one in subjects):
         raise Broken("Devin could not be asked in all that time.", "The sessions go on. Call again in a minute.")
     return told(subjects, timed_out=timed_out, limit=NO_LIMIT)
+
+
+async def then_wait(devin: Devin, following: Following, done: News, since: AnswerTo | None, max_wait_s: float) -> News:
+    """What was done stands, whatever happens to the waiting."""
+    try:
+        subjects, timed_out = await waited(devin, following, [(done.session_id, since)], "any", "attention", max_wait_s)
+    except DevinError as trouble:
+        return done.model_copy(update={"next": f"Waiting failed: {trouble.what} {done.next}"})
+    if subjects[0].body is None:
+        return done
+    return done.with_news(told(subjects, timed_out=timed_out, limit=NO_LIMIT))
 
 
 async def waited(

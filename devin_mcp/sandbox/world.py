@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from devin_mcp.sandbox.lives import Life
 
@@ -47,7 +48,7 @@ class World:
         """Keep a file; its URL."""
         place = (str(uuid.uuid4()), name)
         self.files[place] = (media_type, data)
-        return f"{WEB}/attachments/{place[0]}/{name}"
+        return f"{WEB}/attachments/{place[0]}/{quote(name)}"
 
 
 def stamp(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from devin_mcp.api.clock import CALL_DEADLINE, Clock
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
 from devin_mcp.operations.follow import Following
+from devin_mcp.operations.handovers import Handovers
 from devin_mcp.operations.house import Files, House, Starts
 from devin_mcp.server.app import App, Ending, KeyOf
 from devin_mcp.server.browsing import install
@@ -92,6 +93,7 @@ def _house(settings: Settings, view: View, clock: Clock) -> House:
     return House(
         starts=Starts(settings.max_sessions, clock),
         cache=Cache(settings.cache_ttl, clock),
+        handovers=Handovers(),
         result_limit=settings.result_limit,
         max_acu=settings.max_acu,
         reads=Files(settings.files_root if READ_FILES in view.powers else ()),

@@ -51,6 +51,7 @@ async def test_a_plain_yes_may_take_any_form(connect: Connect, devin: Upstream, 
     devin.fail("POST", ".*/message", fault)
     devin.fail("DELETE", ".*", fault)
     devin.fail("PUT", ".*/tags", fault)
+    devin.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
     async with connect() as call:
         assert (await call.ok("send_message", session_id="devin-1", message="m"))["delivered"] is True
         assert (await call.ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
@@ -97,7 +98,7 @@ async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why
     connect: Connect, devin: Upstream, key: str, says: str
 ) -> None:
     async with connect(DEVIN_API_KEY=key) as call:
-        assert len((await call.client.list_tools()).tools) == 21
+        assert len((await call.client.list_tools()).tools) == 22
         text = await call.error("list_sessions")
     assert says in text
     assert "apk_" in text

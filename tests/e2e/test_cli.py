@@ -71,7 +71,7 @@ def test_every_command_has_help_and_version(command: str) -> None:
 def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() -> None:
     for arguments in (["--read-only", "tools", "--json"], ["tools", "--read-only", "--json"]):
         assert len(json.loads(devin_mcp(*arguments).stdout)["tools"]) == 8
-    assert len(json.loads(devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout)["tools"]) == 21
+    assert len(json.loads(devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout)["tools"]) == 22
     assert len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"]) == 8
     both = devin_mcp("--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json")
     assert len(json.loads(both.stdout)["tools"]) == 19

@@ -22,7 +22,7 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
     async with Client(stdio_client(server), mode=era) as client:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
-        assert len((await client.list_tools()).tools) == 21
+        assert len((await client.list_tools()).tools) == 22
         made = await Caller(client).ok("create_session", prompt="sandbox:quick")
         assert made["url"].startswith("https://sandbox.invalid/")
 
@@ -132,7 +132,7 @@ async def test_the_server_starts_without_a_key_and_says_where_one_comes_from() -
     async with running() as server:
         await server.open()
         server.send(id=1, method="tools/list")
-        assert len((await server.line())["result"]["tools"]) == 21
+        assert len((await server.line())["result"]["tools"]) == 22
         server.send(id=2, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}})
         result = (await server.line())["result"]
         assert result["isError"] is True

@@ -11,18 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.clock import PacedClock
+from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect, Era
 from tests.upstream import Upstream, answer
 
 BASE: dict[str, Any] = {"status": "x", "created_at": "x", "updated_at": "x"}
-
-
-@pytest.fixture
-def pace(devin: Upstream) -> PacedClock:
-    clock = PacedClock()
-    clock.on_skip.append(devin.sandbox.clock.advance)
-    return clock
 
 
 async def start(call: Caller, prompt: str = "p") -> str:
@@ -35,14 +28,7 @@ def said(result: dict[str, Any], place: int = 0) -> list[str]:
 
 async def waiting(call: Caller, pace: PacedClock, *steps: float, **arguments: Any) -> dict[str, Any]:
     """Wait while the time passes in these steps."""
-    task = asyncio.ensure_future(call.ok("wait_for_sessions", **arguments))
-    for step in steps:
-        await anyio.sleep(0.05)
-        if task.done():
-            break
-        await pace.pass_(step)
-    with anyio.fail_after(5):
-        return await task
+    return await while_time_passes(pace, call.ok("wait_for_sessions", **arguments), *steps)
 
 
 async def test_a_question_an_answer_and_the_result_are_one_call_each(connect: Connect, pace: PacedClock, era: Era) -> None:

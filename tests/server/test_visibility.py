@@ -28,7 +28,7 @@ def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
 
 
 def test_toolsets_tools_and_exclusions_combine() -> None:
-    assert len(names()) == 21
+    assert len(names()) == 22
     assert names(toolsets=["playbooks,secrets"]) == names(toolsets=["secrets", "playbooks"])
     assert names(tools=["get_session"]) == {"devin_get_session"}
     assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {"devin_get_session"}
