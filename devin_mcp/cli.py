@@ -129,12 +129,12 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
 
 def _help(one: Knob) -> str:
     default = "" if one.default in (None, "", (), False) else f" (default {one.default})"
-    again = "; can be repeated" if one.many else ""
+    again = "; can be repeated" if one.many and one.flag else ""
     return f"{one.help}{again}{default}".replace("%", "%%")
 
 
 def _environment() -> str:
-    lines = [f"  {one.env:<16} {one.help}" for one in KNOBS if one.flag is None]
+    lines = [f"  {one.env:<20} {one.help}" for one in KNOBS if one.flag is None]
     return (
         "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
     )

@@ -8,6 +8,7 @@ DevinError
 │   ├── OutOfQuota          403 with a billing text: the key is fine, the organization is out of ACUs
 │   ├── NotAllowed          the key, the session's state or this server's settings forbid it
 │   ├── NotFound            no such thing for this key
+│   ├── Declined            the person who was asked said no
 │   ├── Invalid             the arguments are wrong
 │   ├── NotReady            the session is still starting
 │   ├── TooManySessions     the organization's cap on parallel sessions
@@ -76,6 +77,11 @@ class NotAllowed(Refused):
 class NotFound(Refused):
     kind = "not_found"
     advice_by_default = "Nothing was changed. Take the id from one of the list tools; this key sees its own organization only."
+
+
+class Declined(Refused):
+    kind = "declined"
+    advice_by_default = "Nothing was changed. Do not try again unless the user asks for it."
 
 
 class Invalid(Refused):

@@ -16,6 +16,7 @@ from devin_mcp.values import (
     folder,
     host_name,
     one_of,
+    sealing_key,
     seconds,
     switch,
     variable,
@@ -96,6 +97,14 @@ class Settings:
         None, certificates, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
     )  # fmt: skip
     sandbox: bool = knob(False, switch, "talk to a simulated Devin: no key, no network, no money")
+    confirm: str = knob(
+        "auto", one_of("auto", "always", "never"), "ask the user before ending or deleting: auto = where the client can, "
+        "always = refuse where it cannot, never = leave it to the host's own approval", metavar="WHEN",
+    )  # fmt: skip
+    state_keys: tuple[str, ...] = knob(
+        (), sealing_key, "keys of 32 characters or more that seal a question to the user, so that its answer may reach "
+        "another replica; the first seals, each one opens", many=True, flag=False, secret=True, commands=("stdio", "http"),
+    )  # fmt: skip
     read_only: bool = knob(False, switch, "offer only tools that change nothing and spend nothing")
     toolsets: tuple[str, ...] = knob(
         (), one_of(*TOOLSETS), f"offer only these groups of tools: {', '.join(TOOLSETS)}", metavar="A,B", many=True,
@@ -199,7 +208,7 @@ def _parse(one: Knob, text: str, source: str) -> Any:
         return one.parse(text)
     except ValueError as problem:
         # What was given is shown only where it cannot hold a key, a password or NAME=value.
-        shown = f" (it is {text!r})" if one.parse not in {api_key, web_address, variable} else ""
+        shown = f" (it is {text!r})" if one.parse not in {api_key, sealing_key, web_address, variable} else ""
         raise BadSetting(f"{source} {problem}{shown}") from None
 
 

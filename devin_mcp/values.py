@@ -52,6 +52,12 @@ def word(text: str) -> str:
     return text.strip()
 
 
+def sealing_key(text: str) -> str:
+    if len(text.strip()) < 32:
+        raise ValueError("must hold keys of at least 32 characters each; `openssl rand -hex 32` makes one")
+    return text.strip()
+
+
 def host_name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", text.strip("[] ")) is None:
         raise ValueError("must be a host name or an address")

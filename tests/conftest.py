@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Resource, TextContent, TextResourceContents
 
 from devin_mcp import log
@@ -127,7 +128,8 @@ def settings_for(devin: Upstream, **given: Any) -> Settings:
 def connect(devin: Upstream, clock: DrivenClock) -> Connect:
     """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings.
 
-    `pace` drives its clock instead of `clock`; `heard` gathers the notifications that older clients get.
+    `pace` drives its clock instead of `clock`; `heard` gathers the notifications that older clients get;
+    `ask` is the person at the client.
     """
 
     @asynccontextmanager
@@ -139,6 +141,7 @@ def connect(devin: Upstream, clock: DrivenClock) -> Connect:
         grace: float = 10,
         pace: PacedClock | None = None,
         heard: list[Any] | None = None,
+        ask: ElicitationFnT | None = None,
         **given: Any,
     ) -> AsyncIterator[Caller]:
         server = build(settings_for(devin, **given), transport, clock=pace or clock, deadline=deadline, grace=grace)
@@ -147,7 +150,7 @@ def connect(devin: Upstream, clock: DrivenClock) -> Connect:
             if heard is not None:
                 heard.append(message)
 
-        async with Client(server, mode=era, message_handler=hear) as client:
+        async with Client(server, mode=era, message_handler=hear, elicitation_callback=ask) as client:
             yield Caller(client)
 
     return connected

@@ -33,7 +33,7 @@ def settings_table() -> str:
         flag = "" if knob.flag is None else f"`{knob.flag}`" if knob.is_switch else f"`{knob.flag} {knob.metavar}`"
         default = "" if knob.default in (None, "", (), False) else f"`{knob.default}`"
         only = "" if "stdio" in knob.commands else f" ({', '.join(knob.commands)})"
-        again = "; can be repeated" if knob.many else ""
+        again = "; can be repeated" if knob.many and knob.flag else ""
         lines.append(f"| {flag} | `{knob.env}` | {default} | {knob.help}{again}{only} |")
     return "\n".join(lines)
 

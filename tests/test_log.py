@@ -76,7 +76,7 @@ def app_of(api: Api, key: str) -> App:
     clock, view = DrivenClock(), View((), frozenset())
     house = House(Starts(1, clock), Cache(0, clock), Handovers(), 25_000)
     following = Following(api)
-    return App(api, house, following, view, Notices(following, view), lambda _: key)
+    return App(api, house, following, view, Notices(following, view), "auto", lambda _: key)
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import NOWHERE, Route
+from devin_mcp.operations.house import House
 from devin_mcp.settings import Toolset
 
 P = ParamSpec("P")
@@ -52,6 +53,18 @@ class needs:  # noqa: N801 - read as a word where it marks a parameter
 
 
 @dataclass(frozen=True)
+class Stake:
+    """What an operation takes away, in the words in which a person is asked about it."""
+
+    does: str
+    """`Delete the note`, followed by its title and id."""
+    lost: str
+    """A sentence."""
+    title: Callable[[Devin, House, str], Awaitable[str | None]]
+    """The title of the thing with this id, where it can be known; raises what reading raises."""
+
+
+@dataclass(frozen=True)
 class Operation(Generic[P, R]):
     """A declared operation. Calling it runs it on its own route, so operations can use each other."""
 
@@ -61,6 +74,7 @@ class Operation(Generic[P, R]):
     v1: Route | None
     spends: bool = False
     if_lost: str | None = None
+    stake: Stake | None = None
 
     @property
     def operation_id(self) -> str:
@@ -93,16 +107,18 @@ def toolset_of(route: Route) -> Toolset:
 
 
 def operation(
-    effect: Effect, toolset: Toolset, *, v1: str, spends: bool = False, if_lost: str | None = None
+    effect: Effect, toolset: Toolset, *, v1: str, spends: bool = False, if_lost: str | None = None, stake: Stake | None = None
 ) -> Callable[[Callable[Concatenate[Devin, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
     `v1` is its route ("GET /v1/sessions/{session_id}"); `spends` says it can cost ACUs; `if_lost` is the advice
-    for a reply that was lost, where something may have been created.
+    for a reply that was lost, where something may have been created; `stake` is what a destructive one takes away.
     """
+    if (effect is DESTROY) != (stake is not None):
+        raise TypeError("what destroys says what is lost, and nothing else does")
 
     def declare(function: Callable[Concatenate[Devin, P], Awaitable[R]]) -> Operation[P, R]:
-        made = Operation(function, effect, toolset, Route.parse(v1), spends, if_lost)
+        made = Operation(function, effect, toolset, Route.parse(v1), spends, if_lost, stake)
         OPERATIONS.append(made)
         return made
 

@@ -11,7 +11,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, FolderId, Id, NoteId
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, the_one
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
 from devin_mcp.operations.house import House
 from devin_mcp.operations.markdown import CELL, one_line, table
@@ -206,7 +206,14 @@ class NoteDeleted(Result):
     next: Next
 
 
-@operation(DESTROY, "knowledge", v1="DELETE /v1/knowledge/{note_id}")
+async def name_of(devin: Devin, house: House, note_id: str) -> str | None:
+    return next((note.name for note in (await library(devin, house)).notes if note.id == note_id), None)
+
+
+DELETING = Stake("Delete the note", "Devin will not recall it any more, and its text is gone for good.", name_of)
+
+
+@operation(DESTROY, "knowledge", v1="DELETE /v1/knowledge/{note_id}", stake=DELETING)
 async def delete_knowledge(devin: Devin, note_id: NoteId) -> NoteDeleted:
     """Confirmation that the note is gone for good."""
     await devin.send(Done, note_id=note_id)

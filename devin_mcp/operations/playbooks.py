@@ -14,7 +14,7 @@ from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.log import redactor
 from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, slug, the_one, unique_names
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 from devin_mcp.operations.house import House
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
@@ -213,7 +213,14 @@ class PlaybookDeleted(Result):
     next: Next
 
 
-@operation(DESTROY, "playbooks", v1="DELETE /v1/playbooks/{playbook_id}")
+async def title_of(devin: Devin, house: House, playbook_id: str) -> str | None:
+    return next((book.title for book in (await shelf(devin, house)).books if book.playbook_id == playbook_id), None)
+
+
+DELETING = Stake("Delete the playbook", "The team can no longer use it, and its macro becomes free.", title_of)
+
+
+@operation(DESTROY, "playbooks", v1="DELETE /v1/playbooks/{playbook_id}", stake=DELETING)
 async def delete_playbook(devin: Devin, playbook_id: PlaybookId) -> PlaybookDeleted:
     """Confirmation that the playbook is gone and its macro free."""
     await devin.send(Done, playbook_id=playbook_id)

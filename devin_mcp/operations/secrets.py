@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Rows, SecretId, Time, Wire
-from devin_mcp.operations.declare import CREATE, DESTROY, READ, READ_ENVIRONMENT, needs, operation
+from devin_mcp.operations.declare import CREATE, DESTROY, READ, READ_ENVIRONMENT, Stake, needs, operation
 from devin_mcp.operations.fit import Next, Offset, Page, Result
 from devin_mcp.operations.house import House
 
@@ -94,7 +94,15 @@ class SecretDeleted(Result):
     next: Next
 
 
-@operation(DESTROY, "secrets", v1="DELETE /v1/secrets/{secret_id}")
+async def name_of(devin: Devin, house: House, secret_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
+    secrets = (await list_secrets.at(devin).send(Rows[Secret])).items
+    return next((secret.key for secret in secrets if secret.id == secret_id), None)
+
+
+DELETING = Stake("Delete the secret", "Devin can no longer log in with it, and its value cannot be read back.", name_of)
+
+
+@operation(DESTROY, "secrets", v1="DELETE /v1/secrets/{secret_id}", stake=DELETING)
 async def delete_secret(devin: Devin, secret_id: SecretId) -> SecretDeleted:
     """Confirmation that the secret is gone. Its value cannot be brought back."""
     await devin.send(Done, secret_id=secret_id)

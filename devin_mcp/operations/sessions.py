@@ -10,7 +10,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
 from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
 from devin_mcp.operations.conversation import AfterEvent, Text, with_ids
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, operation
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import FromChar, Next, Offset, Page, Result
 from devin_mcp.operations.handovers import PREFIX
 from devin_mcp.operations.house import House
@@ -207,7 +207,14 @@ class SessionEnded(Result):
     next: Next
 
 
-@operation(DESTROY, "sessions", v1="DELETE /v1/sessions/{session_id}")
+async def title_of(devin: Devin, house: House, session_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
+    return (await get_session.at(devin).send(SessionBody, session_id=session_id)).title
+
+
+ENDING = Stake("Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of)
+
+
+@operation(DESTROY, "sessions", v1="DELETE /v1/sessions/{session_id}", stake=ENDING)
 async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded:
     """Confirmation that the session is over. It cannot be woken again and unsaved work is lost."""
     phase: Phase | None = None

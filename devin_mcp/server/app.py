@@ -40,6 +40,8 @@ class Caller:
     following: Following
     view: View
     notices: Notices
+    confirm: str
+    """auto, always or never."""
 
     def devin(self, tell: Tell | None = None) -> Devin:
         return self.api.devin(self.key, tell)
@@ -66,6 +68,7 @@ class App:
     following: Following
     view: View
     notices: Notices
+    confirm: str
     key_of: KeyOf = field(repr=False)
     """The Devin key that a request is to use."""
 
@@ -76,4 +79,4 @@ Asked = ServerRequestContext[App, Any]
 
 def caller_of(ctx: Asked) -> Caller:
     app = ctx.lifespan_context
-    return Caller(app.api, app.key_of(ctx), app.house, app.following, app.view, app.notices)
+    return Caller(app.api, app.key_of(ctx), app.house, app.following, app.view, app.notices, app.confirm)

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 from mcp.server import CacheHint, MCPServer
+from mcp.server.request_state import RequestStateBoundary
 
 from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, Api
@@ -20,6 +21,7 @@ from devin_mcp.operations.house import Files, House, Starts
 from devin_mcp.server.app import App, Ending, KeyOf
 from devin_mcp.server.browsing import install
 from devin_mcp.server.calls import log_calls
+from devin_mcp.server.confirm import explaining, sealing
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.notices import Notices
 from devin_mcp.server.tools import DevinTool
@@ -62,7 +64,7 @@ def build(
         ending.tell(following.begin_to_close)
         ending.tell(notices.close)
         try:
-            yield App(api, house, following, view, notices, key_of or (lambda _: own_key))
+            yield App(api, house, following, view, notices, settings.confirm, key_of or (lambda _: own_key))
         finally:
             with anyio.CancelScope(shield=True):
                 notices.close()
@@ -81,10 +83,13 @@ def build(
         website_url=WEBSITE,
         tools=[DevinTool.of(one, view) for one in view.operations],
         lifespan=lifespan,
-        middleware=[log_calls],
+        request_state_security=sealing(settings.state_keys),
         # Fixed for the life of the process; private, because later callers may see different ones.
         cache_hints={"tools/list": kept, "resources/templates/list": kept},
     )
+    # Inside the SDK's tracing and around its seal, so that an answer the seal refuses is logged and explained too.
+    seal = next(place for place, one in enumerate(server.middleware) if isinstance(one, RequestStateBoundary))
+    server.middleware[seal:seal] = [log_calls, explaining(shared=bool(settings.state_keys))]
     install(server, transport)
     return server
 

@@ -13,7 +13,7 @@ from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from opentelemetry import trace
 
-from devin_mcp.errors import Broken, DevinError
+from devin_mcp.errors import Broken, Declined, DevinError
 from devin_mcp.log import CallRecord, current_call, event, note
 
 LOGGED = frozenset(
@@ -62,7 +62,8 @@ def named(problem: Exception) -> DevinError:
     record = current_call.get()
     if isinstance(problem, DevinError):
         asked = problem.status is not None or (record is not None and record.attempts > 0)
-        note(outcome="tool_error" if asked else "refused", error=problem.kind)
+        outcome = "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
+        note(outcome=outcome, error=None if outcome == "declined" else problem.kind)
         return problem
     note(outcome="crashed", error=type(problem).__name__)
     event("crash", crash=True, call_id=record.call_id if record else None, exc_info=problem)

@@ -10,7 +10,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr
 
 from devin_mcp.log import note
@@ -22,6 +22,7 @@ from devin_mcp.operations.follow import Following
 from devin_mcp.server.app import caller_of
 from devin_mcp.server.arguments import checked
 from devin_mcp.server.calls import named
+from devin_mcp.server.confirm import consent, question_about
 from devin_mcp.server.present import present, present_error
 from devin_mcp.server.schema import arguments_model, brought_to, hints_of, input_schema, output_schema
 from devin_mcp.server.visibility import View
@@ -60,7 +61,7 @@ class DevinTool(Tool):
         arguments: dict[str, Any],
         context: Context[Any, Any],
         convert_result: bool = False,  # noqa: ARG002 - the SDK passes it
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
         operation = self._operation
         caller = caller_of(context.request_context)
@@ -68,6 +69,11 @@ class DevinTool(Tool):
         try:
             given = checked(arguments, self.parameters, self._arguments)
             note(devin_session_id=given.get("session_id"))
+            if (stake := operation.stake) is not None:
+                (thing,) = given.values()
+                question = await consent(context, caller.confirm, lambda: question_about(caller, stake, thing))
+                if question is not None:
+                    return question
             devin = caller.devin(_teller(context))
             brought = {name: caller.following if kind is Following else caller.house for name, kind in self._brought.items()}
             result: Result = await operation(devin, **brought, **given)
