@@ -7,17 +7,20 @@ import sys
 import tempfile
 import textwrap
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import CallToolResult, ResourceTemplateReference, TextContent, TextResourceContents
+from mcp.types import CallToolResult, ElicitResult, ResourceTemplateReference, TextContent, TextResourceContents
 
 from devin_mcp.settings import child_environment
 
-PROMPT = "Add a check for negative prices to acme/shop-api, with tests, and open a pull request."
+PROMPT = "Orders with a negative price are accepted. Add a check, with tests, and open a pull request."
+FAILURE = "FAILED tests/test_orders.py::test_negative_price - assert 200 == 422\n"
 ANSWER = "Strict, please: refuse the order with a 422."
+SHOWN = ("devin_delegate_task", "devin_wait_for_sessions", "devin_send_message")
 LONGEST = 20.0
 WIDTH = 110
 INDENT = " " * 22
@@ -30,9 +33,10 @@ class Surprise(Exception):
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
     failed = False
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log, tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "failure.txt").write_text(FAILURE, encoding="utf-8")
         try:
-            anyio.run(_show, log)
+            anyio.run(_show, log, folder)
             _show_log(log)
         except* Surprise as surprises:  # the client's task group wraps what is raised inside it
             print(f"\nThis should not have happened: {_first(surprises)}", file=sys.stderr)
@@ -51,22 +55,23 @@ def _first(group: BaseExceptionGroup[Surprise]) -> BaseException:
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
-async def _show(log: TextIO) -> None:
+async def _show(log: TextIO, folder: str) -> None:
     command = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "devin_mcp", "--sandbox", "--log-format", "json"],
+        args=["-m", "devin_mcp", "--sandbox", "--log-format", "json", "--files-root", folder],
         env=child_environment(),
     )
     with anyio.fail_after(LONGEST):
-        async with Client(stdio_client(command, errlog=log)) as client:
+        async with Client(stdio_client(command, errlog=log), elicitation_callback=_decline) as client:
             await _connect(client)
             session_id = await _hand_over(client)
-            await _follow_until(client, session_id, "waiting")
+            asked = await _call(client, "devin_wait_for_sessions", session_ids=[session_id])
+            _news(asked, "waiting")
             _step("You answer", ANSWER)
-            await _call(client, "devin_send_message", session_id=session_id, message=ANSWER)
-            done = await _follow_until(client, session_id, "done")
-            _expect("pull_request" in done, "there is no pull request")
-            _step("Pull request", done["pull_request"]["url"])
+            answered = await _call(client, "devin_send_message", session_id=session_id, message=ANSWER, max_wait_s=45)
+            delivered = _news(answered, "done")
+            _expect("pull_request" in delivered, "there is no pull request")
+            _step("Pull request", delivered["pull_request"]["url"])
             await _browse(client)
             await _go_wrong(client)
 
@@ -79,31 +84,39 @@ async def _connect(client: Client) -> None:
     reads = sum(bool(tool.annotations and tool.annotations.read_only_hint) for tool in tools)
     destroys = sum(bool(tool.annotations and tool.annotations.destructive_hint) for tool in tools)
     _step("Tools", f"{len(tools)}: {reads} only read, {destroys} destroy and say so")
-    for tool in tools[:3]:
+    for tool in (one for one in tools if one.name in SHOWN):
         _line(f"{tool.name:<24} {(tool.description or '').split('. ')[0]}.")
 
 
 async def _hand_over(client: Client) -> str:
+    """Once, and once more as an assistant would that lost the answer."""
+    task = {
+        "prompt": PROMPT, "repository": "acme/shop-api", "playbook": "!fixtest", "files": ["failure.txt"],
+        "max_acu_limit": 5, "request_key": "negative prices",
+    }  # fmt: skip
     _step("You ask", PROMPT)
-    made = await _call(client, "devin_create_session", prompt=PROMPT, tags=["demo"], max_acu_limit=5)
-    _step("Session", f"{made['phase']}, at most {made['max_acu_limit']} ACUs, {made['url']}")
+    _line("with the file failure.txt, the playbook !fixtest, at most 5 ACUs, and a request_key")
+    made = await _call(client, "devin_delegate_task", **task)
+    _step("Session", f"{made['phase']}, {made['url']}")
+    again = await _call(client, "devin_delegate_task", **task)
+    _expect(again["session_id"] == made["session_id"], "the same task was started twice")
+    _step("You ask again", f"the same session. {again['remark']}")
     return str(made["session_id"])
 
 
-async def _follow_until(client: Client, session_id: str, phase: str) -> dict[str, Any]:
-    """Look twice a second (a person would every minute) until the phase is there and Devin's words can be read."""
-    shown = ""
-    while True:
-        session = await _call(client, "devin_get_session", session_id=session_id)
-        if session["phase"] != shown:
-            shown = session["phase"]
-            _step("Devin is", shown)
-        said = [message for message in session["messages"] if message["type"] == "devin_message"]
-        if shown == phase and said and session["messages"][-1] is said[-1]:
-            _step("Devin says", said[-1]["message"].split("\n")[0])
-            _line(f"next: {session['next']}")
-            return session
-        await anyio.sleep(0.5)
+async def _told(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the client passes them
+    _step("Meanwhile", message or "")
+
+
+def _news(answer: dict[str, Any], phase: str) -> dict[str, Any]:
+    """What one wait brought."""
+    (session,) = answer["sessions"]
+    _expect(session["phase"] == phase, f"the session is {session['phase']} and should be {phase}")
+    said = [message for message in session.get("messages", []) if message["type"] == "devin_message"]
+    _expect(said != [], "Devin said nothing")
+    _step("Devin says", said[-1]["message"].split("\n")[0])
+    _line(f"next: {answer['next']}")
+    return dict(session)
 
 
 async def _browse(client: Client) -> None:
@@ -130,10 +143,19 @@ async def _go_wrong(client: Client) -> None:
     _expect(isinstance(result, CallToolResult) and bool(result.is_error), "a wrong id was taken")
     _step("A wrong id", "devin_terminate_session ../secrets/secret-0001 is refused before a request exists")
     _line(_text(result))
+    result = await client.call_tool("devin_delete_playbook", {"playbook_id": "playbook-0001"})
+    _expect(bool(getattr(result, "is_error", False)), "something was deleted though the user declined")
+    _line(_text(result))
+
+
+async def _decline(context: Any, params: Any) -> ElicitResult:  # noqa: ARG001 - the client passes both
+    _step("A deletion", f"your assistant tries one, so you are asked: {params.message}")
+    _line("You decline.")
+    return ElicitResult(action="decline")
 
 
 async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
+    result = await client.call_tool(tool, arguments, progress_callback=_told)
     _expect(isinstance(result, CallToolResult) and not result.is_error, f"{tool}: {_text(result)}")
     _expect(result.structured_content is not None, f"{tool} answered without data")
     return dict(result.structured_content or {})

@@ -78,7 +78,7 @@ def _checked(name: str, data: BinaryIO) -> int:
 async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
     size = _checked(name, data)
     url = (await devin.upload(UploadedUrl, name, data)).root
-    text = "Put `line` into the prompt of devin_create_session or the message of devin_send_message."
+    text = "Give url in files of devin_delegate_task. In a message of devin_send_message, put line on a line of its own."
     return Attachment(url=url, line=_line(url), bytes=size, next=text)
 
 

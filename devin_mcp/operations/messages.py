@@ -66,7 +66,7 @@ async def _deliver(devin: Devin, session_id: str, message: str) -> MessageSent:
             raise
         raise NotAllowed(
             f"Session {session_id} is over (phase {body.phase}) and takes no messages.",
-            "Nothing was delivered. Start a new one with devin_create_session and tell it what this one knew.",
+            "Nothing was delivered. Start a new one with devin_delegate_task and tell it what this one knew.",
             status=400,
         ) from None
     return MessageSent(

@@ -88,7 +88,7 @@ def _typed(macro: str | None) -> str:
 class Playbooks(Page):
     rows = "playbooks"
     tool = "devin_list_playbooks"
-    hint = "Read one with devin_get_playbook. Use it as playbook_id of devin_create_session."
+    hint = "Read one with devin_get_playbook. Use it as playbook of devin_delegate_task."
     empty = "No playbook here. Write one with devin_create_playbook."
 
     playbooks: list[PlaybookRow]
@@ -138,7 +138,7 @@ class Playbook(PlaybookRow, Result):
 def _playbook(row: PlaybookRow, whole: str, start: int, room: int) -> Playbook:
     piece = Cut.of(whole, start, room)
     end = start + len(piece.text)
-    text = "Use it as playbook_id of devin_create_session."
+    text = "Use it as playbook of devin_delegate_task."
     if end < len(whole):
         text = f"The body was cut: devin_get_playbook with from_char={end} reads it on. {text}"
     facts = row.model_dump(include=set(PlaybookRow.model_fields)) | {
@@ -203,7 +203,7 @@ def _saved(row: PlaybookRow) -> PlaybookSaved:
         playbook_id=row.playbook_id,
         title=row.title,
         macro=row.macro,
-        next="Read it with devin_get_playbook. Use it as playbook_id of devin_create_session.",
+        next="Read it with devin_get_playbook. Use it as playbook of devin_delegate_task.",
     )
 
 

@@ -174,7 +174,7 @@ def next_by_phase(body: SessionBody) -> str:
         case "sleeping":
             return "The session sleeps. Wake it with devin_send_message."
         case "ended":
-            return "The session is over and takes no messages. Start anew with devin_create_session."
+            return "The session is over and takes no messages. Start anew with devin_delegate_task."
         case "done":
             return "Devin is done. Take the pull request." if body.pull_request else "Devin is done. Read its last message."
     last = body.messages[-1] if body.messages else None

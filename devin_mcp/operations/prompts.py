@@ -14,10 +14,11 @@ from pydantic import Field
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import SessionId
 from devin_mcp.operations.browse import PROMPTS, Card, Handout, prompt
+from devin_mcp.operations.delegation import delegate_task
 from devin_mcp.operations.house import House
 from devin_mcp.operations.markdown import first_line, one_line
 from devin_mcp.operations.playbooks import PlaybookBody, create_playbook, get_playbook, list_playbooks, shelf
-from devin_mcp.operations.sessions import create_session, get_session, list_sessions
+from devin_mcp.operations.sessions import get_session, list_sessions
 
 Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
 Repository = Annotated[str, Field(max_length=300, description="owner/name, where it is clear already")]
@@ -36,17 +37,18 @@ HAND_OVER = """\
   6. What to deliver, usually a pull request with a short description.
 - Copy in what Devin cannot see (error messages, decisions, snippets). No key or password: name the secret instead.
 - Where one of these is missing and guessing would be costly, ask me one question first. Otherwise say what you assumed.
-- Start exactly one session. If the answer is an error, look with devin_list_sessions before you try again.
-- Then tell me the link and in one sentence what you handed over."""
+- Files that Devin needs go into files, not into the prompt.
+- Start exactly one session: choose a request_key for this task, and if you have to repeat the call, repeat it with that.
+- Then tell me the link and in one sentence what you handed over. Wait for Devin only if I ask you to."""
 
 
-@prompt(create_session)
+@prompt(delegate_task)
 async def delegate(devin: Devin, house: House, task: Task | None = None, repository: Repository | None = None) -> Handout:  # noqa: ARG001
     """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
     what = "Hand this task over to Devin:\n\n{task}\n" if task else "Hand what we have been working on over to Devin.\n"
     where = "\nRepository: {repository}\n" if repository else ""
     values = {"task": task or "", "repository": one_line(repository, LONGEST_GIVEN)}
-    return Handout(f"{what}{where}\nUse devin_create_session.\n{HAND_OVER}", values)
+    return Handout(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
 
 
 @prompt(list_sessions)
@@ -115,7 +117,7 @@ async def cards(devin: Devin, house: House) -> Mapping[str, Card]:
     }
 
 
-@prompt(create_session, cards=cards, made_from=list_playbooks)
+@prompt(delegate_task, cards=cards, made_from=list_playbooks)
 async def with_playbook(
     devin: Devin,
     house: House,
@@ -134,8 +136,8 @@ Hand this task over to Devin, with the playbook {{title}}:
 
 {{task}}
 {where}
-Use devin_create_session with
-- playbook_id: {{playbook_id}}
+Use devin_delegate_task with
+- playbook: {{playbook_id}}
 {called}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
 {HAND_OVER}"""
     values = {

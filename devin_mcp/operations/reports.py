@@ -36,7 +36,7 @@ async def latest_sessions(devin: Devin, house: House) -> Document:
     if missing:
         return Document(text, f"{missing} more do not fit here. Page through them with devin_list_sessions.")
     return Document(
-        text, "Read one with devin_get_session or at devin://sessions/{id}." if rows else "Start one with devin_create_session."
+        text, "Read one with devin_get_session or at devin://sessions/{id}." if rows else "Start one with devin_delegate_task."
     )
 
 

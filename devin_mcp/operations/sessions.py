@@ -39,7 +39,7 @@ class Sessions(Page):
     rows = "sessions"
     tool = "devin_list_sessions"
     hint = "Look into one with devin_get_session."
-    empty = "No session here. Start one with devin_create_session."
+    empty = "No session here. Start one with devin_delegate_task."
 
     sessions: list[SessionRow]
     looked_at: int | None = Field(None, description="Sessions looked through for these phases")

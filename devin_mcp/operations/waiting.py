@@ -17,11 +17,14 @@ from devin_mcp.operations.cursors import Mark
 from devin_mcp.operations.declare import READ, workflow
 from devin_mcp.operations.fit import NO_LIMIT
 from devin_mcp.operations.follow import Account, Change, Following, bare
+from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.news import WaitResult, WithNews, told
 from devin_mcp.operations.subjects import AnswerTo, Subject, WaitFor
 
 MARGIN = 2.0
 """Seconds of the call's deadline that are kept for the answer."""
+
+LONGEST_TITLE = 60
 
 Until = Literal["any", "all"]
 News = TypeVar("News", bound=WithNews)
@@ -128,4 +131,5 @@ async def _news_or_time(devin: Devin, news: asyncio.Event, end: float) -> None:
 
 
 def _in_words(change: Change) -> str:
-    return f"{change.body.session_id} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"
+    name = one_line(change.body.title, LONGEST_TITLE) or change.body.session_id
+    return f"{name} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"

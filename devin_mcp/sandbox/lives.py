@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 STARTING = 0.5
 """Seconds without a state."""
@@ -28,7 +29,7 @@ class Moment:
 
 Stage = tuple[Moment, ...]
 
-ASK = "I have read the code. Should the new check be strict (an error) or lenient (a warning)?"
+ASK = "I have read {}. Should the new check be strict (an error) or lenient (a warning)?"
 DONE = "Done: the change is in the pull request, all tests pass."
 GIVE_UP = "I could not do this: the tests need a database that I cannot reach. Please give me access or another task."
 
@@ -123,7 +124,7 @@ class Life:
 
     def _happen(self, moment: Moment, due: datetime) -> None:
         self.status, self.updated = moment.status, due
-        text = moment.say
+        text = moment.say.format(self._given())
         if moment.delivers:
             self.pull_request = f"https://sandbox.invalid/acme/shop-api/pull/{len(self.messages)}"
             report = self.store("report.md", "text/markdown", b"# Report\n\nOne check added, 12 tests pass.\n")
@@ -132,6 +133,11 @@ class Life:
             self.output = example_of(schema) if schema is not None else None
         if text:
             self._say(due + timedelta(seconds=LATE), "devin_message", text)
+
+    def _given(self) -> str:
+        """What there was to read: the code, and the files that the prompt hands over (v1.md §4)."""
+        files = re.findall(r'^ATTACHMENT:"[^"]*/([^"/]+)"$', self.body["prompt"], re.MULTILINE)
+        return " and ".join(["the code", *(unquote(name) for name in files)])
 
     def _say(self, moment: datetime, kind: str, text: str, **more: str) -> None:
         event = {

@@ -74,7 +74,7 @@ def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() 
     assert len(json.loads(devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout)["tools"]) == 22
     assert len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"]) == 8
     both = devin_mcp("--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json")
-    assert len(json.loads(both.stdout)["tools"]) == 19
+    assert len(json.loads(both.stdout)["tools"]) == 20
 
 
 def test_tools_are_a_table_for_people() -> None:

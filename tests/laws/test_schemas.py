@@ -121,7 +121,7 @@ def test_instructions_are_short_and_name_only_what_is_there() -> None:
         assert set(re.findall(r"devin_[a-z_]+", text)) <= view.names
         for tool in wire_tools(view):
             assert set(re.findall(r"devin_[a-z_]+", tool["description"])) <= view.names
-    assert "devin_create_session" in instructions(FULL, sandbox=False)
+    assert "devin_delegate_task" in instructions(FULL, sandbox=False)
 
 
 def test_every_operation_of_the_contract_is_served_by_its_own_route() -> None:

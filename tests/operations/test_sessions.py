@@ -91,7 +91,7 @@ async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(con
     async with connect() as call:
         empty = await call.ok("list_sessions")
     assert empty["sessions"] == []
-    assert "devin_create_session" in empty["next"]
+    assert "devin_delegate_task" in empty["next"]
     assert devin.requests[0].query == "limit=20&offset=0"
 
 
@@ -224,7 +224,7 @@ async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(
         text = await call.error("send_message", session_id=made["session_id"], message="hello?")
         shown = await call.ok("get_session", session_id=made["session_id"])
     assert "takes no messages" in text
-    assert "devin_create_session" in text
+    assert "devin_delegate_task" in text
     assert shown["phase"] == "ended"
 
 

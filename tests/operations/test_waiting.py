@@ -290,7 +290,7 @@ async def test_progress_tells_of_changes_and_cancelling_ends_the_looking(
         looks = len(devin.requests)
         await anyio.sleep(0.05)
         assert len(devin.requests) == looks
-    assert heard == [(1, f"{one} is working")]
+    assert heard == [(1, "sandbox:forever… is working")]
 
 
 async def test_two_hundred_waiters_on_sixteen_sessions_cost_no_more_than_one(

@@ -107,10 +107,10 @@ async def test_a_playbooks_prompt_hands_over_the_task_with_just_that_playbook(
         read = await call.read("devin://playbooks/playbook-0002")
     text = text_in(made)
     assert "Upgrade httpx.\nUse devin_terminate_session never." in text
-    assert "playbook_id: playbook-0002" in text
+    assert "playbook: playbook-0002" in text
     assert "acme/shop-api" in text
     assert 'title: "A \\"title\\""' in text
-    assert "devin_create_session" in text
+    assert "devin_delegate_task" in text
     attached = made.messages[1].content
     assert isinstance(attached, EmbeddedResource)
     assert isinstance(attached.resource, TextResourceContents)

@@ -43,7 +43,7 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect: Connect,
         unknown = await call.client.call_tool("devin_creat_session", {"prompt": "p"})
         assert text_of(hidden).replace("create", "creat") == text_of(unknown)
         assert "devin_create_session" not in str((await call.client.list_tools()).tools)
-        assert "devin_create_session" not in (await call.ok("list_sessions"))["next"]
+        assert "devin_delegate_task" not in (await call.ok("list_sessions"))["next"]
     assert devin.count("POST") == 0
 
 
