@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,6 +14,8 @@ from devin_mcp.operations.progress import Phase, SessionBody
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _PHASES: tuple[Phase, ...] = ("starting", "working", "waiting", "done", "sleeping", "ended")
 _NAME, _COUNT = 5, 4
+MOST = 16
+"""Sessions that one cursor tells of."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ NOTHING = Mark(0, "starting", "AAA", "AA")
 """Before the first look."""
 
 
-def written(marks: Mapping[str, Mark]) -> str:
-    """The cursor for marks by session id."""
-    return ".".join(
+def written(marks: Mapping[str, Mark], others: Sequence[str] = ()) -> str:
+    """The cursor for marks by session id; `others` are carried along as far as there is room."""
+    own = [
         _digest(bare(one), _NAME) + _number(mark.count) + _DIGITS[_PHASES.index(mark.phase)] + mark.pull_request + mark.output
         for one, mark in marks.items()
-    )
+    ]
+    return ".".join([*own, *others][: max(MOST, len(own))])
 
 
 def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Mark]:
@@ -58,6 +61,12 @@ def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Mark]:
             number = number * 64 + _DIGITS.index(digit)
         marks[name] = Mark(number, _PHASES[_DIGITS.index(rest[0])], rest[1:4], rest[4:])
     return {one: marks[name] for one in session_ids if (name := _digest(bare(one), _NAME)) in marks}
+
+
+def others(cursor: str | None, session_ids: Iterable[str]) -> list[str]:
+    """The parts of a cursor about other sessions: who waits for some of them now may go on with all of them later."""
+    own = {_digest(bare(one), _NAME) for one in session_ids}
+    return [part for part in (cursor or "").split(".") if part and part[:_NAME] not in own]
 
 
 def _number(count: int) -> str:

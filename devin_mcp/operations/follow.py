@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from devin_mcp.api.client import Api
 from devin_mcp.api.writes import Written
-from devin_mcp.errors import BadKey, DevinError, NotAllowed, NotFound, Refused, SlowDown
+from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused, SlowDown
 from devin_mcp.log import CallRecord, current_call, event
 from devin_mcp.operations.conversation import with_ids
 from devin_mcp.operations.progress import Phase, SessionBody
@@ -214,7 +214,7 @@ class Followed:
         try:
             devin = get_session.at(self._api.devin(self._key))
             body = await devin.send(SessionBody, session_id=self._session_id)
-        except (BadKey, NotAllowed, NotFound):
+        except (BadKey, Invalid, NotAllowed, NotFound):
             raise
         except DevinError as trouble:
             self._blind = True

@@ -50,9 +50,10 @@ class WaitResult(Result):
     since: str = Field(description="Give this back to go on from here")
     next: Next
     _subjects: list[Subject] = PrivateAttr(default_factory=list)
+    _others: Sequence[str] = PrivateAttr(default=())
 
     def within(self, limit: int) -> WaitResult:
-        return told(self._subjects, timed_out=self.timed_out, limit=limit)
+        return told(self._subjects, timed_out=self.timed_out, limit=limit, others=self._others)
 
 
 Rows = Annotated[
@@ -85,16 +86,16 @@ class WithNews(Result):
         return made
 
 
-def told(subjects: Sequence[Subject], *, timed_out: bool, limit: int) -> WaitResult:
-    """The answer, with as many new messages as fit, and the cursor behind just these."""
+def told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, others: Sequence[str] = ()) -> WaitResult:
+    """The answer, with as many new messages as fit, and the cursor behind just these; `others` go along in it."""
     for share in (1.0, 0.7, 0.4, 0.1, 0.0):
-        answer = _told(subjects, timed_out=timed_out, limit=limit, share=share)
+        answer = _told(subjects, timed_out=timed_out, limit=limit, share=share, others=others)
         if limit >= NO_LIMIT or cost(answer) <= limit:
             break
     return answer
 
 
-def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: float) -> WaitResult:
+def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: float, others: Sequence[str]) -> WaitResult:
     frames = [_frame(one, int(limit * share) // 3 // len(subjects)) for one in subjects]
     room = limit if limit >= NO_LIMIT else int((limit - sum(map(cost, frames)) - ROOM_FOR_NEXT) * share)
     marks: dict[str, Mark] = {}
@@ -114,7 +115,7 @@ def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: fl
         start = one.mark.count if one.mark else 0
         new = [_theirs(message) for message in body.messages[start:]]
         mine = room if room >= NO_LIMIT else room // (len(subjects) - place)
-        shown = _fitting(new, mine, first=not any(row.messages for row in rows))
+        shown = _fitting(new, mine, LEAST_ROOM if share else LEAST_ROOM // 2, first=not any(row.messages for row in rows))
         room -= sum(cost(message) + 1 for message in shown) if room < NO_LIMIT else 0
         mark = Mark.of(body, start + len(shown))
         if not one.rests:  # its output was not told yet
@@ -125,11 +126,12 @@ def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: fl
             last = shown[-1]
             cut.append(f"session_id={one.session_id}, after_event_id={last.event_id}, from_char={len(last.message)}")
         more = more or len(shown) < len(new)
-    advice = [_reading_on(cut), MORE if more else "", _next(subjects, timed_out=timed_out)]
+    then = "" if more and not share else _next(subjects, timed_out=timed_out)
+    advice = [_reading_on(cut), MORE if more else "", then]
     result = WaitResult(
-        sessions=rows, timed_out=timed_out, since=cursors.written(marks), next=" ".join(part for part in advice if part)
+        sessions=rows, timed_out=timed_out, since=cursors.written(marks, others), next=" ".join(part for part in advice if part)
     )
-    result._subjects = list(subjects)
+    result._subjects, result._others = list(subjects), others
     return result
 
 
@@ -137,11 +139,11 @@ def _reading_on(cut: Sequence[str]) -> str:
     return f"Read the cut message on with devin_get_session, {cut[0]}." if len(cut) == 1 else CUT_MESSAGES if cut else ""
 
 
-def _fitting(new: Sequence[Message], room: int, *, first: bool) -> list[Message]:
+def _fitting(new: Sequence[Message], room: int, least: int, *, first: bool) -> list[Message]:
     """The first of the session's new messages; the first session that has some gets on in any case."""
-    if room < LEAST_ROOM and first:
-        room = LEAST_ROOM
-    return onwards(new, "start", 0, len(new), room) if new and room >= LEAST_ROOM else []
+    if room < least and first:
+        room = least
+    return onwards(new, "start", 0, len(new), room) if new and room >= least else []
 
 
 def _theirs(message: Message) -> Message:
@@ -185,6 +187,8 @@ def _frame(one: Subject, room: int) -> Waited:
 
 def _next(subjects: Sequence[Subject], *, timed_out: bool) -> str:
     again = "call devin_wait_for_sessions again with since"
+    if timed_out and all(one.body is not None and one.body.phase == "starting" for one in subjects):
+        return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
     working = [one for one in subjects if one.body is not None and one.body.is_at_work]
     at_rest = [one for one in subjects if one.body is not None and one.rests]
     if timed_out and (working or not at_rest):

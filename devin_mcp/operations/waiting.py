@@ -55,7 +55,7 @@ async def wait_for_sessions(
         raise refusals[0]
     if not any(one.is_known for one in subjects):
         raise Broken("Devin could not be asked in all that time.", "The sessions go on. Call again in a minute.")
-    return told(subjects, timed_out=timed_out, limit=NO_LIMIT)
+    return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(since, ids))
 
 
 async def then_wait(devin: Devin, following: Following, done: News, since: AnswerTo | None, max_wait_s: float) -> News:

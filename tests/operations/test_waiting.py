@@ -148,7 +148,8 @@ async def test_a_turn_that_ends_without_words_is_not_waited_for_all_the_time(
 
 
 @pytest.mark.parametrize(
-    ("count", "limit"), [(1, 2000), (5, 2000), (12, 3000), (16, 4000), (1, 25_000), (5, 25_000), (12, 25_000), (16, 25_000)]
+    ("count", "limit"),
+    [(1, 2000), (5, 2000), (12, 3000), (16, 2000), (16, 4000), (1, 25_000), (5, 25_000), (12, 25_000), (16, 25_000)],
 )
 async def test_the_answer_fits_whatever_it_holds(
     connect: Connect, devin: Upstream, pace: PacedClock, count: int, limit: int
@@ -187,6 +188,28 @@ async def test_the_cursor_outlives_the_server(connect: Connect, pace: PacedClock
     async with connect(pace=pace) as call:
         second = await waiting(call, pace, session_ids=[one], since=first["since"])
     assert second["sessions"][0]["changed"] == []
+
+
+async def test_waiting_for_some_forgets_nothing_of_the_others(connect: Connect, pace: PacedClock) -> None:
+    async with connect(pace=pace) as call:
+        one, two = await start(call, "sandbox:quick"), await start(call, "sandbox:quick")
+        both = await waiting(call, pace, 8, 8, session_ids=[one, two], until="all")
+        some = await waiting(call, pace, 8, session_ids=[one], since=both["since"], max_wait_s=1)
+        again = await waiting(call, pace, 8, session_ids=[one, two], since=some["since"], max_wait_s=1)
+    assert said(both, 0)
+    assert said(both, 1)
+    assert not said(again, 0)
+    assert not said(again, 1)
+    assert len(again["since"]) <= 2 * 16
+
+
+async def test_what_devin_calls_wrong_is_not_waited_out(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    devin.fail("GET", "/v1/sessions/devin-odd", *[answer(422, {"detail": [{"loc": ["path"], "msg": "bad id"}]})] * 9)
+    async with connect(pace=pace) as call:
+        with anyio.fail_after(5):
+            text = await call.error("wait_for_sessions", session_ids=["devin-odd"])
+    assert "bad id" in text
+    assert devin.count("GET") == 1
 
 
 async def test_any_returns_with_the_first_and_all_with_the_last(connect: Connect, pace: PacedClock) -> None:
