@@ -36,9 +36,9 @@ class Process:
         assert self.process.stdin is not None
         self.process.stdin.write(line)
 
-    async def line(self) -> dict[str, Any]:
+    async def line(self, within: float = 20) -> dict[str, Any]:
         assert self.process.stdout is not None
-        with anyio.fail_after(20):
+        with anyio.fail_after(within):
             line = await self.process.stdout.readline()
         self.stdout += line
         answer: dict[str, Any] = json.loads(line)

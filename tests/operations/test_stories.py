@@ -1,0 +1,183 @@
+"""Whole stories of somebody who delegates, with a driven clock: what happens between the first call and the result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clock import PacedClock, while_time_passes
+from tests.conftest import Caller, Connect, Era
+from tests.upstream import Upstream, answer, lost, slow
+
+STEPS = (8, 8, 8, 8, 8)
+
+
+def devins(result: dict[str, Any], place: int = 0) -> list[str]:
+    return [one["message"] for one in result["sessions"][place].get("messages", []) if one["type"] == "devin_message"]
+
+
+async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull_request(
+    connect: Connect, devin: Upstream, pace: PacedClock, files: Path, era: Era
+) -> None:
+    (files / "failure.txt").write_text("assert 200 == 422")
+    async with connect(era=era, pace=pace, files_root=files) as call:
+        task = {"prompt": "Mend it", "playbook": "Fix a failing test", "files": ["failure.txt"], "request_key": "mend"}
+        asked = await while_time_passes(pace, call.ok("delegate_task", **task, max_wait_s=45), *STEPS)
+        assert "I have read the code and failure.txt" in devins(asked)[0]
+        words = {"session_id": asked["session_id"], "message": "strict", "max_wait_s": 45}
+        done = await while_time_passes(pace, call.ok("send_message", **words), *STEPS, until_asleep=2)
+        assert done["sessions"][0]["pull_request"]["url"].endswith("/3")
+        assert "Take the pull request" in done["next"]
+    assert devin.count("POST", "/v1/sessions") == 1
+
+
+async def test_sixteen_at_once_each_asked_and_answered_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    devin.sandbox.parallel = devin.world.parallel = 16
+    async with connect(pace=pace) as call:
+        made = await asyncio.gather(*(call.ok("delegate_task", prompt=f"part {n}", request_key=f"part {n}") for n in range(16)))
+        ids = [one["session_id"] for one in made]
+        assert len(set(ids)) == 16
+        asked = await while_time_passes(pace, call.ok("wait_for_sessions", session_ids=ids, until="all"), *STEPS)
+        assert [len(devins(asked, place)) for place in range(16)] == [1] * 16
+        await asyncio.gather(*(call.ok("send_message", session_id=one, message="strict") for one in ids))
+        wait = call.ok("wait_for_sessions", session_ids=ids, until="all", since=asked["since"])
+        done = await while_time_passes(pace, wait, *STEPS)
+    assert [devins(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
+    assert [len(devins(done, place)) for place in range(16)] == [1] * 16
+    assert done["next"] == "All are over. Take what they delivered."
+
+
+async def test_a_lost_reply_and_a_restart_between_two_waits_start_one_session(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    devin.fail("POST", "/v1/sessions", lost)
+    async with connect(pace=pace) as call:
+        handing = call.ok("delegate_task", prompt="p", request_key="k", max_wait_s=20)
+        asked = await while_time_passes(pace, handing, 1, 8, 8, 8)
+        assert "reply was lost" in asked["remark"]
+    async with connect(pace=pace) as call:
+        again = await call.ok("delegate_task", prompt="p", request_key="k")
+        assert again["session_id"] == asked["session_id"]
+        await call.ok("send_message", session_id=again["session_id"], message="strict")
+        wait = call.ok("wait_for_sessions", session_ids=[again["session_id"]], since=asked["since"])
+        done = await while_time_passes(pace, wait, *STEPS)
+    assert devins(done) == [text for text in devins(done) if text.startswith("Done")]
+    assert len(devin.world.sessions) == 1
+
+
+async def test_a_message_whose_reply_is_lost_is_said_once_and_the_answer_is_found(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        asked = await while_time_passes(pace, call.ok("delegate_task", prompt="p", max_wait_s=45), *STEPS)
+        devin.fail("POST", ".*/message", lost)
+        text = await call.error("send_message", session_id=asked["session_id"], message="strict", max_wait_s=45)
+        assert "Look with devin_get_session whether the message arrived" in text
+        wait = call.ok("wait_for_sessions", session_ids=[asked["session_id"]], since=asked["since"])
+        done = await while_time_passes(pace, wait, *STEPS)
+    assert devins(done)[0].startswith("Done")
+    assert devin.count("POST", ".*/message") == 1
+
+
+async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        waiting = await while_time_passes(pace, call.ok("delegate_task", prompt="sandbox:starve", max_wait_s=20), 8, 8, 8)
+        assert (waiting["timed_out"], waiting["phase"]) == (True, "starting")
+        assert "out of ACUs" in waiting["next"]
+        text = await call.error("delegate_task", prompt="sandbox:quota")
+    assert "Billing" in text
+    assert len(devin.world.sessions) == 1
+
+
+async def test_a_full_house_is_emptied_and_then_takes_the_task(connect: Connect, devin: Upstream) -> None:
+    devin.sandbox.parallel = devin.world.parallel = 1
+    async with connect() as call:
+        first = await call.ok("delegate_task", prompt="sandbox:forever")
+        text = await call.error("delegate_task", prompt="p", request_key="k")
+        assert "devin_terminate_session" in text
+        await call.ok("terminate_session", session_id=first["session_id"])
+        made = await call.ok("delegate_task", prompt="p", request_key="k")
+    assert made["is_new_session"] is True
+
+
+async def test_who_goes_away_while_waiting_leaves_the_session_in_the_log(
+    connect: Connect, devin: Upstream, pace: PacedClock, logs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    async with connect(pace=pace) as call:
+        handing = asyncio.ensure_future(call("delegate_task", prompt="sandbox:forever", max_wait_s=45))
+        await pace.asleep(2)
+        handing.cancel()
+        await pace.asleep(0)
+    (session_id,) = devin.world.sessions
+    (line,) = [one for one in logs() if one.get("tool") == "devin_delegate_task"]
+    assert (line["outcome"], line["devin_session_id"]) == ("cancelled", session_id)
+
+
+async def test_who_goes_away_before_it_is_sent_starts_nothing(connect: Connect, devin: Upstream) -> None:
+    gate = asyncio.Event()
+    devin.fail("GET", "/v1/playbooks", slow(gate))
+    async with connect() as call:
+        handing = asyncio.ensure_future(call("delegate_task", prompt="p", playbook="!fixtest", request_key="k"))
+        await devin.until("GET", "/v1/playbooks")
+        handing.cancel()
+        await asyncio.wait({handing})
+        gate.set()
+        assert (await call.ok("delegate_task", prompt="p", request_key="k"))["is_new_session"] is True
+    assert len(devin.world.sessions) == 1
+
+
+@pytest.mark.parametrize("tool", ["delegate_task", "send_message", "wait_for_sessions"])
+async def test_a_client_that_gives_up_after_sixty_seconds_never_does(
+    connect: Connect, devin: Upstream, pace: PacedClock, tool: str
+) -> None:
+    """The longest wait, behind requests that take their time, is still over within the 50 seconds of a call."""
+
+    async def slowly(exchange: Any) -> None:
+        pace.passed += 15
+        done = await exchange.forward(exchange.seen)
+        await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="sandbox:forever"))["session_id"]
+        pace.passed += 2
+        devin.sandbox.clock.advance(2)
+        devin.fail("POST", ".*", slowly)
+        arguments: dict[str, dict[str, Any]] = {
+            "delegate_task": {"prompt": "sandbox:forever"},
+            "send_message": {"session_id": one, "message": "m"},
+            "wait_for_sessions": {"session_ids": [one]},
+        }
+        started = pace.passed
+        got = await while_time_passes(pace, call.ok(tool, **arguments[tool], max_wait_s=50), *[5] * 12)
+    assert got["timed_out"] is True
+    assert 40 <= pace.passed - started <= 55  # the last step of five may end behind it
+
+
+async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    """Every other reply is lost, and the caller repeats what failed until it works."""
+
+    async def once(call: Caller, n: int) -> str:
+        while True:
+            result = await call("delegate_task", prompt=f"part {n}", request_key=f"part {n}")
+            if not result.is_error and result.structured_content is not None:
+                return str(result.structured_content["session_id"])
+
+    async def restless() -> None:
+        while True:
+            await pace.pass_(1, until_asleep=1)
+
+    devin.sandbox.parallel = devin.world.parallel = 50
+    devin.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
+    devin.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
+    async with connect(pace=pace) as call:
+        driving = asyncio.ensure_future(restless())
+        ids = await asyncio.gather(*(once(call, n) for n in range(8) for _ in range(3)))
+        driving.cancel()
+        await asyncio.wait({driving})
+    assert len(set(ids)) == 8 == len(devin.world.sessions)
