@@ -214,9 +214,11 @@ class Followed:
         try:
             devin = get_session.at(self._api.devin(self._key))
             body = await devin.send(SessionBody, session_id=self._session_id)
-        except (BadKey, Invalid, NotAllowed, NotFound):
+        except (BadKey, NotAllowed, NotFound):
             raise
         except DevinError as trouble:
+            if isinstance(trouble, Invalid) and not self.seen_at and not self.failed_at:
+                raise  # what was wrong from the first look on will not pass
             self._blind = True
             self._pause = max(getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._pause * 2))
             self.failed_at = self._api.clock.now()
