@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 
         return print_tools(settings, as_json=options.json)
     if command == "http":
-        from devin_mcp.server.http import serve as serve_http
+        from devin_mcp.server.http.serve import serve as serve_http
 
         return serve_http(settings)
     from devin_mcp.server.stdio import serve as serve_stdio

@@ -13,10 +13,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from devin_mcp.settings import BadSetting
+from devin_mcp.values import LOOPBACK
 
 
 def is_loopback(host: str) -> bool:
-    if host == "localhost":
+    if host in LOOPBACK:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -35,11 +36,28 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
 
 
-def run(app: ASGIApp, listener: socket.socket, *, grace: int, ending: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting, call `ending`, and give what is in flight `grace` seconds."""
+IDLE = 75
+"""Seconds an idle connection is kept: longer than proxies keep theirs, so that none is closed under a request."""
+
+
+def run(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    grace: int,
+    ending: Callable[[], None] = lambda: None,
+    largest_head: int = 16 * 1024,
+    proxies: str = "127.0.0.1",
+) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting, call `ending`, and give what is in flight `grace` seconds.
+
+    `largest_head` are the bytes of request line and headers, `proxies` those whose X-Forwarded-For is believed.
+    """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=grace, lifespan="auto"
-    )
+        app, http="h11", h11_max_incomplete_event_size=largest_head, ws="none", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=IDLE, timeout_graceful_shutdown=grace, lifespan="auto",
+        proxy_headers=True, forwarded_allow_ips=proxies,
+    )  # fmt: skip
     asyncio.run(_Server(config, ending).serve(sockets=[listener]))
 
 

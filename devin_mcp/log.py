@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import sys
 import traceback
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
+from opentelemetry import trace
 
 KEY_SHAPE = re.compile(r"\b(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,}")
 HIDDEN = "[hidden]"
@@ -81,6 +83,8 @@ class CallRecord:
     """What is known of the call being served; filled in as it goes and logged once at its end."""
 
     call_id: str
+    caller: str | None = None
+    """Who asked, where callers are told apart."""
     facts: dict[str, Any] = field(default_factory=dict)
     attempts: int = 0
     status: int | None = None
@@ -89,6 +93,19 @@ class CallRecord:
 
 
 current_call: ContextVar[CallRecord | None] = ContextVar("current_call", default=None)
+
+
+Observer = Callable[[str, Mapping[str, Any]], None]
+
+observers: list[Observer] = []
+"""Told of every event of ours at any level, and of `call_began`, which is not written; metrics are made of these."""
+
+
+def begin(method: str, caller: str | None = None) -> CallRecord:
+    """The record of a call that begins now; the `mcp_call` event at its end must follow."""
+    for observer in observers:
+        observer("call_began", {"method": method})
+    return CallRecord(secrets.token_hex(4), caller)
 
 
 def note(**facts: Any) -> None:
@@ -104,6 +121,8 @@ _bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 def event(name: str, *, bad: bool = False, crash: bool = False, **facts: Any) -> None:
     """Write one line: `bad` ones as warnings, a `crash` as an error. Facts that are None are left out."""
     known = {key: value for key, value in facts.items() if value is not None}
+    for observer in observers:
+        observer(name, known)
     (_bound.error if crash else _bound.warning if bad else _bound.info)(name, **known)
 
 
@@ -116,6 +135,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         if style == "json"
         else structlog.processors.TimeStamper("%H:%M:%S", utc=False),
         _frames_only,
+        _whose,
         redactor,
         _in_order,
     ]
@@ -209,6 +229,19 @@ def _for_people(logger: object, method: str, event: Event) -> Event:
     for name, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             event[name] = value.encode("unicode_escape").decode()
+    return event
+
+
+def _whose(logger: object, method: str, event: Event) -> Event:
+    """The call, the caller and the trace that a line belongs to."""
+    record = current_call.get()
+    if record is not None:
+        event.setdefault("call_id", record.call_id)
+        if record.caller is not None:
+            event["caller"] = record.caller
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = f"{span.trace_id:032x}"
     return event
 
 

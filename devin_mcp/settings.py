@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from devin_mcp.values import (
+    addresses,
     api_key,
+    audience,
     certificates,
+    file,
     folder,
     host_name,
+    issuer,
     one_of,
+    origin,
+    redis_address,
     sealing_key,
     seconds,
     switch,
@@ -29,6 +35,7 @@ Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
 SERVING = ("stdio", "http", "tools")
+HTTP = ("http",)
 
 
 class BadSetting(Exception):
@@ -115,7 +122,7 @@ class Settings:
         None, whole(1, 100_000), "spending cap per session: used when a call gives none, and a higher one is refused",
         metavar="N",
     )  # fmt: skip
-    max_sessions: int = knob(30, whole(0, 10_000), "sessions this process may start per hour", metavar="N")
+    max_sessions: int = knob(30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N")
     secret_env: tuple[str, ...] = knob(
         (), variable, "environment variable whose value may be handed to Devin by name (stdio only)", metavar="NAME",
         many=True, commands=("stdio", "tools"),
@@ -133,12 +140,55 @@ class Settings:
         metavar="FORMAT", commands=(*SERVING, "sandbox"),
     )  # fmt: skip
     result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
+    max_upstream: int = knob(64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N")
     cache_ttl: float = knob(
         30.0, seconds(0, 3600), "seconds for which notes, playbooks and lists may be kept for browsing; 0 keeps nothing",
         metavar="S",
     )  # fmt: skip
-    host: str = knob("127.0.0.1", host_name, "address to listen on; only loopback for now", commands=("http",))
+    host: str = knob("127.0.0.1", host_name, "address to listen on; other than loopback needs --auth", commands=HTTP)
     port: int = knob(8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N")
+    auth: str = knob(
+        "none", one_of("none", "caller-key", "token", "oauth"), "who may call, and whose Devin key is used: none = everybody "
+        "on this machine, this server's key; caller-key = each request brings its own in X-Devin-Api-Key; token = who has a "
+        "token of --caller-tokens-file, this server's key; oauth = who has an access token of --oauth-issuer, this server's key",
+        metavar="MODE", commands=HTTP,
+    )  # fmt: skip
+    caller_tokens_file: Path | None = knob(
+        None, file, "who may call with which bearer token: a line name:sha256 for each, read again when it changes",
+        metavar="FILE", commands=HTTP,
+    )  # fmt: skip
+    oauth_issuer: str = knob("", issuer, "authorization server whose access tokens are taken", metavar="URL", commands=HTTP)
+    oauth_audience: str = knob(
+        "", audience, "what an access token must be meant for; default: --public-url", metavar="NAME", commands=HTTP,
+    )  # fmt: skip
+    oauth_jwks_url: str = knob(
+        "", issuer, "where the issuer's keys are; default: where its metadata says", metavar="URL", commands=HTTP,
+    )  # fmt: skip
+    public_url: str = knob(
+        "", web_address, "where clients reach this server, as https://mcp.example.com/mcp", metavar="URL", commands=HTTP,
+    )  # fmt: skip
+    allowed_hosts: tuple[str, ...] = knob(
+        (), host_name, "names a request may be addressed to; default: on loopback its own, else that of --public-url, else all",
+        metavar="A,B", many=True, commands=HTTP,
+    )  # fmt: skip
+    allowed_origins: tuple[str, ...] = knob(
+        (), origin, "web pages that may call from a browser, as https://app.example.com", metavar="A,B", many=True, commands=HTTP,
+    )  # fmt: skip
+    max_concurrent: int = knob(
+        16, whole(1, 10_000), "calls one caller may have in flight; more get a 429", metavar="N", commands=HTTP
+    )
+    workers: int = knob(1, whole(1, 64), "processes that serve", metavar="N", commands=HTTP)
+    forwarded_allow_ips: str = knob(
+        "127.0.0.1", addresses, "proxies whose X-Forwarded-For is believed, for the log", metavar="A,B", commands=HTTP,
+    )  # fmt: skip
+    metrics_port: int | None = knob(
+        None, whole(0, 65_535), "port for /metrics; without it there are none", metavar="N", commands=HTTP
+    )
+    metrics_host: str = knob("127.0.0.1", host_name, "address for /metrics", metavar="HOST", commands=HTTP)
+    bus: str = knob(
+        "", redis_address, "Redis through which replicas tell each other of changes, as redis://host:6379; needs the extra redis",
+        metavar="URL", secret=True, commands=HTTP,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         if not self.files_root:
@@ -169,6 +219,9 @@ def _knobs() -> tuple[Knob, ...]:
 
 
 KNOBS = _knobs()
+
+_MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, issuer, origin, redis_address, variable}
+"""What was given is shown only where it cannot hold a key, a password or NAME=value."""
 
 
 def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None) -> Settings:
@@ -203,12 +256,21 @@ def child_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")}
 
 
+def share_metrics(folder: Path) -> None:
+    """From now on this process and its children count in files below `folder` (prometheus_client asks the environment)."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def traces_wanted() -> bool:
+    """Whether the usual environment of OpenTelemetry says where traces go."""
+    return any(name.startswith("OTEL_") for name in os.environ)
+
+
 def _parse(one: Knob, text: str, source: str) -> Any:
     try:
         return one.parse(text)
     except ValueError as problem:
-        # What was given is shown only where it cannot hold a key, a password or NAME=value.
-        shown = f" (it is {text!r})" if one.parse not in {api_key, sealing_key, web_address, variable} else ""
+        shown = f" (it is {text!r})" if one.parse not in _MAY_HOLD_SECRETS else ""
         raise BadSetting(f"{source} {problem}{shown}") from None
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def switch(text: str) -> bool:
@@ -82,6 +85,41 @@ def web_address(text: str) -> str:
         if parts.port is None or parts.port > 0:
             return text.strip().rstrip("/")
     raise ValueError("has a port that is not from 1 to 65535")
+
+
+def issuer(text: str) -> str:
+    """As written, for tokens repeat it letter by letter. Plain http only where nothing leaves the machine."""
+    if web_address(text) and urlsplit(text.strip()).scheme == "http" and urlsplit(text.strip()).hostname not in LOOPBACK:
+        raise ValueError("must be an https address")
+    return text.strip()
+
+
+def origin(text: str) -> str:
+    if urlsplit(web_address(text)).path:
+        raise ValueError("must be an origin such as https://app.example.com, without a path")
+    return text.strip().rstrip("/").lower()
+
+
+def audience(text: str) -> str:
+    if not text.strip().isprintable() or " " in text.strip():
+        raise ValueError("must be one name, often an address such as https://mcp.example.com/mcp")
+    return text.strip()
+
+
+def redis_address(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path.strip("/")):
+        raise ValueError("must be an address such as redis://host:6379")
+    return text.strip()
+
+
+def addresses(text: str) -> str:
+    for one in text.split(","):
+        try:
+            ipaddress.ip_network(one.strip() if one.strip() != "*" else "0.0.0.0/0", strict=False)
+        except ValueError:
+            raise ValueError("must be addresses or networks separated by commas, or *") from None
+    return ",".join(one.strip() for one in text.split(","))
 
 
 def api_key(text: str) -> str:

@@ -28,10 +28,11 @@ from devin_mcp.operations.house import House, Starts
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions import SessionEnded
 from devin_mcp.server.app import App
+from devin_mcp.server.browsing import install
 from devin_mcp.server.build import build
 from devin_mcp.server.calls import log_calls
+from devin_mcp.server.identity import Identity
 from devin_mcp.server.notices import Notices
-from devin_mcp.server.tools import DevinTool
 from devin_mcp.server.visibility import View
 from devin_mcp.settings import resolve
 from tests.clock import DrivenClock
@@ -72,11 +73,11 @@ async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: 
     assert not [line for line in logs() if line["level"] == "error"]
 
 
-def app_of(api: Api, key: str) -> App:
-    clock, view = DrivenClock(), View((), frozenset())
+def app_of(api: Api, key: str, *operations: Operation[Any, Any]) -> App:
+    clock = DrivenClock()
     house = House(Starts(1, clock), Cache(0, clock), Handovers(), 25_000)
-    following = Following(api)
-    return App(api, house, following, view, Notices(following, view), "auto", lambda _: key)
+    following, view = Following(api), View(operations, frozenset())
+    return App(api, house, following, view, Notices(following, view), "auto", lambda _: Identity(key))
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
@@ -84,15 +85,16 @@ async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
         """Never."""
         raise RuntimeError("a prompt, perhaps")
 
-    view = View((), frozenset())
-    bomb = DevinTool.of(Operation(explode, READ, "sessions", None), view)
+    bomb = Operation(explode, READ, "sessions", None)
     settings = resolve({}, {"DEVIN_API_KEY": "apk_x"})
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        yield app_of(Api(settings), "apk_x")
+        yield app_of(Api(settings), "apk_x", bomb)
 
-    async with Client(MCPServer("crashing", tools=[bomb], lifespan=lifespan, middleware=[log_calls])) as client:
+    server = MCPServer("crashing", lifespan=lifespan, middleware=[log_calls])
+    install(server, "stdio")
+    async with Client(server) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)
     assert "a bug in it" in result.content[0].text

@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
-from devin_mcp.api.pool import HEADERS, LOOPBACK, app_url, base_url, http_client
+from devin_mcp.api.pool import HEADERS, Pools, app_url, base_url, fingerprint
 from devin_mcp.api.reading import read
 from devin_mcp.api.refusals import refusal, trouble
 from devin_mcp.api.retry import Sending, Tell
@@ -24,6 +23,7 @@ from devin_mcp.api.writes import Began, Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.log import redactor
 from devin_mcp.settings import Settings
+from devin_mcp.values import LOOPBACK
 
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")
@@ -33,18 +33,27 @@ GRACE = 10.0
 
 
 class Api:
-    """The connection pool, and the writes that are under way."""
+    """The connections, and the writes that are under way."""
 
     def __init__(
-        self, settings: Settings, *, app: Any = None, clock: Clock | None = None, deadline: float = CALL_DEADLINE
+        self,
+        settings: Settings,
+        *,
+        app: Any = None,
+        clock: Clock | None = None,
+        deadline: float = CALL_DEADLINE,
+        about_keys: str = BadKey.advice_by_default,
     ) -> None:
-        """`app` is an ASGI application to talk to instead of the network (the sandbox)."""
-        self._settings = settings
+        """`app` is an ASGI application to talk to instead of the network (the sandbox).
+
+        `about_keys` is what somebody without a good key is told: where one comes from and where it goes.
+        """
         self.timeout = settings.timeout
+        self.about_keys = about_keys
         self._app = app
         self.clock: Clock = clock or RealClock()
         self._deadline = deadline
-        self._client: httpx.AsyncClient | None = None
+        self.pools = Pools(settings, app, self.clock)
         self.writes = Writes()
         self.base_url = base_url(settings)
         self.app_url = app_url(settings)
@@ -58,22 +67,14 @@ class Api:
         return Devin(self, key, Deadline.after(self.clock, self._deadline), tell)
 
     @property
-    def client(self) -> httpx.AsyncClient:
-        """Made when first needed: reading the certificates costs more than the rest of the start."""
-        if self._client is None:
-            self._client = http_client(self._settings, self._app)
-        return self._client
-
-    @property
     def is_local(self) -> bool:
         """Plain http is fine where nothing leaves the machine."""
         return self._app is not None or urlsplit(self.base_url).hostname in LOOPBACK
 
     async def aclose(self, grace: float = GRACE) -> None:
-        """Let writes on the wire end within `grace` seconds, then close the pool."""
+        """Let writes on the wire end within `grace` seconds, then close the connections."""
         await self.writes.aclose(grace)
-        if self._client is not None:
-            await self._client.aclose()
+        await self.pools.aclose()
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Devin:
 
     @property
     def owner(self) -> str:
-        """Whose this is, without the key: what belongs to a key is kept and announced under its fingerprint."""
-        return sha256(self.key.encode()).hexdigest()
+        """Whose this is, without the key."""
+        return fingerprint(self.key)
 
     def apart(self) -> Devin:
         """The same for work that several callers share: a deadline of its own, and nobody to tell."""
@@ -141,17 +142,18 @@ class Devin:
     async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
         """The content type and the bytes of a file: Devin's redirect is followed at once and without the key."""
         request, sending = self._request(ids, stream=True)
-        response = await self._open(request, sending)
-        try:
-            if response.is_redirect:
+        async with self.api.pools.client(self.owner) as client:
+            response = await self._in_time(self._deliver(client, request, sending), sending)
+            try:
+                if response.is_redirect:
+                    await response.aclose()
+                    request, sending = self._presigned(response)
+                    response = await self._in_time(self._deliver(client, request, sending), sending)
+                if not response.is_success:
+                    raise self._failure(response, None, private=True)
+                yield response.headers.get("content-type", ""), self._bytes(response)
+            finally:
                 await response.aclose()
-                request, sending = self._presigned(response)
-                response = await self._open(request, sending)
-            if not response.is_success:
-                raise self._failure(response, None, private=True)
-            yield response.headers.get("content-type", ""), self._bytes(response)
-        finally:
-            await response.aclose()
 
     def _request(
         self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
@@ -169,12 +171,11 @@ class Devin:
 
     def _check_key(self) -> None:
         if not self.key:
-            raise BadKey("There is no Devin API key, so nothing was sent.")
+            raise BadKey("There is no Devin API key, so nothing was sent.", self.api.about_keys)
         if self.key.startswith("cog_"):
             raise BadKey(
-                "DEVIN_API_KEY holds a cog_ key. Those belong to the Organization API (v3), which is not served yet.",
-                "Nothing was sent. Use a v1 key, which starts with apk_ (Devin web app, Settings > API keys), "
-                "or try `devin-mcp --sandbox`, which needs none.",
+                "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; v1 keys start with apk_.",
+                self.api.about_keys,
             )
 
     async def _exchange(
@@ -182,7 +183,8 @@ class Devin:
     ) -> T:
         async def work() -> T:
             with self.api.writes.telling(sending, Written(self.owner, self.route, ids)):
-                response = await self._deliver(request, sending)
+                async with self.api.pools.client(self.owner) as client:
+                    response = await self._deliver(client, request, sending)
                 if not response.is_success:
                     raise self._failure(response, sent, private=private)
                 return self._read(returns, response)
@@ -198,12 +200,9 @@ class Devin:
         except TimeoutError:
             raise self._silence(sending, f"did not answer within {self.deadline.span:g} seconds") from None
 
-    async def _open(self, request: httpx.Request, sending: Sending) -> httpx.Response:
-        return await self._in_time(self._deliver(request, sending), sending)
-
-    async def _deliver(self, request: httpx.Request, sending: Sending) -> httpx.Response:
+    async def _deliver(self, client: httpx.AsyncClient, request: httpx.Request, sending: Sending) -> httpx.Response:
         try:
-            return await self.api.client.send(request, stream=sending.stream)
+            return await client.send(request, stream=sending.stream)
         except httpx.RequestError as error:
             raise self._silence(sending, trouble(error)) from None
         except (httpx.InvalidURL, ValueError):  # httpx looks where a redirect leads, even if nobody follows it
@@ -230,7 +229,8 @@ class Devin:
             return self._lost(f"Devin answered with an unexpected redirect ({status}).", status)
         if status < 400:
             return Broken(f"Devin answered with an unexpected redirect ({status}).", "Check DEVIN_BASE_URL.", status=status)
-        return refusal(response, str(self.route), sent, private=private)
+        no = refusal(response, str(self.route), sent, private=private)
+        return BadKey(no.what, self.api.about_keys, status=status) if isinstance(no, BadKey) else no
 
     def _read(self, returns: type[T], response: httpx.Response) -> T:
         try:

@@ -1,9 +1,15 @@
-"""How requests leave the machine: the pool, the proxies, the certificates, and where Devin is."""
+"""How requests leave the machine: a pool for each key, the proxies, the certificates, and where Devin is."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from contextlib import suppress
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from http.cookiejar import CookieJar
 from typing import Any
 
@@ -11,13 +17,16 @@ import certifi
 import httpx
 
 from devin_mcp import __version__
-from devin_mcp.api.retry import RetryTransport
+from devin_mcp.api.clock import Clock
+from devin_mcp.api.retry import RetryTransport, Upstream
 from devin_mcp.errors import NotSent
 from devin_mcp.settings import Settings
 
-LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=32, keepalive_expiry=15)
+KEEP_ALIVE = 15.0
+"""Seconds an idle connection is kept."""
+MOST_POOLS = 1000
+"""Pools of idle keys that are kept; the one not used for longest goes first."""
 HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"devin-mcp/{__version__}"}
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _NoCookies(CookieJar):
@@ -40,25 +49,90 @@ def app_url(settings: Settings) -> str:
     return "https://app.devin.ai" if settings.base_url == "https://api.devin.ai" else ""
 
 
-def http_client(settings: Settings, app: Any) -> httpx.AsyncClient:
-    if app is not None:
-        inside = RetryTransport(httpx.ASGITransport(app=app, raise_app_exceptions=False))
-        return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
-    try:
-        client = httpx.AsyncClient(verify=_trust(settings), cookies=_NoCookies(), limits=LIMITS)
-    except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
-        raise NotSent(
-            "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
-            "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the variable, and restart the server.",
-        ) from None
-    # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
-    # default transport. So they are wrapped after the fact; there is no public way to have both.
-    client._transport = RetryTransport(client._transport)
-    client._mounts = {where: None if inner is None else RetryTransport(inner) for where, inner in client._mounts.items()}
-    return client
+def fingerprint(key: str) -> str:
+    """Whose something is, without the key: what belongs to a key is kept and announced under it."""
+    return sha256(key.encode()).hexdigest()
 
 
-def _trust(settings: Settings) -> ssl.SSLContext:
+@dataclass
+class _Pool:
+    client: httpx.AsyncClient
+    users: int = 0
+    used_at: float = 0.0
+
+
+class Pools:
+    """A pool of connections for each key, so that no answer can ever reach another key's request on a shared connection."""
+
+    def __init__(self, settings: Settings, app: Any, clock: Clock) -> None:
+        self._settings = settings
+        self._app = app
+        self._clock = clock
+        self._pools: OrderedDict[str, _Pool] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.upstream = Upstream(asyncio.Semaphore(settings.max_upstream))
+
+    @asynccontextmanager
+    async def client(self, owner: str) -> AsyncIterator[httpx.AsyncClient]:
+        """The key's own client, for as long as the block lasts. `owner` is the key's fingerprint."""
+        pool = self._pools.get(owner)
+        if pool is None:
+            pool = self._pools[owner] = _Pool(self._made())
+        pool.users += 1
+        try:
+            yield pool.client
+        finally:
+            pool.users -= 1
+            pool.used_at = self._clock.now()
+            self._pools.move_to_end(owner)
+            self._close_idle()
+
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.client.aclose()
+        self._pools.clear()
+        await asyncio.gather(*self._closing)
+
+    def _close_idle(self) -> None:
+        """A connection that is too old is noticed only when its pool is used again, so idle pools are closed."""
+        old = self._clock.now() - KEEP_ALIVE
+        for owner, pool in list(self._pools.items())[:-1]:
+            if pool.used_at > old and len(self._pools) <= MOST_POOLS:
+                return
+            if not pool.users:
+                del self._pools[owner]
+                task = asyncio.ensure_future(pool.client.aclose())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Read once, when something is first sent: that costs more than the rest of the start."""
+        return trust(self._settings)
+
+    def _made(self) -> httpx.AsyncClient:
+        if self._app is not None:
+            inside = RetryTransport(httpx.ASGITransport(app=self._app, raise_app_exceptions=False), self.upstream)
+            return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
+        most = self._settings.max_upstream
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE)
+        try:
+            client = httpx.AsyncClient(verify=self._trust, cookies=_NoCookies(), limits=limits)
+        except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
+            raise NotSent(
+                "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
+                "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the variable, and restart the server.",
+            ) from None
+        # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
+        # default transport. So they are wrapped after the fact; there is no public way to have both.
+        client._transport = RetryTransport(client._transport, self.upstream)
+        client._mounts = {
+            where: None if inner is None else RetryTransport(inner, self.upstream) for where, inner in client._mounts.items()
+        }
+        return client
+
+
+def trust(settings: Settings) -> ssl.SSLContext:
     """The system's store and certifi's, and a company's own bundle added to them rather than put in their place."""
     context = ssl.create_default_context(cafile=certifi.where())
     with suppress(ssl.SSLError):

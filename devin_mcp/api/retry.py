@@ -6,6 +6,7 @@ provably did nothing: it never left, Devin said the session is still initializin
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
@@ -66,6 +67,15 @@ class Sending:
             self.left = self.left or request is None or request.method != b"CONNECT"
 
 
+@dataclass
+class Upstream:
+    """Devin as this process sees it: how many requests it may be given at once, and how the last one ended."""
+
+    gate: asyncio.Semaphore
+    is_well: bool | None = None
+    """None before the first answer. Trouble is something the operator hears of; it never ends anything."""
+
+
 def is_initializing(response: httpx.Response) -> bool:
     return response.status_code == 400 and _INITIALIZING.search(response.content) is not None
 
@@ -92,8 +102,9 @@ def retry_after(response: httpx.Response) -> float | None:
 class RetryTransport(httpx.AsyncBaseTransport):
     """Wraps the transport that really sends, whether directly or through a proxy."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, upstream: Upstream) -> None:
         self._inner = inner
+        self._upstream = upstream
         self._tells_when_it_leaves = isinstance(inner, httpx.AsyncHTTPTransport)
 
     async def aclose(self) -> None:
@@ -105,20 +116,10 @@ class RetryTransport(httpx.AsyncBaseTransport):
             request.extensions["trace"] = sending.trace
         while True:
             sending.number += 1
-            sending.left = not self._tells_when_it_leaves or request.method != "POST"
-            request.extensions["timeout"] = _timeouts(sending)
-            started = time.perf_counter()
-            response: httpx.Response | None = None
-            problem: httpx.RequestError | None = None
-            try:
-                response = await self._inner.handle_async_request(request)
-                if not sending.stream or response.status_code >= 300:
-                    await _read(response)  # here, so that a body cut in half is part of the attempt
-            except httpx.RequestError as error:
-                problem = error
-                sending.left = sending.left and not isinstance(error, _NEVER_LEFT)
-                if response is not None:
-                    await response.aclose()
+            async with self._upstream.gate:
+                started = time.perf_counter()
+                response, problem = await self._attempt(request, sending)
+            self._upstream.is_well = response is not None and problem is None and response.status_code < 500
             too_large = isinstance(problem, httpx.DecodingError)
             pause = None if too_large else _pause(request, sending, response if problem is None else None)
             _log_attempt(request, sending, response, problem, time.perf_counter() - started, pause)
@@ -132,6 +133,22 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
             sending.left = False  # whoever is cancelled in this pause leaves nothing behind
             await sending.deadline.clock.sleep(pause or 0)
+
+    async def _attempt(self, request: httpx.Request, sending: Sending) -> tuple[httpx.Response | None, httpx.RequestError | None]:
+        """The answer, or what came in its place; a body that breaks off leaves both."""
+        sending.left = not self._tells_when_it_leaves or request.method != "POST"
+        request.extensions["timeout"] = _timeouts(sending)
+        response: httpx.Response | None = None
+        try:
+            response = await self._inner.handle_async_request(request)
+            if not sending.stream or response.status_code >= 300:
+                await _read(response)  # here, so that a body cut in half is part of the attempt
+        except httpx.RequestError as error:
+            sending.left = sending.left and not isinstance(error, _NEVER_LEFT)
+            if response is not None:
+                await response.aclose()
+            return response, error
+        return response, None
 
 
 async def _read(response: httpx.Response) -> None:

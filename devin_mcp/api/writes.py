@@ -35,7 +35,9 @@ class Writes:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Written], None]] = []
-        """Told of every write at its end, also when its caller is gone by then."""
+        """Told of every write at its end, also when its caller is gone by then, and of those of other replicas."""
+        self.relay: Callable[[Written], None] | None = None
+        """Hands a write of this process on to other replicas."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @contextmanager
@@ -49,8 +51,13 @@ class Writes:
             raise
         finally:
             if written.route.writes and (sending.left or sending.arrived) and not harmless:
-                for listener in self.listeners:
-                    listener(written)
+                self.tell(written)
+                if self.relay is not None:
+                    self.relay(written)
+
+    def tell(self, written: Written) -> None:
+        for listener in self.listeners:
+            listener(written)
 
     async def finish(self, sending: Sending, work: Coroutine[Any, Any, R], name: str, began: Began | None = None) -> R:
         """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged.

@@ -76,6 +76,10 @@ class Cache:
             for place in [place for place in known if place[0] == owner and place[1].split("/")[0] == what]:
                 del known[place]
 
+    def drop_all(self) -> None:
+        self._kept.clear()
+        self._flights.clear()
+
     def close(self) -> None:
         for flight in list(self._loading):
             flight.cancel()

@@ -92,7 +92,7 @@ async def delegate_task(
         done = None if request_key is None else await _earlier(devin, handover, tag, task)
         if done is None:
             house.acu_limit(max_acu_limit)
-            house.starts.check()
+            house.starts.check(devin.owner)
             playbook_id = None if playbook is None else await the_playbook(devin, house, playbook)
             knowledge_ids = None if knowledge is None else await the_notes(devin, house, knowledge)
             async with _with_files(devin, house, task, files or ()) as whole:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from devin_mcp.api.client import Api
 from devin_mcp.api.writes import Written
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused, SlowDown
-from devin_mcp.log import CallRecord, current_call, event
+from devin_mcp.log import begin, current_call, event
 from devin_mcp.operations.conversation import with_ids
 from devin_mcp.operations.progress import Phase, SessionBody
 from devin_mcp.operations.sessions import get_session
@@ -185,7 +184,8 @@ class Followed:
         self.look_now()
 
     async def _run(self) -> None:
-        record = CallRecord(call_id=secrets.token_hex(4))
+        began_by = current_call.get()
+        record = begin("watch", began_by.caller if began_by else None)
         current_call.set(record)
         started = self._api.clock.now()
         outcome, error = "crashed", None

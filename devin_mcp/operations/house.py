@@ -23,34 +23,40 @@ HOUR = 3600.0
 
 @dataclass
 class Starts:
-    """How many sessions this process started in the last hour."""
+    """How many sessions were started with each key in the last hour, through this process."""
 
     most: int
     clock: Clock
-    _times: deque[float] = field(default_factory=deque)
+    _times: dict[str, deque[float]] = field(default_factory=dict)
+    """By the key's fingerprint, when each was started."""
 
-    def check(self) -> None:
+    def check(self, owner: str) -> None:
         """Raises NotAllowed when none may be started now."""
         now = self.clock.now()
-        while self._times and self._times[0] <= now - HOUR:
-            self._times.popleft()
-        if len(self._times) >= self.most:
+        for one, times in list(self._times.items()):
+            while times and times[0] <= now - HOUR:
+                times.popleft()
+            if not times:
+                del self._times[one]
+        started = len(self._times.get(owner, ()))
+        if started >= self.most:
             raise NotAllowed(
-                f"This server has started {len(self._times)} sessions within the last hour, its limit (--max-sessions).",
+                f"This server has started {started} sessions within the last hour, its limit (--max-sessions).",
                 "Nothing was started. Go on with a running session, or ask the person who runs this server to raise "
                 "--max-sessions.",
             )
 
     @contextmanager
-    def one(self) -> Iterator[Callable[[], None]]:
+    def one(self, owner: str) -> Iterator[Callable[[], None]]:
         """Count a start before it is sent; uncount it when provably nothing was started. Yields the uncounting."""
-        self.check()
+        self.check(owner)
         now = self.clock.now()
-        self._times.append(now)
+        times = self._times.setdefault(owner, deque())
+        times.append(now)
 
         def forget() -> None:
             with suppress(ValueError):
-                self._times.remove(now)
+                times.remove(now)
 
         try:
             yield forget

@@ -165,7 +165,7 @@ async def create_session(
     if session_secrets is not None:
         body["session_secrets"] = [secret.wire(house) for secret in session_secrets]
     body = {name: value for name, value in body.items() if value is not None}
-    with house.starts.one() as forget:
+    with house.starts.one(devin.owner) as forget:
         made = await devin.send(SessionStarted, body=body, private=session_secrets is not None)
         if made.is_new_session is False:
             forget()

@@ -12,6 +12,7 @@ from devin_mcp.api.client import Api, Devin
 from devin_mcp.api.retry import Tell
 from devin_mcp.operations.follow import Account, Following
 from devin_mcp.operations.house import House
+from devin_mcp.server.identity import Identity
 from devin_mcp.server.notices import Notices
 from devin_mcp.server.visibility import View
 
@@ -34,21 +35,20 @@ class Ending:
 class Caller:
     """Who asks: what this request may use and see."""
 
-    api: Api
-    key: str = field(repr=False)
-    house: House
-    following: Following
+    app: App
+    identity: Identity
     view: View
-    notices: Notices
-    confirm: str
-    """auto, always or never."""
+
+    @property
+    def house(self) -> House:
+        return self.app.house
 
     def devin(self, tell: Tell | None = None) -> Devin:
-        return self.api.devin(self.key, tell)
+        return self.app.api.devin(self.identity.key, tell)
 
     @property
     def account(self) -> Account:
-        return Account(self.devin().owner, self.key)
+        return Account(self.devin().owner, self.identity.key)
 
     @property
     def kept_for_ms(self) -> int:
@@ -56,7 +56,7 @@ class Caller:
         return int(self.house.cache.ttl * 1000)
 
 
-KeyOf = Callable[[ServerRequestContext[Any, Any]], str]
+Identify = Callable[[ServerRequestContext[Any, Any]], Identity]
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ class App:
     house: House
     following: Following
     view: View
+    """What the operator allows; a caller may have less."""
     notices: Notices
     confirm: str
-    key_of: KeyOf = field(repr=False)
-    """The Devin key that a request is to use."""
+    """auto, always or never."""
+    identify: Identify = field(repr=False)
 
 
 Asked = ServerRequestContext[App, Any]
@@ -79,4 +80,5 @@ Asked = ServerRequestContext[App, Any]
 
 def caller_of(ctx: Asked) -> Caller:
     app = ctx.lifespan_context
-    return Caller(app.api, app.key_of(ctx), app.house, app.following, app.view, app.notices, app.confirm)
+    identity = app.identify(ctx)
+    return Caller(app, identity, app.view.narrowed(identity.narrowing))

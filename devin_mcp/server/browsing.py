@@ -1,4 +1,4 @@
-"""Puts resources, prompts, completion and notices on the SDK's server."""
+"""Puts tools, resources, prompts, completion, notices and instructions on the SDK's server, for each caller their own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer, ServerRequestContext
-from mcp.server.context import CallNext, HandlerResult
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    CallToolRequestParams,
     CompleteRequestParams,
     EmptyResult,
     GetPromptRequestParams,
@@ -27,23 +28,27 @@ from devin_mcp.log import note, redactor
 from devin_mcp.server.app import App, Asked, caller_of
 from devin_mcp.server.calls import named
 from devin_mcp.server.completions import complete
+from devin_mcp.server.instructions import instructions
 from devin_mcp.server.prompts import Prompts
 from devin_mcp.server.resources import Resources
+from devin_mcp.server.tools import Tools
 from devin_mcp.server.visibility import Transport
 
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
-def install(server: MCPServer[App], transport: Transport) -> None:
+def install(server: MCPServer[App], transport: Transport, *, sandbox: bool = False) -> None:
     """The SDK lists and names only what was registered before the start; ours is live, paged and a caller's own."""
     # Its public way for this is the low-level server, which it keeps in a private attribute (and says so in its examples).
     low = server._lowlevel_server
-    resources, prompts = Resources(server), Prompts(server)
+    tools, resources, prompts = Tools(server), Resources(server), Prompts(server)
 
     def put(method: str, params: Any, handler: Handler) -> None:
         before = low.get_request_handler(method)
         low.add_request_handler(method, params, _guarded(handler, before.handler if before else None))
 
+    put("tools/list", PaginatedRequestParams, tools.list)
+    put("tools/call", CallToolRequestParams, tools.call)
     put("resources/list", PaginatedRequestParams, resources.list)
     put("resources/templates/list", PaginatedRequestParams, resources.templates)
     put("resources/read", ReadResourceRequestParams, resources.read)
@@ -51,6 +56,7 @@ def install(server: MCPServer[App], transport: Transport) -> None:
     put("prompts/get", GetPromptRequestParams, prompts.get)
     put("completion/complete", CompleteRequestParams, complete)
     put("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
+    server.middleware.append(_instructing(sandbox=sandbox))
     if transport == "stdio":  # over HTTP nothing could reach a client of an older revision, so none is offered to watch
         put("resources/subscribe", SubscribeRequestParams, _subscribe)
         put("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
@@ -79,19 +85,31 @@ def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
 async def _listen(ctx: Asked, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
     note(outcome="ok")  # that the client leaves is how a stream ends
     caller = caller_of(ctx)
-    return await caller.notices.listen(ctx, params, caller.account)
+    return await caller.app.notices.listen(ctx, params, caller.account, caller.view)
 
 
 async def _subscribe(ctx: Asked, params: SubscribeRequestParams) -> EmptyResult:
     caller = caller_of(ctx)
-    caller.notices.watch(caller.account, str(params.uri))
+    caller.app.notices.watch(caller.account, str(params.uri))
     return EmptyResult()
 
 
 async def _unsubscribe(ctx: Asked, params: UnsubscribeRequestParams) -> EmptyResult:
     caller = caller_of(ctx)
-    caller.notices.unwatch(caller.account, str(params.uri))
+    caller.app.notices.unwatch(caller.account, str(params.uri))
     return EmptyResult()
+
+
+def _instructing(*, sandbox: bool) -> ServerMiddleware[App]:
+    """Middleware: what a model is told of this server names only what its caller has."""
+
+    async def instructed(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
+            result["instructions"] = instructions(caller_of(ctx).view, sandbox=sandbox)
+        return result
+
+    return instructed
 
 
 async def _welcome_old_clients(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -102,5 +120,5 @@ async def _welcome_old_clients(ctx: ServerRequestContext[Any, Any], call_next: C
             result["capabilities"][kind]["listChanged"] = True
     if ctx.method == "notifications/initialized":
         caller = caller_of(ctx)
-        caller.notices.welcome(ctx.session, caller.account)
+        caller.app.notices.welcome(ctx.session, caller.account)
     return result

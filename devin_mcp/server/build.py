@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -13,18 +13,18 @@ from mcp.server.request_state import RequestStateBoundary
 from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, Api
 from devin_mcp.api.clock import CALL_DEADLINE, Clock
+from devin_mcp.errors import BadKey
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
 from devin_mcp.operations.follow import Following
 from devin_mcp.operations.handovers import Handovers
 from devin_mcp.operations.house import Files, House, Starts
-from devin_mcp.server.app import App, Ending, KeyOf
+from devin_mcp.server.app import App, Ending, Identify
 from devin_mcp.server.browsing import install
 from devin_mcp.server.calls import log_calls
 from devin_mcp.server.confirm import explaining, sealing
-from devin_mcp.server.instructions import instructions
+from devin_mcp.server.identity import Identity
 from devin_mcp.server.notices import Notices
-from devin_mcp.server.tools import DevinTool
 from devin_mcp.server.visibility import Transport, View, view_of
 from devin_mcp.settings import Settings
 
@@ -39,23 +39,29 @@ def build(
     clock: Clock | None = None,
     deadline: float = CALL_DEADLINE,
     grace: float = GRACE,
-    key_of: KeyOf | None = None,
+    identify: Identify | None = None,
+    about_keys: str = BadKey.advice_by_default,
     ending: Ending | None = None,
+    state_key: str = "",
+    at_start: Callable[[Api], None] = lambda _: None,
     at_exit: Callable[[], None] = lambda: None,
 ) -> MCPServer[App]:
     """The server, ready to run. `clock` and `deadline` are for tests.
 
-    `key_of` finds the Devin key of a request where it is not this server's own. `ending` is told when the end begins, `at_exit` runs when all is closed.
+    `identify` finds who asks where that is not always the same; `about_keys` is what they are told who have no good key.
+    `state_key` seals questions where the operator has not set keys; without it, a key of this process alone.
+    `at_start` runs when all is started, `ending` is told when the end begins, `at_exit` runs when all is closed.
 
     Raises BadSetting when a setting names a tool that does not exist.
     """
     view = view_of(settings, transport)
     ending = ending or Ending()
-    own_key = SANDBOX_KEY if settings.sandbox else settings.api_key
+    own = Identity(own_key(settings))
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        api = Api(settings, app=_simulated() if settings.sandbox else None, clock=clock, deadline=deadline)
+        simulated = _simulated() if settings.sandbox else None
+        api = Api(settings, app=simulated, clock=clock, deadline=deadline, about_keys=about_keys)
         house = _house(settings, view, api.clock)
         api.writes.listeners.append(lambda written: house.cache.drop(written.owner, toolset_of(written.route)))
         following = Following(api)
@@ -64,7 +70,9 @@ def build(
         ending.tell(following.begin_to_close)
         ending.tell(notices.close)
         try:
-            yield App(api, house, following, view, notices, settings.confirm, key_of or (lambda _: own_key))
+            async with _bus(settings, api, house):
+                at_start(api)
+                yield App(api, house, following, view, notices, settings.confirm, identify or (lambda _: own))
         finally:
             with anyio.CancelScope(shield=True):
                 notices.close()
@@ -78,20 +86,30 @@ def build(
         "devin-mcp",
         title="Devin (sandbox)" if settings.sandbox else "Devin",
         description="Hand tasks to Devin, follow them, answer, take the pull request.",
-        instructions=instructions(view, sandbox=settings.sandbox),
         version=__version__,
         website_url=WEBSITE,
-        tools=[DevinTool.of(one, view) for one in view.operations],
         lifespan=lifespan,
-        request_state_security=sealing(settings.state_keys),
+        request_state_security=sealing(settings.state_keys or ((state_key,) if state_key else ())),
         # Fixed for the life of the process; private, because later callers may see different ones.
         cache_hints={"tools/list": kept, "resources/templates/list": kept},
     )
     # Inside the SDK's tracing and around its seal, so that an answer the seal refuses is logged and explained too.
     seal = next(place for place, one in enumerate(server.middleware) if isinstance(one, RequestStateBoundary))
     server.middleware[seal:seal] = [log_calls, explaining(shared=bool(settings.state_keys))]
-    install(server, transport)
+    install(server, transport, sandbox=settings.sandbox)
     return server
+
+
+def _bus(settings: Settings, api: Api, house: House) -> AbstractAsyncContextManager[None]:
+    if not settings.bus:
+        return nullcontext()
+    from devin_mcp.server.bus import relaying
+
+    return relaying(settings.bus, api.writes, house.cache.drop_all)
+
+
+def own_key(settings: Settings) -> str:
+    return SANDBOX_KEY if settings.sandbox else settings.api_key
 
 
 def _house(settings: Settings, view: View, clock: Clock) -> House:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
-from opentelemetry import trace
 
 from devin_mcp.errors import Broken, Declined, DevinError
-from devin_mcp.log import CallRecord, current_call, event, note
+from devin_mcp.log import CallRecord, begin, current_call, event, note
+from devin_mcp.server.app import Asked, caller_of
 
 LOGGED = frozenset(
     {
@@ -30,11 +29,11 @@ LOGGED = frozenset(
 """A watch is logged by its poller."""
 
 
-async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
     """Middleware: gives the call its id, which its `api_request` events share, and logs it at its end."""
     if ctx.method not in LOGGED:
         return await call_next(ctx)
-    record = CallRecord(call_id=secrets.token_hex(4))
+    record = begin(ctx.method, caller_of(ctx).identity.name)
     token = current_call.set(record)
     started = time.perf_counter()
     outcome = "crashed"
@@ -51,9 +50,9 @@ async def log_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) ->
         outcome = "refused"
         raise
     finally:
-        current_call.reset(token)
         facts = {"outcome": outcome} | record.facts
         _log_call(ctx, record, facts, time.perf_counter() - started)
+        current_call.reset(token)
     return result
 
 
@@ -85,7 +84,6 @@ def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: di
         "bytes_in": record.bytes_in,
         "client": _client_name(ctx),
         "protocol": ctx.protocol_version,
-        "trace_id": _trace_id(),
     }
     event("mcp_call", bad=facts["outcome"] != "ok", **line)
 
@@ -93,8 +91,3 @@ def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: di
 def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:
     params = ctx.session.client_params
     return params.client_info.name[:60] if params is not None and params.client_info is not None else None
-
-
-def _trace_id() -> str | None:
-    span = trace.get_current_span().get_span_context()
-    return f"{span.trace_id:032x}" if span.is_valid else None

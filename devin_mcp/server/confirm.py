@@ -115,7 +115,7 @@ def sealing(keys: Sequence[str]) -> RequestStateSecurity:
 
 
 def _principal(ctx: ServerRequestContext[Any, Any]) -> str:
-    return caller_of(ctx).devin().owner
+    return caller_of(ctx).identity.principal
 
 
 def explaining(*, shared: bool) -> ServerMiddleware[Any]:

@@ -6,24 +6,15 @@ import json
 import sys
 from typing import Any
 
-from mcp.types import Tool
-
 from devin_mcp.operations import Operation
-from devin_mcp.server.tools import DevinTool
+from devin_mcp.server.tools import tools_of
 from devin_mcp.server.visibility import View, view_of
 from devin_mcp.settings import Settings
 
 
 def wire_tools(view: View) -> list[dict[str, Any]]:
     """The tools as `tools/list` answers them."""
-    tools = [DevinTool.of(one, view) for one in view.operations]
-    return [
-        Tool(
-            name=one.name, title=one.title, description=one.description, input_schema=one.parameters,
-            output_schema=one.output_schema, annotations=one.annotations,
-        ).model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in tools
-    ]  # fmt: skip
+    return [one.listed.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools_of(view).values()]
 
 
 def effect_of(operation: Operation[Any, Any]) -> str:

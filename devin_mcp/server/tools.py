@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
+from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import BaseModel, PrivateAttr
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    Tool,
+    ToolAnnotations,
+)
+from pydantic import BaseModel
 
 from devin_mcp.log import note
 from devin_mcp.operations import Operation
@@ -19,7 +28,7 @@ from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.declare import DESTROY, READ
 from devin_mcp.operations.fit import Result
 from devin_mcp.operations.follow import Following
-from devin_mcp.server.app import caller_of
+from devin_mcp.server.app import App, Asked, Caller, caller_of
 from devin_mcp.server.arguments import checked
 from devin_mcp.server.calls import named
 from devin_mcp.server.confirm import consent, question_about
@@ -28,59 +37,79 @@ from devin_mcp.server.schema import arguments_model, brought_to, hints_of, input
 from devin_mcp.server.visibility import View
 
 
-class DevinTool(Tool):
-    """The SDK's tool with our own way of a call: its argument errors would contain what was given, and it drops
-    misspelt arguments in silence, a spending cap among them.
+@dataclass(frozen=True)
+class DevinTool:
+    """An operation as one caller sees it. The SDK's own tools drop misspelt arguments in silence, a spending cap among
+    them, and their argument errors contain what was given.
     """
 
-    _operation: Operation[Any, Any] = PrivateAttr()
-    _arguments: type[BaseModel] = PrivateAttr()
-    _brought: dict[str, type] = PrivateAttr()
-    _view: View = PrivateAttr()
+    operation: Operation[Any, Any]
+    listed: Tool
+    """As `tools/list` has it."""
+    arguments: type[BaseModel]
+    brought: Mapping[str, type]
 
     @classmethod
     def of(cls, operation: Operation[Any, Any], view: View) -> DevinTool:
         arguments = arguments_model(operation.function)
         schema = input_schema(arguments, view.powers)
-        tool = cls(
-            fn=operation.function,
+        listed = Tool(
             name=operation.tool_name,
             title=operation.operation_id.replace("_", " ").capitalize(),
             description=_description(operation, view),
-            parameters=schema,
-            fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=_output(operation)),
-            is_async=True,
+            input_schema=schema,
+            output_schema=_output(operation),
             annotations=_annotations(operation, schema),
         )
-        tool._operation, tool._arguments, tool._view = operation, arguments, view
-        tool._brought = brought_to(operation.function)
-        return tool
+        return cls(operation, listed, arguments, brought_to(operation.function))
 
     async def run(
-        self,
-        arguments: dict[str, Any],
-        context: Context[Any, Any],
-        convert_result: bool = False,  # noqa: ARG002 - the SDK passes it
+        self, caller: Caller, given: dict[str, Any], context: Context[Any, Any]
     ) -> CallToolResult | InputRequiredResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
-        operation = self._operation
-        caller = caller_of(context.request_context)
-        note(tool=self.name, operation=operation.operation_id, effect=operation.effect.value)
+        operation = self.operation
+        note(tool=self.listed.name, operation=operation.operation_id, effect=operation.effect.value)
         try:
-            given = checked(arguments, self.parameters, self._arguments)
-            note(devin_session_id=given.get("session_id"))
+            arguments = checked(given, self.listed.input_schema, self.arguments)
+            note(devin_session_id=arguments.get("session_id"))
             if (stake := operation.stake) is not None:
-                (thing,) = given.values()
-                question = await consent(context, caller.confirm, lambda: question_about(caller, stake, thing))
+                (thing,) = arguments.values()
+                question = await consent(context, caller.app.confirm, lambda: question_about(caller, stake, thing))
                 if question is not None:
                     return question
             devin = caller.devin(_teller(context))
-            brought = {name: caller.following if kind is Following else caller.house for name, kind in self._brought.items()}
-            result: Result = await operation(devin, **brought, **given)
-            note(devin_session_id=getattr(result, "session_id", given.get("session_id")))
-            return present(result, self._view, caller.house.result_limit)
+            brought = {name: caller.app.following if kind is Following else caller.house for name, kind in self.brought.items()}
+            result: Result = await operation(devin, **brought, **arguments)
+            note(devin_session_id=getattr(result, "session_id", arguments.get("session_id")))
+            return present(result, caller.view, caller.house.result_limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
-            return present_error(named(error), self._view)
+            return present_error(named(error), caller.view)
+
+
+@lru_cache(maxsize=256)
+def tools_of(view: View) -> Mapping[str, DevinTool]:
+    """By name, in the order of the catalogue."""
+    return {one.tool_name: DevinTool.of(one, view) for one in view.operations}
+
+
+class Tools:
+    """The handlers of `tools/*`: every caller has their own. What is not ours is left to the SDK."""
+
+    def __init__(self, server: MCPServer[App]) -> None:
+        self._server = server
+
+    async def list(self, ctx: Asked, _: PaginatedRequestParams) -> ListToolsResult:
+        ours = [one.listed for one in tools_of(caller_of(ctx).view).values()]
+        return ListToolsResult(tools=ours + await self._server.list_tools())
+
+    async def call(self, ctx: Asked, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult | None:
+        """None for what is not ours, or not this caller's: the SDK knows no such tool."""
+        caller = caller_of(ctx)
+        tool = tools_of(caller.view).get(params.name)
+        if tool is None:
+            return None
+        context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self._server, input_params=params)
+        return await tool.run(caller, params.arguments or {}, context)
 
 
 def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:

@@ -1,11 +1,11 @@
-"""Who sees what: one pure function of the settings and the transport."""
+"""Who sees what: one pure function of the settings, the transport and the caller."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -21,11 +21,37 @@ _TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
 
 
 @dataclass(frozen=True)
+class Narrowing:
+    """What a caller gets of what the operator allows. It takes away and never adds."""
+
+    toolsets: frozenset[str] = frozenset(TOOLSETS)
+    effects: frozenset[Effect] = frozenset(Effect)
+
+    def and_also(self, other: Narrowing) -> Narrowing:
+        return Narrowing(self.toolsets & other.toolsets, self.effects & other.effects)
+
+
+EVERYTHING = Narrowing()
+ONLY_READS = Narrowing(effects=frozenset({READ}))
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """What one caller has: tools, what goes with them, and powers that bring parameters. What is hidden is unknown."""
 
     operations: tuple[Operation[Any, Any], ...]
     powers: frozenset[Power]
+    _narrower: dict[Narrowing, View] = field(default_factory=dict, repr=False)
+
+    def narrowed(self, to: Narrowing) -> View:
+        """Made once for each narrowing; there are few."""
+        if to == EVERYTHING:
+            return self
+        known = self._narrower.get(to)
+        if known is None:
+            left = tuple(one for one in self.operations if one.toolset in to.toolsets and one.effect in to.effects)
+            known = self._narrower[to] = View(left, self.powers)
+        return known
 
     @cached_property
     def names(self) -> frozenset[str]:

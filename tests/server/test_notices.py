@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
-import uvicorn
 from mcp import Client, MCPDeprecationWarning, MCPError
-from mcp.client.streamable_http import streamable_http_client
 from mcp.types import METHOD_NOT_FOUND
 
-from devin_mcp.listen import listen
-from devin_mcp.server.build import build
-from devin_mcp.server.http import http_app
 from tests.clock import PacedClock
 from tests.conftest import Caller, Connect, Era, settings_for
 from tests.e2e.processes import running, serving
 from tests.listening import Ears, watching
 from tests.upstream import KEY, Upstream, answer
+from tests.web import deployed, visiting
 
 OTHER = "apk_user_other_9876543210"
 
@@ -263,32 +257,14 @@ async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(connect: C
     assert devin.requests == []
 
 
-class Quiet(uvicorn.Server):
-    """uvicorn without its hands on the signals of the test run."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[Caller, Caller]]:
     """Two clients with keys of their own on one server, over real HTTP."""
-    server = build(
-        settings_for(devin), "http", clock=pace, key_of=lambda ctx: str(getattr(ctx.request, "headers", {})["x-devin-api-key"])
-    )
-    listener, address = listen("127.0.0.1", 0)
-    web = Quiet(uvicorn.Config(http_app(server), log_config=None, timeout_graceful_shutdown=1))
-    serving = asyncio.ensure_future(web.serve(sockets=[listener]))
-    async with AsyncExitStack() as stack:
-        callers = []
-        for key in (KEY, OTHER):
-            http = await stack.enter_async_context(httpx2.AsyncClient(headers={"x-devin-api-key": key}, timeout=30))
-            transport = streamable_http_client(f"{address}/mcp", http_client=http)
-            callers.append(Caller(await stack.enter_async_context(Client(transport))))
-        yield callers[0], callers[1]
-    web.should_exit = True
-    await serving
+    async with (
+        deployed(settings_for(devin, auth="caller-key"), clock=pace) as url,
+        visiting(url, {"x-devin-api-key": KEY}) as me, visiting(url, {"x-devin-api-key": OTHER}) as you,
+    ):  # fmt: skip
+        yield me, you
 
 
 async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(devin: Upstream, pace: PacedClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import structlog
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
@@ -10,8 +11,11 @@ from mcp.types import JSONRPCMessage
 
 from devin_mcp import log
 from devin_mcp.listen import listen, run
-from devin_mcp.server.build import build
-from devin_mcp.server.http import PATH, http_app
+from devin_mcp.server.build import SANDBOX_KEY, build
+from devin_mcp.server.http.app import PATH, from_the_door, http_app
+from devin_mcp.server.http.door import Everybody
+from devin_mcp.server.http.serve import hosts_of, origins_of
+from devin_mcp.server.identity import Identity
 from devin_mcp.settings import Settings
 from tests.witnesses.fixtures import install
 
@@ -43,9 +47,11 @@ def main() -> None:
     parser.add_argument("--sessions", action="store_true", help="stateful, with an event store")
     options = parser.parse_args()
     log.configure("info", "json")
-    server = build(Settings(sandbox=True), "http")
+    settings, own = Settings(sandbox=True), Identity(SANDBOX_KEY)
+    server = build(settings, "http", identify=from_the_door(own))
     install(server)
-    app = http_app(server, stateless=False, event_store=Events(), retry_interval=100) if options.sessions else http_app(server)
+    sessions: dict[str, Any] = {"stateless": False, "event_store": Events(), "retry_interval": 100} if options.sessions else {}
+    app = http_app(server, Everybody(SANDBOX_KEY), hosts=hosts_of(settings), origins=origins_of(settings), **sessions)
     listener, address = listen("127.0.0.1", options.port)
     structlog.get_logger("devin_mcp").info("serving", url=f"{address}{PATH}")
     run(app, listener, grace=1)

@@ -110,7 +110,7 @@ def _content(mcp: MCPServer[Any]) -> None:
 def _announce(ctx: Context[Any, Any], event: ServerEvent) -> None:
     """On the caller's own line, where our notices go."""
     caller = caller_of(ctx.request_context)
-    caller.notices.line(caller.account).announce(event)
+    caller.app.notices.line(caller.account).announce(event)
 
 
 def _events(mcp: MCPServer[Any]) -> None:

@@ -1,0 +1,81 @@
+"""--caller-tokens-file: who may call with which bearer token. The file holds digests, never a token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+
+from devin_mcp.log import event
+from devin_mcp.server.http.refusals import TurnedAway
+from devin_mcp.settings import BadSetting
+
+_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
+
+NO_TOKEN = (
+    "This server wants a bearer token of its own: Authorization: Bearer ... Ask the person who runs it for one; "  # noqa: S105 - a sentence
+    "it is not a Devin API key."
+)
+
+
+class CallerTokens:
+    """The file as it was when it last could be read: a bad edit neither lets anybody in nor locks everybody out."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadSetting when the file cannot be used."""
+        self._path = path
+        self._seen: tuple[int, ...] = ()
+        self._digests: list[tuple[str, bytes]] = []
+        try:
+            self._seen = _state_of(path)
+            self._digests = _read(path)
+        except (OSError, ValueError) as problem:
+            raise BadSetting(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
+
+    def name_of(self, token: str) -> str:
+        """Whose token it is. Every entry is compared, in constant time. Raises TurnedAway."""
+        self._read_again_if_changed()
+        digest = hashlib.sha256(token.encode()).digest()
+        names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
+        if not token or not names:
+            raise TurnedAway(403, "no_token", NO_TOKEN)
+        return names[0]
+
+    def _read_again_if_changed(self) -> None:
+        try:
+            state = _state_of(self._path)
+            if state == self._seen:
+                return
+            self._seen = state
+            self._digests = _read(self._path)
+        except (OSError, ValueError) as problem:
+            if self._seen:
+                event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))
+            self._seen = ()
+            return
+        event("caller_tokens", outcome="read again", count=len(self._digests))
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Changes with every edit, also where the file is replaced by another (as secrets mounted in a cluster are)."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> list[tuple[str, bytes]]:
+    digests = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not (text := line.strip()) or text.startswith("#"):
+            continue
+        found = _LINE.fullmatch(text)
+        if found is None:
+            raise ValueError(f"line {number} is not name:sha256, with the digest as 64 hexadecimal digits")
+        digests.append((found[1], bytes.fromhex(found[2])))
+    return digests
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, UnicodeDecodeError):
+        return "it is not a text file"
+    return (problem.strerror or "it cannot be read") if isinstance(problem, OSError) else str(problem)
