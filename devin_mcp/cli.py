@@ -69,9 +69,11 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         from devin_mcp.demo import run
 
         return run()
-    from devin_mcp import log
+    from devin_mcp import log, tracing
 
     log.configure(settings.log_level, settings.log_format)
+    if command in {"stdio", "http"}:
+        tracing.configure()
     if command == "sandbox":
         from devin_mcp.sandbox.serve import serve as serve_sandbox
 

@@ -261,9 +261,15 @@ def share_metrics(folder: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def traces_wanted() -> bool:
-    """Whether the usual environment of OpenTelemetry says where traces go."""
-    return any(name.startswith("OTEL_") for name in os.environ)
+def trace_exporters() -> list[str]:
+    """Where traces go, by OpenTelemetry's usual variables: the exporters' names, none unless somebody asks for traces."""
+    asked = any(name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in os.environ)
+    names = os.environ.get("OTEL_TRACES_EXPORTER", "otlp" if asked else "none")
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    otlp = f"otlp_proto_{protocol.split('/')[0]}"
+    known = [otlp if name.strip() == "otlp" else name.strip() for name in names.split(",")]
+    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return [] if off else [name for name in known if name not in {"", "none"}]
 
 
 def _parse(one: Knob, text: str, source: str) -> Any:

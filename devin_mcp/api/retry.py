@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
+from opentelemetry import trace
 
 from devin_mcp.api.clock import Deadline
 from devin_mcp.log import current_call, event
@@ -36,6 +37,7 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 
 Tell = Callable[[str], Awaitable[None]]
 
+_TRACER = trace.get_tracer("devin_mcp")
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _PASSING = frozenset({502, 503, 504})
 _INITIALIZING = re.compile(rb"still initiali[sz]ing", re.IGNORECASE)
@@ -136,6 +138,15 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     async def _attempt(self, request: httpx.Request, sending: Sending) -> tuple[httpx.Response | None, httpx.RequestError | None]:
         """The answer, or what came in its place; a body that breaks off leaves both."""
+        with _TRACER.start_as_current_span(sending.route, kind=trace.SpanKind.CLIENT, record_exception=False) as span:
+            response, problem = await self._exchanged(request, sending)
+            if span.is_recording():
+                _describe(span, request, sending, response, problem)
+        return response, problem
+
+    async def _exchanged(
+        self, request: httpx.Request, sending: Sending
+    ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
         sending.left = not self._tells_when_it_leaves or request.method != "POST"
         request.extensions["timeout"] = _timeouts(sending)
         response: httpx.Response | None = None
@@ -149,6 +160,24 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 await response.aclose()
             return response, error
         return response, None
+
+
+def _describe(
+    span: trace.Span,
+    request: httpx.Request,
+    sending: Sending,
+    response: httpx.Response | None,
+    problem: httpx.RequestError | None,
+) -> None:
+    """By the conventions for HTTP clients, but with the route in place of the address, which has ids and signatures."""
+    method, _, template = sending.route.partition(" ")
+    span.set_attributes({"http.request.method": method, "url.template": template, "server.address": request.url.host})
+    span.set_attribute("http.request.resend_count", sending.number - 1)
+    if response is not None:
+        span.set_attribute("http.response.status_code", response.status_code)
+    if problem is not None or (response is not None and response.status_code >= 400):
+        span.set_attribute("error.type", type(problem).__name__ if problem else str(response.status_code if response else ""))
+        span.set_status(trace.StatusCode.ERROR)
 
 
 async def _read(response: httpx.Response) -> None:

@@ -15,6 +15,7 @@ from devin_mcp.api.reading import mended
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings
+from devin_mcp.tracing import flush
 
 
 def serve(settings: Settings) -> int:
@@ -23,6 +24,7 @@ def serve(settings: Settings) -> int:
 
     def leave() -> None:
         if ended_by:  # the SDK's reader thread is stuck in read(0): nothing else would end the process
+            flush()
             sys.stderr.flush()
             os._exit(0)
 

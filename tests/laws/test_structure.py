@@ -24,7 +24,20 @@ every_file = pytest.mark.parametrize("file", FILES, ids=ids)
 ROOMS = {
     "api": {"api", "settings", "values", "errors", "log", ""},
     "operations": {"operations", "api", "settings", "errors", "log"},
-    "server": {"server", "operations", "api", "settings", "values", "errors", "log", "listen", "metrics", "sandbox", ""},
+    "server": {
+        "server",
+        "operations",
+        "api",
+        "settings",
+        "values",
+        "errors",
+        "log",
+        "listen",
+        "metrics",
+        "tracing",
+        "sandbox",
+        "",
+    },
     "sandbox": {"sandbox", "settings", "log", "listen"},
     "settings": {"values"},
     "values": set(),
@@ -32,6 +45,7 @@ ROOMS = {
     "log": set(),
     "listen": {"settings", "values"},
     "metrics": {"settings", "log"},
+    "tracing": {"settings", "log"},
 }
 """Room -> what it may import of ours; the package itself ("") holds the version."""
 

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 from devin_mcp.log import event
 
-
 FOR_THE_REST = 2.0
 MOST_OF_THE_REST = 16 * 1024 * 1024
 """Seconds and bytes for which the body of a refused request is let pass."""
