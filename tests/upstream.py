@@ -114,6 +114,18 @@ def slow(gate: asyncio.Event) -> Fault:
     return fault
 
 
+def late(gate: asyncio.Event) -> Fault:
+    """Do the work when the gate opens, and answer."""
+
+    async def fault(exchange: Exchange) -> None:
+        await gate.wait()
+        done = await exchange.forward(exchange.seen)
+        with suppress(ConnectionError):
+            await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+
+    return fault
+
+
 @dataclass
 class Upstream:
     """The listening side. `faults` are used up one request each, first in first out, by `METHOD path-pattern`."""

@@ -254,6 +254,11 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_NAME].rstrip("-")
 
 
+def as_typed(macro: str | None) -> str:
+    """A macro with its exclamation mark, which Devin keeps or leaves out as it was written."""
+    return f"!{macro.removeprefix('!')}" if macro else ""
+
+
 def unique_names(wanted: Iterable[tuple[str, str]], taken: Iterable[str]) -> dict[str, str]:
     """The name of each id, for (id, wished name) pairs with the oldest first: who was there first keeps the name.
 

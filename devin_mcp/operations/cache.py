@@ -65,6 +65,8 @@ class Cache:
         except asyncio.CancelledError:
             if fresh and self._loading[flight] == 1:  # asked for by one who is gone, and nobody else waits for it
                 flight.cancel()
+                if self._flights.get(place) is flight:  # nobody may join it any more
+                    del self._flights[place]
             raise
         finally:
             self._loading[flight] -= 1

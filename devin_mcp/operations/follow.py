@@ -26,10 +26,16 @@ AT_WORK = 20.0
 """Seconds between looks at a session that has been working for a while; the docs once advised 10 to 30."""
 AT_REST = 60.0
 """Seconds between looks at one that waits or sleeps, and after repeated trouble."""
+SLOW = 1.0
+"""A first look that took longer than this may have begun before somebody read something newer, or older."""
+REFUSALS = 3
+"""Refusals in a row before a session that was seen is given up: one may be a proxy's, or a key's being renewed."""
 LAST_WORDS = 60.0
 """Seconds for which Devin's last words may come after the end of its turn (v1.md §3.6)."""
 MOST = 100
 """Sessions that one key may have followed at once."""
+MOST_WATCHED = 60
+"""Of these, those that are only watched; the others are kept for who waits."""
 FIRST_WORDS = 10.0
 """The same where the end of the turn was not seen, because nobody looked before."""
 NOTICING = 15.0
@@ -40,15 +46,16 @@ JITTER = 0.2
 
 @dataclass(frozen=True)
 class Change:
-    """What one look found new."""
+    """What one look found new, or that it cannot be looked at any more."""
 
     body: SessionBody
     phase_before: Phase | None
     new_messages: int
+    lost: bool = False
 
     @property
     def is_of_phase(self) -> bool:
-        return self.phase_before != self.body.phase
+        return self.lost or self.phase_before != self.body.phase
 
 
 Listener = Callable[[Change | None], None]
@@ -71,28 +78,30 @@ class Following:
         self._pollers: dict[tuple[str, str], Followed] = {}
         self._told: dict[tuple[str, str], float] = {}
         """When something was said to a session through this server, for as long as it may not have noticed."""
+        self.freed: Callable[[str], None] = lambda _: None
+        """Told whose session is not followed any more, so that another one may be."""
         self.closing = False
         api.writes.listeners.append(self._poke)
 
     def tells_of(self, owner: str, session_id: str) -> bool:
         """It was seen and is not over: whatever happens to it now will be told."""
-        followed = self._pollers.get((owner, bare(session_id)))
+        followed = self._at((owner, bare(session_id)))
         return followed is not None and followed.body is not None
 
     def is_followed(self, owner: str, session_id: str) -> bool:
-        return (owner, bare(session_id)) in self._pollers
+        return self._at((owner, bare(session_id))) is not None
 
     @contextmanager
-    def follow(self, account: Account, session_id: str, listener: Listener) -> Iterator[Followed]:
+    def follow(self, account: Account, session_id: str, listener: Listener, *, most: int = MOST) -> Iterator[Followed]:
         """Call `listener` for every change and look from now on, as long as the block lasts.
 
-        Raises SlowDown when this key has too many sessions followed.
+        Raises SlowDown when this key has `most` sessions followed already.
         """
         place = (account.owner, bare(session_id))
-        followed = self._pollers.get(place)
+        followed = self._at(place)
         if followed is None:
-            if sum(owner == account.owner for owner, _ in self._pollers) >= MOST:
-                raise SlowDown(f"With this key, {MOST} sessions are being followed already, the most this server allows.")
+            if sum(owner == account.owner for owner, _ in self._pollers) >= most:
+                raise SlowDown(f"With this key, {most} sessions are being followed already, the most this server allows.")
             followed = self._pollers[place] = Followed(self._api, account.key, session_id)
             followed.told_at = self._told.get(place, -NOTICING)
             followed.task.add_done_callback(lambda _: self._forget(place, followed))
@@ -115,9 +124,15 @@ class Following:
         for followed in list(self._pollers.values()):
             followed.task.cancel()
 
+    def _at(self, place: tuple[str, str]) -> Followed | None:
+        """One that has just ended is forgotten a moment later, but calls nobody any more."""
+        followed = self._pollers.get(place)
+        return None if followed is None or followed.task.done() else followed
+
     def _forget(self, place: tuple[str, str], followed: Followed) -> None:
         if self._pollers.get(place) is followed:
             del self._pollers[place]
+            self.freed(place[0])
 
     def _poke(self, written: Written) -> None:
         """What was just told to a session soon shows in it."""
@@ -148,7 +163,9 @@ class Followed:
         self.seen_at = self.failed_at = 0.0
         """When the last look that worked ended, and the last that did not."""
         self._blind = False
-        """Looks failed, or something was done to it, before it was seen for the first time."""
+        """Before it was seen for the first time, looks failed or took long, or something was done to it."""
+        self._refusals = 0
+        """In a row, since it was last seen."""
         self._poked = asyncio.Event()
         self._api = api
         self._key = key
@@ -211,22 +228,34 @@ class Followed:
             )  # fmt: skip
 
     async def _look(self) -> None:
+        began = self._api.clock.now()
         try:
             devin = get_session.at(self._api.devin(self._key))
             body = await devin.send(SessionBody, session_id=self._session_id)
-        except (BadKey, NotAllowed, NotFound):
-            raise
         except DevinError as trouble:
-            if isinstance(trouble, Invalid) and not self.seen_at and not self.failed_at:
-                raise  # what was wrong from the first look on will not pass
+            if isinstance(trouble, BadKey | NotAllowed | NotFound | Invalid):
+                self._refused(trouble)
             self._blind = True
             self._pause = max(getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._pause * 2))
             self.failed_at = self._api.clock.now()
             self.tell(None)
         else:
+            self._blind = self._blind or self._api.clock.now() - began > SLOW
             body.url = devin.web_url(body.session_id)
             body.messages = with_ids(body.messages)
             self._compare(body)
+
+    def _refused(self, refusal: Refused) -> None:
+        """Raises it when nothing else is to be expected: what was wrong from the first look on will not pass."""
+        if isinstance(refusal, Invalid) and (self.body is not None or self.failed_at):
+            return
+        if self.body is None:
+            raise refusal
+        self._refusals += 1
+        if self._refusals == 1:
+            self.tell(Change(self.body, self.body.phase, 0, lost=True))
+        if self._refusals >= REFUSALS:
+            raise refusal
 
     def _compare(self, body: SessionBody) -> None:
         ids = {message.event_id for message in body.messages}
@@ -239,11 +268,12 @@ class Followed:
         elif last is not None:
             if last.phase != body.phase:
                 self._since, self._grace = self.seen_at, LAST_WORDS
-            if new or _shown(last) != _shown(body):
+            if new or _shown(last) != _shown(body) or self._refusals:
                 self._pause = QUICK
                 change = Change(body, last.phase, len(new))
             elif not self.expects_words:
                 self._pause = min(AT_WORK if body.is_at_work else AT_REST, self._pause * SLOWER)
+        self._refusals = 0
         self.tell(change)
 
     def tell(self, change: Change | None) -> None:

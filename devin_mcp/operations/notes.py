@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devin_mcp.api.wire import Many, Time, Wire, is_id
 from devin_mcp.log import redactor
-from devin_mcp.operations.browse import Candidate, Entry
+from devin_mcp.operations.browse import Candidate, Entry, as_typed
 from devin_mcp.operations.fit import Cut
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
 
@@ -86,7 +86,7 @@ class Library:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(note.id, (note.macro or "", note.name)) for note in self.by_name if is_id(note.id)]
+        return [Candidate(note.id, (as_typed(note.macro), note.name)) for note in self.by_name if is_id(note.id)]
 
     @cached_property
     def repositories(self) -> list[Candidate]:

@@ -13,7 +13,7 @@ from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.log import redactor
-from devin_mcp.operations.browse import Candidate, Document, Entry, completes, resource, slug, the_one, unique_names
+from devin_mcp.operations.browse import Candidate, Document, Entry, as_typed, completes, resource, slug, the_one, unique_names
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 from devin_mcp.operations.house import House
@@ -71,18 +71,14 @@ class Shelf:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(book.playbook_id, (_typed(book.macro), book.title)) for book in self.named]
+        return [Candidate(book.playbook_id, (as_typed(book.macro), book.title)) for book in self.named]
 
     def by_name(self, taken: frozenset[str]) -> dict[str, PlaybookBody]:
         """Under names that can be typed: from the macro, else the title; names in `taken` are avoided."""
-        oldest_first = sorted(self.named, key=lambda book: (not book.macro, book.created_at or "", book.playbook_id))
+        oldest_first = sorted(self.named, key=lambda book: (book.created_at or "", book.playbook_id))
         names = unique_names(((book.playbook_id, slug(book.macro or book.title)) for book in oldest_first), taken)
         books = {book.playbook_id: book for book in self.named}
         return dict(sorted((name, books[one]) for one, name in names.items()))
-
-
-def _typed(macro: str | None) -> str:
-    return f"!{macro.removeprefix('!')}" if macro else ""
 
 
 class Playbooks(Page):

@@ -132,4 +132,6 @@ async def _news_or_time(devin: Devin, news: asyncio.Event, end: float) -> None:
 
 def _in_words(change: Change) -> str:
     name = one_line(change.body.title, LONGEST_TITLE) or change.body.session_id
+    if change.lost:
+        return f"{name} cannot be looked at just now"
     return f"{name} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from itertools import chain
+from typing import TypeVar
 
 from mcp import MCPError
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
 from devin_mcp.errors import DevinError
 from devin_mcp.log import note, redactor
-from devin_mcp.operations.browse import MOST_COMPLETIONS, Candidate, best
+from devin_mcp.operations.browse import MOST_COMPLETIONS, best
 from devin_mcp.server.addresses import variables
 from devin_mcp.server.app import Asked, Caller, caller_of
 from devin_mcp.server.prompts import arguments_of, find
+
+T = TypeVar("T")
 
 PATIENCE = 3.0
 """Seconds a person who types is kept waiting; what is loading then is there for the next key."""
@@ -24,28 +27,25 @@ async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
     """At most 100 values, best match first. Trouble with Devin gives none and is logged: nobody asked for anything yet."""
     caller, name = caller_of(ctx), params.argument.name
     filled = (params.context.arguments if params.context else None) or {}
-    try:
-        async with asyncio.timeout(PATIENCE):
-            if name not in await _names(caller, params):
-                raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
-            sources = [one.candidates(caller.devin(), caller.house, filled) for one in caller.view.completions(name)]
-            found = [await _or_nothing(one) for one in sources]
-    except (DevinError, TimeoutError) as trouble:
-        note(error=getattr(trouble, "kind", "timeout"))
-        return CompleteResult(completion=Completion(values=[]))
-    values = [redactor.clean(one) for one in best(chain.from_iterable(found), params.argument.value)]
+    names = await _or_nothing(_names(caller, params))
+    if names is not None and name not in names:
+        raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
+    sources = [] if names is None else caller.view.completions(name)
+    found = await asyncio.gather(*(_or_nothing(one.candidates(caller.devin(), caller.house, filled)) for one in sources))
+    values = [redactor.clean(one) for one in best(chain.from_iterable(one or () for one in found), params.argument.value)]
     return CompleteResult(
         completion=Completion(values=values[:MOST_COMPLETIONS], total=len(values), has_more=len(values) > MOST_COMPLETIONS)
     )
 
 
-async def _or_nothing(source: Awaitable[Sequence[Candidate]]) -> Sequence[Candidate]:
-    """One source that fails does not silence the others."""
+async def _or_nothing(source: Awaitable[T]) -> T | None:
+    """What fails or takes too long does not silence the others."""
     try:
-        return await source
-    except DevinError as trouble:
-        note(error=trouble.kind)
-        return ()
+        async with asyncio.timeout(PATIENCE):
+            return await source
+    except (DevinError, TimeoutError) as trouble:
+        note(error=getattr(trouble, "kind", "timeout"))
+        return None
 
 
 async def _names(caller: Caller, params: CompleteRequestParams) -> set[str]:

@@ -22,6 +22,7 @@ from devin_mcp.api.writes import Written
 from devin_mcp.errors import Invalid, SlowDown
 from devin_mcp.log import event
 from devin_mcp.operations.declare import toolset_of
+from devin_mcp.operations.follow import MOST_WATCHED as MOST_FOLLOWED
 from devin_mcp.operations.follow import Account, Change, Following, bare
 from devin_mcp.server.addresses import Target, target_of
 from devin_mcp.server.visibility import View
@@ -37,7 +38,8 @@ BACKLOG = 1024
 class Line:
     """Everybody who listens with one key. The SDK's handler of listen streams takes it for its bus."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account) -> None:
+        self.account = account
         self.streams = ListenHandler(self)
         self._hear: dict[object, Hear] = {}
         self.watched: Counter[str] = Counter()
@@ -75,9 +77,13 @@ class Notices:
         self._lines: dict[str, Line] = {}
         self._old_clients: set[asyncio.Task[None]] = set()
         self._closed = False
+        following.freed = self._watch_others
 
     def line(self, account: Account) -> Line:
-        return self._lines.setdefault(account.owner, Line())
+        line = self._lines.get(account.owner)
+        if line is None:
+            line = self._lines[account.owner] = Line(account)
+        return line
 
     async def listen(
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams, account: Account, view: View
@@ -89,7 +95,7 @@ class Notices:
             raise Invalid(f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer.")
         uris = [uri for uri in uris if target_of(uri, view) is not None]
         params.notifications.resource_subscriptions = uris or None
-        self._watch(line, account, uris)
+        self._watch(line, uris)
         try:
             if self._closed:
                 asyncio.get_running_loop().call_soon(line.streams.close)
@@ -119,7 +125,7 @@ class Notices:
         line = self.line(account)
         if len(line.watched) >= MOST_WATCHED:
             raise Invalid(f"At most {MOST_WATCHED} resources can be watched.", "Unsubscribe from some.")
-        self._watch(line, account, [uri])
+        self._watch(line, [uri])
         line.watched[uri] = 1  # watching twice is watching once
 
     def unwatch(self, account: Account, uri: str) -> None:
@@ -152,28 +158,43 @@ class Notices:
         for task in self._old_clients:
             task.cancel()
 
-    def _watch(self, line: Line, account: Account, uris: Iterable[str]) -> None:
+    def _watch(self, line: Line, uris: Iterable[str]) -> None:
         refused = 0
         for uri in uris:
             line.watched[uri] += 1
             session_id = self._session_of(uri)
-            if session_id is None:
-                continue
-            if bare(session_id) not in line.followed or not self._following.is_followed(account.owner, session_id):
-                line.stop_following(session_id)  # it ended, and somebody asks anew
-
-                def changed(change: Change | None, session_id: str = session_id) -> None:
-                    if change is not None:
-                        self._touch(line, "sessions", {"session_id": session_id}, index=change.is_of_phase)
-
-                watch = ExitStack()
-                try:
-                    watch.enter_context(self._following.follow(account, session_id, changed))
-                    line.followed[bare(session_id)] = watch
-                except SlowDown:
-                    refused += 1
+            if session_id is not None and not self._follow(line, session_id):
+                refused += 1
         if refused:
             event("too_many_watches", bad=True, not_watched=refused)
+
+    def _follow(self, line: Line, session_id: str) -> bool:
+        """Whether the session is followed now."""
+        if bare(session_id) in line.followed and self._following.is_followed(line.account.owner, session_id):
+            return True
+        line.stop_following(session_id)  # it ended, and somebody asks anew
+
+        def changed(change: Change | None) -> None:
+            if change is not None:
+                self._touch(line, "sessions", {"session_id": session_id}, index=change.is_of_phase)
+
+        watch = ExitStack()
+        try:
+            watch.enter_context(self._following.follow(line.account, session_id, changed, most=MOST_FOLLOWED))
+        except SlowDown:
+            return False
+        line.followed[bare(session_id)] = watch
+        return True
+
+    def _watch_others(self, owner: str) -> None:
+        """A session is not followed any more: one that had to be left out may take its place."""
+        line = self._lines.get(owner)
+        if line is None or self._closed:
+            return
+        for uri in line.watched:
+            session_id = self._session_of(uri)
+            if session_id is not None and bare(session_id) not in line.followed and not self._follow(line, session_id):
+                return
 
     def _unwatch(self, line: Line, uris: Iterable[str]) -> None:
         for uri in uris:

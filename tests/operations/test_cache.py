@@ -159,3 +159,28 @@ async def test_a_change_that_is_made_after_its_caller_left_is_seen(connect: Conn
         gate.set()
         await asyncio.sleep(0.1)
         assert "Late" in await call.read("devin://playbooks")
+
+
+async def test_who_comes_after_one_who_left_loads_anew() -> None:
+    """A load that is being cancelled is nobody's any more; who joined it got a cancellation that was not theirs."""
+    cache, gate, loads = Cache(30, DrivenClock()), asyncio.Event(), 0
+
+    async def load() -> str:
+        nonlocal loads
+        loads += 1
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)  # as an HTTP client does that closes its connection
+            raise
+        return "notes"
+
+    left = asyncio.ensure_future(cache.get("me", "knowledge", load, fresh=True))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.sleep(0)
+    after = asyncio.ensure_future(cache.get("me", "knowledge", load))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await after == "notes"
+    assert loads == 2

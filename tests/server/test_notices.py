@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 import warnings
@@ -18,10 +19,11 @@ from tests.clock import PacedClock
 from tests.conftest import Caller, Connect, Era, settings_for
 from tests.e2e.processes import running, serving
 from tests.listening import Ears, watching
-from tests.upstream import KEY, Upstream, answer
+from tests.upstream import KEY, Fault, Upstream, answer, late, page
 from tests.web import deployed, visiting
 
 OTHER = "apk_user_other_9876543210"
+SAID = [{"type": "devin_message", "event_id": "e", "message": "Done."}]
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(con
     assert max(pauses[:2]) <= 6
     assert max(pauses) <= 72
     assert min(pauses[-2:]) >= 48, "a session that waits is looked at once a minute"
-    assert len(set(pace.waits)) > 6, "with some jitter"
+    assert max(pauses[-3:]) - min(pace.waits[-3:]) > 0.001, "with some jitter"
 
 
 async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothing(
@@ -183,12 +185,26 @@ async def test_nobody_can_have_the_whole_organization_watched(
     connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
 ) -> None:
     uris = [f"devin://sessions/devin-{n}" for n in range(150)]
+    devin.fail("GET", ".*/devin-200", answer(200, {"session_id": "devin-200", "status_enum": "finished", "messages": SAID}))
     devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
     async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
-        await pace.asleep(100)
+        await pace.asleep(60)
         await anyio.sleep(0.1)
-        assert pace.sleepers == 100
-    assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [50]
+        assert pace.sleepers == 60
+        told = await call.ok("wait_for_sessions", session_ids=["devin-200"], max_wait_s=1)  # who waits has places of their own
+        assert told["sessions"][0]["phase"] == "done"
+    assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [90]
+
+
+async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    uris = [f"devin://sessions/devin-{n}" for n in range(61)]
+    devin.fail("GET", ".*/devin-60", *[answer(200, {"session_id": "devin-60", "status_enum": "working"})] * 9)
+    devin.fail("GET", ".*/devin-7", answer(200, {"session_id": "devin-7", "status_enum": "finished", "messages": SAID}))
+    devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
+    async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
+        await devin.until("GET", "/v1/sessions/devin-60")
 
 
 async def test_a_stream_has_a_bound(connect: Connect) -> None:
@@ -226,6 +242,92 @@ async def test_a_passing_refusal_does_not_end_a_watch(connect: Connect, devin: U
             await pace.pass_(7)
             await pace.pass_(20)
             await ears.hears(f"devin://sessions/{one}")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_one_refusal_in_the_middle_does_not_end_a_watch_and_is_told(
+    connect: Connect, devin: Upstream, pace: PacedClock, status: int
+) -> None:
+    ears = Ears()
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
+            await pace.asleep(1)
+            devin.fail("GET", "/v1/sessions/.*", page(status))
+            await pace.pass_(7)
+            await ears.hears(f"devin://sessions/{one}")
+            await pace.pass_(20)
+            await ears.hears(f"devin://sessions/{one}")  # seen again, and waiting by now
+
+
+async def test_refusals_in_a_row_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    ears = Ears()
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
+            await pace.asleep(1)
+            devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 3)
+            for _ in range(3):
+                await pace.pass_(70)
+            await pace.asleep(0)
+            await ears.hears(f"devin://sessions/{one}")
+
+
+async def test_an_end_that_can_only_be_guessed_is_announced(
+    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+) -> None:
+    """Terminated here, and not to be looked at any more: who watches has to hear that something happened."""
+    ears = Ears()
+    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        async with watching(call, ears, era, f"devin://sessions/{one}", "devin://sessions"):
+            await pace.asleep(1)
+            devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
+            await call.ok("terminate_session", session_id=one)
+            await ears.hears(f"devin://sessions/{one}", "devin://sessions")
+
+
+async def test_what_happened_during_a_slow_first_look_is_announced(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    ears, gate = Ears(), asyncio.Event()
+    async with connect(pace=pace) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        devin.fail("GET", "/v1/sessions/.*", late(gate))
+        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
+            await devin.until("GET", f"/v1/sessions/{one}")
+            assert "starting" in await call.read(f"devin://sessions/{one}")
+            pace.passed += 6
+            for told in pace.on_skip:
+                told(6)
+            gate.set()
+            await ears.hears(f"devin://sessions/{one}")
+
+
+async def test_messages_that_vanish_while_devin_works_are_announced_once(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    def said(*ids: str) -> Fault:
+        messages = [{"type": "devin_message", "event_id": one, "message": "m"} for one in ids]
+        return answer(200, {"session_id": "devin-1", "status_enum": "working", "messages": messages})
+
+    devin.fail(
+        "GET",
+        "/v1/sessions/.*",
+        said("a"),
+        said("a", "b"),
+        said(),
+        said("a", "b"),
+        said("a", "b", "c"),
+        *[said("a", "b", "c")] * 9,
+    )
+    ears, uri = Ears(), "devin://sessions/devin-1"
+    async with connect(pace=pace) as call, watching(call, ears, "auto", uri, "devin://sessions"):
+        await pace.pass_(7)
+        await ears.hears(uri)  # b, a message alone: the index shows no messages
+        for _ in range(2):
+            await pace.pass_(30)
+        await ears.hears()
+        await pace.pass_(30)
+        await ears.hears(uri)  # c
 
 
 async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect, devin: Upstream, pace: PacedClock) -> None:

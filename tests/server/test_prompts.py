@@ -68,9 +68,11 @@ async def test_names_can_be_typed_and_stay_what_they_are(connect: Connect, devin
     )  # fmt: skip
     async with connect() as call:
         before = await names(call)
-        assert before[4:] == ["playbook-bb03", "playbook-ee06", "ship-it", "ship-it-zz01", "standup-cc04", "strasse-cafe"]
-        assert "playbook-aa02" in text_in(await call.client.get_prompt("ship-it", {"task": "t"})), "a macro goes before a title"
+        assert before[4:] == ["playbook-bb03", "playbook-ee06", "ship-it", "ship-it-aa02", "standup-cc04", "strasse-cafe"]
+        assert "playbook-aa02" in text_in(await call.client.get_prompt("ship-it-aa02", {"task": "t"}))
         await call.ok("create_playbook", title="Ship it", body="b")
+        await call.ok("create_playbook", title="Another", body="b", macro="!strasse-cafe")
+        assert "playbook-dd05" in text_in(await call.client.get_prompt("strasse-cafe", {"task": "t"})), "nor does a macro"
         after = await names(call)
     assert set(before) < set(after), "a newcomer takes nobody's name"
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", one) for one in after)
@@ -273,6 +275,14 @@ async def test_a_source_that_fails_does_not_silence_the_others(connect: Connect,
     devin.fail("GET", "/v1/sessions", answer(403, {"detail": "no"}))
     async with connect() as call:
         assert await completed(call, "repository", "shop") == ["acme/shop-api", "acme/shop-web"]
+
+
+async def test_a_source_that_is_slow_does_not_silence_the_others(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+    devin.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
+    async with connect() as call:
+        await call.ok("create_session", prompt="sandbox:quick")
+        clock.skip(5)
+        assert await completed(call, "repository", "shop") == ["acme/shop-api"]
 
 
 async def test_at_most_a_hundred_values_and_the_rest_is_counted(connect: Connect, devin: Upstream) -> None:
