@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadSetting as problem:
         print(f"devin-mcp: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before there was anything that could end in an orderly way
+        return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -47,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _refuse_misplaced(words: Sequence[str]) -> None:
     """A flag nobody knows, or one that this command does not have, wherever it stands."""
-    command = next((word for word in words if word in COMMANDS), "stdio")
+    command = _command_in(words)
     known = {name: one.commands for one in KNOBS if one.flag for name in _names(one)}
     known |= {"--help": tuple(COMMANDS), "--version": tuple(COMMANDS), "--json": ("tools",)}
     for word in words:
@@ -56,6 +58,15 @@ def _refuse_misplaced(words: Sequence[str]) -> None:
             raise BadSetting(f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}")
         if flag.startswith("--") and command not in known[flag]:
             raise BadSetting(f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}")
+
+
+def _command_in(words: Sequence[str]) -> str:
+    """The first word that is one and not a flag's value."""
+    takes_value = {name for one in KNOBS if one.flag and not one.is_switch for name in _names(one)}
+    before = ["", *words]
+    return next(
+        (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in takes_value), "stdio"
+    )
 
 
 def _names(one: Knob) -> list[str]:

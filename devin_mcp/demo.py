@@ -7,6 +7,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,6 +34,9 @@ class Surprise(Exception):
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
     failed = False
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows no quotation marks is no reason to fail
+            stream.reconfigure(errors="replace")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "failure.txt").write_text(FAILURE, encoding="utf-8")
         try:

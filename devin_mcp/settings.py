@@ -14,6 +14,7 @@ from devin_mcp.values import (
     addresses,
     api_key,
     audience,
+    base_address,
     certificates,
     file,
     folder,
@@ -82,9 +83,15 @@ def knob(
 
 def working_directory() -> tuple[Path, ...]:
     """The directory the server was started in; none when that is the root or the home directory (too much to allow)."""
-    here = Path.cwd().resolve()
-    too_wide = {Path(here.anchor), Path.home().resolve()}
-    return () if here in too_wide else (here,)
+    try:
+        here = Path.cwd().resolve()
+    except OSError:  # it was deleted
+        return ()
+    try:
+        home = Path.home().resolve()
+    except (OSError, RuntimeError):  # a user without one, as in containers
+        home = None
+    return () if here in {Path(here.anchor), home} else (here,)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Settings:
 
     api_key: str = knob("", api_key, "your Devin API key (v1, starts with apk_)", env="DEVIN_API_KEY", flag=False, secret=True)
     base_url: str = knob(
-        "https://api.devin.ai", web_address, "where the Devin API answers; dedicated deployments have their own host",
+        "https://api.devin.ai", base_address, "where the Devin API answers; dedicated deployments have their own host",
         env="DEVIN_BASE_URL", flag=False,
     )  # fmt: skip
     app_url: str = knob(
@@ -220,7 +227,7 @@ def _knobs() -> tuple[Knob, ...]:
 
 KNOBS = _knobs()
 
-_MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, issuer, origin, redis_address, variable}
+_MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, base_address, issuer, origin, redis_address, variable}
 """What was given is shown only where it cannot hold a key, a password or NAME=value."""
 
 

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+_HOST = re.compile(r"[^\s/?#@%\\<>^`{|}]{1,253}")
+
+
 def switch(text: str) -> bool:
     if text.strip().lower() in {"1", "true", "yes", "on"}:
         return True
@@ -76,8 +79,13 @@ def variable(text: str) -> str:
 
 
 def web_address(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text.strip())
+        host = parts.hostname or ""
+        _check_international(host)
+    except ValueError:
+        raise ValueError("must be a web address such as https://api.devin.ai, with a host name that can exist") from None
+    if parts.scheme not in {"http", "https"} or parts.query or parts.fragment or not _HOST.fullmatch(host):
         raise ValueError("must be a web address such as https://api.devin.ai")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name or password")
@@ -85,6 +93,19 @@ def web_address(text: str) -> str:
         if parts.port is None or parts.port > 0:
             return text.strip().rstrip("/")
     raise ValueError("has a port that is not from 1 to 65535")
+
+
+def _check_international(host: str) -> None:
+    if not host.isascii() or "xn--" in host:
+        import idna
+
+        idna.encode(host)
+
+
+def base_address(text: str) -> str:
+    if re.search(r"/v\d+/?$", web_address(text)):
+        raise ValueError("must be the address without /v1, which is added to it")
+    return web_address(text)
 
 
 def issuer(text: str) -> str:
@@ -129,17 +150,21 @@ def api_key(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise ValueError("must be an existing directory")
-    return path.resolve()
+    return _found(text, Path.is_dir, "must be an existing directory")
 
 
 def file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError("must be an existing file")
-    return path.resolve()
+    return _found(text, Path.is_file, "must be an existing file")
+
+
+def _found(text: str, is_there: Callable[[Path], bool], otherwise: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+        if is_there(path):
+            return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # nobody's home, too long a name, a name with a zero in it
+        pass
+    raise ValueError(otherwise)
 
 
 def certificates(text: str) -> Path:

@@ -37,7 +37,8 @@ from devin_mcp.server.visibility import View
 from devin_mcp.settings import resolve
 from tests.clock import DrivenClock
 from tests.conftest import Connect, Era, settings_for
-from tests.upstream import answer, upstream
+from tests.e2e.processes import running
+from tests.upstream import Upstream, answer, halved, upstream
 
 Logs = Callable[[], list[dict[str, Any]]]
 
@@ -71,6 +72,26 @@ async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: 
     assert refused.value.error.code == INVALID_PARAMS
     assert [line["outcome"] for line in logs() if line["event"] == "mcp_call"] == ["refused"]
     assert not [line for line in logs() if line["level"] == "error"]
+
+
+async def test_a_malformed_request_is_refused_not_a_crash(logs: Logs) -> None:
+    async with running("--sandbox", "--log-format", "json") as server:
+        await server.open()
+        for number, params in enumerate(({"name": 5}, {"name": "devin_list_sessions", "arguments": [1]}), 1):
+            server.send(id=number, method="tools/call", params=params)
+            assert (await server.line())["error"]["code"] == INVALID_PARAMS
+            assert (await server.logged("mcp_call"))["outcome"] == "refused"
+        await server.end()
+
+
+async def test_a_download_is_logged_when_it_has_ended(connect: Connect, devin: Upstream, logs: Logs) -> None:
+    devin.fail("GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved)
+    async with connect() as call:
+        await call("download_attachment", uuid="u", name="t.txt")
+        await call.error("download_attachment", uuid="u", name="t.txt")
+    requests = [line for line in logs() if line["event"] == "api_request"]
+    assert requests[0]["bytes_in"] == 60_000
+    assert requests[1]["error"] == "ReadError" or "error" in requests[1]
 
 
 def app_of(api: Api, key: str, *operations: Operation[Any, Any]) -> App:

@@ -133,10 +133,15 @@ class Devin:
         request, sending = self._request(ids, query=query, content=content, headers=headers)
         return await self._exchange(request, sending, returns, body, ids, private=private)
 
-    async def upload(self, returns: type[T], name: str, data: BinaryIO) -> T:
-        """Send a file as the multipart field `file`."""
-        request, sending = self._request({}, files={"file": (name, data, "application/octet-stream")})
-        return await self._exchange(request, sending, returns, None, {}, private=True)
+    async def upload(self, returns: type[T], name: str, data: BinaryIO, media_type: str | None) -> T:
+        """Send a file as the multipart field `file`, and close it when that is over, which may be after the call."""
+        try:
+            request, sending = self._request({}, files={"file": (name, data, media_type or "application/octet-stream")})
+        except DevinError:
+            data.close()
+            raise
+        closing = replace(self, began=lambda task: task.add_done_callback(lambda _: data.close()))
+        return await closing._exchange(request, sending, returns, None, {}, private=True)
 
     @asynccontextmanager
     async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
@@ -151,7 +156,12 @@ class Devin:
                     response = await self._in_time(self._deliver(client, request, sending), sending)
                 if not response.is_success:
                     raise self._failure(response, None, private=True)
-                yield response.headers.get("content-type", ""), self._bytes(response)
+                try:
+                    yield response.headers.get("content-type", ""), self._bytes(response)
+                except BaseException as end:
+                    _closed(sending, end)
+                    raise
+                _closed(sending, None)
             finally:
                 await response.aclose()
 
@@ -266,6 +276,11 @@ class Devin:
             raise Broken(f"The download took longer than {self.deadline.span:g} seconds.", "Nothing was kept.") from None
         except httpx.RequestError as error:
             raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
+
+
+def _closed(sending: Sending, end: BaseException | None) -> None:
+    if sending.closed is not None:
+        sending.closed(None if end is None else "cancelled" if isinstance(end, asyncio.CancelledError) else type(end).__name__)
 
 
 def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -61,6 +62,8 @@ class Sending:
     """True once any attempt may have arrived, refused ones apart."""
     abandoned: bool = False
     """The caller is gone: what is on the wire is awaited, nothing is sent again."""
+    closed: Callable[[str | None], None] | None = None
+    """Of a stream that was opened: to be told when it is closed, and why if that was too soon."""
 
     async def trace(self, step: str, info: Mapping[str, Any]) -> None:
         """Httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
@@ -119,12 +122,19 @@ class RetryTransport(httpx.AsyncBaseTransport):
         while True:
             sending.number += 1
             async with self._upstream.gate:
-                started = time.perf_counter()
-                response, problem = await self._attempt(request, sending)
+                attempt = _Attempt(request, sending)
+                try:
+                    response, problem = await self._attempt(request, sending)
+                except BaseException:
+                    attempt.log(None, "cancelled")
+                    raise
             self._upstream.is_well = response is not None and problem is None and response.status_code < 500
             too_large = isinstance(problem, httpx.DecodingError)
             pause = None if too_large else _pause(request, sending, response if problem is None else None)
-            _log_attempt(request, sending, response, problem, time.perf_counter() - started, pause)
+            if sending.stream and problem is None and response is not None and response.is_success:
+                sending.closed = partial(attempt.log, response)
+            else:
+                attempt.log(response, type(problem).__name__ if problem is not None else None, pause)
             if pause is None and problem is not None:
                 raise problem
             if pause is None and response is not None:
@@ -237,32 +247,29 @@ def _wanted_pause(request: httpx.Request, sending: Sending, response: httpx.Resp
     return asked if asked <= LONGEST_RETRY_AFTER else None
 
 
-def _log_attempt(
-    request: httpx.Request,
-    sending: Sending,
-    response: httpx.Response | None,
-    problem: httpx.RequestError | None,
-    took: float,
-    pause: float | None,
-) -> None:
-    record = current_call.get()
-    facts: dict[str, Any] = {
-        "call_id": record.call_id if record else None,
-        "route": sending.route,
-        "attempt": sending.number,
-        "duration_ms": round(took * 1000, 1),
-        "bytes_out": int(request.headers.get("content-length", 0)),
-    }
-    if response is not None:
-        facts["status"] = response.status_code
-        facts["bytes_in"] = response.num_bytes_downloaded
-    if problem is not None:
-        facts["error"] = type(problem).__name__
-    if pause is not None:
-        facts["retry_in_s"] = round(pause, 1)
-    if record is not None:
-        record.attempts += 1
-        record.status = facts.get("status")
-        record.bytes_out += facts["bytes_out"]
-        record.bytes_in += facts.get("bytes_in", 0)
-    event("api_request", bad=problem is not None or (response is not None and response.status_code >= 400), **facts)
+class _Attempt:
+    """One request on the wire: counted when it goes out, logged when it has ended, whatever its end."""
+
+    def __init__(self, request: httpx.Request, sending: Sending) -> None:
+        self._record = current_call.get()
+        self._facts: dict[str, Any] = {
+            "route": sending.route,
+            "attempt": sending.number,
+            "bytes_out": int(request.headers.get("content-length", 0)),
+        }
+        self._began = time.perf_counter()
+        if self._record is not None:
+            self._record.attempts += 1
+            self._record.bytes_out += self._facts["bytes_out"]
+
+    def log(self, response: httpx.Response | None, error: str | None = None, pause: float | None = None) -> None:
+        facts = {**self._facts, "duration_ms": round((time.perf_counter() - self._began) * 1000, 1), "error": error}
+        if response is not None:
+            facts |= {"status": response.status_code, "bytes_in": response.num_bytes_downloaded}
+        if pause is not None:
+            facts["retry_in_s"] = round(pause, 1)
+        if self._record is not None:
+            facts = {"call_id": self._record.call_id, **facts}
+            self._record.status = facts.get("status")
+            self._record.bytes_in += facts.get("bytes_in", 0)
+        event("api_request", bad=error is not None or (response is not None and response.status_code >= 400), **facts)

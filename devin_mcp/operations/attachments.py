@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import mimetypes
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, BinaryIO, Literal
@@ -21,9 +22,6 @@ from devin_mcp.operations.house import House
 LARGEST = 100 * 1024 * 1024
 LARGEST_INLINE = 512 * 1024
 """In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md A.11)."""
-
-IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What models can look at; others are files (an SVG is text)."""
 
 FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
 
@@ -58,8 +56,8 @@ async def upload_attachment(
     if path is not None:
         if content is not None:
             raise Invalid("Give path or content, not both.")
-        with house.reads.reading(path) as (found, data):
-            return await _upload(devin, name or found, data)
+        found, data = house.reads.opened(path)
+        return await _upload(devin, name or found, data)
     if content is None or name is None:
         raise Invalid("Give content and name." if not house.reads.roots else "Give path, or content and name.")
     return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
@@ -76,8 +74,12 @@ def _checked(name: str, data: BinaryIO) -> int:
 
 
 async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
-    size = _checked(name, data)
-    url = (await devin.upload(UploadedUrl, name, data)).root
+    try:
+        size = _checked(name, data)
+    except Invalid:
+        data.close()
+        raise
+    url = (await devin.upload(UploadedUrl, name, data, mimetypes.guess_type(name)[0])).root
     text = "Give url in files of devin_delegate_task. In a message of devin_send_message, put line on a line of its own."
     return Attachment(url=url, line=_line(url), bytes=size, next=text)
 
@@ -97,7 +99,8 @@ def _check_attached(house: House, file: str, argument: str) -> None:
             "Local files cannot be read here, so files takes URLs of attachments.",
             "Nothing was started. Upload what you have with devin_upload_attachment first.",
         )
-    with house.reads.reading(file, argument) as (name, data):
+    name, data = house.reads.opened(file, argument)
+    with data:
         _checked(name, data)
 
 
@@ -137,6 +140,9 @@ class Download(Result):
     image: bytes | None = None
     saved_to: str | None = None
     from_char: int = 0
+    truncated: bool | None = None
+    length: int | None = None
+    """Of the whole text, when cut."""
     next: Next = ""
 
     def within(self, limit: int) -> Download:
@@ -145,9 +151,9 @@ class Download(Result):
         shown = text_that_fits(self.text, limit - len(self.name) - ROOM_FOR_NEXT)
         if len(shown) == len(self.text):
             return self
-        end = self.from_char + len(shown)
-        text = f"Cut at {len(shown)} of {len(self.text)} characters: from_char={end} of devin_download_attachment reads on."
-        return self.model_copy(update={"text": shown, "next": text})
+        end, length = self.from_char + len(shown), self.from_char + len(self.text)
+        text = f"Cut at character {end} of {length}: from_char={end} of devin_download_attachment reads on."
+        return self.model_copy(update={"text": shown, "truncated": True, "length": length, "next": text})
 
 
 @operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
@@ -165,15 +171,14 @@ async def download_attachment(
     """The file: small text and images inline, anything else saved with save_to."""
     uuid, name = _parts(url, uuid, name)
     async with devin.download(uuid=uuid, name=name) as (declared, chunks):
-        media_type = declared.split(";")[0].strip().lower()[:100] or "application/octet-stream"
         if save_to is not None:
             with house.writes.writing(save_to, name) as (found, data):
                 size = await _copy(chunks, data, LARGEST)
-            return Download(name=name, size=size, media_type=media_type, saved_to=str(found))
+            return Download(name=name, size=size, media_type=_media_type(declared), saved_to=str(found))
         instead = "Save it with save_to." if house.writes.roots else "Open it in Devin's web app."
         inline = io.BytesIO()
         await _copy(chunks, inline, LARGEST_INLINE, instead)
-    return _inline(name, media_type, inline.getvalue(), from_char, instead)
+    return _inline(name, declared, inline.getvalue(), from_char, instead)
 
 
 def _parts(url: str | None, uuid: str | None, name: str | None, argument: str = "url") -> tuple[str, str]:
@@ -202,11 +207,28 @@ async def _copy(chunks: AsyncIterator[bytes], target: BinaryIO, most: int, inste
     return size
 
 
-def _inline(name: str, media_type: str, data: bytes, from_char: int, instead: str) -> Download:
-    if media_type in IMAGES:
-        return Download(name=name, size=len(data), media_type=media_type, image=data)
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
+"""What models can look at; others are files (an SVG is text)."""
+
+
+def _image_type(data: bytes) -> str | None:
+    """By its first bytes: storage answers with application/octet-stream, and what it declares may be wrong."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
+
+
+def _inline(name: str, declared: str, data: bytes, from_char: int, instead: str) -> Download:
+    if (image := _image_type(data)) is not None:
+        return Download(name=name, size=len(data), media_type=image, image=data)
+    media_type = _media_type(declared)
+    charset = re.search(r"charset=\"?([\w.:-]{1,40})", declared)
     try:
-        text = data.decode()
-    except UnicodeDecodeError:
+        text = data.decode(charset[1] if charset else "utf-8")
+    except (UnicodeDecodeError, LookupError):
         raise Invalid(f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead) from None
     return Download(name=name, size=len(data), media_type=media_type, text=text[from_char:], from_char=from_char)
+
+
+def _media_type(declared: str) -> str:
+    return declared.split(";", maxsplit=1)[0].strip().lower()[:100] or "application/octet-stream"

@@ -71,9 +71,8 @@ class Files:
 
     roots: tuple[Path, ...]
 
-    @contextmanager
-    def reading(self, path: str, argument: str = "path") -> Iterator[tuple[str, BinaryIO]]:
-        """The file's name and its bytes. Raises Invalid or NotAllowed, in words that do not repeat the path."""
+    def opened(self, path: str, argument: str = "path") -> tuple[str, BinaryIO]:
+        """The file's name and the file, for the caller to close. Raises Invalid or NotAllowed, without the path."""
         found = self._resolve(path, argument)
         try:
             # O_NOFOLLOW and O_NONBLOCK: neither a link swapped in after the check nor a pipe may be opened.
@@ -84,8 +83,7 @@ class Files:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked first: a directory cannot even be wrapped
             os.close(descriptor)
             raise Invalid(f"{argument} names no ordinary file.")
-        with os.fdopen(descriptor, "rb") as data:
-            yield found.name, data
+        return found.name, os.fdopen(descriptor, "rb")
 
     @contextmanager
     def writing(self, path: str, name: str) -> Iterator[tuple[Path, BinaryIO]]:

@@ -14,6 +14,7 @@ from devin_mcp.operations.browse import Candidate, Document, Entry, completes, r
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
 from devin_mcp.operations.house import House
+from devin_mcp.operations.keeping import NotesAsTheyAre, kept
 from devin_mcp.operations.markdown import CELL, one_line, table
 from devin_mcp.operations.notes import KnowledgeBody, KnowledgeFolder, Library, Note
 
@@ -178,21 +179,14 @@ async def update_knowledge(
     }  # fmt: skip
     if all(value is None for value in given.values()):
         raise Invalid("Nothing to change: give at least one field.")
-    # PUT replaces everything and there is no GET for one note, so the rest is read from the list (v1.md §6).
-    notes = (await list_knowledge.at(devin).send(KnowledgeBody)).knowledge
+    notes = (await list_knowledge.at(devin).send(NotesAsTheyAre)).knowledge  # there is no GET for one note (v1.md §2)
     now = next((note for note in notes if note.id == note_id), None)
     if now is None:
         raise NotFound("Devin does not know that note id.")
-    if body is None and now.body is None:
-        raise Invalid("Devin did not show the note's body, which this change would erase.", "Nothing was changed. Give body too.")
-    kept: dict[str, Any] = {
-        "name": now.name, "body": now.body or "", "trigger_description": now.trigger_description or "",
-        "parent_folder_id": now.parent_folder_id, "macro": now.macro, "pinned_repo": now.pinned_repo,
-    }  # fmt: skip
-    kept |= {key: value for key, value in given.items() if value is not None}
-    for key in ("parent_folder_id", "macro", "pinned_repo"):
-        kept[key] = kept[key] or None
-    return _saved(await devin.send(Note, body=kept, note_id=note_id))
+    whole = kept(now, given, needed={"name", "body"})
+    return _saved(
+        await devin.send(Note, body=whole | {"trigger_description": whole["trigger_description"] or ""}, note_id=note_id)
+    )
 
 
 def _saved(note: Note) -> NoteSaved:

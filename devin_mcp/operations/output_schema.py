@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 from devin_mcp.errors import Invalid
 
@@ -24,8 +25,11 @@ def checked_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
         raise Invalid("structured_output_schema holds something that cannot be written as JSON.") from None
     if size > LARGEST:
         raise Invalid(f"structured_output_schema has {size} bytes; Devin takes at most {LARGEST}.")
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        raise Invalid("structured_output_schema refers to something outside itself; only references starting with # work.")
+    for reference in _references(schema):
+        if not reference.startswith("#"):
+            raise Invalid("structured_output_schema refers to something outside itself; only references starting with # work.")
+        if not _is_there(schema, reference):
+            raise Invalid("structured_output_schema refers to something that is not in it.")
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and "draft-07" not in dialect:
         raise Invalid("structured_output_schema names another dialect; Devin takes JSON Schema draft 7.")
@@ -51,12 +55,32 @@ def jsonschema_keywords() -> frozenset[str]:
     return frozenset(jsonschema.Draft7Validator.META_SCHEMA["properties"])
 
 
+_DATA = frozenset({"default", "const", "enum", "examples"})
+"""What stands there is a value, whatever it looks like."""
+
+
 def _references(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
             if name in {"$ref", "$dynamicRef", "$recursiveRef"} and isinstance(part, str):
                 yield part
-            yield from _references(part)
+            if name not in _DATA:
+                yield from _references(part)
     elif isinstance(value, list):
         for part in value:
             yield from _references(part)
+
+
+def _is_there(schema: object, reference: str) -> bool:
+    """Whether a JSON pointer leads somewhere; a named anchor is taken on trust."""
+    if not reference.startswith("#/"):
+        return True
+    for step in unquote(reference[2:]).split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, dict) and name in schema:
+            schema = schema[name]
+        elif isinstance(schema, list) and name.isdecimal() and int(name) < len(schema):
+            schema = schema[int(name)]
+        else:
+            return False
+    return True

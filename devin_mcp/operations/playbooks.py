@@ -17,6 +17,7 @@ from devin_mcp.operations.browse import Candidate, Document, Entry, as_typed, co
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 from devin_mcp.operations.house import House
+from devin_mcp.operations.keeping import AsItIs, kept
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
@@ -166,7 +167,7 @@ IF_LOST = "The playbook may exist. Look with devin_list_playbooks before creatin
 async def create_playbook(devin: Devin, title: Title, body: Body, macro: Macro | None = None) -> PlaybookSaved:
     """The new playbook's id. The key's user needs the permission to manage playbooks."""
     made = await devin.send(PlaybookRow, body={"title": title, "body": body, "macro": macro or None})
-    return _saved(made)
+    return _saved(made.playbook_id, made.title, made.macro)
 
 
 @operation(CHANGE, "playbooks", v1="PUT /v1/playbooks/{playbook_id}")
@@ -180,25 +181,17 @@ async def update_playbook(
     """The playbook as saved. What is not given stays; macro="" removes the macro. Never send a cut body back."""
     if title is None and body is None and macro is None:
         raise Invalid("Nothing to change: give title, body or macro.")
-    now = await get_playbook.at(devin).send(PlaybookRow, playbook_id=playbook_id)
-    if body is None and not now.body:
-        raise Invalid(
-            "Devin did not show the playbook's body, which this change would erase.", "Nothing was changed. Give body too."
-        )
-    kept = {
-        "title": now.title if title is None else title,
-        "body": now.body if body is None else body,
-        "macro": now.macro if macro is None else macro or None,
-    }
-    await devin.send(Done, body=kept, playbook_id=playbook_id)
-    return _saved(now.model_copy(update=kept))
+    now = await get_playbook.at(devin).send(AsItIs, playbook_id=playbook_id)
+    whole = kept(now, {"title": title, "body": body, "macro": macro}, needed={"title", "body"})
+    await devin.send(Done, body=whole, playbook_id=playbook_id)
+    return _saved(playbook_id, str(whole["title"]), whole["macro"])
 
 
-def _saved(row: PlaybookRow) -> PlaybookSaved:
+def _saved(playbook_id: str, title: str, macro: str | None) -> PlaybookSaved:
     return PlaybookSaved(
-        playbook_id=row.playbook_id,
-        title=row.title,
-        macro=row.macro,
+        playbook_id=playbook_id,
+        title=title,
+        macro=macro,
         next="Read it with devin_get_playbook. Use it as playbook of devin_delegate_task.",
     )
 

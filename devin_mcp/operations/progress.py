@@ -124,7 +124,11 @@ def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Sessi
     else:
         shown = newest(said, window.count, room)
     places = [place for place, one in enumerate(said) if shown and one.event_id in {shown[0].event_id, shown[-1].event_id}]
-    before, after = (places[0], len(said) - places[-1] - 1) if places else (len(said), 0)
+    if not places:  # nothing is shown: it would stand behind the message asked for, or at the end
+        places = [_place(said, window.after) + 1]
+        before, after = places[0], len(said) - places[0]
+    else:
+        before, after = places[0], len(said) - places[-1] - 1
     session = frame.model_copy(
         update={
             "messages": shown,
@@ -135,6 +139,12 @@ def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Sessi
     )
     session._body, session._window = body, window
     return session
+
+
+def _place(said: list[Message], after: str | None) -> int:
+    if after is None:
+        return len(said) - 1
+    return next((place for place, one in enumerate(said) if one.event_id == after), -1)
 
 
 def _output_window(output: dict[str, Any] | None, window: Window, limit: int) -> tuple[dict[str, Any] | None, str]:
@@ -160,8 +170,9 @@ def _next(body: SessionBody, shown: list[Message], window: Window, before: int, 
         if end < cut.length:
             parts.append(f"A message was cut: devin_get_session with after_event_id={cut.event_id}, from_char={end} reads it on.")
             after = 0
-    if after and shown:
-        parts.append(f"{after} more follow: devin_get_session with after_event_id={shown[-1].event_id}.")
+    if after:
+        last = shown[-1].event_id if shown else window.after
+        parts.append(f"{after} more follow: devin_get_session with after_event_id={last}.")
     elif before and window.after is None:
         parts.append(f"{before} older left out: devin_get_session with after_event_id=start reads from the first.")
     return " ".join(parts)

@@ -10,8 +10,9 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
+from pydantic import ValidationError
 
-from devin_mcp.errors import Broken, Declined, DevinError
+from devin_mcp.errors import Broken, Declined, DevinError, ReplyLost
 from devin_mcp.log import CallRecord, begin, current_call, event, note
 from devin_mcp.server.app import Asked, caller_of
 
@@ -49,6 +50,10 @@ async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
     except MCPError:
         outcome = "refused"
         raise
+    except ValidationError:  # the SDK answers with an error of the protocol
+        outcome = "refused"
+        note(error="malformed")
+        raise
     finally:
         facts = {"outcome": outcome} | record.facts
         _log_call(ctx, record, facts, time.perf_counter() - started)
@@ -60,7 +65,7 @@ def named(problem: Exception) -> DevinError:
     """What went wrong as an answer somebody can act on, and as the outcome of this call in the log."""
     record = current_call.get()
     if isinstance(problem, DevinError):
-        asked = problem.status is not None or (record is not None and record.attempts > 0)
+        asked = problem.status is not None or isinstance(problem, ReplyLost) or (record is not None and record.attempts > 0)
         outcome = "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
         note(outcome=outcome, error=None if outcome == "declined" else problem.kind)
         return problem

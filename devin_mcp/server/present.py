@@ -64,7 +64,9 @@ def _download(result: Download, limit: int) -> CallToolResult:
     else:
         result = result.within(limit)
         # The file's own text stands apart from ours, encoded as data: it is a third party's.
-        file = json.dumps({"about": about, "from_char": result.from_char, "next": result.next}, ensure_ascii=False)
+        facts = {"about": about, "from_char": result.from_char, "truncated": result.truncated, "length": result.length}
+        known = {name: value for name, value in {**facts, "next": result.next}.items() if value is not None}
+        file = json.dumps(known, ensure_ascii=False)
         content.append(TextContent(type="text", text=file))
         content.append(TextContent(type="text", text=redactor.clean(result.text or "")))
     return CallToolResult(content=content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,13 @@ def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]
         ([], {"DEVIN_API_KEY": "two words"}, "DEVIN_API_KEY holds characters"),
         ([], {"DEVIN_BASE_URL": "http://127.0.0.1:99999"}, "has a port"),
         ([], {"SSL_CERT_FILE": "/no/such.pem"}, "must be an existing file"),
+        ([], {"SSL_CERT_FILE": "~nobody-of-that-name/x"}, "must be an existing file"),
+        (["--files-root", "~nobody-of-that-name/x"], {}, "must be an existing directory"),
+        (["--files-root", "x" * 300], {}, "must be an existing directory"),
+        ([], {"DEVIN_BASE_URL": "https://exa mple.com"}, "must be a web address"),
+        ([], {"DEVIN_BASE_URL": "https://xn--a.com"}, "must be a web address"),
+        ([], {"DEVIN_BASE_URL": "http://[::1"}, "must be a web address"),
+        ([], {"DEVIN_BASE_URL": "https://api.devin.ai/v1"}, "without /v1"),
         ([], {"SSL_CERT_FILE": __file__}, "PEM"),
         (["--secret-env", "TOKEN=hunter22"], {}, "must be the name of an environment variable"),
         (["--toolsets", ","], {}, "names nothing"),
@@ -77,6 +85,19 @@ def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() 
     assert len(json.loads(both.stdout)["tools"]) == 20
 
 
+def test_a_value_that_looks_like_a_command_is_a_value(tmp_path: Path) -> None:
+    (tmp_path / "sandbox").mkdir()
+    command = [*COMMAND, "--files-root", "sandbox", "tools"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_directory_that_was_deleted_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    script = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && {COMMAND[0]} -m devin_mcp tools"
+    done = subprocess.run(script, shell=True, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "22 tools" in done.stdout) == (0, True), done.stderr
+
+
 def test_tools_are_a_table_for_people() -> None:
     done = devin_mcp("tools", "--toolsets", "playbooks")
     assert done.returncode == 0
@@ -104,6 +125,11 @@ def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
     assert done.returncode == 1
     assert "out of quota" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_demo_ends_at_a_terminal_that_knows_ascii_alone() -> None:
+    done = devin_mcp("demo", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from mcp.types import ImageContent
 
@@ -22,7 +26,7 @@ async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(connect: 
     async with connect() as call:
         made = await call.ok("upload_attachment", content="hello\n", name="notes.txt")
     assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
-    assert list(devin.world.files.values()) == [("application/octet-stream", b"hello\n")]
+    assert list(devin.world.files.values()) == [("text/plain", b"hello\n")]
 
 
 async def test_base64_and_files_below_an_allowed_root_are_uploaded(connect: Connect, devin: Upstream, files: Path) -> None:
@@ -198,3 +202,64 @@ async def test_a_name_that_is_no_text_is_refused(connect: Connect, devin: Upstre
     async with connect(files_root=files) as call:
         assert "plain file name" in await call.error("upload_attachment", path="link")
     assert devin.count("POST") == 0
+
+
+@pytest.mark.parametrize("declared", ["application/octet-stream", "binary/octet-stream", "image/jpg", ""])
+async def test_a_picture_is_one_whatever_the_storage_calls_it(connect: Connect, devin: Upstream, declared: str) -> None:
+    devin.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
+    async with connect() as call:
+        result = await call("download_attachment", uuid="u", name="shot")
+    picture = next(part for part in result.content if isinstance(part, ImageContent))
+    assert (picture.mime_type, base64.b64decode(picture.data)) == ("image/png", PIXEL)
+
+
+async def test_a_text_is_read_in_the_encoding_it_declares(connect: Connect, devin: Upstream) -> None:
+    devin.fail(
+        "GET", "/v1/attachments/.*", answer(200, "für".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1"),
+        answer(200, b"\xff\xfe", content_type="text/plain; charset=nonsense"),
+    )  # fmt: skip
+    async with connect() as call:
+        assert text_of(await call("download_attachment", uuid="u", name="t.txt")).endswith("für")
+        assert "is binary" in await call.error("download_attachment", uuid="u", name="t.txt")
+
+
+async def test_what_is_cut_is_counted_from_the_start_of_the_file(connect: Connect, devin: Upstream) -> None:
+    devin.fail("GET", "/v1/attachments/.*", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2)
+    async with connect() as call:
+        first = json.loads(text_of(await call("download_attachment", uuid="u", name="t.txt")).split("\n")[0])
+        end = int(re.findall(r"from_char=(\d+)", first["next"])[0])
+        assert (first["truncated"], first["length"]) == (True, 60_000)
+        then = json.loads(text_of(await call("download_attachment", uuid="u", name="t.txt", from_char=end)).split("\n")[0])
+    assert then["length"] == 60_000
+    assert int(re.findall(r"character (\d+) of 60000", then["next"])[0]) > end
+
+
+async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(connect: Connect, files: Path, logs: Any) -> None:
+    """The reader is slow, so most of the file is still to be sent when the caller goes away."""
+    content = os.urandom(8 * 1024 * 1024)
+    (files / "large.bin").write_bytes(content)
+    gate, begun, seen = asyncio.Event(), asyncio.Event(), bytearray()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        begun.set()
+        await gate.wait()
+        seen.extend(await reader.readexactly(int(re.findall(r"content-length: (\d+)", head.lower())[0])))
+        writer.write(b'HTTP/1.1 200 X\r\ncontent-length: 31\r\n\r\n"https://x/attachments/u/l.bin" ')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slowly, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as call:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: call("upload_attachment", path="large.bin"))
+            await begun.wait()
+            group.cancel_scope.cancel()
+        await asyncio.sleep(0.05)
+        gate.set()
+        with anyio.fail_after(10):
+            while not [line for line in logs() if line["event"] == "late_reply"]:  # noqa: ASYNC110 - written by the server
+                await anyio.sleep(0.01)
+    assert content in seen
+    assert [line["outcome"] for line in logs() if line["event"] == "late_reply"] == ["ok"]

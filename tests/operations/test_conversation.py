@@ -49,6 +49,11 @@ async def test_no_messages_may_be_asked_for(connect: Connect, devin: Upstream) -
     async with connect() as call:
         got = await call.ok("get_session", session_id="devin-1", messages=0)
     assert (got["messages"], got["messages_before"]) == ([], 2)
+    devin.fail("GET", ".*", answer(200, ROW | {"messages": said("a", "b", "c", "d", "e")}))
+    async with connect() as call:
+        got = await call.ok("get_session", session_id="devin-1", messages=0, after_event_id="e1")
+    assert (got["messages_before"], got["messages_after"]) == (2, 3)
+    assert "after_event_id=e1" in got["next"]
 
 
 async def test_reading_on_starts_behind_a_known_message(connect: Connect, devin: Upstream) -> None:

@@ -120,3 +120,12 @@ async def test_what_was_done_is_never_an_error_because_of_its_length(connect: Co
         assert made["id"] in devin.world.notes
         session = await call.ok("create_session", prompt="p")
         await call.ok("update_session_tags", session_id=session["session_id"], tags=[f"{n}-{'x' * 200}" for n in range(50)])
+
+
+async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(connect: Connect, devin: Upstream) -> None:
+    devin.world.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
+    async with connect() as call:
+        assert "did not show macro" in await call.error("update_knowledge", note_id="note-0001", name="n")
+        await call.ok("update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b")
+    assert devin.world.notes["note-0001"]["pinned_repo"] == "a/b"
+    assert devin.count("PUT") == 1
