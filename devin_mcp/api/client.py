@@ -28,6 +28,9 @@ from devin_mcp.values import LOOPBACK
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")
 
+_UNANSWERED = frozenset({408, 499})
+"""What gateways say when the answer took too long, though the request had been passed on."""
+
 GRACE = 10.0
 """Seconds that requests already on the wire get when the server ends."""
 
@@ -105,6 +108,10 @@ class Devin:
     def earlier(self, seconds: float) -> Devin:
         """The same with less time, to keep some of it for what comes after."""
         return replace(self, deadline=self.deadline.earlier(seconds))
+
+    def within(self, seconds: float) -> Devin:
+        """The same for something that must not take longer than this."""
+        return self.earlier(max(0.0, self.deadline.left() - seconds))
 
     def web_url(self, session_id: str) -> str | None:
         """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
@@ -235,6 +242,8 @@ class Devin:
             return self._lost(f"Devin answered with a server error ({status}).", status)
         if status >= 500:
             return Broken(f"Devin answered with a server error ({status}).", status=status)
+        if status in _UNANSWERED and self.route.method == "POST":
+            return self._lost(f"A gateway gave up waiting for Devin ({status}).", status)
         if status < 400 and self.route.writes:  # 303 means that it was done
             return self._lost(f"Devin answered with an unexpected redirect ({status}).", status)
         if status < 400:

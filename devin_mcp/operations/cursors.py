@@ -13,7 +13,7 @@ from devin_mcp.operations.progress import Phase, SessionBody
 
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _PHASES: tuple[Phase, ...] = ("starting", "working", "waiting", "done", "sleeping", "ended")
-_NAME, _COUNT = 5, 4
+_NAME, _COUNT = 5, 3
 MOST = 16
 """Sessions that one cursor tells of."""
 
@@ -33,10 +33,10 @@ class Mark:
     def of(cls, body: SessionBody, count: int, *, phase: Phase | None = None) -> Mark:
         url = body.pull_request.url if body.pull_request else ""
         output = json.dumps(body.structured_output, sort_keys=True) if body.structured_output is not None else ""
-        return cls(count, phase or body.phase, _digest(url, 3), _digest(output, 2))
+        return cls(count, phase or body.phase, _digest(url, 3), _digest(output, 3))
 
 
-NOTHING = Mark(0, "starting", "AAA", "AA")
+NOTHING = Mark(0, "starting", "AAA", "AAA")
 """Before the first look."""
 
 
@@ -54,7 +54,7 @@ def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Mark]:
     marks: dict[str, Mark] = {}
     for part in (cursor or "").split(".") if cursor else ():
         name, count, rest = part[:_NAME], part[_NAME : _NAME + _COUNT], part[_NAME + _COUNT :]
-        if len(rest) != 6 or not set(part) <= set(_DIGITS) or _DIGITS.index(rest[0]) >= len(_PHASES):
+        if len(rest) != 7 or not set(part) <= set(_DIGITS) or _DIGITS.index(rest[0]) >= len(_PHASES):
             raise Invalid("since is no cursor of devin_wait_for_sessions.", "Take it from its last answer, or leave it out.")
         number = 0
         for digit in count:

@@ -52,6 +52,10 @@ class needs:  # noqa: N801 - read as a word where it marks a parameter
         return schema
 
 
+class NothingAtStake(Exception):
+    """Raised where the title is looked for: it is gone already, so there is nothing to ask anybody."""
+
+
 @dataclass(frozen=True)
 class Stake:
     """What an operation takes away, in the words in which a person is asked about it."""
@@ -61,7 +65,7 @@ class Stake:
     lost: str
     """A sentence."""
     title: Callable[[Devin, House, str], Awaitable[str | None]]
-    """The title of the thing with this id, where it can be known; raises what reading raises."""
+    """The title of the thing with this id, where it can be known; raises what reading raises, or NothingAtStake."""
 
 
 @dataclass(frozen=True)

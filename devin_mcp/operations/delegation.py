@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
-from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost
+from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost, SlowDown
 from devin_mcp.log import note
 from devin_mcp.operations.attachments import Attachment, attached, check_attached
 from devin_mcp.operations.conversation import LONGEST, Text
@@ -169,7 +169,14 @@ async def _earlier(devin: Devin, handover: Handover, tag: str, task: str) -> Del
         if not rows:
             return None
         session_id, others = rows[-1].session_id, len(rows) - 1
-    body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+    try:
+        body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+    except (Broken, NotSent, SlowDown) as trouble:  # it exists, and that is what matters
+        return Delegated(
+            session_id=session_id, phase="starting", url=devin.web_url(session_id), is_new_session=False, tag=tag,
+            remark=f"Started before for the same request_key; how it stands could not be read now. {trouble.what}",
+            next="Look at it with devin_get_session.",
+        )  # fmt: skip
     same = _is_same(body, handover, task)
     if same is False:
         raise Invalid(

@@ -10,6 +10,7 @@ from pydantic import Field
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
+from devin_mcp.operations import cursors
 from devin_mcp.operations.conversation import Text
 from devin_mcp.operations.declare import CHANGE, operation
 from devin_mcp.operations.follow import Following
@@ -27,6 +28,9 @@ class MessageSent(WithNews):
     detail: str | None = Field(None, description="Devin's own remark")
 
 
+FOR_A_LOOK = 5.0
+"""Seconds of the call's time that knowing how the session stood before may take."""
+
 IF_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
 
@@ -37,18 +41,22 @@ async def send_message(
     session_id: SessionId,
     message: Annotated[Text, Field(description="What to tell Devin")],
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
+    since: Annotated[str | None, Field(max_length=300, description="From the last answer: only what is new since")] = None,
 ) -> MessageSent:
     """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
 
-    Use it to answer, correct or ask for more. A session that is still starting is waited for.
+    Use it to answer, correct or ask for more.
     """
     if not max_wait_s:
         return await _deliver(devin, session_id, message)
+    told = cursors.read(since, [session_id]).get(session_id)
     before: SessionBody | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
-        before = await get_session.at(devin).send(SessionBody, session_id=session_id)
+        looking = devin.within(FOR_A_LOOK)
+        before = await get_session.at(looking).send(SessionBody, session_id=session_id)
+    answer_to = AnswerTo.to(message, before, told)
     sent = await _deliver(devin, session_id, message)
-    return await then_wait(devin, following, sent, AnswerTo.after(before, message), max_wait_s)
+    return await then_wait(devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id]))
 
 
 async def _deliver(devin: Devin, session_id: str, message: str) -> MessageSent:

@@ -14,8 +14,9 @@ from devin_mcp.operations import cursors
 from devin_mcp.operations.conversation import Message, onwards
 from devin_mcp.operations.cursors import NOTHING, Mark
 from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, slim
+from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.progress import PhaseWord, PullRequest, next_by_phase
-from devin_mcp.operations.subjects import AnswerTo, Subject
+from devin_mcp.operations.subjects import Subject
 
 LEAST_ROOM = 260
 """Characters for a session's messages, below which they are left for the next call."""
@@ -24,6 +25,8 @@ CUT_MESSAGES = (
     "its characters shown here."
 )
 MORE = "More is there already: call devin_wait_for_sessions again with since."
+LONGEST_PROBLEM = 60
+"""Characters of a refusal where there is little room."""
 THEIRS = 200
 """Characters shown of a message that the caller's own side wrote."""
 
@@ -47,6 +50,7 @@ class WaitResult(Result):
 
     sessions: list[Waited]
     timed_out: bool
+    left_out: int | None = Field(None, description="Sessions that did not fit")
     since: str = Field(description="Give this back to go on from here")
     next: Next
     _subjects: list[Subject] = PrivateAttr(default_factory=list)
@@ -87,33 +91,47 @@ class WithNews(Result):
 
 
 def told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, others: Sequence[str] = ()) -> WaitResult:
-    """The answer, with as many new messages as fit, and the cursor behind just these; `others` go along in it."""
-    for share in (1.0, 0.7, 0.4, 0.1, 0.0):
-        answer = _told(subjects, timed_out=timed_out, limit=limit, share=share, others=others)
-        if limit >= NO_LIMIT or cost(answer) <= limit:
+    """The answer, with as much as fits, and the cursor behind just that; `others` go along in it."""
+    answer = _told(subjects, (), timed_out=timed_out, limit=limit, share=1.0, others=others)
+    if limit >= NO_LIMIT or cost(answer) <= limit:
+        return answer
+    for share in (0.7, 0.4, 0.1, 0.0):
+        answer = _told(subjects, (), timed_out=timed_out, limit=limit, share=share, others=others)
+        if cost(answer) <= limit:
+            return answer
+    ranked = sorted(subjects, key=_importance)
+    for kept in range(len(ranked) - 1, 0, -1):
+        left = ranked[kept:]
+        shown = [one for one in subjects if one not in left]
+        answer = _told(shown, left, timed_out=timed_out, limit=limit, share=0.0, others=others)
+        if cost(answer) <= limit:
             break
     return answer
 
 
-def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: float, others: Sequence[str]) -> WaitResult:
+def _importance(one: Subject) -> int:
+    """What has news goes first, so that the next call comes to what had to be left out."""
+    return 2 if one.body is None else 0 if _frame(one, 0, with_changes=True).changed else 1
+
+
+def _told(
+    subjects: Sequence[Subject], left: Sequence[Subject], *, timed_out: bool, limit: int, share: float, others: Sequence[str]
+) -> WaitResult:
     frames = [_frame(one, int(limit * share) // 3 // len(subjects)) for one in subjects]
     room = limit if limit >= NO_LIMIT else int((limit - sum(map(cost, frames)) - ROOM_FOR_NEXT) * share)
-    marks: dict[str, Mark] = {}
+    marks = {one.session_id: one.mark for one in left if one.mark is not None}
     rows: list[Waited] = []
     cut: list[str] = []
     more = False
     for place, (one, row) in enumerate(zip(subjects, frames, strict=True)):
         body = one.body
         if body is None:
-            if isinstance(one.since, Mark):
-                marks[one.session_id] = one.since
+            if one.mark is not None:
+                marks[one.session_id] = one.mark
             rows.append(row)
             continue
-        if isinstance(one.since, AnswerTo) and one.mark is None:
-            rows.append(row)  # where it stands in the conversation is not known, so the cursor says nothing of it
-            continue
         start = one.mark.count if one.mark else 0
-        new = [_theirs(message) for message in body.messages[start:]]
+        new = [_theirs(message) for message in body.messages[start:]] if one.is_heard else []
         mine = room if room >= NO_LIMIT else room // (len(subjects) - place)
         shown = _fitting(new, mine, LEAST_ROOM if share else LEAST_ROOM // 2, first=not any(row.messages for row in rows))
         room -= sum(cost(message) + 1 for message in shown) if room < NO_LIMIT else 0
@@ -122,16 +140,18 @@ def _told(subjects: Sequence[Subject], *, timed_out: bool, limit: int, share: fl
             mark = replace(mark, output=(one.mark or NOTHING).output)
         marks[one.session_id] = mark
         rows.append(row.model_copy(update={"messages": shown or None}))
-        if shown and shown[-1].is_devins and shown[-1].truncated:
-            last = shown[-1]
-            cut.append(f"session_id={one.session_id}, after_event_id={last.event_id}, from_char={len(last.message)}")
+        cut += [
+            f"session_id={one.session_id}, after_event_id={message.event_id}, from_char={len(message.message)}"
+            for message in shown if message.truncated
+        ]  # fmt: skip
         more = more or len(shown) < len(new)
     then = "" if more and not share else _next(subjects, timed_out=timed_out)
-    advice = [_reading_on(cut), MORE if more else "", then]
+    advice = [_reading_on(cut), MORE if more or left else "", then if not left else ""]
     result = WaitResult(
-        sessions=rows, timed_out=timed_out, since=cursors.written(marks, others), next=" ".join(part for part in advice if part)
-    )
-    result._subjects, result._others = list(subjects), others
+        sessions=rows, timed_out=timed_out, left_out=len(left) or None, since=cursors.written(marks, others),
+        next=" ".join(part for part in advice if part),
+    )  # fmt: skip
+    result._subjects, result._others = [*subjects, *left], others
     return result
 
 
@@ -151,13 +171,13 @@ def _theirs(message: Message) -> Message:
     return message if message.is_devins or len(message.message) <= THEIRS else message.cut(0, THEIRS)
 
 
-def _frame(one: Subject, room: int) -> Waited:
+def _frame(one: Subject, room: int, *, with_changes: bool = False) -> Waited:
     body, mark = one.body, one.mark
     if body is None:
         refusal = one.followed.refusal
         unknown = isinstance(refusal, NotFound)
-        problem = "Devin does not know this id" if unknown else refusal.what if refusal else "could not be asked in all that time"
-        return Waited(session_id=one.session_id, problem=problem)
+        problem = "Devin does not know this id" if unknown else refusal.what if refusal else "Devin has not answered about it yet"
+        return Waited(session_id=one.session_id, problem=one_line(problem, LONGEST_PROBLEM if room < LONGEST_PROBLEM else 300))
     now, before = Mark.of(body, len(body.messages)), mark or NOTHING
     changed = [
         name
@@ -180,8 +200,10 @@ def _frame(one: Subject, room: int) -> Waited:
         row.title = row.title and f"{row.title[:40]}…"
     if cost(row) > room:
         row.title = row.url = None
-    if not room:
+    if not room and not with_changes:
         row.changed = None
+        if now.pull_request == before.pull_request:
+            row.pull_request = None
     return row
 
 
@@ -189,7 +211,7 @@ def _next(subjects: Sequence[Subject], *, timed_out: bool) -> str:
     again = "call devin_wait_for_sessions again with since"
     if timed_out and all(one.body is not None and one.body.phase == "starting" for one in subjects):
         return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
-    working = [one for one in subjects if one.body is not None and one.body.is_at_work]
+    working = [one for one in subjects if (one.body is None and not one.is_known) or (one.body and one.body.is_at_work)]
     at_rest = [one for one in subjects if one.body is not None and one.rests]
     if timed_out and (working or not at_rest):
         return f"Devin is still at work: {again}."

@@ -116,10 +116,13 @@ async def shelf(devin: Devin, house: House, *, fresh: bool = False) -> Shelf:
 async def the_playbook(devin: Devin, house: House, said: str) -> str:
     """The id of the playbook that is meant: an id, a `!macro` or a title that just one has."""
     candidates = (await shelf(devin, house, fresh=True)).candidates
-    if is_id(said) and all(one.value != said for one in candidates):
-        with suppress(NotFound):  # the list has the team's alone (v1.md §7)
-            return (await get_playbook.at(devin).send(PlaybookRow, playbook_id=said)).playbook_id
-    return the_one(candidates, said, "playbook", "devin_list_playbooks")
+    try:
+        return the_one(candidates, said, "playbook", "devin_list_playbooks")
+    except NotFound:
+        if is_id(said):
+            with suppress(NotFound, Invalid):  # the list has the team's alone (v1.md §7)
+                return (await get_playbook.at(devin).send(PlaybookRow, playbook_id=said)).playbook_id
+        raise
 
 
 class Playbook(PlaybookRow, Result):
@@ -165,7 +168,7 @@ IF_LOST = "The playbook may exist. Look with devin_list_playbooks before creatin
 
 @operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_lost=IF_LOST)
 async def create_playbook(devin: Devin, title: Title, body: Body, macro: Macro | None = None) -> PlaybookSaved:
-    """The new playbook's id. The key's user needs the permission to manage playbooks."""
+    """The new playbook's id. Needs the permission to manage playbooks."""
     made = await devin.send(PlaybookRow, body={"title": title, "body": body, "macro": macro or None})
     return _saved(made.playbook_id, made.title, made.macro)
 

@@ -13,6 +13,8 @@ from devin_mcp.operations.fit import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
+AT_WORK: frozenset[Phase] = frozenset({"starting", "working"})
+
 PhaseWord = Annotated[Phase, WithJsonSchema({"type": "string"})]
 """Where the list of phases need not be published once more: every model pays for every copy of it."""
 
@@ -75,7 +77,7 @@ class SessionBody(SessionRow):
 
     @property
     def is_at_work(self) -> bool:
-        return self.phase in {"starting", "working"}
+        return self.phase in AT_WORK
 
     @property
     def is_over(self) -> bool:

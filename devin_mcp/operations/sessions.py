@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, Id, PlaybookId, SessionId, Wire
-from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
+from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, Refused, ReplyLost, SlowDown
 from devin_mcp.operations.conversation import AfterEvent, Text, with_ids
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
+from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, NothingAtStake, Stake, operation
 from devin_mcp.operations.fit import FromChar, Next, Offset, Page, Result
 from devin_mcp.operations.handovers import PREFIX
 from devin_mcp.operations.house import House
@@ -68,29 +69,46 @@ async def list_sessions(
 ) -> Sessions:
     """Sessions with phase, link, title, tags and pull request, newest first.
 
-    phase=[waiting] finds those that wait for somebody. Messages and structured output come with devin_get_session.
+    phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
     """
-    wanted = set(phase or get_args(Phase))
-    found: list[SessionRow] = []
-    here, resume = offset, [offset]
-    for _ in range(1 if phase is None else MOST_PAGES):
-        size = limit if phase is None else DEFAULT_PAGE
-        query = {"limit": size, "offset": here, "tags": tags, "user_email": user_email}
-        rows = (await devin.send(SessionPage, query=query)).sessions
-        full = len(rows) >= size or len(rows) == DEFAULT_PAGE  # its own largest page is not documented (v1.md §3.2)
+    query: dict[str, Any] = {"tags": tags, "user_email": user_email}
+    if phase is not None:
+        return await _in_phases(devin, set(phase), limit, offset, query)
+    rows = (await devin.send(SessionPage, query={"limit": limit, "offset": offset, **query})).sessions
+    for row in rows:
+        row.url = devin.web_url(row.session_id)
+    return Sessions.of(rows, offset, more=_is_full(rows, limit))
+
+
+def _is_full(rows: Sequence[SessionRow], size: int) -> bool:
+    """There may be more: Devin's own largest page is not documented (v1.md §3.2)."""
+    return len(rows) >= size or len(rows) == DEFAULT_PAGE
+
+
+async def _in_phases(devin: Devin, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]) -> Sessions:
+    """Devin itself cannot filter by phase, so pages are looked through, within a bound."""
+    found: dict[str, SessionRow] = {}
+    here, resume, more = offset, [offset], True
+    for _ in range(MOST_PAGES):
+        try:
+            rows = (await devin.send(SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **query})).sessions
+        except (Broken, NotSent, SlowDown):
+            if not found:
+                raise
+            break  # what was found is worth something; offset says where to go on
         for row in rows:
             here += 1
-            row.url = devin.web_url(row.session_id)
-            if row.phase in wanted and len(found) < limit:
-                found.append(row)
+            if row.phase in wanted and row.session_id not in found:  # a new session pushes others onto the next page
+                row.url = devin.web_url(row.session_id)
+                found[row.session_id] = row
                 resume.append(here)
-        if not full or len(found) == limit:
+            if len(found) == limit:
+                break
+        more = len(found) == limit or _is_full(rows, DEFAULT_PAGE)
+        if len(found) == limit or not more:
             break
-    page = Sessions.of(found, offset, more=full or len(found) == limit)
-    if phase is None:
-        return page
     resume[-1] = resume[-1] if len(found) == limit else here
-    return page.resuming(resume, here - offset)
+    return Sessions.of(list(found.values()), offset, more=more).resuming(resume, here - offset)
 
 
 async def tagged(devin: Devin, tag: str) -> list[SessionRow]:
@@ -208,7 +226,10 @@ class SessionEnded(Result):
 
 
 async def title_of(devin: Devin, house: House, session_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
-    return (await get_session.at(devin).send(SessionBody, session_id=session_id)).title
+    body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+    if body.is_over:
+        raise NothingAtStake
+    return body.title
 
 
 ENDING = Stake("Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of)

@@ -16,13 +16,19 @@ from devin_mcp.operations import cursors
 from devin_mcp.operations.cursors import Mark
 from devin_mcp.operations.declare import READ, workflow
 from devin_mcp.operations.fit import NO_LIMIT
-from devin_mcp.operations.follow import Account, Change, Following, bare
+from devin_mcp.operations.follow import Account, Following, bare
+from devin_mcp.operations.followed import Change
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.news import WaitResult, WithNews, told
 from devin_mcp.operations.subjects import AnswerTo, Subject, WaitFor
 
 MARGIN = 2.0
 """Seconds of the call's deadline that are kept for the answer."""
+
+FOR_THE_OTHERS = 2.0
+"""Seconds that one that is ready waits for the first look at the others."""
+FOR_A_LOOK = 10.0
+"""Seconds beyond what the caller wanted to wait, for a first look that is still under way."""
 
 LONGEST_TITLE = 60
 
@@ -58,15 +64,15 @@ async def wait_for_sessions(
     return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(since, ids))
 
 
-async def then_wait(devin: Devin, following: Following, done: News, since: AnswerTo | None, max_wait_s: float) -> News:
+async def then_wait(
+    devin: Devin, following: Following, done: News, since: AnswerTo | None, max_wait_s: float, others: Sequence[str] = ()
+) -> News:
     """What was done stands, whatever happens to the waiting."""
     try:
         subjects, timed_out = await waited(devin, following, [(done.session_id, since)], "any", "attention", max_wait_s)
     except DevinError as trouble:
         return done.model_copy(update={"next": f"Waiting failed: {trouble.what} {done.next}"})
-    if subjects[0].body is None:
-        return done
-    return done.with_news(told(subjects, timed_out=timed_out, limit=NO_LIMIT))
+    return done.with_news(told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=others))
 
 
 async def waited(
@@ -91,31 +97,31 @@ async def waited(
     with ExitStack() as stack:
         account = Account(devin.owner, devin.key)
         subjects = []
-        for session_id, mark in wanted:
+        for session_id, since in wanted:
             followed = stack.enter_context(following.follow(account, session_id, hear))
-            subjects.append(Subject(session_id, mark, followed, clock.now()))
-            if (followed.seen_at or followed.failed_at) and subjects[-1].body is None:
-                followed.look_now()  # what is known is too old
-        while not _holds(subjects, until, wait_for):
-            if following.closing:
+            subjects.append(Subject.of(session_id, since, followed, clock.now()))
+        patience, overtime = clock.now() + FOR_THE_OTHERS, min(latest, end + FOR_A_LOOK)
+        while not _holds(subjects, until, wait_for, hurry=clock.now() >= patience):
+            # one look is worth more than being on time
+            due = end if any(one.was_tried for one in subjects) else overtime
+            if following.closing or clock.now() >= due:
                 return subjects, True
-            if clock.now() >= end:
-                if all(one.was_tried for one in subjects) or clock.now() >= latest:
-                    return subjects, True
-                end = latest  # one look at each is worth more than being on time
-            await _news_or_time(devin, news, end)
+            await _news_or_time(devin, news, patience if clock.now() < patience < due else due)
             while changes and devin.tell is not None:
                 await devin.tell(_in_words(changes.pop(0)))
         return subjects, False
 
 
-def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor) -> bool:
+def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor, *, hurry: bool) -> bool:
+    """`hurry` when those that could not be looked at yet have had their time: one that is ready is enough then."""
+    ready = [one.is_ready(wait_for) for one in subjects]
     if not all(one.was_tried for one in subjects):
-        return False
+        return hurry and until == "any" and any(ready)
     if all(one.rests for one in subjects):
         return True  # nothing would come of itself
-    ready = [one.is_ready(wait_for) or one.followed.refusal is not None or (until == "all" and one.rests) for one in subjects]
-    return all(ready) if until == "all" else any(one.is_ready(wait_for) for one in subjects)
+    if until == "any":
+        return any(ready)
+    return all(done or one.followed.refusal is not None or one.rests for done, one in zip(ready, subjects, strict=True))
 
 
 async def _news_or_time(devin: Devin, news: asyncio.Event, end: float) -> None:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
 from devin_mcp.log import note, redactor
-from devin_mcp.operations.declare import Stake
+from devin_mcp.operations.declare import NothingAtStake, Stake
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.server.app import Caller, caller_of
 
@@ -54,14 +54,17 @@ async def consent(context: Context[Any, Any], policy: str, question: Ask) -> Inp
                 "Nothing was changed. The user can do it in the Devin web app.",
             )
         return None  # the host asks for approval itself, since the tool is annotated as destructive
-    if _is_modern(context):
-        answer = (context.input_responses or {}).get(NAME) if context.request_state == ASKED else None
-        if answer is None:
+    answer = (context.input_responses or {}).get(NAME) if context.request_state == ASKED else None
+    if answer is None:
+        try:
+            text = await question()
+        except NothingAtStake:
+            return None
+        if _is_modern(context):
             note(outcome="asked")
-            asked = ElicitRequest(params=ElicitRequestFormParams(message=await question(), requested_schema=FORM))
-            return InputRequiredResult(input_requests={NAME: asked}, request_state=ASKED)
-    else:
-        answer = await _answer(context, await question())
+            form = ElicitRequest(params=ElicitRequestFormParams(message=text, requested_schema=FORM))
+            return InputRequiredResult(input_requests={NAME: form}, request_state=ASKED)
+        answer = await _answer(context, text)
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
         raise Declined("The user was asked and did not agree.")
     return None

@@ -23,7 +23,8 @@ from devin_mcp.errors import Invalid, SlowDown
 from devin_mcp.log import event
 from devin_mcp.operations.declare import toolset_of
 from devin_mcp.operations.follow import MOST_WATCHED as MOST_FOLLOWED
-from devin_mcp.operations.follow import Account, Change, Following, bare
+from devin_mcp.operations.follow import Account, Following, bare
+from devin_mcp.operations.followed import Change
 from devin_mcp.server.addresses import Target, target_of
 from devin_mcp.server.visibility import View
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from io import TextIOWrapper
 
 import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
+from devin_mcp.api.client import GRACE
 from devin_mcp.api.reading import mended
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings
 from devin_mcp.tracing import flush
+
+SPARE = 2.0
+"""Seconds beyond the grace for requests on the wire."""
 
 
 def serve(settings: Settings) -> int:
@@ -66,4 +71,14 @@ class _Mended(TextIOWrapper):
     """Standard input in which a text that somebody cut through an emoji can be read; the SDK would drop it unanswered."""
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        return mended(super().readline(size))
+        line = mended(super().readline(size))
+        if not line:
+            _leave_in_any_case()
+        return line
+
+
+def _leave_in_any_case() -> None:
+    """A host that closed our input and keeps our output open without reading it would keep us for ever."""
+    patience = threading.Timer(GRACE + SPARE, os._exit, (0,))
+    patience.daemon = True
+    patience.start()

@@ -154,7 +154,7 @@ def test_parameters_keep_devins_names_and_required_ones_are_required(operation: 
         if not changes:
             assert set(body["required"]) - optional <= set(schema.get("required", []))
     ours = {"messages", "after_event_id", "from_char", "offset", "search", "folder_id", "note_ids", "body", "value_from_env",
-            "path", "content", "encoding", "name", "url", "save_to", "phase", "max_wait_s"}  # fmt: skip
+            "path", "content", "encoding", "name", "url", "save_to", "phase", "max_wait_s", "since"}  # fmt: skip
     query = {parameter["name"] for parameter in documented.get("parameters", [])} - {"skip"}
     assert query <= names
     places = set(re.findall(r"\{(\w+)\}", operation.v1.template))

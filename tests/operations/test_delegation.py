@@ -12,7 +12,7 @@ import pytest
 from devin_mcp.operations.handovers import PREFIX
 from tests.clock import DrivenClock, PacedClock, while_time_passes
 from tests.conftest import Connect, Era
-from tests.upstream import Fault, Upstream, answer, dropped, halved, lost, silent, slow
+from tests.upstream import Exchange, Fault, Upstream, answer, dropped, halved, lost, silent, slow
 
 SESSIONS = "/v1/sessions"
 
@@ -379,3 +379,33 @@ async def test_silence_ends_in_time_with_the_session_found(connect: Connect, dev
     async with connect(timeout=0.3) as call:
         made = await call.ok("delegate_task", prompt="p")
     assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+
+
+@pytest.mark.parametrize("status", [408, 499])
+async def test_a_gateway_that_gives_up_waiting_is_no_refusal(connect: Connect, devin: Upstream, status: int) -> None:
+    async def done_and_given_up(exchange: Exchange) -> None:
+        await exchange.forward(exchange.seen)
+        await exchange.reply(status, b"", {})
+
+    devin.fail("POST", "/v1/sessions", done_and_given_up)
+    async with connect() as call:
+        made = await call.ok("delegate_task", prompt="p")
+    assert list(devin.world.sessions) == [made["session_id"]]
+    assert "reply was lost" in made["remark"]
+
+
+async def test_a_session_that_cannot_be_read_just_now_is_named_all_the_same(connect: Connect, devin: Upstream) -> None:
+    async with connect() as call:
+        made = await call.ok("delegate_task", prompt="p", request_key="k")
+        devin.fail("GET", "/v1/sessions/.*", *[answer(500)] * 4)
+        again = await call.ok("delegate_task", prompt="p", request_key="k")
+    assert (again["session_id"], again["is_new_session"]) == (made["session_id"], False)
+    assert "could not be read" in again["remark"]
+
+
+async def test_a_title_of_one_word_is_not_taken_for_an_id(connect: Connect, devin: Upstream) -> None:
+    devin.fail("GET", "/v1/playbooks/Deploy", answer(422, {"detail": "no such id"}))
+    async with connect() as call:
+        book = await call.ok("create_playbook", title="Deploy", body="b")
+        made = await call.ok("delegate_task", prompt="p", playbook="Deploy")
+    assert devin.world.sessions[made["session_id"]].body["playbook_id"] == book["playbook_id"]

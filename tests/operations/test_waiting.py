@@ -65,7 +65,7 @@ async def test_a_message_that_cannot_be_found_again_loses_no_reply(connect: Conn
         await anyio.sleep(0.1)
         await pace.pass_(11, until_asleep=2)
         sent = await sending
-        assert (sent["delivered"], sent["timed_out"], sent["since"]) == (True, True, "")
+        assert (sent["delivered"], sent["timed_out"], bool(sent["since"])) == (True, True, True)
         later = await waiting(call, pace, session_ids=["devin-1"], since=sent["since"])
     assert said(later) == ["Yes."]
 
@@ -390,6 +390,23 @@ async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_o
                 since = got["since"]
                 heard += [one["message"] for one in got["sessions"][0].get("messages", [])]
     assert heard == [one["message"] for one in talk]
+
+
+async def test_a_session_that_begins_while_pages_are_turned_shows_none_twice(connect: Connect, devin: Upstream) -> None:
+    rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(120)]
+    newer = [BASE | {"session_id": "devin-new", "status_enum": "working"}, *rows]
+    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": rows[:100]}), answer(200, {"sessions": newer[100:]}))
+    async with connect() as call:
+        found = await call.ok("list_sessions", phase=["waiting"], limit=200)
+    assert [row["session_id"] for row in found["sessions"]] == [f"devin-{n}" for n in range(120)]
+
+
+async def test_what_was_found_before_trouble_is_told_with_where_to_go_on(connect: Connect, devin: Upstream) -> None:
+    rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(100)]
+    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
+    async with connect() as call:
+        found = await call.ok("list_sessions", phase=["waiting"], limit=200)
+    assert (len(found["sessions"]), found["next_offset"]) == (100, 100)
 
 
 async def test_sessions_in_a_phase_are_found_across_pages(connect: Connect, devin: Upstream) -> None:

@@ -106,6 +106,16 @@ async def test_nobody_is_asked_about_what_is_not_there(connect: Connect, era: Er
     assert person.questions == []
 
 
+async def test_nobody_is_asked_about_what_is_over_already(connect: Connect, devin: Upstream, era: Era) -> None:
+    person = Person()
+    async with connect(era=era, ask=person) as call:
+        one = (await call.ok("create_session", prompt="p"))["session_id"]
+        await call.ok("terminate_session", session_id=one)
+        assert len(person.questions) == 1
+        assert (await call.ok("terminate_session", session_id=one))["terminated"] is True
+    assert len(person.questions) == 1
+
+
 async def test_where_nobody_can_be_asked_auto_goes_ahead_and_always_refuses(
     connect: Connect, devin: Upstream, era: Era, logs: Logs
 ) -> None:

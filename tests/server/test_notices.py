@@ -205,6 +205,7 @@ async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
     devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
     async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
         await devin.until("GET", "/v1/sessions/devin-60")
+        assert pace.sleepers <= 60
 
 
 async def test_a_stream_has_a_bound(connect: Connect) -> None:

@@ -1,0 +1,189 @@
+"""The end of a turn, and the edges of a wait: what is ready is told, what is not there yet is not invented."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.clock import PacedClock, while_time_passes
+from tests.conftest import Caller, Connect
+from tests.talk import Talk
+from tests.upstream import Upstream, answer, late
+
+
+def words(result: dict[str, Any], place: int = 0) -> list[str]:
+    return [message["message"] for message in result["sessions"][place].get("messages", [])]
+
+
+async def waits(call: Caller, pace: PacedClock, *steps: float, until_asleep: int = 2, **arguments: Any) -> dict[str, Any]:
+    """Wait while the time passes in these steps, once the waiter and the pollers sleep."""
+    given = {"session_ids": ["devin-1"], **arguments}
+    return await while_time_passes(pace, call.ok("wait_for_sessions", **given), *steps, until_asleep=until_asleep)
+
+
+async def test_words_of_the_turn_that_could_be_read_before_its_end_are_not_its_last(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    """v1 says blocked before the last message is readable, also where earlier ones were (v1.md §3.6)."""
+    talk = Talk().at(devin)
+    talk.devin("I am reading the code.")
+    async with connect(pace=pace) as call:
+        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"]))
+        await pace.asleep(2)
+        talk.status_enum = "blocked"
+        await pace.pass_(7, until_asleep=2)
+        await anyio.sleep(0.05)
+        assert not waiting.done()
+        talk.devin("Strict or lenient?")
+        await pace.pass_(7, until_asleep=2)
+        with anyio.fail_after(5):
+            got = await waiting
+    assert words(got) == ["I am reading the code.", "Strict or lenient?"]
+
+
+async def test_a_turn_that_said_all_before_its_end_is_not_waited_for_long(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    talk = Talk().at(devin)
+    talk.devin("Which?")
+    async with connect(pace=pace) as call:
+        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"]))
+        await pace.asleep(2)
+        talk.status_enum = "blocked"
+        for _ in range(3):
+            if not waiting.done():
+                await pace.pass_(6, until_asleep=2)
+        with anyio.fail_after(5):
+            got = await waiting
+    assert (words(got), got["timed_out"]) == (["Which?"], False)
+
+
+async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    """The cursor says that it was at work, so its last words may be up to a minute late; nobody here saw the end."""
+    talk = Talk().at(devin)
+    talk.user("Mend it")
+    async with connect(pace=pace) as call:
+        first = await waits(call, pace, 2, max_wait_s=1)
+        talk.status_enum = "blocked"
+        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"], since=first["since"]))
+        for _ in range(4):
+            await pace.pass_(6, until_asleep=2)
+        assert not waiting.done()
+        talk.devin("Mended.")
+        await pace.pass_(6, until_asleep=2)
+        with anyio.fail_after(5):
+            got = await waiting
+    assert words(got) == ["Mended."]
+
+
+async def test_one_that_asks_is_told_though_another_gives_no_answer(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    talk, gate = Talk(status_enum="blocked").at(devin), asyncio.Event()
+    talk.devin("Which?")
+    devin.fail("GET", "/v1/sessions/devin-2", late(gate))
+    async with connect(pace=pace) as call:
+        got = await waits(call, pace, 2.5, session_ids=["devin-1", "devin-2"], until_asleep=2)
+        gate.set()
+    assert (words(got), got["timed_out"]) == (["Which?"], False)
+    assert "has not answered" in got["sessions"][1]["problem"]
+    assert "For the others" in got["next"]
+    assert got["since"].count(".") == 0
+
+
+async def test_a_wait_for_one_that_gives_no_answer_ends_soon_after_its_time(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    gate = asyncio.Event()
+    devin.fail("GET", "/v1/sessions/devin-1", late(gate))
+    async with connect(pace=pace) as call:
+        waiting = asyncio.ensure_future(call.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3))
+        for step in (2, 2, 10):
+            await pace.pass_(step)
+        with anyio.fail_after(5):
+            assert "could not be asked" in await waiting
+        gate.set()
+
+
+async def test_any_word_is_enough_where_it_was_asked_for(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    talk = Talk().at(devin)
+    async with connect(pace=pace) as call:
+        for wait_for, ends in (("attention", False), ("message", True)):
+            waiting = asyncio.ensure_future(call("wait_for_sessions", session_ids=["devin-1"], wait_for=wait_for))
+            await pace.asleep(2)
+            talk.devin("Still reading.")
+            await pace.pass_(7, until_asleep=2)
+            await anyio.sleep(0.1)
+            assert waiting.done() is ends
+            waiting.cancel()
+
+
+async def test_who_may_not_look_is_told_and_the_others_are_waited_for(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    talk = Talk().at(devin)
+    devin.fail("GET", "/v1/sessions/devin-2", *[answer(403, {"detail": "Not yours"})] * 9)
+    async with connect(pace=pace) as call:
+        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"]))
+        await pace.asleep(2)
+        talk.status_enum = "finished"
+        talk.devin("Done.")
+        await pace.pass_(7, until_asleep=2)
+        with anyio.fail_after(5):
+            got = await waiting
+    assert (got["sessions"][0]["phase"], "may not do that" in got["sessions"][1]["problem"]) == ("done", True)
+    assert devin.count("GET", "/v1/sessions/devin-2") == 1
+
+
+async def test_the_output_is_told_when_the_turn_has_ended_and_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    talk = Talk(more={"structured_output": {"n": 1}}).at(devin)
+    async with connect(pace=pace) as call:
+        working = await waits(call, pace, 2, max_wait_s=1)
+        assert "structured_output" not in working["sessions"][0]
+        talk.status_enum = "blocked"
+        talk.devin("Done.")
+        ended = await waits(call, pace, 7, since=working["since"])
+        assert ended["sessions"][0]["structured_output"] == {"n": 1}
+        again = await waits(call, pace, 50, since=ended["since"])
+    assert "structured_output" not in again["sessions"][0]
+
+
+@pytest.mark.parametrize("refused", [0, 15])
+async def test_sixteen_come_through_the_smallest_answer_call_by_call(
+    connect: Connect, devin: Upstream, pace: PacedClock, refused: int
+) -> None:
+    ids = [f"devin-{n:032x}" for n in range(16)]
+    for place, one in enumerate(ids):
+        if place < refused:
+            devin.fail(
+                "GET", f"/v1/sessions/{one}", *[answer(403, {"detail": "You do not have the permission to see it " * 9})] * 99
+            )
+            continue
+        talk = Talk(one, "blocked", more={"pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}})
+        talk.at(devin).devin(f"Done with {place}.")
+    told: list[str] = []
+    pulls, since = set(), None
+    async with connect(pace=pace, result_limit=2000) as call:
+        for _ in range(16):
+            given = {"session_ids": ids, "max_wait_s": 1, **({"since": since} if since else {})}
+            got = await waits(call, pace, 2, 2, until_asleep=17 - refused, **given)
+            since = got["since"]
+            for place, row in enumerate(got["sessions"]):
+                told += words(got, place)
+                pulls.add(row.get("pull_request", {}).get("url"))
+            assert len(got["sessions"]) + got.get("left_out", 0) == 16
+    assert sorted(told) == sorted(f"Done with {place}." for place in range(refused, 16))
+    assert len(pulls - {None}) == 16 - refused
+
+
+async def test_what_a_colleague_wrote_can_be_read_on(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+    talk = Talk(status_enum="blocked").at(devin)
+    talk.user("a colleague's words " * 30)
+    talk.devin("Which?")
+    async with connect(pace=pace) as call:
+        got = await waits(call, pace)
+    assert got["sessions"][0]["messages"][0]["truncated"] is True
+    assert "after_event_id=devin-1-e0, from_char=200" in got["next"]
