@@ -11,71 +11,25 @@ import logging
 import re
 import secrets
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
 
-KEY_SHAPE = re.compile(r"\b(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,}")
-HIDDEN = "[hidden]"
+from devin_mcp.gathering import Gathering
+from devin_mcp.redaction import redactor
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _FOREIGN = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
 
 Event = MutableMapping[str, Any]
-
-
-class Redactor:
-    """Replaces known secret values and anything shaped like a Devin key. One per process; values are only added."""
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-        self._escaped: set[str] = set()
-
-    def hide(self, values: Iterable[str]) -> None:
-        """Never write these values. Shorter than four characters would blank ordinary words, so those are skipped."""
-        self._values.update(value for value in values if len(value) >= 4)
-        self._escaped = {json.dumps(value, ensure_ascii=False)[1:-1] for value in self._values}
-
-    def clean(self, text: str) -> str:
-        if "apk_" in text or "cog_" in text:
-            text = KEY_SHAPE.sub(HIDDEN, text)
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, HIDDEN)
-        return text
-
-    def clean_json(self, text: str) -> str:
-        """The same within JSON, where a value may stand escaped."""
-        if "apk_" not in text and "cog_" not in text and not any(value in text for value in self._escaped):
-            return text
-        return json.dumps(self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
-
-    def _cleaned(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.clean(value)
-        if isinstance(value, list):
-            return [self._cleaned(part) for part in value]
-        if isinstance(value, dict):
-            return {self.clean(name): self._cleaned(part) for name, part in value.items()}
-        return value
-
-    def __call__(self, logger: object, method: str, event: Event) -> Event:
-        """As a structlog processor: every text of the event, one level deep (ours are flat)."""
-        for name, value in event.items():
-            if isinstance(value, str):
-                event[name] = self.clean(value)
-            elif isinstance(value, list):
-                event[name] = [self.clean(part) if isinstance(part, str) else part for part in value]
-        return event
-
-
-redactor = Redactor()
 
 
 @dataclass
@@ -115,57 +69,111 @@ def note(**facts: Any) -> None:
         record.facts.update(facts)
 
 
-_bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
 def event(name: str, *, bad: bool = False, crash: bool = False, **facts: Any) -> None:
     """Write one line: `bad` ones as warnings, a `crash` as an error. Facts that are None are left out."""
     known = {key: value for key, value in facts.items() if value is not None}
     for observer in observers:
         observer(name, known)
-    (_bound.error if crash else _bound.warning if bad else _bound.info)(name, **known)
+    level = "error" if crash else "warning" if bad else "info"
+    _lines.add((level, {"event": name, **known, **_whose(), "at": time.time()}))
+
+
+def flush() -> None:
+    """Write what waits, before an end that runs no more code."""
+    _lines.flush()
+    sys.stderr.flush()
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process: `level` debug..error, `style` json or console; to stderr unless told otherwise."""
     stream = sys.stderr if stream is None else stream
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True)
-        if style == "json"
-        else structlog.processors.TimeStamper("%H:%M:%S", utc=False),
-        _frames_only,
-        _whose,
-        redactor,
-        _in_order,
-    ]
+    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _stamped(style), _frames_only, _in_order]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=True)
+        structlog.processors.JSONRenderer(serializer=_as_json)
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=_wants_colour(stream), pad_event_to=12, sort_keys=False)
     )
-    for_people = [] if style == "json" else [_for_people]
+    # Looked through last of all, so that nothing is written that was not.
+    written: list[structlog.typing.Processor] = (
+        [renderer, _clean_json] if style == "json" else [_for_people, renderer, _clean_text]
+    )
+    rows: list[str] = []
     structlog.configure(
-        processors=[*shared, *for_people, renderer],
+        processors=[*shared, *written],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Rows(rows))),
         cache_logger_on_first_use=False,
     )
-    global _bound  # noqa: PLW0603 - logging is the process's own; a bound logger spares building one for every line
-    _bound = structlog.get_logger().bind()
+    bound = structlog.get_logger().bind()
+
+    def write(events: list[tuple[str, Event]]) -> None:
+        for method, facts in events:
+            getattr(bound, method)(**facts)
+        stream.write("".join(rows))
+        stream.flush()
+        rows.clear()
+
+    global _lines  # noqa: PLW0603 - logging is the process's own
+    _lines.close()
+    _lines = Gathering(write)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["error", "frames"]), *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["error", "frames"]), _with_whose, *shared,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
-    )
+    )  # fmt: skip
     handler.addFilter(_strip_texts)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+
+
+_lines: Gathering[tuple[str, Event]] = Gathering(lambda _: None)
+"""Events that wait for a moment; nobody writes any before `configure`."""
+
+
+class _Rows:
+    """Where structlog writes lines to, for them to be written together."""
+
+    def __init__(self, rows: list[str]) -> None:
+        self.write = rows.append
+
+    def flush(self) -> None:
+        """Nothing to do: `write` above has the last word."""
+
+
+def _stamped(style: str) -> structlog.typing.Processor:
+    def stamped(logger: object, method: str, event: Event) -> Event:
+        """The moment of the event itself; its line may be written a little later."""
+        moment = datetime.fromtimestamp(event.pop("at", None) or time.time(), UTC)
+        if style == "json":
+            event["timestamp"] = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        else:
+            event["timestamp"] = moment.astimezone().strftime("%H:%M:%S")
+        return event
+
+    return stamped
+
+
+def _clean_json(logger: object, method: str, line: Any) -> str:
+    return redactor.clean_json(line)
+
+
+def _clean_text(logger: object, method: str, line: Any) -> str:
+    return redactor.clean(line)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=True, default=repr)
+
+
+def _as_json(event: Event, **_: Any) -> str:
+    """With one encoder for all lines; json.dumps would make one for each."""
+    return _ENCODER.encode(event)
 
 
 def _wants_colour(stream: TextIO) -> bool:
@@ -232,17 +240,22 @@ def _for_people(logger: object, method: str, event: Event) -> Event:
     return event
 
 
-def _whose(logger: object, method: str, event: Event) -> Event:
+def _whose() -> dict[str, str]:
     """The call, the caller and the trace that a line belongs to."""
+    known = {}
     record = current_call.get()
     if record is not None:
-        event.setdefault("call_id", record.call_id)
+        known["call_id"] = record.call_id
         if record.caller is not None:
-            event["caller"] = record.caller
-    span = trace.get_current_span().get_span_context()
-    if span.is_valid:
-        event["trace_id"] = f"{span.trace_id:032x}"
-    return event
+            known["caller"] = record.caller
+    span = trace.get_current_span()
+    if span is not trace.INVALID_SPAN and (context := span.get_span_context()).is_valid:
+        known["trace_id"] = f"{context.trace_id:032x}"
+    return known
+
+
+def _with_whose(logger: object, method: str, event: Event) -> Event:
+    return {**event, **_whose()}
 
 
 def _frames_only(logger: object, method: str, event: Event) -> Event:

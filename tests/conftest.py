@@ -40,7 +40,12 @@ def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Everything logged so far, at debug, as the JSON lines a log platform would get."""
     stream = io.StringIO()
     log.configure("debug", "json", stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    def written() -> list[dict[str, Any]]:
+        log.flush()
+        return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    yield written
     log.configure("error", "json", io.StringIO())
 
 

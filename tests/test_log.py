@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
@@ -223,7 +222,7 @@ def test_other_libraries_keep_their_templates_and_lose_their_texts(logs: Logs) -
 def test_the_console_form_is_for_people() -> None:
     stream = io.StringIO()
     log.configure("info", "console", stream)
-    structlog.get_logger("x").info("mcp_call", tool="devin_list_sessions", outcome="ok")
+    log.event("mcp_call", tool="devin_list_sessions", outcome="ok")
     log.configure("error", "json", io.StringIO())
     assert "mcp_call" in stream.getvalue()
     assert "tool=devin_list_sessions" in stream.getvalue()

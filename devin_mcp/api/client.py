@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -21,7 +22,7 @@ from devin_mcp.api.retry import Sending, Tell
 from devin_mcp.api.wire import NOWHERE, Route
 from devin_mcp.api.writes import Began, Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
-from devin_mcp.log import redactor
+from devin_mcp.redaction import redactor
 from devin_mcp.settings import Settings
 from devin_mcp.values import LOOPBACK
 
@@ -180,7 +181,7 @@ class Devin:
         sending = Sending(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
-            self.route.method, self.api.base_url + path, params=_query(parts.pop("query", None)),
+            self.route.method, _address(self.api.base_url + path), params=_query(parts.pop("query", None)),
             headers={**HEADERS, "authorization": f"Bearer {self.key}", **(headers or {})},
             extensions={"sending": sending}, **parts,
         )  # fmt: skip
@@ -285,6 +286,12 @@ class Devin:
             raise Broken(f"The download took longer than {self.deadline.span:g} seconds.", "Nothing was kept.") from None
         except httpx.RequestError as error:
             raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
+
+
+@lru_cache(maxsize=256)
+def _address(text: str) -> httpx.URL:
+    """Read once: a session that is followed is asked for again and again."""
+    return httpx.URL(text)
 
 
 def _closed(sending: Sending, end: BaseException | None) -> None:

@@ -12,7 +12,7 @@ import httpx
 
 from devin_mcp import errors
 from devin_mcp.api.retry import is_initializing, is_session_cap, retry_after
-from devin_mcp.log import redactor
+from devin_mcp.redaction import redactor
 
 LONGEST_QUOTE = 300
 

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
-from devin_mcp.log import redactor
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.handovers import Handovers
+from devin_mcp.redaction import redactor
 from devin_mcp.settings import environment_value
 
 HOUR = 3600.0

@@ -7,10 +7,10 @@ from functools import cached_property
 from pydantic import Field
 
 from devin_mcp.api.wire import Many, Time, Wire, is_id
-from devin_mcp.log import redactor
 from devin_mcp.operations.browse import Candidate, Entry, as_typed
 from devin_mcp.operations.fit import Cut
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
+from devin_mcp.redaction import redactor
 
 
 class Author(Wire):

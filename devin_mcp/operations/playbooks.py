@@ -12,13 +12,13 @@ from pydantic import Field, PrivateAttr
 from devin_mcp.api.client import Devin
 from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.log import redactor
 from devin_mcp.operations.browse import Candidate, Document, Entry, as_typed, completes, resource, slug, the_one, unique_names
 from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
 from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 from devin_mcp.operations.house import House
 from devin_mcp.operations.keeping import AsItIs, kept
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
+from devin_mcp.redaction import redactor
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
 Body = Annotated[str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")]

@@ -119,7 +119,7 @@ def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Sessi
     if limit < NO_LIMIT and cost(frame) > limit // 3:
         frame = cast("Session", slim(frame, limit // 3))
     output, output_next = _output_window(body.structured_output, window, limit)
-    frame = frame.model_copy(update={"structured_output": output})
+    frame.structured_output = output
     room = limit if limit >= NO_LIMIT else limit - cost(frame) - ROOM_FOR_NEXT
     if window.after is not None:
         shown = onwards(said, window.after, window.from_char, window.count, room)
@@ -131,16 +131,10 @@ def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Sessi
         before, after = places[0], len(said) - places[0]
     else:
         before, after = places[0], len(said) - places[-1] - 1
-    session = frame.model_copy(
-        update={
-            "messages": shown,
-            "messages_before": before or None,
-            "messages_after": after or None,
-            "next": _next(body, shown, window, before, after) + output_next,
-        }
-    )
-    session._body, session._window = body, window
-    return session
+    frame.messages, frame.messages_before, frame.messages_after = shown, before or None, after or None
+    frame.next = _next(body, shown, window, before, after) + output_next
+    frame._body, frame._window = body, window
+    return frame
 
 
 def _place(said: list[Message], after: str | None) -> int:

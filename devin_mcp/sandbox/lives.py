@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
+from devin_mcp.sandbox.examples import example_of
+
 STARTING = 0.5
 """Seconds without a state."""
 INITIALIZING = 1.0
@@ -148,30 +150,3 @@ class Life:
             **more,
         }
         self.messages.append((moment, event))
-
-
-def example_of(schema: Any) -> Any:
-    """A value that fits a JSON Schema of the common kind (types, enums, required properties, bounds)."""
-    if not isinstance(schema, dict):
-        return {}
-    if schema.get("enum"):
-        return schema["enum"][0]
-    if "const" in schema:
-        return schema["const"]
-    for union in ("anyOf", "oneOf"):
-        if schema.get(union):
-            return example_of(schema[union][0])
-    kind = schema.get("type", "object")
-    match kind[0] if isinstance(kind, list) else kind:
-        case "object":
-            return {name: example_of(part) for name, part in schema.get("properties", {}).items()}
-        case "array":
-            return [example_of(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
-        case "string":
-            return "simulated".ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength", 1000)]
-        case "integer" | "number":
-            return schema.get("minimum", 1)
-        case "boolean":
-            return True
-        case _:
-            return None

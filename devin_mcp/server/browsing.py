@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from mcp import MCPError
-from mcp.server import MCPServer, ServerRequestContext
+from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.types import (
     INTERNAL_ERROR,
@@ -24,7 +24,8 @@ from mcp.types import (
 )
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.log import note, redactor
+from devin_mcp.log import note
+from devin_mcp.redaction import redactor
 from devin_mcp.server.app import App, Asked, caller_of
 from devin_mcp.server.calls import named
 from devin_mcp.server.completions import complete
@@ -60,7 +61,7 @@ def install(server: MCPServer[App], transport: Transport, *, sandbox: bool = Fal
     if transport == "stdio":  # over HTTP nothing could reach a client of an older revision, so none is offered to watch
         put("resources/subscribe", SubscribeRequestParams, _subscribe)
         put("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
-        server.middleware.append(_welcome_old_clients)
+        server.middleware.append(_only({"initialize", "notifications/initialized"}, _welcome_old_clients))
 
 
 def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
@@ -103,16 +104,16 @@ async def _unsubscribe(ctx: Asked, params: UnsubscribeRequestParams) -> EmptyRes
 def _instructing(*, sandbox: bool) -> ServerMiddleware[App]:
     """Middleware: what a model is told of this server names only what its caller has."""
 
-    async def instructed(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def instructed(ctx: Asked, call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
-        if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
+        if isinstance(result, dict):
             result["instructions"] = instructions(caller_of(ctx).view, sandbox=sandbox)
         return result
 
-    return instructed
+    return _only({"initialize", "server/discover"}, instructed)
 
 
-async def _welcome_old_clients(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+async def _welcome_old_clients(ctx: Asked, call_next: CallNext) -> HandlerResult:
     """Clients of the older revisions are told of changed lists without asking, and must be told that they will be."""
     result = await call_next(ctx)
     if ctx.method == "initialize" and isinstance(result, dict):
@@ -122,3 +123,12 @@ async def _welcome_old_clients(ctx: ServerRequestContext[Any, Any], call_next: C
         caller = caller_of(ctx)
         caller.app.notices.welcome(ctx.session, caller.account)
     return result
+
+
+def _only(methods: Collection[str], middleware: ServerMiddleware[App]) -> ServerMiddleware[App]:
+    """For these methods; the others go past it without as much as a frame on the stack."""
+
+    def choosing(ctx: Asked, call_next: CallNext) -> Awaitable[HandlerResult]:
+        return middleware(ctx, call_next) if ctx.method in methods else call_next(ctx)
+
+    return choosing  # type: ignore[return-value]  # the protocol wants a coroutine function; what is awaited is the same

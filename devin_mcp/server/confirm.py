@@ -20,9 +20,10 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from pydantic import ValidationError
 
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
-from devin_mcp.log import note, redactor
+from devin_mcp.log import note
 from devin_mcp.operations.declare import NothingAtStake, Stake
 from devin_mcp.operations.markdown import one_line
+from devin_mcp.redaction import redactor
 from devin_mcp.server.app import Caller, caller_of
 
 NAME = "confirm"

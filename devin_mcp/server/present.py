@@ -10,9 +10,10 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel
 
 from devin_mcp.errors import Broken, DevinError
-from devin_mcp.log import note, redactor
+from devin_mcp.log import note
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.fit import Result
+from devin_mcp.redaction import redactor
 from devin_mcp.server.visibility import View
 
 ResultT = TypeVar("ResultT", bound=BaseModel)

@@ -24,8 +24,9 @@ from mcp.types import (
 from mcp.types import Prompt as ListedPrompt
 
 from devin_mcp.errors import Invalid
-from devin_mcp.log import note, redactor
+from devin_mcp.log import note
 from devin_mcp.operations.browse import Card, Handout, Prompt
+from devin_mcp.redaction import redactor
 from devin_mcp.server.app import App, Asked, Caller, caller_of
 from devin_mcp.server.arguments import checked
 from devin_mcp.server.pages import Rows, Source, page_of

@@ -21,8 +21,9 @@ from mcp.types import (
 from mcp.types import Resource as ListedResource
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.log import note, redactor
+from devin_mcp.log import note
 from devin_mcp.operations.browse import Entry, Resource, slug
+from devin_mcp.redaction import redactor
 from devin_mcp.server.addresses import address, target_of, variables
 from devin_mcp.server.app import App, Asked, caller_of
 from devin_mcp.server.pages import Rows, Source, page_of

@@ -12,12 +12,12 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
+from devin_mcp import log, tracing
 from devin_mcp.api.client import GRACE
 from devin_mcp.api.reading import mended
 from devin_mcp.server.app import App
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings
-from devin_mcp.tracing import flush
 
 SPARE = 2.0
 """Seconds beyond the grace for requests on the wire."""
@@ -29,9 +29,7 @@ def serve(settings: Settings) -> int:
 
     def leave() -> None:
         if ended_by:  # the SDK's reader thread is stuck in read(0): nothing else would end the process
-            flush()
-            sys.stderr.flush()
-            os._exit(0)
+            _leave()
 
     server = build(settings, "stdio", at_exit=leave)
     # Windows has no signal receiver; a host that is gone reads no more.
@@ -79,6 +77,12 @@ class _Mended(TextIOWrapper):
 
 def _leave_in_any_case() -> None:
     """A host that closed our input and keeps our output open without reading it would keep us for ever."""
-    patience = threading.Timer(GRACE + SPARE, os._exit, (0,))
+    patience = threading.Timer(GRACE + SPARE, _leave)
     patience.daemon = True
     patience.start()
+
+
+def _leave() -> None:
+    tracing.flush()
+    log.flush()
+    os._exit(0)

@@ -22,8 +22,8 @@ ids = [str(file.relative_to(PACKAGE)) for file in FILES]
 every_file = pytest.mark.parametrize("file", FILES, ids=ids)
 
 ROOMS = {
-    "api": {"api", "settings", "values", "errors", "log", ""},
-    "operations": {"operations", "api", "settings", "errors", "log"},
+    "api": {"api", "settings", "values", "errors", "log", "redaction", ""},
+    "operations": {"operations", "api", "settings", "errors", "log", "redaction"},
     "server": {
         "server",
         "operations",
@@ -42,7 +42,9 @@ ROOMS = {
     "settings": {"values"},
     "values": set(),
     "errors": set(),
-    "log": set(),
+    "log": {"gathering", "redaction"},
+    "redaction": set(),
+    "gathering": set(),
     "listen": {"settings", "values"},
     "metrics": {"settings", "log"},
     "tracing": {"settings", "log"},

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from devin_mcp.sandbox import Sandbox
-from devin_mcp.sandbox.lives import example_of
+from devin_mcp.sandbox.examples import example_of
 from tests.laws.test_schemas import CONTRACT
 
 
@@ -108,6 +108,13 @@ async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
         {"type": "object", "properties": {"a": {"type": "string", "minLength": 20}, "b": {"enum": ["x", "y"]}, "c": {"const": 3}}},
         {"type": "array", "items": {"type": "number", "minimum": 5}, "minItems": 2},
         {"anyOf": [{"type": "boolean"}, {"type": "null"}]}, {"type": ["null", "string"]}, {}, {"type": "string", "maxLength": 3},
+        {"$ref": "#/definitions/a", "definitions": {"a": {"type": "object", "required": ["b"], "properties": {"b": {"$ref": "#/definitions/c"}}},
+                                                    "c": {"type": "integer", "maximum": -4}}},
+        {"allOf": [{"properties": {"a": {"type": "integer", "exclusiveMinimum": 5}}, "required": ["a"]}, {"required": ["b"]}]},
+        {"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": True}, {"type": "array", "maxItems": 0},
+        {"type": "object", "required": ["x"]}, {"type": "number", "exclusiveMaximum": 0}, {"type": "integer", "multipleOf": 7, "minimum": 3},
+        {"$ref": "#/definitions/tree", "definitions": {"tree": {"type": "object", "properties": {"next": {"$ref": "#/definitions/tree"}}}}},
+        {"type": "string", "format": "date-time"}, {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2, "uniqueItems": True},
     ],
 )  # fmt: skip
 def test_a_structured_output_is_valid(schema: dict[str, Any]) -> None:

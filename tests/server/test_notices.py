@@ -329,6 +329,7 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
         await ears.hears()
         await pace.pass_(30)
         await ears.hears(uri)  # c
+        assert devin.count("GET", "/v1/sessions/devin-1") == 5
 
 
 async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect, devin: Upstream, pace: PacedClock) -> None:

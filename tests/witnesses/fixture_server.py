@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import structlog
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.types import JSONRPCMessage
 
@@ -53,7 +52,7 @@ def main() -> None:
     sessions: dict[str, Any] = {"stateless": False, "event_store": Events(), "retry_interval": 100} if options.sessions else {}
     app = http_app(server, Everybody(SANDBOX_KEY), hosts=hosts_of(settings), origins=origins_of(settings), **sessions)
     listener, address = listen("127.0.0.1", options.port)
-    structlog.get_logger("devin_mcp").info("serving", url=f"{address}{PATH}")
+    log.event("serving", url=f"{address}{PATH}")
     run(app, listener, grace=1)
 
 
