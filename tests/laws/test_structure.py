@@ -25,30 +25,19 @@ ROOMS = {
     "api": {"api", "settings", "values", "errors", "log", "redaction", ""},
     "operations": {"operations", "api", "settings", "errors", "log", "redaction"},
     "server": {
-        "server",
-        "operations",
-        "api",
-        "settings",
-        "values",
-        "errors",
-        "log",
-        "listen",
-        "metrics",
-        "tracing",
-        "sandbox",
-        "",
+        "server", "operations", "api", "settings", "values", "errors", "log", "redaction", "listen", "metrics", "tracing", "sandbox", "",
     },
     "sandbox": {"sandbox", "settings", "log", "listen"},
     "settings": {"values"},
     "values": set(),
     "errors": set(),
     "log": {"gathering", "redaction"},
-    "redaction": set(),
     "gathering": set(),
+    "redaction": set(),
     "listen": {"settings", "values"},
     "metrics": {"settings", "log"},
     "tracing": {"settings", "log"},
-}
+}  # fmt: skip
 """Room -> what it may import of ours; the package itself ("") holds the version."""
 
 
