@@ -182,7 +182,7 @@ class Settings:
         (), origin, "web pages that may call from a browser, as https://app.example.com", metavar="A,B", many=True, commands=HTTP,
     )  # fmt: skip
     max_concurrent: int = knob(
-        16, whole(1, 10_000), "calls one caller may have in flight; more get a 429", metavar="N", commands=HTTP
+        32, whole(1, 10_000), "calls one caller may have in flight; more get a 429", metavar="N", commands=HTTP
     )
     workers: int = knob(1, whole(1, 64), "processes that serve", metavar="N", commands=HTTP)
     forwarded_allow_ips: str = knob(

@@ -29,10 +29,13 @@ class Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def deployed(settings: Settings, clock: Clock | None = None, ending: Ending | None = None) -> AsyncIterator[str]:
+async def deployed(
+    settings: Settings, clock: Clock | None = None, ending: Ending | None = None, for_a_body: float = 20
+) -> AsyncIterator[str]:
     """The address of /mcp."""
     listener, address = listen("127.0.0.1", 0)
-    web = Quiet(uvicorn.Config(app_of(settings, ending or Ending(), clock=clock), log_config=None, timeout_graceful_shutdown=1))
+    app = app_of(settings, ending or Ending(), clock=clock, for_a_body=for_a_body)
+    web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
         yield f"{address}/mcp"
@@ -50,3 +53,12 @@ async def visiting(
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode=era, elicitation_callback=ask) as client:
             yield Caller(client)
+
+
+PING = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}},
+}  # fmt: skip
+"""A request that any caller may make, and that reaches nobody else."""
+
+ACCEPT = {"accept": "application/json, text/event-stream"}

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.app import Identify
 from devin_mcp.server.http.door import OURS, SCOPE, Door, Mode
-from devin_mcp.server.http.limits import LARGEST_BODY, Limits
+from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_BODY, Limits
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
@@ -41,11 +41,13 @@ def http_app(
     hosts: Collection[str] | None,
     origins: Collection[str] = (),
     most: int = 16,
+    for_a_body: float = FOR_A_BODY,
     routes: Sequence[Route] = (),
     stateless: bool = True,
     **options: Any,
 ) -> ASGIApp:
-    """`hosts`, `origins` and `mode` are the door's, `most` the calls of one caller, `routes` what needs no caller.
+    """`hosts`, `origins` and `mode` are the door's, `most` the calls of one caller, `for_a_body` the seconds
+    that a request's body may take, `routes` what needs no caller.
 
     `options` go to the SDK's own application, as `stateless` does: the conformance suite wants sessions, we do not.
     """
@@ -56,7 +58,7 @@ def http_app(
         max_request_body_size=LARGEST_BODY, **options,
     )  # fmt: skip
     inner.router.routes.extend(routes)
-    guarded: ASGIApp = Door(Limits(inner, most), mode, hosts, origins)
+    guarded: ASGIApp = Door(Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins)
     if stateless:
         guarded = _OnlyPost(guarded)
     if origins := [one for one in origins if not one.endswith(":*")]:

@@ -22,7 +22,7 @@ from devin_mcp.server.build import build, own_key
 from devin_mcp.server.bus import check_bus
 from devin_mcp.server.http.app import PATH, from_the_door, http_app
 from devin_mcp.server.http.door import Everybody, Mode, WithOwnKey, WithToken
-from devin_mcp.server.http.limits import LARGEST_HEAD
+from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_HEAD
 from devin_mcp.server.http.oauth import WithAccessToken
 from devin_mcp.server.http.probes import Readiness, probes
 from devin_mcp.server.http.tokens import CallerTokens
@@ -79,8 +79,10 @@ def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> No
     )  # fmt: skip
 
 
-def app_of(settings: Settings, ending: Ending, *, state_key: str = "", clock: Clock | None = None) -> ASGIApp:
-    """All that is served, as the settings want it. `clock` is for tests."""
+def app_of(
+    settings: Settings, ending: Ending, *, state_key: str = "", clock: Clock | None = None, for_a_body: float = FOR_A_BODY
+) -> ASGIApp:
+    """All that is served, as the settings want it. `clock` and `for_a_body` are for tests."""
     readiness, mode = Readiness(), mode_of(settings, clock)
     ending.tell(readiness.drain)
     server = build(
@@ -89,7 +91,7 @@ def app_of(settings: Settings, ending: Ending, *, state_key: str = "", clock: Cl
     )  # fmt: skip
     metadata = mode.routes if isinstance(mode, WithAccessToken) else []
     return http_app(
-        server, mode, hosts=hosts_of(settings), origins=origins_of(settings), most=settings.max_concurrent,
+        server, mode, hosts=hosts_of(settings), origins=origins_of(settings), most=settings.max_concurrent, for_a_body=for_a_body,
         routes=[*probes(readiness), *metadata],
     )  # fmt: skip
 

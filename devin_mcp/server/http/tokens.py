@@ -25,10 +25,8 @@ class CallerTokens:
     def __init__(self, path: Path) -> None:
         """Raises BadSetting when the file cannot be used."""
         self._path = path
-        self._seen: tuple[int, ...] = ()
-        self._digests: list[tuple[str, bytes]] = []
+        self._seen = _state_of(path)
         try:
-            self._seen = _state_of(path)
             self._digests = _read(path)
         except (OSError, ValueError) as problem:
             raise BadSetting(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
@@ -43,23 +41,24 @@ class CallerTokens:
         return names[0]
 
     def _read_again_if_changed(self) -> None:
+        state = _state_of(self._path)
+        if state == self._seen:
+            return
+        self._seen = state
         try:
-            state = _state_of(self._path)
-            if state == self._seen:
-                return
-            self._seen = state
             self._digests = _read(self._path)
         except (OSError, ValueError) as problem:
-            if self._seen:
-                event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))
-            self._seen = ()
-            return
-        event("caller_tokens", outcome="read again", count=len(self._digests))
+            event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))
+        else:
+            event("caller_tokens", outcome="read again", count=len(self._digests))
 
 
-def _state_of(path: Path) -> tuple[int, ...]:
+def _state_of(path: Path) -> tuple[int, ...] | None:
     """Changes with every edit, also where the file is replaced by another (as secrets mounted in a cluster are)."""
-    found = path.stat()
+    try:
+        found = path.stat()
+    except OSError:
+        return None
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
