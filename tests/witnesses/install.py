@@ -1,4 +1,8 @@
-"""`python -m tests.witnesses.install`: Node and the independent clients of package.json, into .witnesses/.
+"""`python -m tests.witnesses.install`: what the tests talk to that is not ours.
+
+Node and the independent clients of package.json go into .witnesses/; a broker and a load balancer are the system's
+own, and are installed where that can be done without asking (as root, on a Debian).
+
 
 Does nothing when what is there is what package.json and its lock ask for. After changing package.json, renew the lock with
 `npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it names no registry.
@@ -7,6 +11,7 @@ Does nothing when what is there is what package.json and its lock ask for. After
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +35,25 @@ def is_current() -> bool:
     return _STAMP.is_file() and _STAMP.read_text() == fingerprint()
 
 
+SYSTEM = {"redis-server": "redis-server", "haproxy": "haproxy"}
+"""Command -> Debian's package."""
+
+
+def install_system() -> None:
+    """Raises SystemExit with one line when a command is missing and cannot be installed."""
+    missing = [package for command, package in SYSTEM.items() if shutil.which(command) is None]
+    if not missing:
+        return
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        raise SystemExit(f"these have to be installed: {', '.join(missing)}")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
+        done = subprocess.run([apt, *words], env=quiet, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        if done.returncode:
+            raise SystemExit(f"{', '.join(missing)} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+
+
 def install() -> None:
     """Bring .witnesses/ up to date. Raises SystemExit with one line when npm is missing or fails."""
     if is_current():
@@ -51,5 +75,6 @@ def install() -> None:
 
 
 if __name__ == "__main__":
+    install_system()
     install()
     print(f"witnesses installed in {INSTALLED.name}/", file=sys.stderr)
