@@ -32,6 +32,8 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as problem:
         raise BadSetting(f"--port {port} cannot be used on {host}: {problem.strerror}") from None
+    # asyncio sets this only where it made the socket itself, and an answer in two pieces then waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     taken = listener.getsockname()[1]
     return listener, f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
 

@@ -70,6 +70,8 @@ class Pools:
         self._clock = clock
         self._pools: OrderedDict[str, _Pool] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
+        self._is_due = False
+        """Idle ones will be looked for in a moment."""
         self.upstream = Upstream(asyncio.Semaphore(settings.max_upstream))
 
     @asynccontextmanager
@@ -85,7 +87,8 @@ class Pools:
             pool.users -= 1
             pool.used_at = self._clock.now()
             self._pools.move_to_end(owner)
-            self._close_idle()
+            if not self._is_due or len(self._pools) > MOST_POOLS:
+                self._close_idle()
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -95,15 +98,19 @@ class Pools:
 
     def _close_idle(self) -> None:
         """A connection that is too old is noticed only when its pool is used again, so idle pools are closed."""
+        self._is_due = False
         old = self._clock.now() - KEEP_ALIVE
-        for owner, pool in list(self._pools.items())[:-1]:
-            if pool.used_at > old and len(self._pools) <= MOST_POOLS:
-                return
-            if not pool.users:
-                del self._pools[owner]
-                task = asyncio.ensure_future(pool.client.aclose())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+        while len(self._pools) > 1:
+            owner, pool = next(iter(self._pools.items()))
+            if pool.users or (pool.used_at > old and len(self._pools) <= MOST_POOLS):
+                break
+            del self._pools[owner]
+            task = asyncio.ensure_future(pool.client.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        if len(self._pools) > 1:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(KEEP_ALIVE, self._close_idle)
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from devin_mcp.api.client import Api
+from devin_mcp.operations.secrets import list_secrets
 from tests.clock import DrivenClock
-from tests.conftest import Connect
+from tests.conftest import Connect, settings_for
 from tests.upstream import Upstream, answer, head, read_request
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
@@ -133,3 +135,15 @@ async def test_a_companys_own_certificates_are_added(
     assert "Nothing was changed" in text
     assert secure.served == 1
     assert proxy.lines[0] == f"CONNECT localhost:{port} HTTP/1.1"
+
+
+async def test_connections_of_a_key_that_is_idle_are_closed(devin: Upstream, clock: DrivenClock) -> None:
+    """Each key has its own; what one of them left open must not be kept for ever."""
+    api = Api(settings_for(devin), clock=clock)
+    for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):
+        await list_secrets(api.devin(key))
+    assert len(api.pools._pools) == 3
+    clock.skip(20)
+    api.pools._close_idle()
+    assert len(api.pools._pools) == 1
+    await api.aclose()
