@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     if command == "sandbox":
         from devin_mcp.sandbox.serve import serve as serve_sandbox
 
-        return serve_sandbox(settings.port)
+        return serve_sandbox(settings.host, settings.port)
     if command == "tools":
         from devin_mcp.server.listing import print_tools
 

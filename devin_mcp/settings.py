@@ -152,7 +152,9 @@ class Settings:
         30.0, seconds(0, 3600), "seconds for which notes, playbooks and lists may be kept for browsing; 0 keeps nothing",
         metavar="S",
     )  # fmt: skip
-    host: str = knob("127.0.0.1", host_name, "address to listen on; other than loopback needs --auth", commands=HTTP)
+    host: str = knob(
+        "127.0.0.1", host_name, "address to listen on; http needs --auth where it is not loopback", commands=("http", "sandbox")
+    )
     port: int = knob(8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N")
     auth: str = knob(
         "none", one_of("none", "caller-key", "token", "oauth"), "who may call, and whose Devin key is used: none = everybody "

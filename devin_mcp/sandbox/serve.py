@@ -1,4 +1,4 @@
-"""`devin-mcp sandbox`: the simulated API on loopback, for other programs."""
+"""`devin-mcp sandbox`: the simulated API by itself, for other programs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from devin_mcp.sandbox.routes import sandbox_app
 GRACE = 2
 
 
-def serve(port: int) -> int:
+def serve(host: str, port: int) -> int:
     """Serve until a signal. Any key that starts with apk_ is taken; each sees its own organization."""
-    listener, address = listen("127.0.0.1", port)
+    listener, address = listen(host, port)
     event("simulated_devin", url=address, use_with=f"DEVIN_BASE_URL={address} and any DEVIN_API_KEY that starts with apk")
     run(sandbox_app(), listener, grace=GRACE)
     return 0
