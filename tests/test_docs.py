@@ -5,18 +5,26 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from devin_mcp.listen import IDLE
+from devin_mcp.log import observers
+from devin_mcp.metrics import Metrics
+from devin_mcp.operations import follow
 from devin_mcp.operations.browse import PROMPTS, RESOURCES
 from devin_mcp.sandbox.lives import SCRIPTS
+from devin_mcp.server.http import limits
 from devin_mcp.server.listing import effect_of, wire_tools
 from devin_mcp.settings import KNOBS
 from tests.laws.test_schemas import FULL
 
 README = Path(__file__).parent.parent / "README.md"
+OPERATING = README.parent / "docs" / "operating.md"
 
 
 def tools_table() -> str:
@@ -27,14 +35,15 @@ def tools_table() -> str:
     return "\n".join(lines)
 
 
-def settings_table() -> str:
+def settings_table(*, http: bool = False) -> str:
     lines = ["| flag | variable | default | meaning |", "|---|---|---|---|"]
     for knob in KNOBS:
+        if http is not (not {"stdio", "tools"} & set(knob.commands)):
+            continue
         flag = "" if knob.flag is None else f"`{knob.flag}`" if knob.is_switch else f"`{knob.flag} {knob.metavar}`"
         default = "" if knob.default in (None, "", (), False) else f"`{knob.default}`"
-        only = "" if "stdio" in knob.commands else f" ({', '.join(knob.commands)})"
         again = "; can be repeated" if knob.many and knob.flag else ""
-        lines.append(f"| {flag} | `{knob.env}` | {default} | {knob.help}{again}{only} |")
+        lines.append(f"| {flag} | `{knob.env}` | {default} | {knob.help}{again} |")
     return "\n".join(lines)
 
 
@@ -56,7 +65,13 @@ def first_of(function: Any) -> str:
     return inspect.cleandoc(function.__doc__ or "").split("\n")[0]
 
 
-TABLES = {"tools": tools_table, "settings": settings_table, "resources": resources_table, "prompts": prompts_table}
+TABLES = {
+    "tools": tools_table,
+    "settings": settings_table,
+    "settings-http": partial(settings_table, http=True),
+    "resources": resources_table,
+    "prompts": prompts_table,
+}
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES.items(), ids=TABLES)
@@ -69,6 +84,38 @@ def test_the_tables_say_what_the_code_does(name: str, table: Any) -> None:
         README.write_text(text.replace(found[0], f"{found[1]}{table()}\n{found[3]}"))
         return
     assert found[2] == table() + "\n"
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    observers.pop()
+    made = {
+        name for family in registry.collect() for name in [f"{family.name}_total" if family.type == "counter" else family.name]
+    }
+    assert set(re.findall(r"devin_mcp_[a-z_]+", OPERATING.read_text())) == made
+
+
+def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
+    text = OPERATING.read_text()
+    default = next(one.default for one in KNOBS if one.name == "max_concurrent")
+    for row in (
+        f"`--max-concurrent` ({default})", f"| {limits.MOST_STREAMS} | 429", f"{limits.LARGEST_BODY >> 20} MiB, within {limits.FOR_A_BODY:g} s",
+        f"{limits.LARGEST_HEAD >> 10} KiB", f"| idle connections | {IDLE} s", f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
+    ):  # fmt: skip
+        assert row in text, row
+
+
+@pytest.mark.parametrize("mode", ["none", "caller-key", "token", "oauth"])
+def test_every_mode_has_its_threat_model(mode: str) -> None:
+    assert f"\n| `{mode}` |" in (README.parent / "SECURITY.md").read_text()
+    assert f"{mode} = " in next(one.help for one in KNOBS if one.name == "auth")
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for file in [*README.parent.glob("*.md"), *README.parent.glob("docs/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text()):
+            assert (file.parent / target).exists(), f"{file.name} links to {target}"
 
 
 def test_every_word_of_the_sandbox_is_documented() -> None:

@@ -200,6 +200,7 @@ def test_the_image_serves_is_healthy_and_ends_in_time(image: Path) -> None:
         assert time.monotonic() - started < 11
     finally:
         server.kill()
+        server.communicate()
     assert not list(image.rglob("*.log"))
 
 
