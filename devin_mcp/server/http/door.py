@@ -35,6 +35,9 @@ _DEVIN_KEY = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
 class Mode(Protocol):
     """One of --auth."""
 
+    takes_keys: bool
+    """Whether callers bring their own Devin keys."""
+
     async def admit(self, headers: Headers) -> Identity:
         """Raises TurnedAway."""
         ...
@@ -42,6 +45,8 @@ class Mode(Protocol):
 
 class Everybody:
     """none: whoever reaches the loopback address, with this server's key."""
+
+    takes_keys = False
 
     def __init__(self, key: str) -> None:
         self._identity = Identity(key)
@@ -52,6 +57,8 @@ class Everybody:
 
 class WithOwnKey:
     """caller-key: each request brings the Devin key it is to be served with, and no other is ever used."""
+
+    takes_keys = True
 
     def __init__(self, tokens: CallerTokens | None) -> None:
         self._tokens = tokens
@@ -68,6 +75,8 @@ class WithOwnKey:
 
 class WithToken:
     """token: who has one of the operator's bearer tokens, with this server's key."""
+
+    takes_keys = False
 
     def __init__(self, key: str, tokens: CallerTokens) -> None:
         self._key = key
@@ -92,6 +101,11 @@ class Door:
             headers = Headers(scope=scope)
             self._check_where_it_comes_from(headers)
             _check_headers(headers)
+            if KEY_HEADER in headers and not self._mode.takes_keys:
+                raise TurnedAway(
+                    400, "unused_key", "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and somebody "
+                    "else's ACUs spent. Leave it out, or ask for --auth caller-key.",
+                )  # fmt: skip
             identity = await self._mode.admit(headers)
             wished = _narrowing(headers)
         except TurnedAway as refusal:

@@ -39,6 +39,8 @@ _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 class WithAccessToken:
     """oauth: who has an access token of the issuer that is meant for this server, with this server's key."""
 
+    takes_keys = False
+
     def __init__(self, key: str, issuer: Issuer, *, issued_by: str, audience: str, public_url: str) -> None:
         self._key = key
         self._issuer = issuer

@@ -141,6 +141,8 @@ def _check(settings: Settings) -> None:
             f"--host {settings.host} is not a loopback address, so say who may call: --auth caller-key (each brings a Devin "
             "key), token or oauth (this server's key); SECURITY.md explains them"
         )
+    if settings.sandbox and settings.workers > 1:
+        raise BadSetting("--sandbox lives in one process, and each worker would have its own; run `devin-mcp sandbox` beside it")
     view_of(settings, "http")
     mode_of(settings)
     if settings.bus:

@@ -13,6 +13,7 @@ import pytest
 from devin_mcp.server.http.serve import hosts_of, mode_of, origins_of
 from devin_mcp.settings import TOOLSETS, BadSetting, resolve
 from tests.conftest import Connect, Era, settings_for, text_of
+from tests.e2e.processes import serving
 from tests.upstream import KEY, Upstream
 from tests.web import ACCEPT, PING, deployed, visiting
 
@@ -149,6 +150,22 @@ async def test_a_token_in_front_does_not_replace_ones_own_key(devin: Upstream, t
         async with visiting(url, {**bearer(ANAS), "X-Devin-Api-Key": "apk_anas_own_key"}) as call:
             await call.ok("list_playbooks")
     assert [seen.headers["authorization"] for seen in devin.requests] == ["Bearer apk_anas_own_key"]
+
+
+async def test_a_key_that_would_be_ignored_is_refused(devin: Upstream, tokens: Path) -> None:
+    """Who sends a key expects to be served with it, and not to spend the operator's ACUs."""
+    for here in (settings_for(devin), settings_for(devin, auth="token", caller_tokens_file=tokens)):
+        async with deployed(here) as url:
+            answer = await knock(url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANAS}")
+        assert (answer.status_code, "would be ignored" in said(answer)) == (400, True)
+    assert devin.requests == []
+
+
+async def test_who_was_turned_away_is_named_behind_a_proxy_that_is_believed(logs: Logs) -> None:
+    for believed, peer in (("127.0.0.1", "203.0.113.9"), ("10.0.0.0/8", "127.0.0.1")):
+        async with serving("--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", believed) as (server, url):
+            await knock(url, x_forwarded_for="203.0.113.9")
+            assert (await server.logged("turned_away"))["peer"] == peer
 
 
 async def test_headers_that_say_who_you_are_may_not_be_sent_twice(devin: Upstream) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import anyio
 import httpx
+from mcp.types import ElicitResult
 
 from tests.conftest import Caller, settings_for
-from tests.e2e.processes import Process, serving
+from tests.e2e.processes import Process, running, serving
 from tests.upstream import KEY, Upstream, answer, slow
 from tests.web import deployed, visiting
 
@@ -77,8 +78,13 @@ async def test_there_are_no_metrics_at_the_address_of_the_tools() -> None:
         assert b'"metrics"' not in server.stderr
 
 
-async def test_workers_share_the_socket_count_together_and_answer_each_others_questions() -> None:
-    async with serving("--sandbox", "--workers", "2", "--metrics-port", "0") as (server, url):
+async def agrees(context: Any, params: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content={})
+
+
+async def test_workers_share_the_socket_count_together_and_answer_each_others_questions(devin: Upstream) -> None:
+    given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
+    async with serving("--workers", "2", "--metrics-port", "0", **given) as (server, url):
         metrics = await served(server, url)
         assert (await server.logged("no_bus"))["level"] == "warning"
         async with anyio.create_task_group() as group:
@@ -87,9 +93,19 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
         found = await measured(metrics)
         assert found['devin_mcp_calls_total{method="tools/call",operation="list_playbooks",outcome="ok"}'] == 24
         assert found['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
+        for one in list(devin.world.playbooks):  # asked by one worker, and as likely as not answered to the other
+            async with visiting(url, ask=agrees) as call:
+                await call.ok("delete_playbook", playbook_id=one)
+        assert devin.world.playbooks == {}
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
     assert b"Traceback" not in server.stderr
+
+
+async def test_workers_with_a_simulated_devin_each_are_refused() -> None:
+    async with running("http", "--sandbox", "--workers", "2") as server:
+        assert await server.end() == 2
+    assert b"lives in one process" in server.stderr
 
 
 async def one_visit(url: str) -> None:
@@ -97,8 +113,8 @@ async def one_visit(url: str) -> None:
         await call.ok("list_playbooks")
 
 
-async def test_a_worker_that_dies_is_replaced_and_orphans_end() -> None:
-    async with serving("--sandbox", "--workers", "2", "--log-level", "info") as (server, url):
+async def test_a_worker_that_dies_is_replaced_and_orphans_end(devin: Upstream) -> None:
+    async with serving("--workers", "2", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url):
         await one_visit(url)
         parent = server.process.pid
         (first, *_) = children(parent)
