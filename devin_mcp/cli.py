@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
-from devin_mcp.settings import KNOBS, BadSetting, Knob, Settings, resolve
+from devin_mcp.knobs import BadSetting, Knob
+from devin_mcp.settings import KNOBS, Settings, resolve
 from devin_mcp.values import did_you_mean
 
 COMMANDS = {

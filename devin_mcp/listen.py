@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from devin_mcp.settings import BadSetting
+from devin_mcp.knobs import BadSetting
 from devin_mcp.values import LOOPBACK
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.log import observers
-from devin_mcp.settings import BadSetting, share_metrics
+from devin_mcp.settings import share_metrics
 
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0)
 """Bounds of the histograms; no call takes longer than the last."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from devin_mcp.knobs import SERVING, BadSetting, knob, knobs_of
 from devin_mcp.values import (
     addresses,
     api_key,
@@ -35,50 +36,7 @@ from devin_mcp.values import (
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
-SERVING = ("stdio", "http", "tools")
 HTTP = ("http",)
-
-
-class BadSetting(Exception):
-    """A value somebody set is wrong; the text is one line for stderr and never repeats a secret."""
-
-
-@dataclass(frozen=True)
-class Knob:
-    """How one setting is named, read and explained."""
-
-    name: str
-    default: Any
-    env: str
-    flag: str | None
-    parse: Callable[[str], Any]
-    help: str
-    metavar: str
-    many: bool
-    secret: bool
-    commands: tuple[str, ...]
-
-    @property
-    def is_switch(self) -> bool:
-        return self.parse is switch
-
-
-def knob(
-    default: Any,
-    parse: Callable[[str], Any],
-    help: str,
-    *,
-    env: str = "",
-    flag: bool = True,
-    metavar: str = "",
-    many: bool = False,
-    secret: bool = False,
-    commands: tuple[str, ...] = SERVING,
-) -> Any:
-    """Declare a setting; `many` makes it a tuple (repeated flag, or one list in the variable)."""
-    facts = {"parse": parse, "help": help, "env": env, "flag": flag, "metavar": metavar, "many": many}
-    facts |= {"secret": secret, "commands": commands}
-    return field(default=default, repr=not secret, metadata=facts)
 
 
 def working_directory() -> tuple[Path, ...]:
@@ -206,31 +164,7 @@ class Settings:
             object.__setattr__(self, "log_format", "console" if sys.stderr.isatty() else "json")
 
 
-def _knobs() -> tuple[Knob, ...]:
-    found = []
-    for item in fields(Settings):
-        facts = item.metadata
-        found.append(
-            Knob(
-                name=item.name,
-                default=item.default,
-                env=facts["env"] or f"DEVIN_MCP_{item.name.upper()}",
-                flag=f"--{item.name.replace('_', '-')}" if facts["flag"] else None,
-                parse=facts["parse"],
-                help=facts["help"],
-                metavar=facts["metavar"] or item.name.upper(),
-                many=facts["many"],
-                secret=facts["secret"],
-                commands=facts["commands"],
-            )
-        )
-    return tuple(found)
-
-
-KNOBS = _knobs()
-
-_MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, base_address, issuer, origin, redis_address, variable}
-"""What was given is shown only where it cannot hold a key, a password or NAME=value."""
+KNOBS = knobs_of(Settings)
 
 
 def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None) -> Settings:
@@ -243,15 +177,9 @@ def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | Non
     values: dict[str, Any] = {}
     for one in KNOBS:
         if one.name in flags:
-            texts, source = _split_flags(one, flags[one.name]), one.flag or one.env
+            values[one.name] = one.value(one.split_flags(flags[one.name]), one.flag or one.env)
         elif environ.get(one.env, "").strip():
-            texts, source = _split_variable(one, environ[one.env]), one.env
-        else:
-            continue
-        if not texts:
-            raise BadSetting(f"{source} is given but names nothing")
-        parsed = [_parse(one, text, source) for text in texts]
-        values[one.name] = tuple(parsed) if one.many else parsed[-1]
+            values[one.name] = one.value(one.split_variable(environ[one.env]), one.env)
     return Settings(**values)
 
 
@@ -279,27 +207,6 @@ def trace_exporters() -> list[str]:
     known = [otlp if name.strip() == "otlp" else name.strip() for name in names.split(",")]
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return [] if off else [name for name in known if name not in {"", "none"}]
-
-
-def _parse(one: Knob, text: str, source: str) -> Any:
-    try:
-        return one.parse(text)
-    except ValueError as problem:
-        shown = f" (it is {text!r})" if one.parse not in _MAY_HOLD_SECRETS else ""
-        raise BadSetting(f"{source} {problem}{shown}") from None
-
-
-def _split_flags(one: Knob, texts: Sequence[str]) -> list[str]:
-    # A path may hold a comma, so only names are split.
-    if one.many and one.parse is not folder:
-        return [part for text in texts for part in text.split(",") if part.strip()]
-    return list(texts)
-
-
-def _split_variable(one: Knob, text: str) -> list[str]:
-    if not one.many:
-        return [text]
-    return [part for part in text.split(os.pathsep if one.parse is folder else ",") if part.strip()]
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -9,8 +9,9 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.log import event
-from devin_mcp.settings import BadSetting, trace_exporters
+from devin_mcp.settings import trace_exporters
 
 SERVICE = "devin-mcp"
 FLUSH_MS = 2000

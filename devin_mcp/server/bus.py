@@ -15,9 +15,9 @@ from typing import Any
 
 from devin_mcp.api.wire import Route
 from devin_mcp.api.writes import Writes, Written
+from devin_mcp.knobs import BadSetting
 from devin_mcp.log import event
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.settings import BadSetting
 
 CHANNEL = "devin-mcp:writes"
 BACKLOG = 10_000

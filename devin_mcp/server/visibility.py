@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.operations import OPERATIONS, Operation
 from devin_mcp.operations.browse import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
 from devin_mcp.operations.declare import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
-from devin_mcp.settings import TOOLSETS, BadSetting, Settings
+from devin_mcp.settings import TOOLSETS, Settings
 
 Transport = Literal["stdio", "http"]
 

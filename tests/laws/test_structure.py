@@ -25,18 +25,19 @@ ROOMS = {
     "api": {"api", "settings", "values", "errors", "log", "redaction", ""},
     "operations": {"operations", "api", "settings", "errors", "log", "redaction"},
     "server": {
-        "server", "operations", "api", "settings", "values", "errors", "log", "redaction", "listen", "metrics", "tracing", "sandbox", "",
+        "server", "operations", "api", "settings", "knobs", "values", "errors", "log", "redaction", "listen", "metrics", "tracing", "sandbox", "",
     },
     "sandbox": {"sandbox", "settings", "log", "listen"},
-    "settings": {"values"},
+    "settings": {"knobs", "values"},
+    "knobs": {"values"},
     "values": set(),
     "errors": set(),
     "log": {"gathering", "redaction"},
     "gathering": set(),
     "redaction": set(),
-    "listen": {"settings", "values"},
-    "metrics": {"settings", "log"},
-    "tracing": {"settings", "log"},
+    "listen": {"knobs", "values"},
+    "metrics": {"settings", "knobs", "log"},
+    "tracing": {"settings", "knobs", "log"},
 }  # fmt: skip
 """Room -> what it may import of ours; the package itself ("") holds the version."""
 

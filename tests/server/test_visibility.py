@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.server.visibility import view_of
-from devin_mcp.settings import BadSetting, resolve
+from devin_mcp.settings import resolve
 from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
 

@@ -15,6 +15,7 @@ from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.issuer import Issuer
 from devin_mcp.errors import BadKey
+from devin_mcp.knobs import BadSetting
 from devin_mcp.listen import is_loopback, listen, run
 from devin_mcp.log import event
 from devin_mcp.server.app import Ending
@@ -28,7 +29,7 @@ from devin_mcp.server.http.probes import Readiness, probes
 from devin_mcp.server.http.tokens import CallerTokens
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import view_of
-from devin_mcp.settings import BadSetting, Settings
+from devin_mcp.settings import Settings
 
 GRACE = 10
 """Seconds from the signal to the end: most of it for calls, the rest for writes whose callers are gone."""

@@ -7,9 +7,9 @@ import hmac
 import re
 from pathlib import Path
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.log import event
 from devin_mcp.server.http.refusals import TurnedAway
-from devin_mcp.settings import BadSetting
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from devin_mcp.knobs import BadSetting
 from devin_mcp.server.http.serve import hosts_of, mode_of, origins_of
-from devin_mcp.settings import TOOLSETS, BadSetting, resolve
+from devin_mcp.settings import TOOLSETS, resolve
 from tests.conftest import Connect, Era, settings_for, text_of
 from tests.e2e.processes import serving
 from tests.upstream import KEY, Upstream

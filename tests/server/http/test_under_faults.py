@@ -61,13 +61,13 @@ async def test_nothing_is_created_twice_and_every_doubt_is_told(devin: Upstream,
     async with deployed(here, clock=clock) as url, anyio.create_task_group() as group:
         for number in range(CALLERS):
             group.start_soon(caller, url, number)
+    assert len(outcomes) == CALLERS * EACH
     check(devin, outcomes, tool)
 
 
 def check(devin: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> None:
     prompts = [life.body["prompt"] for life in devin.world.sessions.values()]
     existing = {life.body["prompt"]: one for one, life in devin.world.sessions.items()}
-    assert len(outcomes) == CALLERS * EACH
     assert [prompt for prompt, count in Counter(prompts).items() if count > 1] == [], "created twice"
     kinds = Counter(kind for kind, _ in outcomes.values())
     assert kinds["ok"] > CALLERS * EACH / 2
