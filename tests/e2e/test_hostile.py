@@ -103,6 +103,8 @@ async def test_a_body_that_breaks_off_is_nobodys_trouble(server: tuple[Process, 
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+    async with visiting(url, KEY) as call:
+        assert len((await call.ok("list_secrets"))["secrets"]) == 2
 
 
 WANDERING = [
