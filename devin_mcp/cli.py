@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
 from devin_mcp.knobs import BadSetting, Knob
-from devin_mcp.settings import KNOBS, Settings, resolve
+from devin_mcp.settings import KNOBS, Settings, origins, resolve
 from devin_mcp.values import did_you_mean
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "sandbox": "serve the simulated Devin API by itself",
     "demo": "show a whole delegation, simulated, in about ten seconds",
     "tools": "print the tools that these settings offer",
+    "doctor": "check settings, key and the way to Devin, without spending anything",
 }
 
 ABOUT = "Model Context Protocol server for Devin: hand over a task, follow it, answer it, take the pull request."
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         _refuse_misplaced(words)
-        return _run(_parser(given).parse_args(words), resolve(given))
+        return _run(_parser(given).parse_args(words), resolve(given), given)
     except BadSetting as problem:
         print(f"devin-mcp: {problem}", file=sys.stderr)
         return 2
@@ -52,7 +53,7 @@ def _refuse_misplaced(words: Sequence[str]) -> None:
     """A flag nobody knows, or one that this command does not have, wherever it stands."""
     command = _command_in(words)
     known = {name: one.commands for one in KNOBS if one.flag for name in _names(one)}
-    known |= {"--help": tuple(COMMANDS), "--version": tuple(COMMANDS), "--json": ("tools",)}
+    known |= {"--help": tuple(COMMANDS), "--version": tuple(COMMANDS), "--json": ("tools", "doctor")}
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -75,7 +76,7 @@ def _names(one: Knob) -> list[str]:
     return [flag, f"--no-{flag[2:]}"] if one.is_switch else [flag]
 
 
-def _run(options: argparse.Namespace, settings: Settings) -> int:
+def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> int:
     command = options.command or "stdio"
     if command == "demo":
         from devin_mcp.demo import run
@@ -94,6 +95,10 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         from devin_mcp.server.listing import print_tools
 
         return print_tools(settings, as_json=options.json)
+    if command == "doctor":
+        from devin_mcp.doctor import run as examine
+
+        return examine(settings, origins(given), as_json=options.json)
     if command == "http":
         from devin_mcp.server.http.serve import serve as serve_http
 
@@ -118,8 +123,8 @@ def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
         )  # fmt: skip
         one.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
         _add_flags(one, name, given)
-        if name == "tools":
-            one.add_argument("--json", action="store_true", help="as JSON, just what a client gets")
+        if name in {"tools", "doctor"}:
+            one.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 

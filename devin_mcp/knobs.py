@@ -20,7 +20,7 @@ from devin_mcp.values import (
     web_address,
 )
 
-SERVING = ("stdio", "http", "tools")
+SERVING = ("stdio", "http", "tools", "doctor")
 
 _MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, base_address, issuer, origin, redis_address, variable}
 """What was given is shown only where it cannot hold a key, a password or NAME=value."""

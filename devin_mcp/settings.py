@@ -90,11 +90,11 @@ class Settings:
     max_sessions: int = knob(30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N")
     secret_env: tuple[str, ...] = knob(
         (), variable, "environment variable whose value may be handed to Devin by name (stdio only)", metavar="NAME",
-        many=True, commands=("stdio", "tools"),
+        many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
     files_root: tuple[Path, ...] = knob(
         (), folder, "directory below which files may be read and written (stdio only); default: where the server "
-        "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools"),
+        "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
     timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request", metavar="S")
     log_level: str = knob(
@@ -181,6 +181,12 @@ def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | Non
         elif environ.get(one.env, "").strip():
             values[one.name] = one.value(one.split_variable(environ[one.env]), one.env)
     return Settings(**values)
+
+
+def origins(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The name of each setting that is no default -> flag or environment."""
+    given = {one.name: "environment" for one in KNOBS if os.environ.get(one.env, "").strip()}
+    return given | dict.fromkeys(flags, "flag")
 
 
 def environment_value(name: str) -> str | None:

@@ -1,0 +1,82 @@
+"""Looking at the way to Devin: one plain request that costs nothing, and what can be told of the connection."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from devin_mcp.api.pool import HEADERS, base_url, trust
+from devin_mcp.api.refusals import trouble
+from devin_mcp.settings import Settings
+
+READS = ("/v1/sessions?limit=1", "/v1/knowledge", "/v1/playbooks", "/v1/secrets")
+"""What can be asked for free; the first is asked to see whether the key is accepted."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One request. `status` is None when there was no answer, and then `problem` says why."""
+
+    status: int | None
+    seconds: float
+    problem: str = ""
+    skew: float | None = None
+    """Seconds that Devin's clock is ahead of ours, from its Date header, to the second."""
+    tls: str | None = None
+
+
+def proxy_for(address: str) -> str | None:
+    """The proxy that is used for it, without a user name or password."""
+    parts = urlsplit(address)
+    found = getproxies()
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxy = found.get(parts.scheme) or found.get("all")
+    return (
+        None
+        if proxy is None
+        else f"{urlsplit(proxy).scheme}://{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":")
+    )
+
+
+def addresses_of(host: str) -> list[str]:
+    """What its name resolves to. Raises OSError."""
+    return sorted({str(row[4][0]) for row in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)})
+
+
+async def look(settings: Settings, path: str, app: Any = None) -> Looked:
+    """`app` is an ASGI application to ask instead of the network (the sandbox)."""
+    transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    key = settings.api_key if app is None else "apk_sandbox"
+    began = time.perf_counter()
+    async with httpx.AsyncClient(
+        verify=trust(settings), transport=transport, timeout=settings.timeout, headers=HEADERS
+    ) as client:
+        try:
+            async with client.stream("GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}) as answer:
+                took = time.perf_counter() - began
+                return Looked(answer.status_code, took, skew=_skew(answer), tls=_tls(answer))
+        except httpx.RequestError as error:
+            return Looked(None, time.perf_counter() - began, trouble(error))
+
+
+def _skew(answer: httpx.Response) -> float | None:
+    try:
+        theirs = parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
+    return (theirs - datetime.now(UTC)).total_seconds()
+
+
+def _tls(answer: httpx.Response) -> str | None:
+    stream = answer.extensions.get("network_stream")
+    secured = stream.get_extra_info("ssl_object") if stream is not None else None
+    return None if secured is None else str(secured.version())

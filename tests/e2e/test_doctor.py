@@ -1,0 +1,102 @@
+"""The doctor: one line for each thing that can be told for free, what to do where something is wrong, and never the key."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import running
+from tests.upstream import KEY, Upstream, answer, page
+
+
+async def examined(*arguments: str, **given: str) -> tuple[int, dict[str, Any]]:
+    async with running("doctor", "--json", *arguments, **given) as doctor:
+        status = await doctor.end()
+    assert KEY not in (doctor.stdout + doctor.stderr).decode()
+    assert doctor.stderr == b""
+    return status, json.loads(doctor.stdout)
+
+
+def verdicts(found: dict[str, Any]) -> dict[str, str]:
+    return {one["check"]: one["verdict"] for one in found["checks"]}
+
+
+def said(found: dict[str, Any], check: str) -> str:
+    return next(f"{one['found']} {one['advice']}" for one in found["checks"] if one["check"] == check)
+
+
+async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Upstream) -> None:
+    status, found = await examined("--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url, DEVIN_MCP_MAX_ACU="5")
+    assert (status, found["ok"]) == (0, True)
+    assert "FAIL" not in verdicts(found).values()
+    assert said(found, "Key").startswith("a personal v1 key is set")
+    assert "--read-only (flag)" in said(found, "Settings")
+    assert "DEVIN_MCP_MAX_ACU (environment)" in said(found, "Settings")
+    assert "8 visible" in said(found, "Tools")
+    assert "reads sessions, knowledge, playbooks, secrets" in said(found, "Accepted")
+    assert "cannot be seen without spending" in said(found, "Quota")
+    assert found["settings"]["max_acu"] == {"from": "environment", "value": 5}
+    assert found["settings"]["api_key"] == {"from": "environment"}
+    assert {(seen.method, seen.path) for seen in devin.requests} == {
+        ("GET", f"/v1/{name}") for name in ("sessions", "knowledge", "playbooks", "secrets")
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "says"),
+    [
+        (answer(401), "Accepted", "does not accept the key"), (answer(403), "Accepted", "may not read sessions"),
+        (answer(404), "Accepted", "is not the Devin API"), (answer(500), "Accepted", "answered with 500"), (page(502), "Accepted", "502"),
+    ],
+)  # fmt: skip
+async def test_what_devin_says_is_told_with_what_to_do(devin: Upstream, fault: Any, check: str, says: str) -> None:
+    devin.fail("GET", "/v1/sessions", fault)
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    assert (status, verdicts(found)[check]) == (1, "FAIL")
+    assert says in said(found, check)
+    assert devin.count("GET") == 1
+
+
+async def test_what_the_key_may_not_read_is_named(devin: Upstream) -> None:
+    devin.fail("GET", "/v1/secrets", answer(403))
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    assert (status, verdicts(found)["Accepted"]) == (0, "note")
+    assert "but not secrets" in said(found, "Accepted")
+
+
+async def test_a_clock_that_is_wrong_is_noticed(devin: Upstream) -> None:
+    ahead = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=ahead))
+    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    assert verdicts(found)["Clock"] == "note"
+    assert 270 < int(said(found, "Clock").split()[0]) <= 300
+
+
+@pytest.mark.parametrize(
+    ("given", "check", "says"),
+    [
+        ({}, "Key", "there is none"), ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "not served yet"),
+        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1"}, "Devin", "could not be reached"),
+        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "https://nowhere.invalid"}, "DNS", "cannot be found"),
+        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1", "HTTP_PROXY": "http://me:pw@127.0.0.1:9", "NO_PROXY": ""}, "Devin",
+         "proxy"),
+    ],
+)  # fmt: skip
+async def test_what_is_missing_on_this_side_is_told(given: dict[str, str], check: str, says: str) -> None:
+    status, found = await examined(**given)
+    assert (status, verdicts(found)[check]) == (1, "FAIL")
+    assert says in said(found, check)
+    assert "pw" not in said(found, check)
+
+
+async def test_for_people_it_is_a_page_of_ascii() -> None:
+    async with running("doctor", "--sandbox") as doctor:
+        assert await doctor.end() == 0
+    lines = doctor.stdout.decode("ascii").splitlines()
+    assert all(len(line) <= 110 for line in lines)
+    assert lines[-1] == "Everything that can be checked for free is fine."
+    assert [line.split()[1] for line in lines if line[:5].strip() in {"ok", "note", "FAIL"} and line[0] != " "][-1] == "Quota"
