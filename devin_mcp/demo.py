@@ -50,8 +50,16 @@ def run() -> int:
             failed = True
     if failed:
         return 1
-    print("\nThat was a simulation: no key, no network, no money. For the real one set DEVIN_API_KEY and run devin-mcp.")
+    print(
+        "\nThat was a simulation: no key, no network, no money. For the real one give your client this command, and DEVIN_API_KEY;"
+    )
+    print(f"with Claude Code:  claude mcp add devin -s user -e DEVIN_API_KEY=apk_... -- {_command()}")
     return 0
+
+
+def _command() -> str:
+    beside = Path(sys.executable).with_name("devin-mcp")
+    return str(beside) if beside.exists() else "devin-mcp"
 
 
 def _first(group: BaseExceptionGroup[Surprise]) -> BaseException:

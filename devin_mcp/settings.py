@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from devin_mcp.values import (
     audience,
     base_address,
     certificates,
+    close_to,
     file,
     folder,
     host_name,
@@ -96,13 +96,17 @@ class Settings:
         (), folder, "directory below which files may be read and written (stdio only); default: where the server "
         "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
-    timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request", metavar="S")
+    timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request, at most 50", metavar="S")
     log_level: str = knob(
-        "info", one_of("debug", "info", "warning", "error"), "how much to log", metavar="LEVEL", commands=(*SERVING, "sandbox")
+        "info",
+        one_of("debug", "info", "warning", "error"),
+        "how much to log",
+        metavar="debug|info|warning|error",
+        commands=(*SERVING, "sandbox"),
     )
     log_format: str = knob(
         "", one_of("json", "console"), "how to log; default: console when stderr is a terminal, else json",
-        metavar="FORMAT", commands=(*SERVING, "sandbox"),
+        metavar="json|console", commands=(*SERVING, "sandbox"),
     )  # fmt: skip
     result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
     max_upstream: int = knob(64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N")
@@ -220,6 +224,6 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {one.env for one in KNOBS}
     for name in environ:
         if name.startswith("DEVIN_MCP_") and name not in known:
-            close = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {close[0]}?" if close else "; see devin-mcp --help"
+            meant = close_to(name, sorted(known))
+            hint = f"; did you mean {meant}?" if meant else "; see devin-mcp --help"
             raise BadSetting(f"{name} is not a setting of devin-mcp{hint}")

@@ -84,9 +84,9 @@ def web_address(text: str) -> str:
         host = parts.hostname or ""
         _check_international(host)
     except ValueError:
-        raise ValueError("must be a web address such as https://api.devin.ai, with a host name that can exist") from None
+        raise ValueError("must be a web address such as https://example.com, with a host name that can exist") from None
     if parts.scheme not in {"http", "https"} or parts.query or parts.fragment or not _HOST.fullmatch(host):
-        raise ValueError("must be a web address such as https://api.devin.ai")
+        raise ValueError("must be a web address such as https://example.com")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name or password")
     with suppress(ValueError):
@@ -178,5 +178,12 @@ def certificates(text: str) -> Path:
 
 def did_you_mean(text: str, choices: Sequence[str]) -> str:
     """`; did you mean x?` when something close exists, else nothing."""
-    close = difflib.get_close_matches(text.strip().lower(), choices, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    meant = close_to(text.strip().lower(), choices)
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def close_to(text: str, choices: Sequence[str]) -> str | None:
+    """The one that is misspelt or cut short here; a guess that is no better than that misleads."""
+    close = difflib.get_close_matches(text, choices, n=1, cutoff=0.8)
+    begun = [one for one in choices if len(text) >= 3 and one.startswith(text)]
+    return close[0] if close else begun[0] if len(begun) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -68,6 +69,10 @@ def trouble(error: httpx.RequestError) -> str:
         return "could not be reached through the configured proxy"
     if isinstance(error, httpx.ConnectError) and isinstance(_root(error), ssl.SSLError):
         return "could not be trusted: its certificate did not verify (SSL_CERT_FILE adds a company's own)"
+    if isinstance(error, httpx.ConnectError) and isinstance(_root(error), socket.gaierror):
+        return "could not be found: its name does not resolve (is DEVIN_BASE_URL right, is a proxy needed?)"
+    if isinstance(error, httpx.ConnectError) and isinstance(_root(error), ConnectionRefusedError):
+        return "could not be reached: the connection was refused (is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return "could not be reached (is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(error, httpx.PoolTimeout):

@@ -25,10 +25,12 @@ CUT_MESSAGES = (
     "its characters shown here."
 )
 MORE = "More is there already: call devin_wait_for_sessions again with since."
+TASK = "initial_user_message"
 LONGEST_PROBLEM = 60
 """Characters of a refusal where there is little room."""
-THEIRS = 200
-"""Characters shown of a message that the caller's own side wrote."""
+OF_THE_TASK = 200
+THEIRS = 1000
+"""Characters shown of the task itself, which the caller knows, and of a message that its own side wrote later."""
 
 
 class Waited(Wire):
@@ -142,7 +144,7 @@ def _told(
         rows.append(row.model_copy(update={"messages": shown or None}))
         cut += [
             f"session_id={one.session_id}, after_event_id={message.event_id}, from_char={len(message.message)}"
-            for message in shown if message.truncated
+            for message in shown if message.truncated and message.type != TASK
         ]  # fmt: skip
         more = more or len(shown) < len(new)
     then = "" if more and not share else _next(subjects, timed_out=timed_out)
@@ -168,7 +170,8 @@ def _fitting(new: Sequence[Message], room: int, least: int, *, first: bool) -> l
 
 def _theirs(message: Message) -> Message:
     """The caller's side knows what it wrote: a beginning will do."""
-    return message if message.is_devins or len(message.message) <= THEIRS else message.cut(0, THEIRS)
+    most = OF_THE_TASK if message.type == TASK else THEIRS
+    return message if message.is_devins or len(message.message) <= most else message.cut(0, most)
 
 
 def _frame(one: Subject, room: int, *, with_changes: bool = False) -> Waited:

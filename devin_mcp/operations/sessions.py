@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -41,6 +41,7 @@ class Sessions(Page):
     tool = "devin_list_sessions"
     hint = "Look into one with devin_get_session."
     empty = "No session here. Start one with devin_delegate_task."
+    none_match: ClassVar[str] = "No session matches; leave the filter out to see all."
 
     sessions: list[SessionRow]
     looked_at: int | None = Field(None, description="Sessions looked through for these phases")
@@ -77,7 +78,10 @@ async def list_sessions(
     rows = (await devin.send(SessionPage, query={"limit": limit, "offset": offset, **query})).sessions
     for row in rows:
         row.url = devin.web_url(row.session_id)
-    return Sessions.of(rows, offset, more=_is_full(rows, limit))
+    page = Sessions.of(rows, offset, more=_is_full(rows, limit))
+    if not rows and (tags or user_email):
+        page.next = Sessions.none_match
+    return page
 
 
 def _is_full(rows: Sequence[SessionRow], size: int) -> bool:
@@ -108,7 +112,10 @@ async def _in_phases(devin: Devin, wanted: set[Phase], limit: int, offset: int, 
         if len(found) == limit or not more:
             break
     resume[-1] = resume[-1] if len(found) == limit else here
-    return Sessions.of(list(found.values()), offset, more=more).resuming(resume, here - offset)
+    page = Sessions.of(list(found.values()), offset, more=more)
+    if not found and not more:
+        page.next = Sessions.none_match
+    return page.resuming(resume, here - offset)
 
 
 async def tagged(devin: Devin, tag: str) -> list[SessionRow]:

@@ -5,7 +5,6 @@ Errors are our own words, names and bounds and never a value: the SDK's text wou
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from devin_mcp.errors import Invalid
 from devin_mcp.server.schema import Schema
+from devin_mcp.values import close_to
 
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
 
@@ -59,10 +59,10 @@ def _object(given: dict[str, Any], schema: Schema, where: str) -> dict[str, Any]
 
 def _unknown(name: str, known: list[str], where: str) -> str:
     """A misspelt name is repeated, for it is close to ours; another only when it cannot be a value in the wrong place."""
-    close = difflib.get_close_matches(name, known, n=1)
+    meant = close_to(name, known)
     inside = f" in {where}" if where else ""
-    if close:
-        return f"There is no argument {name}{inside}; did you mean {close[0]}?"
+    if meant:
+        return f"There is no argument {name}{inside}; did you mean {meant}?"
     called = f" {name}" if _PLAIN_NAME.fullmatch(name) else " of that name"
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     return f"There is no argument{called}{inside}; {takes}."
@@ -78,7 +78,7 @@ def _decoded(text: str) -> Any:
 
 _WORDS = {
     "missing": "is required",
-    "string_pattern_mismatch": "has characters that do not belong there: give the plain id, without slashes, spaces or a web address",
+    "string_pattern_mismatch": "has characters that do not belong there: give the plain id as a list tool shows it (of a link, its last part)",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "must not be empty",
     "too_long": "has more than {max_length} items",

@@ -14,6 +14,7 @@ from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, Api
 from devin_mcp.api.clock import CALL_DEADLINE, Clock
 from devin_mcp.errors import BadKey
+from devin_mcp.log import event
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
 from devin_mcp.operations.follow import Following
@@ -106,6 +107,20 @@ def _bus(settings: Settings, api: Api, house: House) -> AbstractAsyncContextMana
     from devin_mcp.server.bus import relaying
 
     return relaying(settings.bus, api.writes, house.cache.drop_all)
+
+
+def warn_of_key(settings: Settings) -> None:
+    """The server starts without a usable key, so that a host can show what there is; the log says so at once."""
+    if settings.sandbox:
+        return
+    if not settings.api_key:
+        event("no_key", bad=True, why="DEVIN_API_KEY is not set: everything is listed and every call is refused")
+    elif settings.api_key.startswith("cog_"):
+        event(
+            "no_key",
+            bad=True,
+            why="DEVIN_API_KEY is a key of the Organization API, which is not served yet: every call is refused",
+        )
 
 
 def own_key(settings: Settings) -> str:

@@ -66,7 +66,7 @@ def _download(result: Download, limit: int) -> CallToolResult:
         result = result.within(limit)
         # The file's own text stands apart from ours, encoded as data: it is a third party's.
         facts = {"about": about, "from_char": result.from_char, "truncated": result.truncated, "length": result.length}
-        known = {name: value for name, value in {**facts, "next": result.next}.items() if value is not None}
+        known = {name: value for name, value in {**facts, "next": result.next or None}.items() if value is not None}
         file = json.dumps(known, ensure_ascii=False)
         content.append(TextContent(type="text", text=file))
         content.append(TextContent(type="text", text=redactor.clean(result.text or "")))

@@ -16,7 +16,7 @@ from devin_mcp import log, tracing
 from devin_mcp.api.client import GRACE
 from devin_mcp.api.reading import mended
 from devin_mcp.server.app import App
-from devin_mcp.server.build import build
+from devin_mcp.server.build import build, warn_of_key
 from devin_mcp.settings import Settings
 
 SPARE = 2.0
@@ -32,6 +32,11 @@ def serve(settings: Settings) -> int:
             _leave()
 
     server = build(settings, "stdio", at_exit=leave)
+    warn_of_key(settings)
+    if sys.stdin.isatty():
+        log.event(
+            "serving", on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. Ctrl-C ends it."
+        )
     # Windows has no signal receiver; a host that is gone reads no more.
     try:
         anyio.run(_run, server, ended_by, backend_options={"use_uvloop": sys.platform != "win32"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from devin_mcp.operations import OPERATIONS, Operation
 from devin_mcp.operations.browse import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
 from devin_mcp.operations.declare import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
 from devin_mcp.settings import TOOLSETS, Settings
+from devin_mcp.values import close_to
 
 Transport = Literal["stdio", "http"]
 
@@ -123,8 +123,8 @@ def _known(names: Iterable[str], catalogue: Iterable[str], flag: str) -> set[str
     for name in names:
         full = name if name.startswith("devin_") else f"devin_{name}"
         if full not in known:
-            close = difflib.get_close_matches(full, sorted(known), n=1)
-            hint = f"; did you mean {close[0]}?" if close else "; `devin-mcp tools` lists them"
+            meant = close_to(full, sorted(known))
+            hint = f"; did you mean {meant}?" if meant else "; `devin-mcp tools` lists them"
             raise BadSetting(f"{flag} names no tool of devin-mcp: {name!r}{hint}")
         found.add(full)
     return found

@@ -292,3 +292,10 @@ async def test_a_doubt_about_an_end_stays_when_it_cannot_be_settled(
         text = await call.error("terminate_session", session_id=made["session_id"])
     assert "unknown" in text or "did not accept" in text
     assert "server error (500). Nothing was changed" not in text
+
+
+async def test_a_filter_that_nothing_matches_is_no_reason_to_start_a_session(connect: Connect, devin: Upstream) -> None:
+    async with connect() as call:
+        assert "Start one" in (await call.ok("list_sessions"))["next"]
+        for filters in ({"tags": ["nosuch"]}, {"user_email": "a@b.c"}, {"phase": ["sleeping"]}):
+            assert (await call.ok("list_sessions", **filters))["next"] == "No session matches; leave the filter out to see all."

@@ -179,11 +179,17 @@ async def test_sixteen_come_through_the_smallest_answer_call_by_call(
     assert len(pulls - {None}) == 16 - refused
 
 
-async def test_what_a_colleague_wrote_can_be_read_on(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_what_a_colleague_wrote_can_be_read_on_and_the_task_need_not_be(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     talk = Talk(status_enum="blocked").at(devin)
-    talk.user("a colleague's words " * 30)
+    talk.said.append({"type": "initial_user_message", "event_id": "task", "message": "the task " * 50})
+    talk.user("a colleague's words " * 80)
     talk.devin("Which?")
     async with connect(pace=pace) as call:
         got = await waits(call, pace)
-    assert got["sessions"][0]["messages"][0]["truncated"] is True
-    assert "after_event_id=devin-1-e0, from_char=200" in got["next"]
+        assert [one.get("truncated") for one in got["sessions"][0]["messages"]] == [True, True, None]
+        assert "after_event_id=devin-1-e1, from_char=1000" in got["next"]
+        del talk.said[1]
+        again = await waits(call, pace)
+    assert again["next"].startswith("Devin waits for you")

@@ -19,7 +19,7 @@ from devin_mcp.knobs import BadSetting
 from devin_mcp.listen import is_loopback, listen, run
 from devin_mcp.log import event
 from devin_mcp.server.app import Ending
-from devin_mcp.server.build import build, own_key
+from devin_mcp.server.build import build, own_key, warn_of_key
 from devin_mcp.server.bus import check_bus
 from devin_mcp.server.http.app import PATH, from_the_door, http_app
 from devin_mcp.server.http.door import Everybody, Mode, WithOwnKey, WithToken
@@ -151,6 +151,8 @@ def _check(settings: Settings) -> None:
 
 
 def _warn(settings: Settings) -> None:
+    if settings.auth != "caller-key":
+        warn_of_key(settings)
     if settings.auth == "caller-key" and settings.api_key:
         event("own_key_unused", bad=True, why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used")
     if settings.workers > 1 and not settings.bus:
