@@ -150,18 +150,19 @@ def api_key(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    return _found(text, Path.is_dir, "must be an existing directory")
+    return _found(text, Path.is_dir, "must be an existing directory").resolve()
 
 
 def file(text: str) -> Path:
-    return _found(text, Path.is_file, "must be an existing file")
+    """Links are followed anew at each look: a cluster changes a mounted file by pointing a link elsewhere."""
+    return _found(text, Path.is_file, "must be an existing file").absolute()
 
 
 def _found(text: str, is_there: Callable[[Path], bool], otherwise: str) -> Path:
     try:
         path = Path(text).expanduser()
         if is_there(path):
-            return path.resolve()
+            return path
     except (OSError, RuntimeError, ValueError):  # nobody's home, too long a name, a name with a zero in it
         pass
     raise ValueError(otherwise)

@@ -24,6 +24,7 @@ KEPT_IN_NEED = 24 * 3600.0
 PAUSE = 30.0
 """Seconds between looks for a key nobody knows: otherwise made-up tokens would make us ask without end."""
 PATIENCE = 5.0
+"""Seconds for all of a reading; those who wait for it are let in by what is known, or not at all."""
 LARGEST = 512 * 1024
 
 
@@ -53,10 +54,13 @@ class Issuer:
     async def _read(self) -> None:
         self._tried_at = self._clock.now()
         try:
-            async with httpx.AsyncClient(verify=trust(self._settings), timeout=PATIENCE, headers=HEADERS) as client:
+            async with (
+                asyncio.timeout(PATIENCE),  # of the whole: httpx's own is of each piece
+                httpx.AsyncClient(verify=trust(self._settings), headers=HEADERS) as client,
+            ):
                 found = await _json(client, self._settings.oauth_jwks_url or await self._keys_url(client))
             keys = [key for key in jwt.PyJWKSet.from_dict(found).keys if key.public_key_use in {None, "sig"}]
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, jwt.PyJWTError) as problem:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError, jwt.PyJWTError) as problem:
             event("issuer_keys", bad=True, outcome="kept the old ones" if self._keys else "none", error=type(problem).__name__)
             return
         self._keys = {key.key_id: key for key in keys}

@@ -100,9 +100,10 @@ class Pools:
         """A connection that is too old is noticed only when its pool is used again, so idle pools are closed."""
         self._is_due = False
         old = self._clock.now() - KEEP_ALIVE
-        while len(self._pools) > 1:
-            owner, pool = next(iter(self._pools.items()))
-            if pool.users or (pool.used_at > old and len(self._pools) <= MOST_POOLS):
+        for owner, pool in list(self._pools.items())[:-1]:
+            if pool.users:
+                continue
+            if pool.used_at > old and len(self._pools) <= MOST_POOLS:
                 break
             del self._pools[owner]
             task = asyncio.ensure_future(pool.client.aclose())

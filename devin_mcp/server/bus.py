@@ -22,6 +22,8 @@ from devin_mcp.operations import OPERATIONS
 CHANNEL = "devin-mcp:writes"
 BACKLOG = 10_000
 """Writes that wait for a broker that is slow; more are not told."""
+LARGEST = 4096
+"""Bytes of a message; ours have a few hundred."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 FOR_THE_REST = 1.0
 """Seconds at the end of the server for what has not been told yet."""
@@ -107,12 +109,16 @@ class _Bus:
                             self._hear(message["data"])
             except (RedisError, OSError) as trouble:
                 event("bus", bad=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause)
+            except Exception as trouble:  # noqa: BLE001 - named in the log; a bus that falls silent would not be noticed
+                event("bus", bad=True, crash=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause)
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
 
     def _hear(self, data: bytes) -> None:
         """Whoever can write to the broker can make us read again, and nothing worse."""
         try:
+            if len(data) > LARGEST:
+                raise ValueError("too large")
             message = json.loads(data)
             if message["from"] == self._own:
                 return
@@ -120,7 +126,7 @@ class _Bus:
             written = Written(str(message["owner"]), Route.parse(message["route"]), ids)
             if not any(one.v1 == written.route for one in OPERATIONS):
                 raise ValueError("no such route")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             event("bus", bad=True, outcome="unreadable")
             return
         self._writes.tell(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devin_mcp.api.pool import fingerprint
@@ -17,8 +18,12 @@ class Identity:
     name: str | None = None
     """As the log has it; None where callers are not told apart."""
     narrowing: Narrowing = EVERYTHING
+    subject: str = ""
+    """Who it is, whole, where the name is only a part of that."""
+    still_good: Callable[[], bool] = field(default=lambda: True, repr=False)
+    """Whether the caller would be let in now: asked of those who stay for long."""
 
     @property
     def principal(self) -> str:
-        """What a sealed question is bound to: another caller's answer is not this one's, nor is one for another key."""
-        return f"{fingerprint(self.key)}:{self.name or ''}"
+        """What a sealed question and limits are bound to: another caller is not this one, nor is one with another key."""
+        return f"{fingerprint(self.key)}:{fingerprint(self.subject or self.name or '')}"

@@ -107,6 +107,49 @@ async def test_a_body_that_breaks_off_is_nobodys_trouble(server: tuple[Process, 
         assert len((await call.ok("list_secrets"))["secrets"]) == 2
 
 
+async def test_no_spelling_of_the_path_leads_past_the_door(server: tuple[Process, str]) -> None:
+    """The SDK's route matches a path with a line break behind it, too; ours must not."""
+    _, url = server
+    host, port = url.split("/")[2].split(":")
+    for path in (
+        "/mcp%0a",
+        "/mcp%0A",
+        "/mcp%0d%0a",
+        "//mcp",
+        "/./mcp",
+        "/mcp;x",
+        "/%6dcp",
+        "/mcp/",
+        "/mcp/x",
+        "/MCP",
+        "/mcp%00",
+        "/mcp%2f",
+    ):
+        for method in ("POST", "GET", "HEAD", "OPTIONS", "DELETE", "PUT"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode() if method == "POST" else b""
+            head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+            async with asyncio.timeout(5):
+                status = (await reader.readline()).split()[1]
+            writer.close()
+            assert status in {b"400", b"403", b"404", b"405"}, (method, path, status)
+
+
+async def test_bodies_that_nobody_wants_hold_no_connection(server: tuple[Process, str]) -> None:
+    _, url = server
+    host, port = url.split("/")[2].split(":")
+    for line in ("POST /healthz", "GET /healthz", "PUT /mcp", "POST /nowhere"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{line} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 100000000\r\n\r\n{{".encode())
+        await writer.drain()
+        async with asyncio.timeout(8):
+            found = await reader.read()  # until the server closes
+        assert found.startswith(b"HTTP/1.1 400"), line
+        writer.close()
+
+
 WANDERING = [
     "../secrets/secret-0001", "..", ".", "%2e%2e", "..%2fsecrets", "devin-1/../../secrets", "devin-1?x=1", "devin-1#x", "a b", "\u202e", "a" * 5000,
     "", "devin-1\n", "\x00", "http://evil.example/", "devin://sessions/x", "..\\secrets", ";rm", "\uff44\uff45\uff56",
@@ -233,6 +276,10 @@ async def test_whatever_a_model_writes_gets_an_answer(server: tuple[Process, str
     gather()
     assert len(cases) >= 40
     eras: tuple[Era, Era] = ("auto", "legacy")
+    async with visiting(url, {"X-Devin-Api-Key": "apk_user_foreign_2"}) as other:
+        await other.ok("create_session", prompt="FOREIGNMARK", title="FOREIGNMARK", tags=["FOREIGNMARK"])
+        await other.ok("create_playbook", title="FOREIGNMARK", body="FOREIGNMARK")
+        await other.ok("create_knowledge", name="FOREIGNMARK", body="FOREIGNMARK", trigger_description="FOREIGNMARK")
     for era in eras:
         async with visiting(url, KEY, era=era) as call:
             for arguments in cases:
@@ -247,4 +294,5 @@ async def test_whatever_a_model_writes_gets_an_answer(server: tuple[Process, str
                 )
                 text = str(result)
                 assert "bug in it" not in text
+                assert "FOREIGNMARK" not in text
                 assert "Traceback" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -17,8 +18,10 @@ import anyio
 import httpx
 import pytest
 from mcp.types import ElicitResult
+from redis.asyncio import Redis
 
 from devin_mcp.listen import listen
+from devin_mcp.server.bus import CHANNEL
 from tests.conftest import Era
 from tests.e2e.processes import Process, running
 from tests.web import visiting
@@ -268,6 +271,25 @@ async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_o
         assert "Written elsewhere" in await two.read("devin://playbooks"), "what was kept is forgotten"
         await anyio.sleep(0.2)
         assert foreign == []
+        heard.clear()
+        broker = Redis.from_url(cluster.broker)
+        good = {"from": "x", "owner": "x", "route": "POST /v1/playbooks", "ids": {}}
+        for junk in (
+            b"[" * 200_000,
+            b"[" * 3000,
+            b"\xff",
+            b"null",
+            b"[]",
+            b"{}",
+            json.dumps(good | {"route": "DROP /v1/x"}),
+            json.dumps(good | {"ids": 5}),
+        ):
+            await broker.publish(CHANNEL, junk)
+        await broker.aclose()
+        await one.ok("create_playbook", title="And one more", body="b")
+        with anyio.fail_after(5):
+            while not heard:  # noqa: ASYNC110 - heard by the task above
+                await anyio.sleep(0.02)
         for task in tasks:
             task.cancel()
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import INVALID_REQUEST
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.app import Identify
 from devin_mcp.server.http.door import OURS, SCOPE, Door, Mode
 from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_BODY, Limits
+from devin_mcp.server.http.refusals import TurnedAway
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
@@ -28,7 +32,9 @@ def from_the_door(own: Identity) -> Identify:
         request = ctx.request
         if request is None:
             return own
-        identity: Identity = request.scope[SCOPE]
+        identity: Identity | None = request.scope.get(SCOPE)
+        if identity is None:
+            raise MCPError(INVALID_REQUEST, "Nobody is known to ask.")
         return identity
 
     return identify
@@ -57,7 +63,6 @@ def http_app(
         streamable_http_path=PATH, stateless_http=stateless, transport_security=unchecked,
         max_request_body_size=LARGEST_BODY, **options,
     )  # fmt: skip
-    inner.router.routes.extend(routes)
     guarded: ASGIApp = Door(Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins)
     if stateless:
         guarded = _OnlyPost(guarded)
@@ -66,19 +71,34 @@ def http_app(
             guarded, allow_origins=origins, allow_methods=["POST"], allow_headers=MCP_HEADERS,
             expose_headers=["www-authenticate", "retry-after"],
         )  # fmt: skip
-    return _Fork(guarded, inner)
+    return _Fork(guarded, Router(routes), inner)
 
 
 class _Fork:
-    """What is at /mcp has to pass the door; probes, metadata and the lifespan do not."""
+    """What is at /mcp has to pass the door; besides it there are only probes and metadata, which take no bodies."""
 
-    def __init__(self, guarded: ASGIApp, open_to_all: ASGIApp) -> None:
+    def __init__(self, guarded: ASGIApp, open_to_all: ASGIApp, lifespan: ASGIApp) -> None:
         self._guarded = guarded
         self._open_to_all = open_to_all
+        self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._guarded if scope["type"] == "http" and scope["path"].rstrip("/") == PATH else self._open_to_all
-        await app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        # Compared here and never matched again: the SDK's own route also takes a path with a line break behind it.
+        is_ours = scope["path"] in {PATH, f"{PATH}/"}
+        if _has_body(scope) and not (is_ours and scope["method"] == "POST"):
+            await TurnedAway(400, "unwanted_body", "Only POST /mcp takes a body.").answer(scope, receive, send)
+        elif is_ours:
+            await self._guarded({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
+        else:
+            await self._open_to_all(scope, receive, send)
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 class _OnlyPost:

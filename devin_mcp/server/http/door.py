@@ -64,13 +64,13 @@ class WithOwnKey:
         self._tokens = tokens
 
     async def admit(self, headers: Headers) -> Identity:
-        name = None if self._tokens is None else self._tokens.name_of(bearer(headers))
+        front = NOBODY_IN_FRONT if self._tokens is None else _named(self._tokens, headers)
         key = headers.get(KEY_HEADER, "").strip()
         if not key:
             raise TurnedAway(403, "no_key", "Send your own Devin API key in the header X-Devin-Api-Key with every request.")
         if _DEVIN_KEY.fullmatch(key) is None:
             raise TurnedAway(403, "no_key", "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.")
-        return Identity(key, name)
+        return replace(front, key=key)
 
 
 class WithToken:
@@ -83,7 +83,15 @@ class WithToken:
         self._tokens = tokens
 
     async def admit(self, headers: Headers) -> Identity:
-        return Identity(self._key, self._tokens.name_of(bearer(headers)))
+        return replace(_named(self._tokens, headers), key=self._key)
+
+
+NOBODY_IN_FRONT = Identity("")
+
+
+def _named(tokens: CallerTokens, headers: Headers) -> Identity:
+    token = bearer(headers)
+    return Identity("", tokens.name_of(token), still_good=tokens.watch(token))
 
 
 class Door:
@@ -132,7 +140,7 @@ def bearer(headers: Headers) -> str:
 def _check_headers(headers: Headers) -> None:
     if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OURS)):
         raise TurnedAway(400, "twice", "A header that says who you are or what you want was sent twice.")
-    if _DEVIN_KEY.fullmatch(headers.get("authorization", "").split(" ")[-1]):
+    if any(_DEVIN_KEY.fullmatch(part) for part in headers.get("authorization", "").split()):
         raise TurnedAway(
             400, "key_as_token", "A Devin API key was sent in Authorization, which is for this server's own tokens. "
             "If this server takes callers' keys, send it in X-Devin-Api-Key.",

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from devin_mcp.log import event
 from devin_mcp.server.http.door import SCOPE
 from devin_mcp.server.http.refusals import TurnedAway
 from devin_mcp.server.identity import Identity
 
 MOST_STREAMS = 8
 """Listen streams of one caller: they cost nothing while nothing happens, and some hosts open one at once."""
+STREAMS_IN_ALL = 1000
 LARGEST_BODY = 4 * 1024 * 1024
+BODIES_IN_ALL = 64 * 1024 * 1024
+"""Streams, and bytes of requests, that one process holds for all callers: keys can be made up."""
 FOR_A_BODY = 20.0
 """Seconds for a request's body to arrive. Slow headers are the proxy's business (docs/operating.md)."""
+STILL_GOOD = 5.0
+"""Seconds between looks whether who listens would still be let in."""
 LARGEST_HEAD = 32 * 1024
 """Bytes of request line and headers."""
 
@@ -33,6 +40,8 @@ class Limits:
         self._for_a_body = for_a_body
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
+        self._held = 0
+        """Bytes of bodies that are being received."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity: Identity = scope[SCOPE]
@@ -43,11 +52,15 @@ class Limits:
         try:
             if counter[whose] >= most:
                 raise _too_many(listens=listens, most=most)
+            if listens and self._streams.total() >= STREAMS_IN_ALL:
+                raise TurnedAway(503, "streams", "This server has as many listen streams as it can hold.", {"retry-after": "60"})
             counter[whose] += 1
             try:
                 body = await self._body(Headers(scope=scope), receive)
-                if body is not None:
-                    await self._app(scope, _after(body, receive), send)
+                if body is None:
+                    return
+                serving = self._app(scope, _after(body, receive), send)
+                await (_as_long_as(identity.still_good, serving) if listens else serving)
             finally:
                 counter[whose] -= 1
                 if not counter[whose]:
@@ -67,11 +80,36 @@ class Limits:
                     message = await receive()
                     if message["type"] != "http.request":
                         return None
-                    body += message.get("body", b"")
+                    part = message.get("body", b"")
+                    if self._held + len(part) > BODIES_IN_ALL:
+                        raise TurnedAway(503, "bodies", "This server is receiving as much as it can hold.", {"retry-after": "1"})
+                    body += part
+                    self._held += len(part)
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
-            raise TurnedAway(408, "slow_body", f"The request's body took longer than {self._for_a_body:g} seconds.") from None
+            text = f"The request's body took longer than {self._for_a_body:g} seconds."
+            raise TurnedAway(408, "slow_body", text, at_once=True) from None
+        except asyncio.CancelledError:  # the server ends; who is still sending has not been heard
+            raise TurnedAway(503, "ending", "This server is ending; nothing was done.", at_once=True) from None
+        finally:
+            self._held -= len(body)
+
+
+async def _as_long_as(still_good: Callable[[], bool], serving: Awaitable[None]) -> None:
+    """Serve a stream until its end, or until its caller would not be let in any more."""
+    task = asyncio.ensure_future(serving)
+    try:
+        while not (await asyncio.wait({task}, timeout=STILL_GOOD))[0]:
+            if not still_good():
+                event("turned_away", bad=True, status=403, reason="no_longer")
+                break
+        else:
+            await task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
 
 
 def _too_many(*, listens: bool, most: int) -> TurnedAway:

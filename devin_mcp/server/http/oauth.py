@@ -5,6 +5,7 @@ Facts: MCP authorization (2026-07-28), RFC 9728 (metadata), RFC 6750 (challenges
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import jwt
@@ -68,7 +69,10 @@ class WithAccessToken:
                 403, "scope", f"The access token lacks the scope {REQUIRED}.", error="insufficient_scope", scope=REQUIRED
             )
         effects = frozenset[Effect]().union(*(SCOPES[one] for one in scopes & SCOPES.keys()))
-        return Identity(self._key, str(claims["sub"])[:100], Narrowing(effects=effects))
+        subject, until = str(claims["sub"]), float(claims["exp"]) + LEEWAY
+        return Identity(
+            self._key, subject[:100], Narrowing(effects=effects), subject=subject, still_good=lambda: time.time() < until
+        )
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -80,6 +84,8 @@ class WithAccessToken:
                 token, key, algorithms=ALGORITHMS, audience=self._audience, issuer=self._issued_by, leeway=LEEWAY,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )  # fmt: skip
+            if not claims["sub"].strip():
+                raise jwt.InvalidTokenError("nobody's")
         except jwt.ExpiredSignatureError:
             raise self._challenge(401, "expired", "The access token has expired.", error="invalid_token") from None
         except jwt.InvalidAudienceError:
@@ -102,4 +108,6 @@ class WithAccessToken:
 def _scopes(claims: dict[str, Any]) -> set[str]:
     """`scope` with spaces between (RFC 9068), or a list as some issuers write it."""
     found = claims.get("scope", claims.get("scp", ""))
-    return set(found.split()) if isinstance(found, str) else {one for one in found if isinstance(one, str)}
+    if isinstance(found, str):
+        return set(found.split())
+    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()

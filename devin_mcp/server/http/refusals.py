@@ -20,12 +20,16 @@ MOST_OF_THE_REST = 16 * 1024 * 1024
 class TurnedAway(Exception):
     """`reason` is a word for log and metrics; `text` is for the caller and holds nothing they sent."""
 
-    def __init__(self, status: int, reason: str, text: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, text: str, headers: Mapping[str, str] | None = None, *, at_once: bool = False
+    ) -> None:
+        """`at_once` when what is still being sent is not to be waited for."""
         super().__init__(text)
         self.status = status
         self.reason = reason
         self.text = text
         self.headers = headers or {}
+        self.at_once = at_once
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As a JSON-RPC error, which clients show; without an id, since the body was not read."""
@@ -34,7 +38,7 @@ class TurnedAway(Exception):
         error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text))
         body = error.model_dump_json(by_alias=True, exclude={"error": {"data"}})
         # A connection that is closed under a client that still sends loses the answer, so what it sends is let pass.
-        close = {} if await _passed(receive) else {"connection": "close"}
+        close = {} if not self.at_once and await _passed(receive) else {"connection": "close"}
         response = Response(body, self.status, {**self.headers, **close}, "application/json")
         await response(scope, receive, send)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from devin_mcp.knobs import BadSetting
@@ -32,13 +34,22 @@ class CallerTokens:
             raise BadSetting(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
 
     def name_of(self, token: str) -> str:
-        """Whose token it is. Every entry is compared, in constant time. Raises TurnedAway."""
-        self._read_again_if_changed()
-        digest = hashlib.sha256(token.encode()).digest()
-        names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
-        if not token or not names:
+        """Whose token it is. Raises TurnedAway."""
+        name = self._name_of(hashlib.sha256(token.encode()).digest())
+        if not token or name is None:
             raise TurnedAway(403, "no_token", NO_TOKEN)
-        return names[0]
+        return name
+
+    def watch(self, token: str) -> Callable[[], bool]:
+        """Tells at any time whether the token would still be taken."""
+        digest = hashlib.sha256(token.encode()).digest()
+        return lambda: self._name_of(digest) is not None
+
+    def _name_of(self, digest: bytes) -> str | None:
+        """Every entry is compared, in constant time."""
+        self._read_again_if_changed()
+        names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
+        return names[0] if names else None
 
     def _read_again_if_changed(self) -> None:
         state = _state_of(self._path)
@@ -64,6 +75,8 @@ def _state_of(path: Path) -> tuple[int, ...] | None:
 
 def _read(path: Path) -> list[tuple[str, bytes]]:
     digests = []
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no ordinary file")
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not (text := line.strip()) or text.startswith("#"):
             continue

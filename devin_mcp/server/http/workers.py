@@ -24,7 +24,7 @@ SPARE = 3
 TOO_SOON = 5.0
 """A worker that lived no longer than these seconds did not really start."""
 MOST_FAILURES = 5
-"""Starts in a row that fail before we give up."""
+"""Starts in a row that fail in every place before we give up: one that serves is better than none."""
 
 
 def run_workers(settings: Settings, work: Callable[[], None], *, grace: int) -> int:
@@ -32,18 +32,18 @@ def run_workers(settings: Settings, work: Callable[[], None], *, grace: int) -> 
     told, tell = Pipe(duplex=False)
     before = {number: signal.signal(number, lambda *_: tell.send(None)) for number in (signal.SIGTERM, signal.SIGINT)}
     workers = [_Worker(settings, work) for _ in range(settings.workers)]
-    failures = 0
+    failures = [0] * settings.workers
     try:
-        while not told.poll() and failures < MOST_FAILURES:
+        while not told.poll() and min(failures) < MOST_FAILURES:
             wait([told, *(one.process.sentinel for one in workers)])
             for place, one in enumerate(workers):
                 if told.poll() or one.process.is_alive():
                     continue
-                failures = failures + 1 if one.age < TOO_SOON else 0
+                failures[place] = failures[place] + 1 if one.age < TOO_SOON else 0
                 one.bury()
-                if not told.poll(min(failures, 1)):
+                if not told.poll(min(failures[place], 5)):
                     workers[place] = _Worker(settings, work)
-        return 0 if failures < MOST_FAILURES else 1
+        return 0 if min(failures) < MOST_FAILURES else 1
     finally:
         _end(workers, grace + SPARE)
         for number, handler in before.items():

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -63,6 +64,7 @@ async def test_each_caller_is_served_with_their_own_key(devin: Upstream, era: Er
         ({"x_devin_api_key": "ghp_something"}, 403, "no Devin API key"),
         ({"x_devin_api_key": "apk_" + "a" * 600}, 403, "no Devin API key"),
         ({"authorization": "Bearer apk_user_test_0123456789"}, 400, "was sent in Authorization"),
+        ({"authorization": "Bearer\tapk_user_test_0123456789"}, 400, "was sent in Authorization"),
         ({"authorization": "apk_user_test_0123456789"}, 400, "was sent in Authorization"),
     ],
 )
@@ -142,6 +144,39 @@ async def test_the_tokens_are_read_again_when_the_file_changes(devin: Upstream, 
         assert await status("carlas") == 403, "an empty file is nobody"
     reasons = [one.get("reason") for one in logs() if one["event"] == "caller_tokens" and "reason" in one]
     assert reasons == ["line 1 is not name:sha256, with the digest as 64 hexadecimal digits", "No such file or directory"]
+
+
+async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_path: Path) -> None:
+    """Such a file is a link to a link to a directory, and an update swaps the one in the middle and removes the old directory."""
+
+    def write(version: str, content: str) -> None:
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "callers").write_text(content)
+        (tmp_path / "fresh").symlink_to(version)
+        (tmp_path / "fresh").rename(tmp_path / "..data")
+
+    write("..v1", line("ben", BENS))
+    (tmp_path / "callers").symlink_to("..data/callers")
+    async with deployed(settings_for(devin, auth="token", caller_tokens_file=tmp_path / "callers")) as url:
+        assert (await knock(url, authorization=f"Bearer {BENS}")).status_code == 200
+        write("..v2", line("ana", ANAS))
+        (tmp_path / "..v1" / "callers").unlink()
+        (tmp_path / "..v1").rmdir()
+        assert (await knock(url, authorization=f"Bearer {BENS}")).status_code == 403
+        assert (await knock(url, authorization=f"Bearer {ANAS}")).status_code == 200
+
+
+async def test_who_is_not_let_in_any_more_hears_nothing_more(devin: Upstream, tokens: Path) -> None:
+    here = settings_for(devin, auth="token", caller_tokens_file=tokens)
+    async with (
+        deployed(here) as url, visiting(url, bearer(BENS)) as ben,
+        ben.client.listen(resource_subscriptions=["devin://playbooks"]) as events,
+    ):  # fmt: skip
+        tokens.write_text(line("ana", ANAS))
+        with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011 - how a stream that is cut looks
+            async for _ in events:
+                pass
+            raise ConnectionError  # an end without trouble is one, too
 
 
 async def test_a_token_in_front_does_not_replace_ones_own_key(devin: Upstream, tokens: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import httpx
 import jwt
 import pytest
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from devin_mcp.listen import listen
@@ -34,6 +35,12 @@ US = "https://mcp.example.com/mcp"
 READ, ALL = "devin:read", "devin:read devin:write devin:destroy"
 
 
+async def drops() -> AsyncIterator[bytes]:
+    while True:
+        yield b" "
+        await anyio.sleep(0.5)
+
+
 @dataclass
 class Issuer:
     """An authorization server as far as a resource server sees it: metadata and keys, over real HTTP."""
@@ -42,11 +49,12 @@ class Issuer:
     keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     down: bool = False
+    dripping: bool = False
 
     def new_key(self, name: str) -> None:
         self.keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
-    def token(self, scope: str | None = ALL, *, key: str = "k1", **claims: Any) -> str:
+    def token(self, scope: Any = ALL, *, key: str = "k1", **claims: Any) -> str:
         now = int(time.time())
         whole = {"iss": self.url, "aud": US, "sub": "ana", "iat": now, "exp": now + 300, "scope": scope} | claims
         known = {name: value for name, value in whole.items() if value is not None}
@@ -56,6 +64,8 @@ class Issuer:
         self.asked.append(request.url.path)
         if self.down:
             return Response(status_code=500)
+        if self.dripping:
+            return StreamingResponse(drops())
         if request.url.path == "/tenant/keys":
             made = [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) for key in self.keys.values()]
             return JSONResponse({"keys": [one | {"kid": name, "use": "sig"} for one, name in zip(made, self.keys, strict=True)]})
@@ -181,10 +191,14 @@ async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upst
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token("devin:write other"))
         as_list = await knock(issuer.token(scope=None, scp=["devin:read"]))
+        odd = [await knock(issuer.token(scope=value)) for value in (5, {"devin:read": 1})]
+        nobodys = await knock(issuer.token(sub=" "))
     assert answer.status_code == 403
     assert answer.headers["www-authenticate"].startswith('Bearer error="insufficient_scope"')
     assert 'scope="devin:read"' in answer.headers["www-authenticate"]
     assert as_list.status_code == 200
+    assert [one.status_code for one in odd] == [403, 403]
+    assert nobodys.status_code == 401
 
 
 async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: Issuer, clock: DrivenClock) -> None:
@@ -223,6 +237,13 @@ async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
         assert (await knock(issuer.token())).status_code == 200, "its keys of an hour ago"
         clock.skip(24 * 3600)
         assert (await knock(issuer.token())).status_code == 503
+
+
+async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(devin: Upstream, issuer: Issuer) -> None:
+    issuer.dripping = True
+    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
+        with anyio.fail_after(9):
+            assert (await knock(issuer.token())).status_code == 503
 
 
 async def test_where_the_keys_are_can_be_said(devin: Upstream, issuer: Issuer) -> None:
