@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import CallToolResult
 
 from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect, Era
@@ -181,3 +182,23 @@ async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connec
         driving.cancel()
         await asyncio.wait({driving})
     assert len(set(ids)) == 8 == len(devin.world.sessions)
+
+
+async def test_a_client_that_ignores_progress_gets_everything_all_the_same(connect: Connect, pace: PacedClock, era: Era) -> None:
+    """Progress is a courtesy: one client never asks for it, another breaks on every notice, and both are told the whole story."""
+
+    async def breaks(progress: float, total: float | None, message: str | None) -> None:
+        raise RuntimeError("no progress, please")
+
+    stories = []
+    for callback in (None, breaks):
+        async with connect(era=era, pace=pace) as call:
+            one = (await call.ok("create_session", prompt="Mend it"))["session_id"]
+            given = {"session_ids": [one]}
+            work = call.client.call_tool("devin_wait_for_sessions", given, progress_callback=callback)
+            asked = await while_time_passes(pace, work, 8, 8)
+            assert isinstance(asked, CallToolResult)
+            assert asked.structured_content is not None
+            stories.append([message["message"] for message in asked.structured_content["sessions"][0]["messages"]])
+    assert [text[:6] for text in stories[0]] == ["Mend i", "I have"]
+    assert stories[1] == stories[0]

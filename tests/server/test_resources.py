@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
 from devin_mcp.sandbox.organization import NOTES, PLAYBOOKS, playbook
 from tests.clock import DrivenClock
@@ -225,6 +225,10 @@ async def test_five_thousand_notes_stay_usable(connect: Connect, devin: Upstream
         assert len(await call.resources()) == 5000 + 3 + len(PLAYBOOKS)
         assert len(await call.read("devin://knowledge/note-04999")) > 2000
         table = await call.read("devin://knowledge")
+        reference = ResourceTemplateReference(type="ref/resource", uri="devin://knowledge/{note_id}")
+        for typed in ("n", "note-0", "note-04", "note-0499"):
+            found = (await call.client.complete(reference, {"name": "note_id", "value": typed})).completion
+            assert len(found.values) == min(100, found.total or 0) > 0
     assert len(table) <= 25_000 + 200
     assert "more do not fit here. Search them with devin_list_knowledge." in table
     assert (devin.count("GET", "/v1/knowledge"), devin.count("GET", "/v1/playbooks")) == (1, 1)
