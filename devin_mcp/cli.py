@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from devin_mcp import __version__
 from devin_mcp.knobs import BadSetting, Knob
 from devin_mcp.settings import KNOBS, Settings, origins, resolve
-from devin_mcp.values import did_you_mean
+from devin_mcp.values import did_you_mean, web_address
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -19,6 +19,7 @@ COMMANDS = {
     "sandbox": "serve the simulated Devin API by itself",
     "demo": "show a whole delegation, simulated, in about ten seconds",
     "tools": "print the tools that these settings offer",
+    "config": "print what a client needs to know of this server, or write it into the client's file",
     "doctor": "check settings, key and the way to Devin, without spending anything",
 }
 
@@ -53,7 +54,13 @@ def _refuse_misplaced(words: Sequence[str]) -> None:
     """A flag nobody knows, or one that this command does not have, wherever it stands."""
     command = _command_in(words)
     known = {name: one.commands for one in KNOBS if one.flag for name in _names(one)}
-    known |= {"--help": tuple(COMMANDS), "--version": tuple(COMMANDS), "--json": ("tools", "doctor")}
+    known |= {
+        "--help": tuple(COMMANDS),
+        "--version": tuple(COMMANDS),
+        "--json": ("tools", "doctor"),
+        "--write": ("config",),
+        "--http": ("config",),
+    }
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag not in known:
@@ -95,6 +102,8 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
         from devin_mcp.server.listing import print_tools
 
         return print_tools(settings, as_json=options.json)
+    if command == "config":
+        return _configure(options, settings)
     if command == "doctor":
         from devin_mcp.doctor import run as examine
 
@@ -106,6 +115,33 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
     from devin_mcp.server.stdio import serve as serve_stdio
 
     return serve_stdio(settings)
+
+
+def _configure(options: argparse.Namespace, settings: Settings) -> int:
+    from devin_mcp.clients import CLIENTS, file_of, rendered, this_command, write
+
+    if options.client is None:
+        for name, one in CLIENTS.items():
+            print(f"{name:<16} {one.title:<16} {file_of(name)}")
+        return 0
+    if options.client not in CLIENTS:
+        raise BadSetting(
+            f"there is no client {options.client!r} here{did_you_mean(options.client, list(CLIENTS))}; `devin-mcp config` lists them"
+        )
+    try:
+        url = options.http and web_address(options.http)
+    except ValueError as problem:
+        raise BadSetting(f"--http {problem}") from None
+    wanted = this_command(("--sandbox",) if settings.sandbox else (), url)
+    client = CLIENTS[options.client]
+    if options.write:
+        print(write(options.client, wanted))
+    else:
+        print(rendered(options.client, wanted), end="")
+        print(f"This goes into {file_of(options.client)}.", file=sys.stderr)
+    if client.note and (wanted.needs_key or wanted.url):
+        print(client.note, file=sys.stderr)
+    return 0
 
 
 def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
@@ -125,6 +161,12 @@ def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
         _add_flags(one, name, given)
         if name in {"tools", "doctor"}:
             one.add_argument("--json", action="store_true", help="as JSON")
+        if name == "config":
+            one.add_argument("client", nargs="?", help="whose configuration; without it, they are listed")
+            one.add_argument("--write", action="store_true", help="merge it into the client's own file, with a backup beside it")
+            one.add_argument(
+                "--http", metavar="URL", default="", help="for a server at this address instead of one on this machine"
+            )
     return parser
 
 

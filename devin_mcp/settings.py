@@ -68,7 +68,9 @@ class Settings:
     ca_bundle: Path | None = knob(
         None, certificates, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
     )  # fmt: skip
-    sandbox: bool = knob(False, switch, "talk to a simulated Devin: no key, no network, no money")
+    sandbox: bool = knob(
+        False, switch, "talk to a simulated Devin: no key, no network, no money", commands=(*SERVING, "config"),
+    )  # fmt: skip
     confirm: str = knob(
         "auto", one_of("auto", "always", "never"), "ask the user before ending or deleting: auto = where the client can, "
         "always = refuse where it cannot, never = leave it to the host's own approval", metavar="WHEN",

@@ -70,7 +70,7 @@ def test_a_wrong_value_is_one_line_and_status_2(arguments: list[str], variables:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["stdio", "http", "sandbox", "demo", "tools", "doctor"])
+@pytest.mark.parametrize("command", ["stdio", "http", "sandbox", "demo", "tools", "doctor", "config"])
 def test_every_command_has_help_and_version(command: str) -> None:
     assert "usage: devin-mcp" in devin_mcp(command, "--help").stdout
     assert devin_mcp(command, "--version").stdout.startswith("devin-mcp 0.")

@@ -1,0 +1,198 @@
+"""How each client is told of this server: one description, from which the snippets, files and links come.
+
+Keys are asked for or referred to where a client can do that, and never pasted into a file.
+Shapes: each client's own documentation, as of November 2026 (mcp.md E).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from devin_mcp.knobs import BadSetting
+
+KEY = "DEVIN_API_KEY"
+HEADER = "X-Devin-Api-Key"
+PASTE = "apk_..."
+"""Where a client can neither ask nor refer: the person puts the key there."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be connected: the command on this machine, or a server at an address."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    url: str = ""
+
+    @property
+    def needs_key(self) -> bool:
+        return "--sandbox" not in self.args
+
+    @property
+    def name(self) -> str:
+        return "devin" if self.needs_key else "devin-sandbox"
+
+    def local(self, key: str) -> dict[str, Any]:
+        """Command, arguments and environment, as most clients write them."""
+        return {"command": self.command, "args": list(self.args), **({"env": {KEY: key}} if self.needs_key else {})}
+
+    def remote(self, key: str, address: str = "url") -> dict[str, Any]:
+        return {address: self.url, "headers": {HEADER: key}}
+
+    def entry(self, key: str, address: str = "url") -> dict[str, Any]:
+        return self.remote(key, address) if self.url else self.local(key)
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client: what it is called, where its file is, and what stands in it."""
+
+    title: str
+    file: str
+    """Where it keeps its configuration; `~` is the home directory."""
+    contents: Callable[[Wanted], dict[str, Any]]
+    note: str = ""
+    link: Callable[[Wanted], str] | None = None
+
+
+def _servers(key: str, address: str = "url", under: str = "mcpServers") -> Callable[[Wanted], dict[str, Any]]:
+    return lambda wanted: {under: {wanted.name: wanted.entry(key, address)}}
+
+
+def _claude_code(wanted: Wanted) -> dict[str, Any]:
+    kind = {"type": "http"} if wanted.url else {"type": "stdio"}
+    return {"mcpServers": {wanted.name: kind | wanted.entry(f"${{{KEY}}}")}}
+
+
+def _vs_code(wanted: Wanted) -> dict[str, Any]:
+    kind = {"type": "http"} if wanted.url else {"type": "stdio"}
+    asked = {"type": "promptString", "id": "devin_key", "description": "Devin API key", "password": True}
+    inputs = [asked] if wanted.needs_key or wanted.url else []
+    return {"inputs": inputs, "servers": {wanted.name: kind | wanted.entry("${input:devin_key}")}}
+
+
+def _codex(wanted: Wanted) -> dict[str, Any]:
+    if wanted.url:
+        entry: dict[str, Any] = {"url": wanted.url, "env_http_headers": {HEADER: KEY}}
+    else:
+        entry = {"command": wanted.command, "args": list(wanted.args), **({"env_vars": [KEY]} if wanted.needs_key else {})}
+    return {"mcp_servers": {wanted.name: entry | {"tool_timeout_sec": 120}}}
+
+
+def _gemini(wanted: Wanted) -> dict[str, Any]:
+    kind = {"type": "http"} if wanted.url else {}
+    return {"mcpServers": {wanted.name: kind | wanted.entry(f"${KEY}") | {"timeout": 120_000}}}
+
+
+def _vs_code_link(wanted: Wanted) -> str:
+    whole = _vs_code(wanted)
+    server = {"name": wanted.name, **whole["servers"][wanted.name], "inputs": whole["inputs"]}
+    return f"vscode:mcp/install?{quote(json.dumps(server, separators=(',', ':')))}"
+
+
+def _cursor_link(wanted: Wanted) -> str:
+    config = json.dumps(wanted.entry(f"${{env:{KEY}}}"), separators=(",", ":")).encode()
+    return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode())}"
+
+
+CLIENTS: Mapping[str, Client] = {
+    "claude-desktop": Client(
+        "Claude Desktop", "{desktop}/claude_desktop_config.json", _servers(PASTE), "Put your key in place of apk_..., and restart it.",
+    ),
+    "claude-code": Client("Claude Code", ".mcp.json", _claude_code, f"It takes the key from {KEY} of its own environment."),
+    "vs-code": Client("VS Code", ".vscode/mcp.json", _vs_code, "It asks for the key once and keeps it as a secret.", _vs_code_link),
+    "cursor": Client("Cursor", "~/.cursor/mcp.json", _servers(f"${{env:{KEY}}}"), f"It takes the key from {KEY}.", _cursor_link),
+    "windsurf": Client(
+        "Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(f"${{env:{KEY}}}", "serverUrl"), f"It takes the key from {KEY}.",
+    ),
+    "zed": Client("Zed", "~/.config/zed/settings.json", _servers(PASTE, under="context_servers"), "Put your key in place of apk_...."),
+    "codex": Client("Codex", "~/.codex/config.toml", _codex, f"It passes {KEY} on from its own environment."),
+    "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, f"It takes the key from {KEY}."),
+    "json": Client("any other", "mcp.json", _servers(PASTE), "Put your key in place of apk_...."),
+}  # fmt: skip
+
+
+def this_command(args: tuple[str, ...] = (), url: str = "") -> Wanted:
+    """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
+    beside = Path(sys.executable).with_name("devin-mcp.exe" if sys.platform == "win32" else "devin-mcp")
+    return Wanted(str(beside) if beside.exists() else shutil.which("devin-mcp") or "devin-mcp", args, url)
+
+
+def rendered(name: str, wanted: Wanted) -> str:
+    contents = CLIENTS[name].contents(wanted)
+    return _toml(contents) if name == "codex" else json.dumps(contents, indent=2) + "\n"
+
+
+def file_of(name: str) -> Path:
+    desktop = {"darwin": "~/Library/Application Support/Claude", "win32": "~/AppData/Roaming/Claude"}.get(
+        sys.platform, "~/.config/Claude"
+    )
+    return Path(CLIENTS[name].file.format(desktop=desktop)).expanduser()
+
+
+def write(name: str, wanted: Wanted) -> str:
+    """Put the server into the client's file, keep everything else, and leave a backup. Returns what was done."""
+    if name in {"codex", "json"}:
+        raise BadSetting(
+            f"--write is not for {name}: {'its file is TOML, whose comments would be lost' if name == 'codex' else 'it has no file'}"
+        )
+    file = file_of(name)
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        known = json.loads(before or "{}")
+    except ValueError:
+        known = None
+    if not isinstance(known, dict):
+        raise BadSetting(
+            f"{file} is no plain JSON (has it comments?), so nothing was changed; put this into it by hand: devin-mcp config {name}"
+        )
+    after = json.dumps(_merged(known, CLIENTS[name].contents(wanted)), indent=2, ensure_ascii=False) + "\n"
+    if after == before:
+        return f"{file} has it already."
+    file.parent.mkdir(parents=True, exist_ok=True)
+    said = f"{file} is written."
+    if before:
+        backup = file.with_name(f"{file.name}.before-devin-mcp")
+        backup.write_text(before, encoding="utf-8")
+        said = f"{file} is changed; as it was before, it is {backup.name} beside it."
+    file.write_text(after, encoding="utf-8")
+    return said
+
+
+def _merged(known: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Ours in the place of what has its name; lists of things with an id take what they do not have."""
+    merged = dict(known)
+    for name, value in ours.items():
+        there = merged.get(name)
+        if isinstance(value, dict) and isinstance(there, dict) and name not in {"devin", "devin-sandbox"}:
+            merged[name] = _merged(there, value)
+        elif isinstance(value, list) and isinstance(there, list):
+            ids = {one.get("id") for one in there if isinstance(one, dict)}
+            merged[name] = there + [one for one in value if one["id"] not in ids]
+        else:
+            merged[name] = value
+    return merged
+
+
+def _toml(contents: Mapping[str, Any]) -> str:
+    """Tables of plain values, which is all that is needed here; JSON writes those as TOML does."""
+    ((group, servers),) = contents.items()
+    lines = []
+    for name, entry in servers.items():
+        lines.append(f"[{group}.{name}]")
+        for key, value in entry.items():
+            shown = (
+                f"{{ {', '.join(f'{json.dumps(k)} = {json.dumps(v)}' for k, v in value.items())} }}"
+                if isinstance(value, dict)
+                else json.dumps(value)
+            )
+            lines.append(f"{key} = {shown}")
+    return "\n".join(lines) + "\n"
