@@ -1,4 +1,4 @@
-"""A loopback port and a web server on it that ends when it is told to. Knows nothing of what it serves."""
+"""A port and a web server on it that ends when it is told to. Knows nothing of what it serves."""
 
 from __future__ import annotations
 

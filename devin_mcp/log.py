@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,9 +110,11 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     def write(events: list[tuple[str, Event]]) -> None:
         for method, facts in events:
             getattr(bound, method)(**facts)
-        stream.write("".join(rows))
-        stream.flush()
+        whole = "".join(rows)
         rows.clear()
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.write(whole)
+            stream.flush()
 
     global _lines  # noqa: PLW0603 - logging is the process's own
     _lines.close()

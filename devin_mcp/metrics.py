@@ -17,7 +17,7 @@ from devin_mcp.log import observers
 from devin_mcp.settings import share_metrics
 
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0)
-"""Bounds of the histograms; no call takes longer than the last."""
+"""Bounds of the histograms; a call that asks nobody takes no longer than the last."""
 
 
 class Metrics:

@@ -21,7 +21,7 @@ class Redactor:
     def hide(self, values: Iterable[str]) -> None:
         """Never write these values. Shorter than four characters would blank ordinary words, so those are skipped."""
         self._values.update(value for value in values if len(value) >= 4)
-        self._escaped = {json.dumps(value, ensure_ascii=False)[1:-1] for value in self._values}
+        self._escaped = {json.dumps(value, ensure_ascii=plain)[1:-1] for value in self._values for plain in (False, True)}
 
     def clean(self, text: str) -> str:
         if "apk_" in text or "cog_" in text:

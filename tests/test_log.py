@@ -26,6 +26,7 @@ from devin_mcp.operations.handovers import Handovers
 from devin_mcp.operations.house import House, Starts
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions import SessionEnded
+from devin_mcp.redaction import redactor
 from devin_mcp.server.app import App
 from devin_mcp.server.browsing import install
 from devin_mcp.server.build import build
@@ -236,3 +237,22 @@ def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
     app = app_of(api, value)
     secret = SessionSecret(key="K", value=value)
     assert value not in repr([settings, api, api.devin(value), app, secret])
+
+
+def test_a_secret_with_letters_beyond_ascii_is_cut_out_of_lines_that_are_ascii(logs: Logs) -> None:
+    redactor.hide(["pässwörd-123"])
+    log.event("odd", said="it is pässwörd-123", more=["pässwörd-123"])
+    assert [(line["said"], line["more"]) for line in logs()] == [("it is [hidden]", ["[hidden]"])]
+
+
+def test_a_stream_that_nobody_reads_gathers_nothing() -> None:
+    stream = io.StringIO()
+    log.configure("info", "json", stream)
+    stream.close()
+    for _ in range(3):
+        log.event("lost")
+    later = io.StringIO()
+    log.configure("info", "json", later)
+    log.event("kept")
+    log.configure("error", "json", io.StringIO())
+    assert [json.loads(line)["event"] for line in later.getvalue().splitlines()] == ["kept"]

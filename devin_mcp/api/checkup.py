@@ -37,14 +37,14 @@ def proxy_for(address: str) -> str | None:
     """The proxy that is used for it, without a user name or password."""
     parts = urlsplit(address)
     found = getproxies()
-    if proxy_bypass(parts.hostname or ""):
+    proxy = None if proxy_bypass(parts.hostname or "") else found.get(parts.scheme) or found.get("all")
+    if not proxy:
         return None
-    proxy = found.get(parts.scheme) or found.get("all")
-    return (
-        None
-        if proxy is None
-        else f"{urlsplit(proxy).scheme}://{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":")
-    )
+    try:
+        whole = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        return f"{whole.scheme}://{whole.hostname}:{whole.port or ''}".rstrip(":")
+    except ValueError:
+        return "one that is no address"
 
 
 def addresses_of(host: str) -> list[str]:
@@ -57,15 +57,17 @@ async def look(settings: Settings, path: str, app: Any = None) -> Looked:
     transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
     key = settings.api_key if app is None else "apk_sandbox"
     began = time.perf_counter()
-    async with httpx.AsyncClient(
-        verify=trust(settings), transport=transport, timeout=settings.timeout, headers=HEADERS
-    ) as client:
-        try:
-            async with client.stream("GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}) as answer:
-                took = time.perf_counter() - began
-                return Looked(answer.status_code, took, skew=_skew(answer), tls=_tls(answer))
-        except httpx.RequestError as error:
-            return Looked(None, time.perf_counter() - began, trouble(error))
+    try:
+        async with (
+            httpx.AsyncClient(verify=trust(settings), transport=transport, timeout=settings.timeout, headers=HEADERS) as client,
+            client.stream("GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}) as answer,
+        ):
+            took = time.perf_counter() - began
+            return Looked(answer.status_code, took, skew=_skew(answer), tls=_tls(answer))
+    except httpx.RequestError as error:
+        return Looked(None, time.perf_counter() - began, trouble(error))
+    except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
+        return Looked(None, time.perf_counter() - began, "cannot be asked: the proxy that the environment names cannot be used")
 
 
 def _skew(answer: httpx.Response) -> float | None:

@@ -1,4 +1,4 @@
-"""One Devin client: a pool for the life of the process (`Api`), and a handle for each call (`Devin`)."""
+"""One Devin client: what lives as long as the process (`Api`), and a handle for each call (`Devin`)."""
 
 from __future__ import annotations
 

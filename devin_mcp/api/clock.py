@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,6 +27,18 @@ class RealClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+
+async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Sleep, or less where the event happens before; whether it has."""
+    sleeping = asyncio.ensure_future(clock.sleep(max(0.0, seconds)))
+    happening = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({sleeping, happening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeping.cancel()
+        happening.cancel()
+    return event.is_set()
 
 
 @dataclass(frozen=True)

@@ -86,19 +86,31 @@ class Pools:
         finally:
             pool.users -= 1
             pool.used_at = self._clock.now()
-            self._pools.move_to_end(owner)
-            if not self._is_due or len(self._pools) > MOST_POOLS:
-                self._close_idle()
+            if self._pools.get(owner) is pool:  # all are gone once the server has ended
+                self._pools.move_to_end(owner)
+                if len(self._pools) > MOST_POOLS:
+                    self._close_some()
+                self._look_again()
 
     async def aclose(self) -> None:
-        for pool in self._pools.values():
+        pools, self._pools = list(self._pools.values()), OrderedDict()
+        for pool in pools:
             await pool.client.aclose()
-        self._pools.clear()
         await asyncio.gather(*self._closing)
 
+    def _look_again(self) -> None:
+        """A connection that is too old is noticed only when its pool is used again, so idle pools are looked for."""
+        if not self._is_due and len(self._pools) > 1:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(KEEP_ALIVE, self._close_idle)
+
     def _close_idle(self) -> None:
-        """A connection that is too old is noticed only when its pool is used again, so idle pools are closed."""
         self._is_due = False
+        self._close_some()
+        self._look_again()
+
+    def _close_some(self) -> None:
+        """Those that are too old, and the oldest where there are too many; never the one used last, nor one in use."""
         old = self._clock.now() - KEEP_ALIVE
         for owner, pool in list(self._pools.items())[:-1]:
             if pool.users:
@@ -109,9 +121,6 @@ class Pools:
             task = asyncio.ensure_future(pool.client.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        if len(self._pools) > 1:
-            self._is_due = True
-            asyncio.get_running_loop().call_later(KEEP_ALIVE, self._close_idle)
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:

@@ -125,8 +125,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 attempt = _Attempt(request, sending)
                 try:
                     response, problem = await self._attempt(request, sending)
-                except BaseException:
-                    attempt.log(None, "cancelled")
+                except BaseException as end:
+                    attempt.log(None, "cancelled" if isinstance(end, asyncio.CancelledError) else type(end).__name__)
                     raise
             self._upstream.is_well = response is not None and problem is None and response.status_code < 500
             too_large = isinstance(problem, httpx.DecodingError)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from devin_mcp.api.client import Api
+from devin_mcp.api.clock import sleep_unless
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused
 from devin_mcp.log import begin, current_call, event
 from devin_mcp.operations.conversation import with_ids
@@ -71,6 +72,8 @@ class Followed:
         """Before it was seen for the first time, looks failed or took long, or something was done to it."""
         self._refusals = 0
         """In a row, since it was last seen."""
+        self._touches = 0
+        """How often something was done to it through this server."""
         self._poked = asyncio.Event()
         self._api = api
         self._key = key
@@ -78,7 +81,7 @@ class Followed:
         self._ids: set[str | None] = set()
         self._pause = QUICK
         self._since = api.clock.now()
-        """When the phase was first seen to be what it is, or something was said to it."""
+        """When the phase was first seen to be what it is."""
         self._grace = FIRST_WORDS
         self._said_at_work: str | None = None
         """The last message that could be read while it was at work."""
@@ -114,6 +117,7 @@ class Followed:
         """Something was done to it through this server: look whether that shows."""
         self._blind = self._blind or self.body is None
         self.seen_at = -math.inf  # what is known is from before
+        self._touches += 1
         self.look_now()
 
     async def _run(self) -> None:
@@ -144,7 +148,7 @@ class Followed:
             )  # fmt: skip
 
     async def _look(self) -> None:
-        began = self._api.clock.now()
+        began, touches = self._api.clock.now(), self._touches
         try:
             devin = get_session.at(self._api.devin(self._key))
             body = await devin.send(SessionBody, session_id=self._session_id)
@@ -160,6 +164,8 @@ class Followed:
             body.url = devin.web_url(body.session_id)
             body.messages = with_ids(body.messages)
             self._compare(body)
+            if touches != self._touches:  # this look may have been from before
+                self.seen_at = -math.inf
 
     def _refused(self, refusal: Refused) -> None:
         """Raises it when nothing else is to be expected: what was wrong from the first look on will not pass."""
@@ -200,16 +206,9 @@ class Followed:
 
     async def _rest(self) -> None:
         """Until the next look, or until something was done to the session through this server."""
-        sleeping = asyncio.ensure_future(self._api.clock.sleep(self._pause * random.uniform(1 - JITTER, 1 + JITTER)))
-        poked = asyncio.ensure_future(self._poked.wait())
-        try:
-            await asyncio.wait({sleeping, poked}, return_when=asyncio.FIRST_COMPLETED)
-            if self._poked.is_set():
-                self._poked.clear()
-                self._pause = QUICK
-        finally:
-            sleeping.cancel()
-            poked.cancel()
+        if await sleep_unless(self._poked, self._api.clock, self._pause * random.uniform(1 - JITTER, 1 + JITTER)):
+            self._poked.clear()
+            self._pause = QUICK
 
 
 def _shown(body: SessionBody) -> object:

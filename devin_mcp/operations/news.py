@@ -214,6 +214,8 @@ def _next(subjects: Sequence[Subject], *, timed_out: bool) -> str:
     again = "call devin_wait_for_sessions again with since"
     if timed_out and all(one.body is not None and one.body.phase == "starting" for one in subjects):
         return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
+    if all(one.body is None and one.is_known for one in subjects):
+        return "It cannot be looked at any more: see problem, and devin_list_sessions for what there is."
     working = [one for one in subjects if (one.body is None and not one.is_known) or (one.body and one.body.is_at_work)]
     at_rest = [one for one in subjects if one.body is not None and one.rests]
     if timed_out and (working or not at_rest):

@@ -91,7 +91,9 @@ class Subject:
 
     @property
     def body(self) -> SessionBody | None:
-        """As seen a moment ago; None while it still has to be looked at."""
+        """As seen a moment ago; None while it still has to be looked at, or where it cannot be looked at any more."""
+        if self.followed.refusal is not None:
+            return None
         return self.followed.body if self.followed.seen_at >= self.begun - QUICK else None
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
+from devin_mcp.api.clock import sleep_unless
 from devin_mcp.api.wire import SessionId
 from devin_mcp.errors import Broken, DevinError
 from devin_mcp.operations import cursors
@@ -106,7 +107,9 @@ async def waited(
             due = end if any(one.was_tried for one in subjects) else overtime
             if following.closing or clock.now() >= due:
                 return subjects, True
-            await _news_or_time(devin, news, patience if clock.now() < patience < due else due)
+            wake = patience if clock.now() < patience < due else due
+            if await sleep_unless(news, clock, wake - clock.now()):
+                news.clear()
             while changes and devin.tell is not None:
                 await devin.tell(_in_words(changes.pop(0)))
         return subjects, False
@@ -122,18 +125,6 @@ def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor, *, hurr
     if until == "any":
         return any(ready)
     return all(done or one.followed.refusal is not None or one.rests for done, one in zip(ready, subjects, strict=True))
-
-
-async def _news_or_time(devin: Devin, news: asyncio.Event, end: float) -> None:
-    clock = devin.deadline.clock
-    sleeping = asyncio.ensure_future(clock.sleep(max(0.0, end - clock.now())))
-    heard = asyncio.ensure_future(news.wait())
-    try:
-        await asyncio.wait({sleeping, heard}, return_when=asyncio.FIRST_COMPLETED)
-        news.clear()
-    finally:
-        sleeping.cancel()
-        heard.cancel()
 
 
 def _in_words(change: Change) -> str:

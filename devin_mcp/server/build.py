@@ -71,15 +71,17 @@ def build(
         ending.tell(following.begin_to_close)
         ending.tell(notices.close)
         try:
-            async with _bus(settings, api, house):
-                at_start(api)
-                yield App(api, house, following, view, notices, settings.confirm, identify or (lambda _: own))
+            async with _bus(settings, api, house):  # around the end of the writes: other replicas hear of those, too
+                try:
+                    at_start(api)
+                    yield App(api, house, following, view, notices, settings.confirm, identify or (lambda _: own))
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        notices.close()
+                        following.close()
+                        house.cache.close()
+                        await api.aclose(grace)
         finally:
-            with anyio.CancelScope(shield=True):
-                notices.close()
-                following.close()
-                house.cache.close()
-                await api.aclose(grace)
             at_exit()
 
     kept = CacheHint(ttl_ms=3_600_000, scope="private")

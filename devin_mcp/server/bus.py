@@ -24,6 +24,8 @@ BACKLOG = 10_000
 """Writes that wait for a broker that is slow; more are not told."""
 LARGEST = 4096
 """Bytes of a message; ours have a few hundred."""
+ASKED_AFTER = 10.0
+"""Seconds of silence after which the broker is asked whether it is there."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 FOR_THE_REST = 1.0
 """Seconds at the end of the server for what has not been told yet."""
@@ -58,7 +60,7 @@ class _Bus:
     def __init__(self, address: str, writes: Writes, missed: Callable[[], None]) -> None:
         from redis.asyncio import Redis
 
-        self._redis: Any = Redis.from_url(address, socket_connect_timeout=5, health_check_interval=10, socket_keepalive=True)
+        self._redis: Any = Redis.from_url(address, socket_connect_timeout=5, socket_timeout=20, socket_keepalive=True)
         self._writes = writes
         self._missed = missed
         self._own = token_hex(8)
@@ -104,8 +106,11 @@ class _Bus:
                     if connected_before:
                         self._missed()
                     pause, connected_before = FIRST_PAUSE, True
-                    async for message in channel.listen():
-                        if message["type"] == "message":
+                    while True:  # not listen(): a connection that died without a word is noticed by asking now and then
+                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=ASKED_AFTER)
+                        if message is None:
+                            await channel.ping()
+                        elif message["type"] == "message":
                             self._hear(message["data"])
             except (RedisError, OSError) as trouble:
                 event("bus", bad=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause)

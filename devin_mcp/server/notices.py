@@ -90,10 +90,10 @@ class Notices:
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams, account: Account, view: View
     ) -> SubscriptionsListenResult:
         """Serve one stream until its client leaves or the server ends. What the caller does not have is never heard of."""
-        line = self.line(account)
         uris = list(dict.fromkeys(params.notifications.resource_subscriptions or ()))
         if len(uris) > MOST_WATCHED:
             raise Invalid(f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer.")
+        line = self.line(account)
         uris = [uri for uri in uris if target_of(uri, view) is not None]
         params.notifications.resource_subscriptions = uris or None
         self._watch(line, uris)

@@ -193,3 +193,20 @@ async def test_what_a_colleague_wrote_can_be_read_on_and_the_task_need_not_be(
         del talk.said[1]
         again = await waits(call, pace)
     assert again["next"].startswith("Devin waits for you")
+
+
+async def test_a_session_that_is_lost_on_the_way_is_not_called_at_work(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    async with connect(pace=pace) as call:
+        waiting = asyncio.ensure_future(call.ok("delegate_task", prompt="sandbox:forever", max_wait_s=45))
+        await devin.until("GET", "/v1/sessions/devin-.*")
+        await pace.asleep(2)
+        devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
+        for step in (6.5, 12.5, 24.5):  # 5, 10 and 20 seconds, and what chance adds
+            await pace.pass_(step, until_asleep=2)
+        with anyio.fail_after(5):
+            got = await waiting
+    assert got["sessions"][0]["problem"] == "Devin does not know this id"
+    assert got["session_id"] in devin.world.sessions
+    assert "at work" not in got["next"]

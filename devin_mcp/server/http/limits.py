@@ -82,7 +82,8 @@ class Limits:
                         return None
                     part = message.get("body", b"")
                     if self._held + len(part) > BODIES_IN_ALL:
-                        raise TurnedAway(503, "bodies", "This server is receiving as much as it can hold.", {"retry-after": "1"})
+                        text, last = "This server is receiving as much as it can hold.", not message.get("more_body", False)
+                        raise TurnedAway(503, "bodies", text, {"retry-after": "1"}, at_once=last)
                     body += part
                     self._held += len(part)
                     if not message.get("more_body", False):

@@ -57,6 +57,8 @@ class CallerTokens:
             return
         self._seen = state
         try:
+            if state is not None and not state[1]:
+                raise ValueError("it is empty, as a file is that is just being written; a comment in it would let nobody in")
             self._digests = _read(self._path)
         except (OSError, ValueError) as problem:
             event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))

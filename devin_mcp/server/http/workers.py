@@ -36,12 +36,12 @@ def run_workers(settings: Settings, work: Callable[[], None], *, grace: int) -> 
     try:
         while not told.poll() and min(failures) < MOST_FAILURES:
             wait([told, *(one.process.sentinel for one in workers)])
-            for place, one in enumerate(workers):
-                if told.poll() or one.process.is_alive():
-                    continue
-                failures[place] = failures[place] + 1 if one.age < TOO_SOON else 0
-                one.bury()
-                if not told.poll(min(failures[place], 5)):
+            dead = [place for place, one in enumerate(workers) if not one.process.is_alive()]
+            for place in dead:
+                failures[place] = failures[place] + 1 if workers[place].age < TOO_SOON else 0
+                workers[place].bury()
+            if dead and not told.poll(1.0 if any(failures[place] for place in dead) else 0.0):
+                for place in dead:
                     workers[place] = _Worker(settings, work)
         return 0 if min(failures) < MOST_FAILURES else 1
     finally:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,14 @@ async def one_of_fifty(url: str, mark: str, marks: list[str]) -> None:
 async def ended(call: Caller) -> str:
     """A destructive tool goes ahead where nobody can be asked; its cursor and state are the caller's own, too."""
     return str(await call.ok("delete_playbook", playbook_id="playbook-shared"))
+
+
+async def test_workers_that_cannot_live_are_given_up() -> None:
+    code = (
+        "import sys\nfrom functools import partial\nfrom devin_mcp.server.http.workers import run_workers\n"
+        "from devin_mcp.settings import Settings\n"
+        "if __name__ == '__main__':\n    sys.exit(run_workers(Settings(workers=2), partial(sys.exit, 7), grace=1))\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.DEVNULL)
+    with anyio.fail_after(60):
+        assert await process.wait() == 1
