@@ -28,6 +28,7 @@ def print_tools(settings: Settings, *, as_json: bool) -> int:
         print()
         return 0
     tools = wire_tools(view)
+    print(f"{'toolset':<12} {'tool':<26} {'effect':<15} answers with")
     for operation, tool in zip(view.operations, tools, strict=True):
         first = tool["description"].split(". ")[0].rstrip(".")
         print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {first}.")
