@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,8 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
         from devin_mcp.demo import run
 
         return run()
+    if command == "stdio":  # a host waits for it: what is loaded now stays, so nothing is looked through until it serves
+        gc.disable()
     from devin_mcp import log, tracing
 
     log.configure(settings.log_level, settings.log_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ def serve(settings: Settings) -> int:
         log.event(
             "serving", on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. Ctrl-C ends it."
         )
+    gc.freeze()  # what was loaded is no garbage, now or ever; the command line turned collection off for as long as it loaded
+    gc.enable()
     # Windows has no signal receiver; a host that is gone reads no more.
     try:
         anyio.run(_run, server, ended_by, backend_options={"use_uvloop": sys.platform != "win32"})

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from subprocess import run
 
 import pytest
 from mcp import Client
@@ -149,3 +150,12 @@ async def test_the_sandbox_ignores_the_real_key_and_address() -> None:
         assert (await server.line())["result"]["isError"] is False
         assert await server.end() == 0
     assert b"apk_real" not in server.stderr + server.stdout
+
+
+def test_garbage_is_collected_while_it_serves() -> None:
+    """The command line turns that off for as long as it loads."""
+    served = "import gc; from devin_mcp.cli import main; print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
+    done = run(
+        [sys.executable, "-c", served], input="", capture_output=True, text=True, env=environment(), timeout=30, check=False
+    )
+    assert done.stdout == "0 True True\n", done.stderr
