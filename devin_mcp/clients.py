@@ -161,7 +161,7 @@ def write(name: str, wanted: Wanted) -> str:
     said = f"{file} is written."
     if before:
         backup = file.with_name(f"{file.name}.before-devin-mcp")
-        backup.write_text(before, encoding="utf-8")
+        shutil.copy2(file, backup)  # as private as it was: other servers' keys may be in it
         said = f"{file} is changed; as it was before, it is {backup.name} beside it."
     file.write_text(after, encoding="utf-8")
     return said

@@ -72,11 +72,14 @@ def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: 
     group = next(key for key in ("mcpServers", "servers", "context_servers") if key in fresh)
     mine = {"theme": "dark", group: {"other": {"command": "x", "args": ["é"]}, "devin-sandbox": {"command": "old"}}}
     file.write_text(json.dumps(mine))
+    file.chmod(0o600)
     again = config(name, "--write", "--sandbox", home=tmp_path)
     after = json.loads(file.read_text())
     assert (after["theme"], after[group]["other"]) == ("dark", mine[group]["other"])  # type: ignore[index]
     assert after[group]["devin-sandbox"] == fresh[group]["devin-sandbox"]
-    assert json.loads(file.with_name(f"{file.name}.before-devin-mcp").read_text()) == mine
+    backup = file.with_name(f"{file.name}.before-devin-mcp")
+    assert json.loads(backup.read_text()) == mine
+    assert backup.stat().st_mode == file.stat().st_mode, "who could not read the keys in it still cannot"
     assert "before-devin-mcp" in again.stdout
     assert "has it already" in config(name, "--write", "--sandbox", home=tmp_path).stdout
 
