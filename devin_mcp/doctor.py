@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import anyio
 
 from devin_mcp import __version__
-from devin_mcp.api.checkup import READS, Looked, addresses_of, look, proxy_for
+from devin_mcp.api.checkup import Looked, addresses_of, look, proxy_for
+from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.listing import wire_tools
 from devin_mcp.server.visibility import view_of
-from devin_mcp.settings import KNOBS, Settings
+from devin_mcp.settings import KNOBS, TOOLSETS, Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -35,6 +36,9 @@ KINDS = {
     "apk_": "a v1 key",
     "cog_": "a key of the Organization API (v3), which is not served yet",
 }
+_FREE = {one.toolset: one.v1.path({}) for one in OPERATIONS if one.v1 and not one.v1.writes and "{" not in one.v1.template}
+READS = {name: _FREE[name] for name in TOOLSETS if name in _FREE}
+"""What can be asked for free; the first is asked to see whether the key is accepted."""
 GET_A_KEY = (
     "Make one in the Devin web app, Settings > API keys (v1 keys start with apk_), and set DEVIN_API_KEY; or try --sandbox."
 )
@@ -125,15 +129,16 @@ async def _there(settings: Settings) -> list[Check]:
     if settings.sandbox:
         from devin_mcp.sandbox import sandbox_app
 
-        return _answers([(path, await look(settings, path, sandbox_app())) for path in READS], settings)
+        return _answers({name: await look(settings, path, sandbox_app()) for name, path in READS.items()}, settings)
     way = _way(settings)
     if any(one.verdict == "FAIL" for one in way) or not settings.api_key or settings.api_key.startswith("cog_"):
         return way
-    first = await look(settings, READS[0])
-    if first.status != 200:
-        return [*way, *_answers([(READS[0], first)], settings)]
-    others = [(path, await look(settings, path)) for path in READS[1:]]
-    return [*way, *_answers([(READS[0], first), *others], settings)]
+    looks: dict[str, Looked] = {}
+    for name, path in READS.items():
+        looks[name] = await look(settings, path)
+        if looks["sessions"].status != 200:  # then the others would only say so again
+            break
+    return [*way, *_answers(looks, settings)]
 
 
 def _way(settings: Settings) -> list[Check]:
@@ -156,8 +161,8 @@ def _way(settings: Settings) -> list[Check]:
     return way
 
 
-def _answers(looks: Sequence[tuple[str, Looked]], settings: Settings) -> list[Check]:
-    first = looks[0][1]
+def _answers(looks: Mapping[str, Looked], settings: Settings) -> list[Check]:
+    first = looks["sessions"]
     if first.status is None:
         return [Check("Devin", "FAIL", first.problem, "Check DEVIN_BASE_URL, the proxy and SSL_CERT_FILE.")]
     spoke = "" if settings.sandbox else f", {first.tls or 'without TLS'}"
@@ -174,8 +179,8 @@ def _answers(looks: Sequence[tuple[str, Looked]], settings: Settings) -> list[Ch
         )
     if first.status != 200:
         return [*checks, Check("Accepted", "FAIL", *_refused(first.status))]
-    known = [path.split("?")[0].rsplit("/", 1)[1] for path, one in looks if one.status == 200]
-    missing = [path.split("?")[0].rsplit("/", 1)[1] for path, one in looks if one.status != 200]
+    known = [name for name, one in looks.items() if one.status == 200]
+    missing = [name for name, one in looks.items() if one.status != 200]
     found = f"the key reads {', '.join(known)}" + (f", but not {', '.join(missing)}" if missing else "")
     return [
         *checks,

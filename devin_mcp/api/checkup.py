@@ -17,9 +17,6 @@ from devin_mcp.api.pool import HEADERS, base_url, trust
 from devin_mcp.api.refusals import trouble
 from devin_mcp.settings import Settings
 
-READS = ("/v1/sessions?limit=1", "/v1/knowledge", "/v1/playbooks", "/v1/secrets")
-"""What can be asked for free; the first is asked to see whether the key is accepted."""
-
 
 @dataclass(frozen=True)
 class Looked:

@@ -37,7 +37,7 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
     assert "--read-only (flag)" in said(found, "Settings")
     assert "DEVIN_MCP_MAX_ACU (environment)" in said(found, "Settings")
     assert "8 visible" in said(found, "Tools")
-    assert "reads sessions, knowledge, playbooks, secrets" in said(found, "Accepted")
+    assert "reads sessions, secrets, knowledge, playbooks" in said(found, "Accepted")
     assert "cannot be seen without spending" in said(found, "Quota")
     assert found["settings"]["max_acu"] == {"from": "environment", "value": 5}
     assert found["settings"]["api_key"] == {"from": "environment"}
