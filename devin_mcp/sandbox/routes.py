@@ -101,8 +101,8 @@ def _life(world: World, request: Request) -> Life:
 def _summary(life: Life) -> dict[str, Any]:
     return {
         "session_id": life.session_id, "status": "running" if not life.is_over else life.status,
-        "status_enum": life.status, "title": life.body.get("title") or f"{life.body['prompt'][:40]}…", "created_at": stamp(life.born),
-        "updated_at": stamp(life.updated or life.born), "tags": life.tags, "playbook_id": life.body.get("playbook_id"),
+        "status_enum": life.status, "title": life.body.get("title") or f"{' '.join(life.body['prompt'].split())[:40]}…",
+        "created_at": stamp(life.born), "updated_at": stamp(life.updated or life.born), "tags": life.tags, "playbook_id": life.body.get("playbook_id"),
         "snapshot_id": life.body.get("snapshot_id"), "structured_output": life.output,
         "pull_request": {"url": life.pull_request} if life.pull_request else None,
     }  # fmt: skip

@@ -81,6 +81,7 @@ async def test_no_proxy_is_respected(connect: Connect, devin: Upstream, monkeypa
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with connect() as call:
         await call.ok("list_sessions")
+    assert devin.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
 
 
 async def test_an_unusable_proxy_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

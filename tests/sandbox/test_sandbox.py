@@ -83,6 +83,12 @@ async def test_a_download_link_lives_for_a_minute_and_takes_no_key(box: Sandbox)
             assert (await nobody.get(link)).status_code == 403
 
 
+async def test_a_title_made_of_a_prompt_is_one_line(box: Sandbox) -> None:
+    async with web(box) as call:
+        one = (await call.post("/v1/sessions", json={"prompt": "Fix it\n\nRepository: acme/shop"})).json()["session_id"]
+        assert (await call.get(f"/v1/sessions/{one}")).json()["title"] == "Fix it Repository: acme/shop…"
+
+
 async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
     def shape(name: str) -> dict[str, Any]:
         return {"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]}
