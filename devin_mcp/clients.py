@@ -11,7 +11,8 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -60,7 +61,12 @@ class Client:
     """Where it keeps its configuration; `~` is the home directory."""
     contents: Callable[[Wanted], dict[str, Any]]
     note: str = ""
-    link: Callable[[Wanted], str] | None = None
+    links: Mapping[str, Callable[[Wanted], str]] = field(default_factory=dict)
+    """Name -> address that installs it at a click."""
+
+    @property
+    def ending(self) -> str:
+        return "toml" if self.file.endswith(".toml") else "json"
 
 
 def _servers(key: str, address: str = "url", under: str = "mcpServers") -> Callable[[Wanted], dict[str, Any]]:
@@ -92,15 +98,24 @@ def _gemini(wanted: Wanted) -> dict[str, Any]:
     return {"mcpServers": {wanted.name: kind | wanted.entry(f"${KEY}") | {"timeout": 120_000}}}
 
 
-def _vs_code_link(wanted: Wanted) -> str:
-    whole = _vs_code(wanted)
-    server = {"name": wanted.name, **whole["servers"][wanted.name], "inputs": whole["inputs"]}
-    return f"vscode:mcp/install?{quote(json.dumps(server, separators=(',', ':')))}"
+def _vs_code_link(quality: str = "") -> Callable[[Wanted], str]:
+    """Through the editor's own site, since pages that show a README open no vscode: address."""
+
+    def link(wanted: Wanted) -> str:
+        whole = _vs_code(wanted)
+        inputs, config = (_quoted(one) for one in (whole["inputs"], whole["servers"][wanted.name]))
+        return f"https://insiders.vscode.dev/redirect/mcp/install?name={wanted.name}&inputs={inputs}&config={config}{quality}"
+
+    return link
+
+
+def _quoted(value: object) -> str:
+    return quote(json.dumps(value, separators=(",", ":")), safe="")
 
 
 def _cursor_link(wanted: Wanted) -> str:
     config = json.dumps(wanted.entry(f"${{env:{KEY}}}"), separators=(",", ":")).encode()
-    return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode())}"
+    return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode(), safe='')}"
 
 
 CLIENTS: Mapping[str, Client] = {
@@ -108,8 +123,13 @@ CLIENTS: Mapping[str, Client] = {
         "Claude Desktop", "{desktop}/claude_desktop_config.json", _servers(PASTE), "Put your key in place of apk_..., and restart it.",
     ),
     "claude-code": Client("Claude Code", ".mcp.json", _claude_code, f"It takes the key from {KEY} of its own environment."),
-    "vs-code": Client("VS Code", ".vscode/mcp.json", _vs_code, "It asks for the key once and keeps it as a secret.", _vs_code_link),
-    "cursor": Client("Cursor", "~/.cursor/mcp.json", _servers(f"${{env:{KEY}}}"), f"It takes the key from {KEY}.", _cursor_link),
+    "vs-code": Client(
+        "VS Code", ".vscode/mcp.json", _vs_code, "It asks for the key once and keeps it as a secret.",
+        {"VS Code": _vs_code_link(), "VS Code Insiders": _vs_code_link("&quality=insiders")},
+    ),
+    "cursor": Client(
+        "Cursor", "~/.cursor/mcp.json", _servers(f"${{env:{KEY}}}"), f"It takes the key from {KEY}.", {"Cursor": _cursor_link},
+    ),
     "windsurf": Client(
         "Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(f"${{env:{KEY}}}", "serverUrl"), f"It takes the key from {KEY}.",
     ),
@@ -120,15 +140,29 @@ CLIENTS: Mapping[str, Client] = {
 }  # fmt: skip
 
 
+PUBLISHED = Wanted("uvx", ("devin-mcp",))
+"""The released package, as manifests/ and the links name it."""
+
+
 def this_command(args: tuple[str, ...] = (), url: str = "") -> Wanted:
     """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
+    if Path(sys.prefix).parent.name == "archive-v0":  # uvx made this environment, and clears it away when it likes
+        return Wanted(shutil.which("uvx") or "uvx", (*_origin(), "devin-mcp", *args), url)
     beside = Path(sys.executable).with_name("devin-mcp.exe" if sys.platform == "win32" else "devin-mcp")
     return Wanted(str(beside) if beside.exists() else shutil.which("devin-mcp") or "devin-mcp", args, url)
 
 
+def _origin() -> tuple[str, ...]:
+    """What uvx must be told when it took the package from elsewhere than its index (PEP 610)."""
+    found = json.loads(distribution("devin-mcp").read_text("direct_url.json") or "{}")
+    if "url" not in found:
+        return ()
+    return ("--from", f"{found['vcs_info']['vcs']}+{found['url']}" if "vcs_info" in found else found["url"])
+
+
 def rendered(name: str, wanted: Wanted) -> str:
     contents = CLIENTS[name].contents(wanted)
-    return _toml(contents) if name == "codex" else json.dumps(contents, indent=2) + "\n"
+    return _toml(contents) if CLIENTS[name].ending == "toml" else json.dumps(contents, indent=2) + "\n"
 
 
 def file_of(name: str) -> Path:

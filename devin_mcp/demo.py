@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -16,6 +17,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ElicitResult, ResourceTemplateReference, TextContent, TextResourceContents
 
+from devin_mcp.clients import this_command
 from devin_mcp.settings import child_environment
 
 PROMPT = "Orders with a negative price are accepted. Add a check, with tests, and open a pull request."
@@ -50,16 +52,12 @@ def run() -> int:
             failed = True
     if failed:
         return 1
+    here = this_command()
     print(
         "\nThat was a simulation: no key, no network, no money. For the real one give your client this command, and DEVIN_API_KEY;"
     )
-    print(f"with Claude Code:  claude mcp add devin -s user -e DEVIN_API_KEY=apk_... -- {_command()}")
+    print(f"with Claude Code:  claude mcp add devin -s user -e DEVIN_API_KEY=apk_... -- {shlex.join((here.command, *here.args))}")
     return 0
-
-
-def _command() -> str:
-    beside = Path(sys.executable).with_name("devin-mcp")
-    return str(beside) if beside.exists() else "devin-mcp"
 
 
 def _first(group: BaseExceptionGroup[Surprise]) -> BaseException:

@@ -20,6 +20,7 @@ from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.listing import wire_tools
 from devin_mcp.server.visibility import view_of
 from devin_mcp.settings import KNOBS, TOOLSETS, Settings
+from devin_mcp.values import is_placeholder
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -118,6 +119,8 @@ def _key(settings: Settings) -> Check:
         return Check("Key", "ok", "none is needed with --sandbox")
     if not settings.api_key:
         return Check("Key", "FAIL", "there is none", GET_A_KEY)
+    if is_placeholder(settings.api_key):
+        return Check("Key", "FAIL", "only a placeholder that nobody filled in", GET_A_KEY)
     kind = next((text for start, text in KINDS.items() if settings.api_key.startswith(start)), None)
     if kind is None:
         return Check("Key", "note", "of a kind that is not known here", "v1 keys start with apk_.")
@@ -131,7 +134,7 @@ async def _there(settings: Settings) -> list[Check]:
 
         return _answers({name: await look(settings, path, sandbox_app()) for name, path in READS.items()}, settings)
     way = _way(settings)
-    if any(one.verdict == "FAIL" for one in way) or not settings.api_key or settings.api_key.startswith("cog_"):
+    if any(one.verdict == "FAIL" for one in [_key(settings), *way]):
         return way
     looks: dict[str, Looked] = {}
     for name, path in READS.items():

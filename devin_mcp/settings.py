@@ -40,7 +40,7 @@ HTTP = ("http",)
 
 
 def working_directory() -> tuple[Path, ...]:
-    """The directory the server was started in; none when that is the root or the home directory (too much to allow)."""
+    """The directory the server was started in; none when that is the root, the home or the system's (too much to allow)."""
     try:
         here = Path.cwd().resolve()
     except OSError:  # it was deleted
@@ -49,6 +49,9 @@ def working_directory() -> tuple[Path, ...]:
         home = Path.home().resolve()
     except (OSError, RuntimeError):  # a user without one, as in containers
         home = None
+    system = os.environ.get("SYSTEMROOT")  # where desktop programs of Windows start theirs, in a directory below
+    if system and here.is_relative_to(Path(system).resolve()):
+        return ()
     return () if here in {Path(here.anchor), home} else (here,)
 
 
@@ -96,7 +99,7 @@ class Settings:
     )  # fmt: skip
     files_root: tuple[Path, ...] = knob(
         (), folder, "directory below which files may be read and written (stdio only); default: where the server "
-        "was started, unless that is / or the home directory", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
+        "was started, unless that is /, the home directory or Windows' own", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
     timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request, at most 50", metavar="S")
     log_level: str = knob(

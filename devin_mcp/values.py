@@ -149,6 +149,11 @@ def api_key(text: str) -> str:
     return text.strip()
 
 
+def is_placeholder(key: str) -> bool:
+    """What stands for a key in a client's configuration, where the client did not put the key in its place."""
+    return re.fullmatch(r"\$\{[^}]*\}|\$\w+|%\w+%|apk_\.{3}", key) is not None
+
+
 def folder(text: str) -> Path:
     return _found(text, Path.is_dir, "must be an existing directory").resolve()
 

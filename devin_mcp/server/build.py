@@ -28,6 +28,7 @@ from devin_mcp.server.identity import Identity
 from devin_mcp.server.notices import Notices
 from devin_mcp.server.visibility import Transport, View, view_of
 from devin_mcp.settings import Settings
+from devin_mcp.values import is_placeholder
 
 SANDBOX_KEY = "apk_sandbox"
 WEBSITE = "https://docs.devin.ai"
@@ -117,6 +118,8 @@ def warn_of_key(settings: Settings) -> None:
         return
     if not settings.api_key:
         event("no_key", bad=True, why="DEVIN_API_KEY is not set: everything is listed and every call is refused")
+    elif is_placeholder(settings.api_key):
+        event("no_key", bad=True, why="DEVIN_API_KEY is a placeholder that the client did not fill in: every call is refused")
     elif settings.api_key.startswith("cog_"):
         event(
             "no_key",
