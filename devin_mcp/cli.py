@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
@@ -29,6 +30,9 @@ ABOUT = "Model Context Protocol server for Devin: hand over a task, follow it, a
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status (2 for a wrong setting)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a letter is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     given: dict[str, list[str]] = {}
     words = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import textwrap
 import time
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -36,9 +35,6 @@ class Surprise(Exception):
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
     failed = False
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that knows no quotation marks is no reason to fail
-            stream.reconfigure(errors="replace")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "failure.txt").write_text(FAILURE, encoding="utf-8")
         try:
@@ -134,7 +130,7 @@ async def _browse(client: Client) -> None:
     resources = (await client.list_resources()).resources
     reference = ResourceTemplateReference(type="ref/resource", uri="devin://playbooks/{playbook_id}")
     found = (await client.complete(reference, {"name": "playbook_id", "value": "fail"})).completion.values
-    _step("You browse", f"{len(resources)} resources; typing “fail” into playbook_id completes to {', '.join(found)}")
+    _step("You browse", f"{len(resources)} resources; typing 'fail' into playbook_id completes to {', '.join(found)}")
     _expect(len(found) == 1, "nothing was completed")
     (content,) = (await client.read_resource(f"devin://playbooks/{found[0]}")).contents
     _step("A resource", f"devin://playbooks/{found[0]}")

@@ -127,11 +127,6 @@ def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_ends_at_a_terminal_that_knows_ascii_alone() -> None:
-    done = devin_mcp("demo", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
     done = devin_mcp("demo", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1")
     assert done.returncode == 0, done.stderr

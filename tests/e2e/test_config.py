@@ -9,14 +9,15 @@ import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from devin_mcp.clients import CLIENTS, Wanted
+from devin_mcp.clients import CLIENTS, PUBLISHED, rendered
 from tests.e2e.processes import COMMAND, environment
+from tests.packaging.installed import ROOT, run, with_uv
 from tests.upstream import KEY
 
 JSON_FILES = [name for name in CLIENTS if name not in {"codex", "json"}]
@@ -108,11 +109,32 @@ def test_without_a_client_they_are_listed() -> None:
 
 
 def test_links_hold_the_whole_configuration_and_no_key() -> None:
-    wanted = Wanted("uvx", ("devin-mcp",))
-    code, cursor = CLIENTS["vs-code"].link, CLIENTS["cursor"].link
-    assert code is not None
-    assert cursor is not None
-    found = json.loads(unquote(code(wanted).split("?", 1)[1]))
-    assert (found["command"], found["inputs"][0]["password"]) == ("uvx", True)
-    query = parse_qs(urlsplit(cursor(wanted)).query)
-    assert json.loads(base64.b64decode(query["config"][0]))["args"] == ["devin-mcp"]
+    """What the editor's own handlers get to see."""
+    for name, link in CLIENTS["vs-code"].links.items():
+        query = parse_qs(urlsplit(link(PUBLISHED)).query)
+        assert json.loads(query["config"][0]) == json.loads(rendered("vs-code", PUBLISHED))["servers"]["devin"]
+        assert json.loads(query["inputs"][0])[0]["password"] is True
+        assert (query["name"], "quality" in query) == (["devin"], "Insiders" in name)
+    query = parse_qs(urlsplit(CLIENTS["cursor"].links["Cursor"](PUBLISHED)).query)
+    assert json.loads(base64.b64decode(query["config"][0])) == json.loads(rendered("cursor", PUBLISHED))["mcpServers"]["devin"]
+
+
+async def test_what_uvx_keeps_for_a_while_is_no_place_to_point_at() -> None:
+    """Its environments are cleared away, so a client is told of uvx, and of where the package came from if that matters."""
+    env = with_uv()
+    found = entry_in("json", run("uvx", "devin-mcp", "config", "json", "--sandbox", env=env))
+    assert (Path(found["command"]).stem, found["args"]) == ("uvx", ["devin-mcp", "--sandbox"])
+    assert Path(found["command"]).is_absolute()
+    found = entry_in("json", run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env))
+    assert found["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
+    async with Client(stdio_client(StdioServerParameters(command=found["command"], args=found["args"], env=env))) as client:
+        assert len((await client.list_tools()).tools) == 22
+
+
+@pytest.mark.parametrize("held", ["apk_...", "${DEVIN_API_KEY}", "${env:DEVIN_API_KEY}", "$DEVIN_API_KEY", "${input:devin_key}"])
+async def test_a_key_that_nobody_filled_in_is_said_to_be_one(held: str) -> None:
+    command = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment(DEVIN_API_KEY=held))
+    async with Client(stdio_client(command)) as client:
+        told = await client.call_tool("devin_list_sessions", {})
+    assert told.is_error
+    assert "a placeholder that nobody filled in; nothing was sent" in str(told.content[0])

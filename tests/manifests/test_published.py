@@ -1,0 +1,21 @@
+"""The files for clients and registries are what the code says, and each is taken by what reads it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.manifests.published import FILES, MANIFESTS
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_says_what_the_code_does(name: str) -> None:
+    """`UPDATE_DOCS=1` writes them."""
+    file: Path = MANIFESTS / name
+    if os.environ.get("UPDATE_DOCS"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(FILES[name]())
+        return
+    assert file.read_text() == FILES[name]()
