@@ -125,6 +125,7 @@ def marketplace() -> dict[str, Any]:
     """A marketplace of one, so that the folder can be added to Claude Code as it is."""
     return {
         "name": "devin-mcp",
+        "description": "Devin from Claude Code.",
         "owner": AUTHOR,
         "plugins": [{"name": "devin", "source": "./", "description": SHORT, "version": __version__}],
     }

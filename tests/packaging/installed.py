@@ -54,12 +54,12 @@ def with_uv(**given: str) -> dict[str, str]:
     return environment(**ours, **given)
 
 
-def run(*command: str, env: dict[str, str] | None = None, cwd: str | Path = "/") -> str:
-    """What it prints. Fails with what it said when it fails."""
+def run(*command: str, env: dict[str, str] | None = None, cwd: str | Path = "/", both: bool = False) -> str:
+    """What it prints, with `both` also on stderr. Fails with what it said when it fails."""
     done = subprocess.run(command, env=env or environment(), cwd=cwd, capture_output=True, timeout=300, check=False)
     said = (done.stdout + done.stderr).decode(errors="replace")
     assert done.returncode == 0, f"{command}\n{said[-4000:]}"
-    return done.stdout.decode()
+    return said if both else done.stdout.decode()
 
 
 def installed(python: str = sys.executable, resolution: str = "highest") -> Path:

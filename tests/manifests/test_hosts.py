@@ -1,0 +1,158 @@
+"""What reads the files takes them: clients' files start the server just as they say, the registry's schema, the official
+packer and the official linters have nothing against theirs, and Claude Code and Gemini CLI connect.
+
+Nobody has to publish the package for that: uv finds the wheel of this tree under its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from devin_mcp import __version__
+from devin_mcp.clients import CLIENTS
+from devin_mcp.server.listing import wire_tools
+from tests.laws.test_schemas import FULL
+from tests.manifests.published import MANIFESTS, ROOT
+from tests.packaging.installed import SCRIPTS, run, with_uv
+from tests.upstream import KEY
+from tests.witnesses.processes import PACKAGES, node
+
+SKILL = MANIFESTS / "claude-code-plugin" / "skills" / "delegating-to-devin" / "SKILL.md"
+ASKED = re.compile(r"\$\{input:devin_key\}|\$\{env:DEVIN_API_KEY\}|\$\{DEVIN_API_KEY\}|\$DEVIN_API_KEY|apk_\.\.\.")
+"""Where each client puts the key."""
+
+
+async def tools_of(command: str, arguments: list[str], **given: str) -> int:
+    started = StdioServerParameters(command=command, args=arguments, env=with_uv(**given))
+    async with Client(stdio_client(started)) as client:
+        return len((await client.list_tools()).tools)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _witnesses() -> None:
+    try:
+        node()
+    except LookupError as reason:
+        if os.environ.get("WITNESSES_REQUIRED") == "1":
+            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
+        pytest.skip(str(reason))
+
+
+def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **given: str) -> str:
+    """What a host's own command says, at home in a directory of its own, with the key in its environment."""
+    (binary,) = PACKAGES.glob("@anthropic-ai/claude-code-*/claude*") if name == "claude" else [PACKAGES / ".bin" / name]
+    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
+    env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **given)
+    env["PATH"] = f"{PACKAGES / '.bin'}{os.pathsep}{env['PATH']}"
+    return run(str(binary), *arguments, env=env, cwd=cwd or home, both=True)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_a_clients_file_starts_the_server_just_as_it_says(name: str) -> None:
+    text = ASKED.sub(KEY, (MANIFESTS / "clients" / f"{name}.{CLIENTS[name].ending}").read_text())
+    whole: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
+    (servers,) = (value for value in whole.values() if isinstance(value, dict))
+    entry = servers["devin"]
+    assert entry.get("env", {}).get("DEVIN_API_KEY") == KEY or entry["env_vars"] == ["DEVIN_API_KEY"]
+    assert await tools_of(entry["command"], entry["args"], **entry.get("env", {})) == 22
+
+
+async def test_the_registrys_package_starts_the_server() -> None:
+    (package,) = json.loads((MANIFESTS / "server.json").read_text())["packages"]
+    assert await tools_of(package["runtimeHint"], [f"{package['identifier']}@{package['version']}"]) == 22
+
+
+def test_the_registrys_schema_and_the_rules_for_skills_are_kept() -> None:
+    assert "All checks passed!" in run(str(SCRIPTS / "skillsaw"), "lint", "--strict", str(MANIFESTS))
+
+
+def test_a_linter_sees_the_file_for_the_registry(tmp_path: Path) -> None:
+    """So that the test above cannot pass because nothing was looked at."""
+    broken = json.loads((MANIFESTS / "server.json").read_text()) | {"description": "x" * 101}
+    (tmp_path / "server.json").write_text(json.dumps(broken))
+    done = subprocess.run([SCRIPTS / "skillsaw", "lint", tmp_path], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "server.json" in done.stdout) == (1, True), done.stdout
+
+
+async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_host_would(tmp_path: Path) -> None:
+    packer = f"'{node()}' '{PACKAGES / '@anthropic-ai' / 'mcpb' / 'dist' / 'cli' / 'cli.js'}'"
+    run(str(SCRIPTS / "python"), str(MANIFESTS / "mcpb" / "build.py"), str(tmp_path), "--packer", packer)
+    bundle = tmp_path / f"devin-mcp-{__version__}.mcpb"
+    unpacked = tmp_path / "Claude Extensions" / "devin mcp"
+    with zipfile.ZipFile(bundle) as found:
+        names = set(found.namelist())
+        found.extractall(unpacked)
+    assert {"manifest.json", "pyproject.toml", "README.md", "LICENSE", "devin_mcp/__main__.py", "devin_mcp/py.typed"} <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "."))]
+    script = """
+        import { getMcpConfigForManifest } from "@anthropic-ai/mcpb/node";
+        import fs from "node:fs";
+        const [extensionPath, key] = process.argv.slice(1);
+        const manifest = JSON.parse(fs.readFileSync(`${extensionPath}/manifest.json`));
+        const given = { manifest, extensionPath, systemDirs: {}, userConfig: { api_key: key }, pathSeparator: "/" };
+        console.log(JSON.stringify(await getMcpConfigForManifest(given)));
+    """
+    told = run(node(), "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent)
+    config = json.loads(told)
+    assert config["env"] == {"DEVIN_API_KEY": KEY, "DEVIN_MCP_READ_ONLY": "false"}
+    assert await tools_of(config["command"], config["args"], **config["env"]) == 22
+    config["env"]["DEVIN_MCP_READ_ONLY"] = "true"
+    assert await tools_of(config["command"], config["args"], **config["env"]) == 8
+
+
+def test_claude_code_takes_the_plugin_and_connects_with_the_key_it_asked_for(tmp_path: Path) -> None:
+    folder = str(MANIFESTS / "claude-code-plugin")
+    for what in (folder, f"{folder}/.claude-plugin/plugin.json"):
+        verdict = host("claude", tmp_path, "plugin", "validate", what)
+        assert "Validation passed\n" in verdict.replace("\n\n", "\n") + "\n", verdict
+        assert "skills: devin:delegating-to-devin" in verdict
+    host("claude", tmp_path, "plugin", "marketplace", "add", folder)
+    host("claude", tmp_path, "plugin", "install", "devin@devin-mcp", "--config", f"api_key={KEY}")
+    assert "plugin:devin:devin: uvx devin-mcp - ✔ Connected" in host("claude", tmp_path, "mcp", "list")
+    assert KEY not in (tmp_path / ".claude" / "settings.json").read_text(), "it is kept as a secret"
+
+
+def test_claude_code_connects_by_the_projects_file(tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "settings.json").write_text('{"enableAllProjectMcpServers": true}')  # what a person says yes to
+    (project := tmp_path / "project").mkdir()
+    (project / ".mcp.json").write_text((MANIFESTS / "clients" / "claude-code.json").read_text())
+    assert "devin: uvx devin-mcp - ✔ Connected" in host("claude", tmp_path, "mcp", "list", cwd=project)
+
+
+def test_gemini_cli_connects_by_its_file(tmp_path: Path) -> None:
+    (project := tmp_path / "project").mkdir()
+    (tmp_path / ".gemini").mkdir()
+    (tmp_path / ".gemini" / "settings.json").write_text((MANIFESTS / "clients" / "gemini.json").read_text())
+    (tmp_path / ".gemini" / "trustedFolders.json").write_text(json.dumps({str(project): "TRUST_FOLDER"}))
+    run("uvx", "devin-mcp", "--version", env=with_uv())  # Gemini CLI passes no certificates on, so uv must have all it needs
+    said = host("gemini", tmp_path, "mcp", "list", cwd=project, UV_OFFLINE="1")
+    assert "✓ devin: uvx devin-mcp (stdio) - Connected" in said, said
+
+
+def test_the_skill_is_short_and_names_only_tools_and_arguments_that_exist() -> None:
+    text = SKILL.read_text()
+    tools = wire_tools(FULL)
+    known, arguments = {one["name"] for one in tools}, {name for one in tools for name in one["inputSchema"]["properties"]}
+    named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}
+    assert {"devin_delegate_task", "devin_wait_for_sessions", "devin_send_message"} <= named
+    assert named <= known | arguments, named - known - arguments
+    assert text.count("\n") <= 60
+
+
+def test_there_is_a_guide_to_the_folder() -> None:
+    text = (MANIFESTS / "README.md").read_text()
+    for one in sorted(MANIFESTS.iterdir()):
+        assert one.name == "README.md" or f"]({one.name})" in text, f"manifests/README.md does not say what {one.name} is"
+    assert ROOT / "manifests" == MANIFESTS
