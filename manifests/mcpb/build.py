@@ -26,6 +26,7 @@ def build(folder: Path, packer: str) -> Path:
     bundle = folder / f"devin-mcp-{json.loads(manifest.read_text(encoding='utf-8'))['version']}.mcpb"
     with tempfile.TemporaryDirectory() as stage:
         shutil.copy(manifest, stage)
+        shutil.copy(ROOT / "manifests" / "claude-code-plugin" / ".claude-plugin" / "icon.png", stage)
         for name in CONTENTS:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, Path(stage) / name, ignore=shutil.ignore_patterns("__pycache__"))

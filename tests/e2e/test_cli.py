@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.processes import COMMAND, environment
+from tests.picture import COMMAND as PROMPT
+from tests.picture import PICTURE, draw, plain, read, told
 
 
 def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -143,3 +146,6 @@ def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
     ):
         assert step in done.stdout
     assert "apk_real" not in done.stdout + done.stderr
+    if os.environ.get("UPDATE_DOCS"):
+        PICTURE.write_text(draw(done.stdout))
+    assert plain(read(PICTURE.read_text())) == plain([PROMPT, *told(done.stdout)]), "the README's picture is of another demo"

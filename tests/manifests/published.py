@@ -83,6 +83,7 @@ def bundle() -> dict[str, Any]:
         "version": __version__,
         "description": SHORT,
         "author": AUTHOR,
+        "icon": "icon.png",
         "license": PROJECT["license"],
         "keywords": PROJECT["keywords"],
         "server": {"type": "uv", "entry_point": "devin_mcp/__main__.py", "mcp_config": command},
