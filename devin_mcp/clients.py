@@ -120,7 +120,7 @@ def _cursor_link(wanted: Wanted) -> str:
 
 CLIENTS: Mapping[str, Client] = {
     "claude-desktop": Client(
-        "Claude Desktop", "{desktop}/claude_desktop_config.json", _servers(PASTE), "Put your key in place of apk_..., and restart it.",
+        "Claude Desktop", "{desktop}/claude_desktop_config.json", _servers(PASTE), "Put your key where apk_... stands, and restart it.",
     ),
     "claude-code": Client("Claude Code", ".mcp.json", _claude_code, f"It takes the key from {KEY} of its own environment."),
     "vs-code": Client(
@@ -133,10 +133,10 @@ CLIENTS: Mapping[str, Client] = {
     "windsurf": Client(
         "Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(f"${{env:{KEY}}}", "serverUrl"), f"It takes the key from {KEY}.",
     ),
-    "zed": Client("Zed", "~/.config/zed/settings.json", _servers(PASTE, under="context_servers"), "Put your key in place of apk_...."),
+    "zed": Client("Zed", "~/.config/zed/settings.json", _servers(PASTE, under="context_servers"), "Put your key where apk_... stands."),
     "codex": Client("Codex", "~/.codex/config.toml", _codex, f"It passes {KEY} on from its own environment."),
     "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, f"It takes the key from {KEY}."),
-    "json": Client("any other", "mcp.json", _servers(PASTE), "Put your key in place of apk_...."),
+    "json": Client("any other", "mcp.json", _servers(PASTE), "Put your key where apk_... stands."),
 }  # fmt: skip
 
 

@@ -12,18 +12,21 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from devin_mcp import __version__
+from devin_mcp.clients import CLIENTS, PUBLISHED
 from devin_mcp.listen import IDLE
 from devin_mcp.log import observers
 from devin_mcp.metrics import Metrics
 from devin_mcp.operations import follow
 from devin_mcp.operations.browse import PROMPTS, RESOURCES
+from devin_mcp.sandbox import lives, routes
 from devin_mcp.sandbox.lives import SCRIPTS
 from devin_mcp.server.http import limits
 from devin_mcp.server.listing import effect_of, wire_tools
 from devin_mcp.settings import KNOBS
 from tests.laws.test_schemas import FULL
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 OPERATING = README.parent / "docs" / "operating.md"
 
 
@@ -65,23 +68,40 @@ def first_of(function: Any) -> str:
     return inspect.cleandoc(function.__doc__ or "").split("\n")[0]
 
 
+def clients_table() -> str:
+    lines = ["| client | in thirty seconds | the key |", "|---|---|---|"]
+    command = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
+    for name, one in CLIENTS.items():
+        links = "".join(f"[install in {title}]({link(PUBLISHED)}), " for title, link in one.links.items())
+        if name == "json":
+            how = f"`{command} {name}` prints it"
+        elif one.ending == "toml":
+            how = f"`{command} {name} >> {one.file}`"
+        else:
+            where = "" if one.file[0] in "~{" else ", in the project"
+            how = f"{links}{'or ' if links else ''}`{command} {name} --write`{where}"
+        lines.append(f"| {one.title} | {how} | {one.note} |")
+    return "\n".join(lines)
+
+
 TABLES = {
-    "tools": tools_table,
-    "settings": settings_table,
-    "settings-http": partial(settings_table, http=True),
-    "resources": resources_table,
-    "prompts": prompts_table,
+    "clients": (README, clients_table),
+    "tools": (README, tools_table),
+    "settings": (README, settings_table),
+    "settings-http": (OPERATING, partial(settings_table, http=True)),
+    "resources": (README, resources_table),
+    "prompts": (README, prompts_table),
 }
 
 
-@pytest.mark.parametrize(("name", "table"), TABLES.items(), ids=TABLES)
-def test_the_tables_say_what_the_code_does(name: str, table: Any) -> None:
+@pytest.mark.parametrize(("name", "file", "table"), [(name, *one) for name, one in TABLES.items()], ids=TABLES)
+def test_the_tables_say_what_the_code_does(name: str, file: Path, table: Any) -> None:
     """`UPDATE_DOCS=1` writes them."""
-    text = README.read_text()
+    text = file.read_text()
     found = re.search(rf"(<!-- {name}: [^\n]*-->\n)(.*?)(<!-- /{name} -->)", text, re.DOTALL)
     assert found is not None
     if os.environ.get("UPDATE_DOCS"):
-        README.write_text(text.replace(found[0], f"{found[1]}{table()}\n{found[3]}"))
+        file.write_text(text.replace(found[0], f"{found[1]}{table()}\n{found[3]}"))
         return
     assert found[2] == table() + "\n"
 
@@ -119,7 +139,8 @@ def test_links_between_the_documents_lead_somewhere() -> None:
 
 
 def test_every_word_of_the_sandbox_is_documented() -> None:
-    words = set(re.findall(r"^\| `sandbox:(\w+)` \| [a-z]", README.read_text(), re.MULTILINE))
+    text = (README.parent / "docs" / "sandbox.md").read_text()
+    words = set(re.findall(r"^\| `sandbox:(\w+)` \| [a-z]", text, re.MULTILINE))
     assert {*SCRIPTS, "quota", "cap"} <= words
 
 
@@ -128,3 +149,30 @@ def test_the_two_lines_are_where_a_newcomer_and_the_gate_look() -> None:
     assert len(lines) == 2
     assert lines[0].endswith("devin-mcp demo")
     assert "pytest" in lines[1]
+
+
+def test_the_readme_says_that_nothing_is_released_as_long_as_that_is_so() -> None:
+    (latest,) = re.findall(r"^## (.+)$", (README.parent / "CHANGELOG.md").read_text(), re.MULTILINE)[:1]
+    assert latest.startswith(__version__)
+    assert ("Not released yet" in README.read_text()) == ("unreleased" in latest)
+
+
+def test_the_code_in_the_recipe_is_the_code() -> None:
+    code = "\n".join(file.read_text() for file in (README.parent / "devin_mcp" / "operations").glob("*.py"))
+    blocks = [
+        block
+        for name in ("CONTRIBUTING.md", "docs/writing-an-operation.md")
+        for block in re.findall(r"```python\n(.*?)```", (README.parent / name).read_text(), re.DOTALL)
+    ]
+    assert len(blocks) >= 5
+    for block in blocks:
+        assert block in code, block
+
+
+def test_what_the_sandboxs_page_says_in_numbers_is_so() -> None:
+    text = (README.parent / "docs" / "sandbox.md").read_text()
+    assert f"At most {routes.PARALLEL} sessions" in text
+    assert f"good for {routes.PRESIGNED_FOR} seconds" in text
+    assert (lives.STARTING, lives.INITIALIZING) == (0.5, 1.0)
+    assert "no status for its first half second" in text
+    assert "takes no message in its first second" in text

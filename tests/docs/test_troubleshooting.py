@@ -1,0 +1,165 @@
+"""Every message in the README's table is really seen: each is brought about by what the table says brings it about."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.conftest import Connect, text_of
+from tests.e2e.processes import COMMAND, environment, running, serving
+from tests.upstream import Upstream, answer, lost, page
+from tests.witnesses.processes import node
+
+README = Path(__file__).parents[2] / "README.md"
+Scene = Callable[["Stage"], Awaitable[str]]
+
+
+class Stage:
+    def __init__(self, connect: Connect, devin: Upstream, files: Path) -> None:
+        self.connect, self.devin, self.files = connect, devin, files
+
+    async def told(self, tool: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> str:
+        """What a call says that must fail."""
+        async with self.connect(**(settings or {})) as call:
+            return await call.error(tool, **arguments)
+
+
+async def printed(*arguments: str, **given: str) -> str:
+    async with running(*arguments, **given) as process:
+        assert await process.end() == 2
+    return process.stderr.decode()
+
+
+async def no_uvx(stage: Stage) -> str:
+    """What Node, in which most clients are written, says of a command that it does not find."""
+    try:
+        node_there = node()
+    except LookupError:
+        node_there = shutil.which("node") or ""
+        if os.environ.get("WITNESSES_REQUIRED") == "1":
+            pytest.fail("WITNESSES_REQUIRED is set, but there is no Node")
+        if not node_there:
+            pytest.skip("there is no Node")
+    code = "require('child_process').spawn('uvx', ['devin-mcp']).on('error', problem => console.log(problem.message))"
+    process = await asyncio.create_subprocess_exec(
+        node_there, "-e", code, env=environment(PATH=str(stage.files)), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return said.decode()
+
+
+async def out_of_quota(stage: Stage) -> str:
+    return await stage.told("create_session", prompt="sandbox:quota")
+
+
+async def one_too_many(stage: Stage) -> str:
+    async with stage.connect(max_sessions=1) as call:
+        await call.ok("create_session", prompt="p")
+        return await call.error("create_session", prompt="p")
+
+
+async def reply_lost(stage: Stage) -> str:
+    stage.devin.fail("POST", "/v1/playbooks", lost)
+    return await stage.told("create_playbook", title="t", body="b")
+
+
+async def signed_anew(stage: Stage) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    async def nobody(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(nobody, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        return await stage.told("list_sessions", settings={"DEVIN_BASE_URL": f"https://localhost:{port}"})
+
+
+async def key_refused(stage: Stage) -> str:
+    stage.devin.fail("GET", "/v1/sessions", answer(401))
+    return await stage.told("list_sessions")
+
+
+async def signed_in_nowhere(stage: Stage) -> str:
+    stage.devin.fail("GET", "/v1/sessions", page(200))
+    return await stage.told("list_sessions")
+
+
+async def no_directory(_: Stage) -> str:
+    command = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment(), cwd="/")
+    async with Client(stdio_client(command)) as client:
+        result = await client.call_tool("devin_delegate_task", {"prompt": "p", "files": ["a.txt"]})
+    return text_of(result)
+
+
+async def outside(stage: Stage) -> str:
+    return await stage.told("upload_attachment", settings={"files_root": [stage.files]}, path="/etc/passwd")
+
+
+async def asked(*arguments: str, headers: dict[str, str]) -> str:
+    async with serving(*arguments) as (_, url), httpx.AsyncClient(trust_env=False) as client:
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        return (await client.post(url, json=hello, headers={"accept": "application/json, text/event-stream", **headers})).text
+
+
+async def no_key_over_http(_: Stage) -> str:
+    return await asked("--auth", "caller-key", headers={})
+
+
+async def other_name(_: Stage) -> str:
+    return await asked("--sandbox", headers={"host": "mcp.example.com"})
+
+
+async def port_taken(stage: Stage) -> str:
+    return await printed("http", "--sandbox", "--port", str(stage.devin.port))
+
+
+SCENES: dict[str, Scene] = {
+    "spawn uvx ENOENT": no_uvx,
+    "There is no Devin API key, so nothing was sent.": lambda stage: stage.told("list_sessions", settings={"DEVIN_API_KEY": ""}),
+    "is a placeholder that nobody filled in": lambda stage: stage.told(
+        "list_sessions", settings={"DEVIN_API_KEY": "${DEVIN_API_KEY}"}
+    ),
+    "This is a cog_ key.": lambda stage: stage.told("list_sessions", settings={"DEVIN_API_KEY": "cog_abcdefgh"}),
+    "Devin does not accept this API key (401).": key_refused,
+    "The Devin organization is out of quota (403).": out_of_quota,
+    "Too many sessions are running in this organization (429).": lambda stage: stage.told("create_session", prompt="sandbox:cap"),
+    "its limit (--max-sessions).": one_too_many,
+    "so it may have been carried out.": reply_lost,
+    "its certificate did not verify": signed_anew,
+    "its name does not resolve": lambda stage: stage.told(
+        "list_sessions", settings={"DEVIN_BASE_URL": "https://no-such-host.invalid"}
+    ),
+    "a web page instead of data (a proxy in between?)": signed_in_nowhere,
+    "Local files cannot be read here": no_directory,
+    "lies outside the allowed directories.": outside,
+    "is not a setting of devin-mcp": lambda _: printed(DEVIN_MCP_MAXACU="5"),
+    "is not a loopback address, so say who may call": lambda _: printed("http", "--host", "192.0.2.1"),
+    "Send your own Devin API key in the header X-Devin-Api-Key": no_key_over_http,
+    "This server is not known by that name": other_name,
+    "cannot be used on 127.0.0.1": port_taken,
+}
+
+
+def test_every_row_has_its_scene() -> None:
+    found = re.search(r"<!-- troubleshooting -->\n(.*?)<!-- /troubleshooting -->", README.read_text(), re.DOTALL)
+    assert found is not None
+    rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \|$", found[1], re.MULTILINE)
+    assert rows == list(SCENES)
+
+
+@pytest.mark.parametrize("message", SCENES)
+async def test_the_message_is_seen(message: str, connect: Connect, devin: Upstream, files: Path) -> None:
+    assert message in await SCENES[message](Stage(connect, devin, files))
