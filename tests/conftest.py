@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from devin_mcp.server.build import build
 from devin_mcp.settings import Settings, resolve
 from tests.clock import DrivenClock, PacedClock
 from tests.upstream import KEY, Upstream, upstream
+from tests.witnesses import processes
 
 Era = Literal["auto", "legacy"]
 
@@ -26,6 +28,17 @@ Era = Literal["auto", "legacy"]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The Node that runs the witnesses; whoever asks for it is skipped where there are none, and fails where they are required."""
+    try:
+        return processes.node()
+    except LookupError as reason:
+        if os.environ.get("WITNESSES_REQUIRED") == "1":
+            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(params=["auto", "legacy"], ids=["2026", "2025"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,15 +18,14 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from tests.conftest import Connect, text_of
 from tests.e2e.processes import COMMAND, environment, running, serving
 from tests.upstream import Upstream, answer, lost, page
-from tests.witnesses.processes import node
 
 README = Path(__file__).parents[2] / "README.md"
 Scene = Callable[["Stage"], Awaitable[str]]
 
 
 class Stage:
-    def __init__(self, connect: Connect, devin: Upstream, files: Path) -> None:
-        self.connect, self.devin, self.files = connect, devin, files
+    def __init__(self, connect: Connect, devin: Upstream, files: Path, node: Callable[[], str]) -> None:
+        self.connect, self.devin, self.files, self.node = connect, devin, files, node
 
     async def told(self, tool: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> str:
         """What a call says that must fail."""
@@ -44,17 +41,9 @@ async def printed(*arguments: str, **given: str) -> str:
 
 async def no_uvx(stage: Stage) -> str:
     """What Node, in which most clients are written, says of a command that it does not find."""
-    try:
-        node_there = node()
-    except LookupError:
-        node_there = shutil.which("node") or ""
-        if os.environ.get("WITNESSES_REQUIRED") == "1":
-            pytest.fail("WITNESSES_REQUIRED is set, but there is no Node")
-        if not node_there:
-            pytest.skip("there is no Node")
     code = "require('child_process').spawn('uvx', ['devin-mcp']).on('error', problem => console.log(problem.message))"
     process = await asyncio.create_subprocess_exec(
-        node_there, "-e", code, env=environment(PATH=str(stage.files)), stdout=asyncio.subprocess.PIPE
+        stage.node(), "-e", code, env=environment(PATH=str(stage.files)), stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
     return said.decode()
@@ -161,5 +150,7 @@ def test_every_row_has_its_scene() -> None:
 
 
 @pytest.mark.parametrize("message", SCENES)
-async def test_the_message_is_seen(message: str, connect: Connect, devin: Upstream, files: Path) -> None:
-    assert message in await SCENES[message](Stage(connect, devin, files))
+async def test_the_message_is_seen(
+    message: str, connect: Connect, devin: Upstream, files: Path, request: pytest.FixtureRequest
+) -> None:
+    assert message in await SCENES[message](Stage(connect, devin, files, lambda: request.getfixturevalue("node")))

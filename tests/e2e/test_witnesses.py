@@ -7,7 +7,6 @@ They come with `python -m tests.witnesses.install`. Without them these tests are
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.witnesses import conformance, processes
 from tests.witnesses.conformance import Revision
+from tests.witnesses.inspector import Inspector
 from tests.witnesses.processes import DEVIN_MCP, PACKAGES
 
 Transport = Literal["stdio", "http"]
@@ -31,16 +31,6 @@ ONE_CLIENT = 30.0
 each_transport = pytest.mark.parametrize("transport", ["stdio", "http"])
 each_era = pytest.mark.parametrize("era", ["legacy", "modern"])
 each_revision = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    try:
-        return processes.node()
-    except LookupError as reason:
-        if os.environ.get("WITNESSES_REQUIRED") == "1":
-            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")
@@ -84,34 +74,9 @@ def test_the_typescript_client_delegates_browses_and_completes(node: str, url: s
     assert "did you mean session_id?" in got["refused"]["content"][0]["text"]
 
 
-class Inspector:
-    """The inspector's command line on one server in one era, at home in a directory of its own."""
-
-    def __init__(self, node: str, home: Path, url: str, transport: Transport, era: Era) -> None:
-        self._home = home
-        launcher = PACKAGES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
-        self._command = [node, str(launcher), "--cli", *self._target(url, transport), "--protocol-era", era, "--format", "json"]
-
-    def _target(self, url: str, transport: Transport) -> list[str]:
-        if transport == "http":
-            return ["--server-url", url, "--transport", "http"]
-        # On the command line it would take the server's flags for its own.
-        servers = {"mcpServers": {"devin": {"command": DEVIN_MCP, "args": ["--sandbox"]}}}
-        config = self._home / "servers.json"
-        config.write_text(json.dumps(servers))
-        return ["--config", str(config), "--server", "devin"]
-
-    def run(self, *arguments: str) -> processes.Finished:
-        own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
-        return processes.run([*self._command, *arguments], cwd=self._home, timeout=ONE_CLIENT, env=own)
-
-    def call(self, tool: str, **arguments: object) -> processes.Finished:
-        return self.run("--method", "tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(arguments))
-
-
 @pytest.fixture
 def inspector(node: str, url: str, transport: Transport, era: Era, tmp_path: Path) -> Inspector:
-    return Inspector(node, tmp_path, url, transport, era)
+    return Inspector(node, tmp_path, era, url if transport == "http" else [DEVIN_MCP, "--sandbox"])
 
 
 @each_transport
@@ -128,7 +93,7 @@ def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None
 @each_transport
 @each_era
 def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
-    finished = inspector.call("devin_create_session", prompt="Rename the flag --old to --new")
+    finished = inspector.call("devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"}))
     assert finished.status == 0, str(finished)
     result = json.loads(finished.out)["result"]
     assert result["structuredContent"]["session_id"].startswith("devin-")
@@ -148,7 +113,7 @@ def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> No
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
 def test_the_inspector_sees_a_refusal_as_one(inspector: Inspector) -> None:
-    finished = inspector.call("devin_get_session", sesion_id="devin-1")
+    finished = inspector.call("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
     assert finished.status == 5, str(finished)
     assert "did you mean session_id?" in finished.out
 

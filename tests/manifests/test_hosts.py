@@ -7,7 +7,6 @@ Nobody has to publish the package for that: uv finds the wheel of this tree unde
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tomllib
@@ -26,7 +25,8 @@ from tests.laws.test_schemas import FULL
 from tests.manifests.published import MANIFESTS, ROOT
 from tests.packaging.installed import SCRIPTS, run, with_uv
 from tests.upstream import KEY
-from tests.witnesses.processes import PACKAGES, node
+from tests.witnesses.hosts import host
+from tests.witnesses.processes import PACKAGES
 
 SKILL = MANIFESTS / "claude-code-plugin" / "skills" / "delegating-to-devin" / "SKILL.md"
 ASKED = re.compile(r"\$\{input:devin_key\}|\$\{env:DEVIN_API_KEY\}|\$\{DEVIN_API_KEY\}|\$DEVIN_API_KEY|apk_\.\.\.")
@@ -37,25 +37,6 @@ async def tools_of(command: str, arguments: list[str], **given: str) -> int:
     started = StdioServerParameters(command=command, args=arguments, env=with_uv(**given))
     async with Client(stdio_client(started)) as client:
         return len((await client.list_tools()).tools)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _witnesses() -> None:
-    try:
-        node()
-    except LookupError as reason:
-        if os.environ.get("WITNESSES_REQUIRED") == "1":
-            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
-        pytest.skip(str(reason))
-
-
-def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **given: str) -> str:
-    """What a host's own command says, at home in a directory of its own, with the key in its environment."""
-    (binary,) = PACKAGES.glob("@anthropic-ai/claude-code-*/claude*") if name == "claude" else [PACKAGES / ".bin" / name]
-    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-    env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **given)
-    env["PATH"] = f"{PACKAGES / '.bin'}{os.pathsep}{env['PATH']}"
-    return run(str(binary), *arguments, env=env, cwd=cwd or home, both=True)
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -85,8 +66,8 @@ def test_a_linter_sees_the_file_for_the_registry(tmp_path: Path) -> None:
     assert (done.returncode, "server.json" in done.stdout) == (1, True), done.stdout
 
 
-async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_host_would(tmp_path: Path) -> None:
-    packer = f"'{node()}' '{PACKAGES / '@anthropic-ai' / 'mcpb' / 'dist' / 'cli' / 'cli.js'}'"
+async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_host_would(node: str, tmp_path: Path) -> None:
+    packer = f"'{node}' '{PACKAGES / '@anthropic-ai' / 'mcpb' / 'dist' / 'cli' / 'cli.js'}'"
     run(str(SCRIPTS / "python"), str(MANIFESTS / "mcpb" / "build.py"), str(tmp_path), "--packer", packer)
     bundle = tmp_path / f"devin-mcp-{__version__}.mcpb"
     unpacked = tmp_path / "Claude Extensions" / "devin mcp"
@@ -103,7 +84,7 @@ async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_hos
         const given = { manifest, extensionPath, systemDirs: {}, userConfig: { api_key: key }, pathSeparator: "/" };
         console.log(JSON.stringify(await getMcpConfigForManifest(given)));
     """
-    told = run(node(), "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent)
+    told = run(node, "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent)
     config = json.loads(told)
     assert config["env"] == {"DEVIN_API_KEY": KEY, "DEVIN_MCP_READ_ONLY": "false"}
     assert await tools_of(config["command"], config["args"], **config["env"]) == 22
@@ -111,6 +92,7 @@ async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_hos
     assert await tools_of(config["command"], config["args"], **config["env"]) == 8
 
 
+@pytest.mark.usefixtures("node")
 def test_claude_code_takes_the_plugin_and_connects_with_the_key_it_asked_for(tmp_path: Path) -> None:
     folder = str(MANIFESTS / "claude-code-plugin")
     for what in (folder, f"{folder}/.claude-plugin/plugin.json"):
@@ -123,6 +105,7 @@ def test_claude_code_takes_the_plugin_and_connects_with_the_key_it_asked_for(tmp
     assert KEY not in (tmp_path / ".claude" / "settings.json").read_text(), "it is kept as a secret"
 
 
+@pytest.mark.usefixtures("node")
 def test_claude_code_connects_by_the_projects_file(tmp_path: Path) -> None:
     (tmp_path / ".claude").mkdir()
     (tmp_path / ".claude" / "settings.json").write_text('{"enableAllProjectMcpServers": true}')  # what a person says yes to
@@ -131,6 +114,7 @@ def test_claude_code_connects_by_the_projects_file(tmp_path: Path) -> None:
     assert "devin: uvx devin-mcp - ✔ Connected" in host("claude", tmp_path, "mcp", "list", cwd=project)
 
 
+@pytest.mark.usefixtures("node")
 def test_gemini_cli_connects_by_its_file(tmp_path: Path) -> None:
     (project := tmp_path / "project").mkdir()
     (tmp_path / ".gemini").mkdir()
