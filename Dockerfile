@@ -13,7 +13,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /opt
 FROM python:${PYTHON}-slim
 LABEL org.opencontainers.image.title="devin-mcp" \
       org.opencontainers.image.description="Model Context Protocol server for Devin" \
-      org.opencontainers.image.licenses="MIT"
+      org.opencontainers.image.licenses="MIT" \
+      io.modelcontextprotocol.server.name="io.github.devin-mcp/devin-mcp"
 COPY --from=build /opt /opt
 ENV PYTHONPATH=/opt/app:/opt/libraries PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532

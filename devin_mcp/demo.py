@@ -35,10 +35,12 @@ class Surprise(Exception):
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
     failed = False
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log, tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "failure.txt").write_text(FAILURE, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+", encoding="utf-8") as log:
+        project = Path(folder) / "project"
+        project.mkdir()
+        (project / "failure.txt").write_text(FAILURE, encoding="utf-8")
         try:
-            anyio.run(_show, log, folder)
+            anyio.run(_show, log, str(project))
             _show_log(log)
         except* Surprise as surprises:  # the client's task group wraps what is raised inside it
             print(f"\nThis should not have happened: {_first(surprises)}", file=sys.stderr)
@@ -52,7 +54,9 @@ def run() -> int:
     print(
         "\nThat was a simulation: no key, no network, no money. For the real one give your client this command, and DEVIN_API_KEY;"
     )
-    print(f"with Claude Code:  claude mcp add devin -s user -e DEVIN_API_KEY=apk_... -- {shlex.join((here.command, *here.args))}")
+    print(
+        f"with Claude Code:  claude mcp add devin -s user -e 'DEVIN_API_KEY=${{DEVIN_API_KEY}}' -- {shlex.join((here.command, *here.args))}"
+    )
     return 0
 
 

@@ -101,6 +101,16 @@ def test_a_directory_that_was_deleted_is_no_reason_not_to_start(tmp_path: Path) 
     assert (done.returncode, "22 tools" in done.stdout) == (0, True), done.stderr
 
 
+def test_where_windows_starts_its_programs_is_no_place_for_files(tmp_path: Path) -> None:
+    (there := tmp_path / "Windows" / "System32").mkdir(parents=True)
+    for where, allowed in ((there, False), (tmp_path, True)):
+        found = subprocess.run(
+            [*COMMAND, "doctor", "--sandbox"], cwd=where, env=environment(SYSTEMROOT=str(tmp_path / "Windows")), capture_output=True,
+            text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert ("no directory is allowed" not in found.stdout) is allowed
+
+
 def test_tools_are_a_table_for_people() -> None:
     done = devin_mcp("tools", "--toolsets", "playbooks")
     assert done.returncode == 0

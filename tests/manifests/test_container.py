@@ -29,6 +29,7 @@ from devin_mcp import __version__
 from devin_mcp.listen import listen
 from devin_mcp.settings import KNOBS
 from tests.e2e.processes import environment
+from tests.manifests.published import REGISTRY_NAME
 from tests.witnesses import processes
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +110,10 @@ def test_a_linter_has_nothing_against_the_compose_file() -> None:
 
 
 LINES = [(one["instruction"], one["value"]) for one in DockerfileParser(path=str(ROOT / "Dockerfile")).structure]
+
+
+def test_the_registry_finds_whose_image_it_is() -> None:
+    assert f'io.modelcontextprotocol.server.name="{REGISTRY_NAME}"' in (ROOT / "Dockerfile").read_text()
 
 
 def of_last_stage(instruction: str) -> str:
