@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from devin_mcp import __version__
 from devin_mcp.knobs import BadSetting, Knob
+from devin_mcp.redaction import redactor
 from devin_mcp.settings import KNOBS, Settings, origins, resolve
-from devin_mcp.values import did_you_mean, web_address
+from devin_mcp.values import LOOPBACK, did_you_mean, printable, web_address
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -39,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _refuse_misplaced(words)
         return _run(_parser(given).parse_args(words), resolve(given), given)
     except BadSetting as problem:
-        print(f"devin-mcp: {problem}", file=sys.stderr)
+        print(f"devin-mcp: {printable(redactor.clean(str(problem)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # before there was anything that could end in an orderly way
         return 130
@@ -125,29 +128,35 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
 
 
 def _configure(options: argparse.Namespace, settings: Settings) -> int:
-    from devin_mcp.clients import CLIENTS, file_of, rendered, this_command, write
+    from devin_mcp.clients import CLIENTS, rendered
+    from devin_mcp.installing import file_of, this_command, write
 
     if options.client is None:
         for name, one in CLIENTS.items():
-            print(f"{name:<16} {one.title:<16} {file_of(name)}")
+            print(printable(f"{name:<16} {one.title:<16} {file_of(name)}"))
         return 0
     if options.client not in CLIENTS:
         raise BadSetting(
             f"there is no client {options.client!r} here{did_you_mean(options.client, list(CLIENTS))}; `devin-mcp config` lists them"
         )
     try:
-        url = options.http and web_address(options.http)
+        url = "" if options.http is None else web_address(options.http)
     except ValueError as problem:
         raise BadSetting(f"--http {problem}") from None
     wanted = this_command(("--sandbox",) if settings.sandbox else (), url)
     client = CLIENTS[options.client]
     if options.write:
-        print(write(options.client, wanted))
+        if not url and shutil.which(wanted.command) is None:
+            raise BadSetting(f"{wanted.command} is not found, so no client could start it; nothing was changed")
+        print(printable(write(options.client, wanted)))
     else:
         print(rendered(options.client, wanted), end="")
-        print(f"This goes into {file_of(options.client)}.", file=sys.stderr)
+        if options.client != "json":
+            print(printable(f"This goes into {file_of(options.client)}."), file=sys.stderr)
     if client.note and (wanted.needs_key or wanted.url):
         print(client.note, file=sys.stderr)
+    if url.startswith("http:") and urlsplit(url).hostname not in LOOPBACK:
+        print("Keys would travel in clear: give it an https address before you use it.", file=sys.stderr)
     return 0
 
 
@@ -171,9 +180,7 @@ def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
         if name == "config":
             one.add_argument("client", nargs="?", help="whose configuration; without it, they are listed")
             one.add_argument("--write", action="store_true", help="merge it into the client's own file, with a backup beside it")
-            one.add_argument(
-                "--http", metavar="URL", default="", help="for a server at this address instead of one on this machine"
-            )
+            one.add_argument("--http", metavar="URL", help="for a server at this address instead of one on this machine")
     return parser
 
 

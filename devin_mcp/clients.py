@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-import sys
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-from devin_mcp.knobs import BadSetting
 
 KEY = "DEVIN_API_KEY"
 HEADER = "X-Devin-Api-Key"
@@ -144,89 +139,11 @@ PUBLISHED = Wanted("uvx", ("devin-mcp",))
 """The released package, as manifests/ and the links name it."""
 
 
-def this_command(args: tuple[str, ...] = (), url: str = "") -> Wanted:
-    """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
-    if Path(sys.prefix).parent.name == "archive-v0":  # uvx made this environment, and clears it away when it likes
-        return Wanted(shutil.which("uvx") or "uvx", (*_origin(), "devin-mcp", *args), url)
-    beside = Path(sys.executable).with_name("devin-mcp.exe" if sys.platform == "win32" else "devin-mcp")
-    return Wanted(str(beside) if beside.exists() else shutil.which("devin-mcp") or "devin-mcp", args, url)
-
-
-def _origin() -> tuple[str, ...]:
-    """What uvx must be told when it took the package from elsewhere than its index (PEP 610)."""
-    found = json.loads(distribution("devin-mcp").read_text("direct_url.json") or "{}")
-    if "url" not in found:
-        return ()
-    return ("--from", f"{found['vcs_info']['vcs']}+{found['url']}" if "vcs_info" in found else found["url"])
-
-
 def rendered(name: str, wanted: Wanted) -> str:
+    """What stands in the client's file, in ASCII, whatever the path to the command is."""
     contents = CLIENTS[name].contents(wanted)
-    return _toml(contents) if CLIENTS[name].ending == "toml" else json.dumps(contents, indent=2) + "\n"
+    if CLIENTS[name].ending == "json":
+        return json.dumps(contents, indent=2) + "\n"
+    import tomlkit
 
-
-def file_of(name: str) -> Path:
-    desktop = {"darwin": "~/Library/Application Support/Claude", "win32": "~/AppData/Roaming/Claude"}.get(
-        sys.platform, "~/.config/Claude"
-    )
-    return Path(CLIENTS[name].file.format(desktop=desktop)).expanduser()
-
-
-def write(name: str, wanted: Wanted) -> str:
-    """Put the server into the client's file, keep everything else, and leave a backup. Returns what was done."""
-    if name in {"codex", "json"}:
-        raise BadSetting(
-            f"--write is not for {name}: {'its file is TOML, whose comments would be lost' if name == 'codex' else 'it has no file'}"
-        )
-    file = file_of(name)
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    try:
-        known = json.loads(before or "{}")
-    except ValueError:
-        known = None
-    if not isinstance(known, dict):
-        raise BadSetting(
-            f"{file} is no plain JSON (has it comments?), so nothing was changed; put this into it by hand: devin-mcp config {name}"
-        )
-    after = json.dumps(_merged(known, CLIENTS[name].contents(wanted)), indent=2, ensure_ascii=False) + "\n"
-    if after == before:
-        return f"{file} has it already."
-    file.parent.mkdir(parents=True, exist_ok=True)
-    said = f"{file} is written."
-    if before:
-        backup = file.with_name(f"{file.name}.before-devin-mcp")
-        shutil.copy2(file, backup)  # as private as it was: other servers' keys may be in it
-        said = f"{file} is changed; as it was before, it is {backup.name} beside it."
-    file.write_text(after, encoding="utf-8")
-    return said
-
-
-def _merged(known: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Ours in the place of what has its name; lists of things with an id take what they do not have."""
-    merged = dict(known)
-    for name, value in ours.items():
-        there = merged.get(name)
-        if isinstance(value, dict) and isinstance(there, dict) and name not in {"devin", "devin-sandbox"}:
-            merged[name] = _merged(there, value)
-        elif isinstance(value, list) and isinstance(there, list):
-            ids = {one.get("id") for one in there if isinstance(one, dict)}
-            merged[name] = there + [one for one in value if one["id"] not in ids]
-        else:
-            merged[name] = value
-    return merged
-
-
-def _toml(contents: Mapping[str, Any]) -> str:
-    """Tables of plain values, which is all that is needed here; JSON writes those as TOML does."""
-    ((group, servers),) = contents.items()
-    lines = []
-    for name, entry in servers.items():
-        lines.append(f"[{group}.{name}]")
-        for key, value in entry.items():
-            shown = (
-                f"{{ {', '.join(f'{json.dumps(k)} = {json.dumps(v)}' for k, v in value.items())} }}"
-                if isinstance(value, dict)
-                else json.dumps(value)
-            )
-            lines.append(f"{key} = {shown}")
-    return "\n".join(lines) + "\n"
+    return re.sub(r"[^ -~\n]", lambda letter: f"\\U{ord(letter[0]):08x}", tomlkit.dumps(contents))

@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CallToolResult, ElicitResult, ResourceTemplateReference, TextContent, TextResourceContents
 
-from devin_mcp.clients import this_command
+from devin_mcp.installing import this_command
 from devin_mcp.settings import child_environment
 
 PROMPT = "Orders with a negative price are accepted. Add a check, with tests, and open a pull request."

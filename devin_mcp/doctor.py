@@ -20,7 +20,7 @@ from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.listing import wire_tools
 from devin_mcp.server.visibility import view_of
 from devin_mcp.settings import KNOBS, TOOLSETS, Settings
-from devin_mcp.values import is_placeholder
+from devin_mcp.values import is_placeholder, printable
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -72,7 +72,7 @@ def run(settings: Settings, origins: Mapping[str, str], *, as_json: bool) -> int
 def _print(one: Check) -> None:
     head = f"{one.verdict:<5} {one.check:<11} "
     for text in filter(None, (one.found, one.advice)):
-        shown = text.encode("ascii", "backslashreplace").decode()
+        shown = printable(text).encode("ascii", "backslashreplace").decode()
         print(textwrap.fill(shown, WIDTH, initial_indent=head, subsequent_indent=" " * 18, break_long_words=False))
         head = " " * 18
 
@@ -139,7 +139,7 @@ async def _there(settings: Settings) -> list[Check]:
     looks: dict[str, Looked] = {}
     for name, path in READS.items():
         looks[name] = await look(settings, path)
-        if looks["sessions"].status != 200:  # then the others would only say so again
+        if looks["sessions"].status != 200 or not looks["sessions"].is_data:  # then the others would only say so again
             break
     return [*way, *_answers(looks, settings)]
 
@@ -180,10 +180,16 @@ def _answers(looks: Mapping[str, Looked], settings: Settings) -> list[Check]:
                 "Set this machine's clock." if late else "",
             )
         )
+    if first.status == 200 and not first.is_data:
+        found = "what answers is a web page and not the Devin API"
+        return [
+            *checks,
+            Check("Accepted", "FAIL", found, "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL."),
+        ]
     if first.status != 200:
         return [*checks, Check("Accepted", "FAIL", *_refused(first.status))]
-    known = [name for name, one in looks.items() if one.status == 200]
-    missing = [name for name, one in looks.items() if one.status != 200]
+    known = [name for name, one in looks.items() if one.status == 200 and one.is_data]
+    missing = [name for name in looks if name not in known]
     found = f"the key reads {', '.join(known)}" + (f", but not {', '.join(missing)}" if missing else "")
     return [
         *checks,
@@ -196,6 +202,8 @@ def _refused(status: int) -> tuple[str, str]:
         return "Devin does not accept the key (401)", GET_A_KEY
     if status == 403:
         return "the key may not read sessions (403)", "It may be of another kind, or its user may lack the permission."
+    if 300 <= status < 400:
+        return f"Devin's address leads elsewhere ({status})", "Check DEVIN_BASE_URL, and whether somebody wants you to sign in."
     if status == 404:
         return "this is not the Devin API (404)", "Check DEVIN_BASE_URL; /v1 is added to it."
     return f"Devin answered with {status}", "Try again in a minute; if it stays so, look at Devin's status page."

@@ -40,7 +40,7 @@ HTTP = ("http",)
 
 
 def working_directory() -> tuple[Path, ...]:
-    """The directory the server was started in; none when that is the root, the home or the system's (too much to allow)."""
+    """The directory the server was started in; none when the home is in it, or it is the system's (too much to allow)."""
     try:
         here = Path.cwd().resolve()
     except OSError:  # it was deleted
@@ -52,7 +52,7 @@ def working_directory() -> tuple[Path, ...]:
     system = os.environ.get("SYSTEMROOT")  # where desktop programs of Windows start theirs, in a directory below
     if system and here.is_relative_to(Path(system).resolve()):
         return ()
-    return () if here in {Path(here.anchor), home} else (here,)
+    return () if here == Path(here.anchor) or (home and home.is_relative_to(here)) else (here,)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Settings:
     )  # fmt: skip
     files_root: tuple[Path, ...] = knob(
         (), folder, "directory below which files may be read and written (stdio only); default: where the server "
-        "was started, unless that is /, the home directory or Windows' own", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
+        "was started, unless that is the home directory, one above it, or Windows' own", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
     timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request, at most 50", metavar="S")
     log_level: str = knob(
@@ -201,6 +201,11 @@ def origins(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
 def environment_value(name: str) -> str | None:
     """The value of a variable the person allowed with --secret-env, read when it is needed."""
     return os.environ.get(name)
+
+
+def path_of_uv() -> str:
+    """Where uv is, if it started this process; it says so itself."""
+    return os.environ.get("UV", "")
 
 
 def child_environment() -> dict[str, str]:

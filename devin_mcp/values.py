@@ -79,6 +79,8 @@ def variable(text: str) -> str:
 
 
 def web_address(text: str) -> str:
+    if not text.strip().isprintable() or set(text.strip()) & set(" $\"'<>\\^`{|}"):
+        raise ValueError("must be a web address such as https://example.com")
     try:
         parts = urlsplit(text.strip())
         host = parts.hostname or ""
@@ -87,7 +89,7 @@ def web_address(text: str) -> str:
         raise ValueError("must be a web address such as https://example.com, with a host name that can exist") from None
     if parts.scheme not in {"http", "https"} or parts.query or parts.fragment or not _HOST.fullmatch(host):
         raise ValueError("must be a web address such as https://example.com")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
     with suppress(ValueError):
         if parts.port is None or parts.port > 0:
@@ -144,14 +146,24 @@ def addresses(text: str) -> str:
 
 
 def api_key(text: str) -> str:
-    if not text.strip().isascii() or not text.strip().isprintable() or " " in text.strip():
+    if is_placeholder(text):  # said wherever a key is needed, and no reason not to start
+        return text.strip()
+    if not text.strip().isascii() or not text.strip().isprintable() or set(text.strip()) & set(" \"'"):
         raise ValueError("holds characters that no API key has; copy it again")
     return text.strip()
 
 
+_STANDS_FOR_A_KEY = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.IGNORECASE)
+
+
 def is_placeholder(key: str) -> bool:
-    """What stands for a key in a client's configuration, where the client did not put the key in its place."""
-    return re.fullmatch(r"\$\{[^}]*\}|\$\w+|%\w+%|apk_\.{3}", key) is not None
+    """What stands for a key in a client's configuration, where nobody put the key in its place."""
+    return _STANDS_FOR_A_KEY.search(key.strip()) is not None
+
+
+def printable(text: str) -> str:
+    """For a terminal: what would steer it or hide is shown as what it is."""
+    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
 
 
 def folder(text: str) -> Path:

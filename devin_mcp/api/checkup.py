@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from devin_mcp.api.pool import HEADERS, base_url, trust
 from devin_mcp.api.refusals import trouble
 from devin_mcp.settings import Settings
 
+_PROXIES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -25,6 +28,8 @@ class Looked:
     status: int | None
     seconds: float
     problem: str = ""
+    is_data: bool = True
+    """JSON, and not the page of somebody in between."""
     skew: float | None = None
     """Seconds that Devin's clock is ahead of ours, from its Date header, to the second."""
     tls: str | None = None
@@ -39,9 +44,11 @@ def proxy_for(address: str) -> str | None:
         return None
     try:
         whole = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        return f"{whole.scheme}://{whole.hostname}:{whole.port or ''}".rstrip(":")
+        shown = f"{whole.scheme}://{whole.hostname}:{whole.port or ''}".rstrip(":")
     except ValueError:
         return "one that is no address"
+    misread = "@" in f"{whole.path}{whole.query}{whole.fragment}"  # a password with / ? or # in it ends the host too early
+    return "one that is no address" if misread or not whole.hostname or whole.scheme not in _PROXIES else shown
 
 
 def addresses_of(host: str) -> list[str]:
@@ -56,11 +63,15 @@ async def look(settings: Settings, path: str, app: Any = None) -> Looked:
     began = time.perf_counter()
     try:
         async with (
+            asyncio.timeout(settings.timeout),
             httpx.AsyncClient(verify=trust(settings), transport=transport, timeout=settings.timeout, headers=HEADERS) as client,
             client.stream("GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}) as answer,
         ):
             took = time.perf_counter() - began
-            return Looked(answer.status_code, took, skew=_skew(answer), tls=_tls(answer))
+            is_data = "json" in answer.headers.get("content-type", "")
+            return Looked(answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer))
+    except TimeoutError:  # also of one who goes on sending, bit by bit
+        return Looked(None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds")
     except httpx.RequestError as error:
         return Looked(None, time.perf_counter() - began, trouble(error))
     except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
@@ -70,9 +81,9 @@ async def look(settings: Settings, path: str, app: Any = None) -> Looked:
 def _skew(answer: httpx.Response) -> float | None:
     try:
         theirs = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
+        return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    return (theirs - datetime.now(UTC)).total_seconds()
 
 
 def _tls(answer: httpx.Response) -> str | None:

@@ -92,6 +92,7 @@ class Files:
         try:
             if found.is_dir():
                 found = self._resolve(str(found / name), "save_to")
+            self._refuse_hidden(found)
             data = found.open("xb")
         except FileExistsError:
             raise Invalid("save_to names a file that exists already; nothing is overwritten.") from None
@@ -104,6 +105,12 @@ class Files:
             with suppress(OSError):
                 found.unlink()
             raise
+
+    def _refuse_hidden(self, found: Path) -> None:
+        """Programs look for files that somebody planted there: .git, .venv, .vscode."""
+        below = [found.relative_to(root).parts for root in self.roots if found.is_relative_to(root)]
+        if all(any(part.startswith(".") for part in parts) for parts in below):
+            raise NotAllowed("save_to leads to a hidden file or directory.", "Nothing was done. Save it somewhere that is seen.")
 
     def _resolve(self, path: str, argument: str) -> Path:
         if not self.roots:

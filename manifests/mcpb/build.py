@@ -16,23 +16,29 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKER = "npx --yes @anthropic-ai/mcpb@2.1.2"
-CONTENTS = ("devin_mcp", "pyproject.toml", "README.md", "LICENSE")
-"""What uv needs to run the server on any machine; libraries are brought there."""
+CONTENTS = ("devin_mcp/**/*.py", "devin_mcp/py.typed", "pyproject.toml", "README.md", "LICENSE")
+"""What uv needs to run the server on any machine; libraries are brought there. Whatever else lies about stays here."""
 
 
 def build(folder: Path, packer: str) -> Path:
-    """The bundle, in `folder`. Raises subprocess.CalledProcessError when the packer has something against it."""
+    """The bundle, in `folder`. Raises SystemExit with one line when it cannot be made."""
     manifest = HERE / "manifest.json"
-    bundle = folder / f"devin-mcp-{json.loads(manifest.read_text(encoding='utf-8'))['version']}.mcpb"
+    bundle = folder.resolve() / f"devin-mcp-{json.loads(manifest.read_text(encoding='utf-8'))['version']}.mcpb"
     with tempfile.TemporaryDirectory() as stage:
         shutil.copy(manifest, stage)
         shutil.copy(ROOT / "manifests" / "claude-code-plugin" / ".claude-plugin" / "icon.png", stage)
-        for name in CONTENTS:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, Path(stage) / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, stage)
-        subprocess.run([*shlex.split(packer), "pack", stage, str(bundle)], check=True)
+        for source in (file for pattern in CONTENTS for file in ROOT.glob(pattern)):
+            if source.resolve() != source:
+                raise SystemExit(f"{source} is a link; what it leads to may not be meant for others")
+            target = Path(stage) / source.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+        try:
+            done = subprocess.run([*shlex.split(packer), "pack", stage, str(bundle)], check=False)
+        except OSError as problem:
+            raise SystemExit(f"the packer cannot be run ({problem.strerror}): {packer}") from None
+    if done.returncode or not bundle.exists():
+        raise SystemExit("the packer made no bundle")
     return bundle
 
 

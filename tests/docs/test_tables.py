@@ -73,10 +73,8 @@ def clients_table() -> str:
     command = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
     for name, one in CLIENTS.items():
         links = "".join(f"[install in {title}]({link(PUBLISHED)}), " for title, link in one.links.items())
-        if name == "json":
+        if name in {"json", "zed"}:  # Zed's file comes with comments, and is edited by hand
             how = f"`{command} {name}` prints it"
-        elif one.ending == "toml":
-            how = f"`{command} {name} >> {one.file}`"
         else:
             where = "" if one.file[0] in "~{" else ", in the project"
             how = f"{links}{'or ' if links else ''}`{command} {name} --write`{where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -19,8 +20,6 @@ from devin_mcp.clients import CLIENTS, PUBLISHED, rendered
 from tests.e2e.processes import COMMAND, environment
 from tests.packaging.installed import ROOT, run, with_uv
 from tests.upstream import KEY
-
-JSON_FILES = [name for name in CLIENTS if name not in {"codex", "json"}]
 
 
 def config(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -64,40 +63,16 @@ def test_a_key_is_asked_for_or_referred_to_and_never_copied(name: str) -> None:
     assert "https://mcp.example.com/mcp" in done.stdout
 
 
-@pytest.mark.parametrize("name", JSON_FILES)
-def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: Path) -> None:
-    first = config(name, "--write", "--sandbox", home=tmp_path)
-    assert first.returncode == 0, first.stderr
-    (file,) = list(tmp_path.rglob("*.json"))
-    fresh = json.loads(file.read_text())
-    group = next(key for key in ("mcpServers", "servers", "context_servers") if key in fresh)
-    mine = {"theme": "dark", group: {"other": {"command": "x", "args": ["é"]}, "devin-sandbox": {"command": "old"}}}
-    file.write_text(json.dumps(mine))
-    file.chmod(0o600)
-    again = config(name, "--write", "--sandbox", home=tmp_path)
-    after = json.loads(file.read_text())
-    assert (after["theme"], after[group]["other"]) == ("dark", mine[group]["other"])  # type: ignore[index]
-    assert after[group]["devin-sandbox"] == fresh[group]["devin-sandbox"]
-    backup = file.with_name(f"{file.name}.before-devin-mcp")
-    assert json.loads(backup.read_text()) == mine
-    assert backup.stat().st_mode == file.stat().st_mode, "who could not read the keys in it still cannot"
-    assert "before-devin-mcp" in again.stdout
-    assert "has it already" in config(name, "--write", "--sandbox", home=tmp_path).stdout
-
-
-def test_a_file_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / ".cursor").mkdir()
-    file = tmp_path / ".cursor" / "mcp.json"
-    file.write_text("{ // my servers\n}")
-    done = config("cursor", "--write", home=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "nothing was changed" in done.stderr
-    assert file.read_text() == "{ // my servers\n}"
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["cursr"], "did you mean cursor"), (["codex", "--write"], "TOML"), (["cursor", "--http", "x"], "web address")],
+    [
+        (["cursr"], "did you mean cursor"),
+        (["json", "--write"], "has no file"),
+        (["cursor", "--http", "x"], "web address"),
+        (["cursor", "--http", ""], "web address"),
+        (["cursor", "--http", 'https://h/a"b'], "web address"),
+        (["apk_user_0123456789"], "[hidden]"),
+    ],
 )
 def test_what_cannot_be_done_is_one_line(arguments: list[str], says: str) -> None:
     done = config(*arguments)
@@ -119,6 +94,11 @@ def test_links_hold_the_whole_configuration_and_no_key() -> None:
     assert json.loads(base64.b64decode(query["config"][0])) == json.loads(rendered("cursor", PUBLISHED))["mcpServers"]["devin"]
 
 
+def test_a_key_that_would_travel_in_clear_is_warned_of() -> None:
+    assert "travel in clear" in config("cursor", "--http", "http://mcp.example.com/mcp").stderr
+    assert "travel in clear" not in config("cursor", "--http", "http://127.0.0.1:8000/mcp").stderr
+
+
 async def test_what_uvx_keeps_for_a_while_is_no_place_to_point_at() -> None:
     """Its environments are cleared away, so a client is told of uvx, and of where the package came from if that matters."""
     env = with_uv()
@@ -129,6 +109,24 @@ async def test_what_uvx_keeps_for_a_while_is_no_place_to_point_at() -> None:
     assert found["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
     async with Client(stdio_client(StdioServerParameters(command=found["command"], args=found["args"], env=env))) as client:
         assert len((await client.list_tools()).tools) == 22
+
+
+def test_a_pinned_revision_stays_pinned(tmp_path: Path) -> None:
+    """What was looked at before it was trusted must be what runs."""
+    (place := tmp_path / "repository" / "inside").mkdir(parents=True)
+    for name in ("devin_mcp", "pyproject.toml", "README.md", "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, place / name)
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qm", "x"],
+        ["tag", "v9"],
+    ):
+        run("git", *words, cwd=place.parent)
+    origin = f"git+{place.parent.as_uri()}@v9#subdirectory=inside"
+    found = entry_in("json", run("uvx", "--from", origin, "devin-mcp", "config", "json", env=with_uv()))
+    assert found["args"] == ["--from", origin, "devin-mcp"]
 
 
 @pytest.mark.parametrize("held", ["apk_...", "${DEVIN_API_KEY}", "${env:DEVIN_API_KEY}", "$DEVIN_API_KEY", "${input:devin_key}"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +54,7 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
     [
         (answer(401), "Accepted", "does not accept the key"), (answer(403), "Accepted", "may not read sessions"),
         (answer(404), "Accepted", "is not the Devin API"), (answer(500), "Accepted", "answered with 500"), (page(502), "Accepted", "502"),
+        (page(200), "Accepted", "is a web page"), (answer(302, location="https://login.example.com"), "Accepted", "leads elsewhere (302)"),
     ],
 )  # fmt: skip
 async def test_what_devin_says_is_told_with_what_to_do(devin: Upstream, fault: Any, check: str, says: str) -> None:
@@ -74,6 +78,45 @@ async def test_a_clock_that_is_wrong_is_noticed(devin: Upstream) -> None:
     _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
     assert verdicts(found)["Clock"] == "note"
     assert 270 < int(said(found, "Clock").split()[0]) <= 300
+
+
+@pytest.mark.parametrize("date", ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"])
+async def test_a_date_that_is_none_is_no_trouble(devin: Upstream, date: str) -> None:
+    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=date))
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    assert (status, verdicts(found)["Accepted"]) == (0, "ok")
+
+
+async def test_one_who_answers_bit_by_bit_is_not_waited_for() -> None:
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        status, found = await examined("--timeout", "1", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
+        assert (status, verdicts(found)["Devin"]) == (1, "FAIL")
+        assert "did not answer within 1 seconds" in said(found, "Devin")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://bob:12#hunter2@127.0.0.1:9", "hunter2://x", "http://hunter2#x:y@127.0.0.1:9", "//hunter2:p@h"]
+)
+async def test_a_proxys_password_is_not_shown_even_where_it_is_misread(proxy: str) -> None:
+    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL="http://127.0.0.1:1", HTTP_PROXY=proxy, NO_PROXY="", no_proxy="")
+    assert said(found, "Proxy").startswith("one that is no address")
+    assert not {"hunter2", "bob:12"} & set(json.dumps(found).replace('"', " ").split())
+
+
+async def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
+    (where := tmp_path / "e\x1b]0;pwned\x07").mkdir()
+    async with running("doctor", "--sandbox", "--files-root", str(where)) as doctor:
+        assert await doctor.end() == 0
+    assert b"\x1b" not in doctor.stdout
+    assert b"pwned" in doctor.stdout
 
 
 @pytest.mark.parametrize(

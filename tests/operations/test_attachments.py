@@ -117,6 +117,9 @@ async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Conn
         assert "Saved to" in text_of(saved)
         assert "exists already" in await call.error("download_attachment", url=binary, save_to="b.bin")
         assert "outside the allowed" in await call.error("download_attachment", url=binary, save_to="../x")
+        (files / ".venv").mkdir()
+        for hidden in (".venv", ".venv/evil.pth", ".envrc"):
+            assert "leads to a hidden" in await call.error("download_attachment", url=binary, save_to=hidden)
         assert "directory exist" in await call.error("download_attachment", url=binary, save_to="no/such/x")
 
 
