@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from devin_mcp import __version__
@@ -17,6 +19,9 @@ from devin_mcp.knobs import BadSetting, Knob
 from devin_mcp.redaction import redactor
 from devin_mcp.settings import KNOBS, Settings, origins, resolve
 from devin_mcp.values import LOOPBACK, did_you_mean, printable, web_address
+
+if TYPE_CHECKING:
+    from devin_mcp.clients import Wanted
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -55,6 +60,9 @@ class _Parser(argparse.ArgumentParser):
     """argparse, whose errors are one line without the usage."""
 
     def error(self, message: str) -> NoReturn:
+        unknown = re.match(r"argument COMMAND: invalid choice: '(\w+)'", message)
+        if unknown and (meant := did_you_mean(unknown[1], list(COMMANDS))):
+            message = f"there is no command {unknown[1]}{meant}"
         raise BadSetting(f"{message}; see {self.prog} --help")
 
 
@@ -113,7 +121,7 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
 
         return print_tools(settings, as_json=options.json)
     if command == "config":
-        return _configure(options, settings)
+        return _configure(options, settings, given)
     if command == "doctor":
         from devin_mcp.doctor import run as examine
 
@@ -127,37 +135,65 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
     return serve_stdio(settings)
 
 
-def _configure(options: argparse.Namespace, settings: Settings) -> int:
+def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> int:
     from devin_mcp.clients import CLIENTS, rendered
-    from devin_mcp.installing import file_of, this_command, write
+    from devin_mcp.installing import file_of, write
 
     if options.client is None:
         for name, one in CLIENTS.items():
             print(printable(f"{name:<16} {one.title:<16} {file_of(name)}"))
         return 0
-    if options.client not in CLIENTS:
-        raise BadSetting(
-            f"there is no client {options.client!r} here{did_you_mean(options.client, list(CLIENTS))}; `devin-mcp config` lists them"
-        )
+    name = options.client.lower()
+    if name not in CLIENTS:
+        meant = did_you_mean(name, list(CLIENTS)) or "; `devin-mcp config` lists them"
+        raise BadSetting(f"there is no client {options.client!r} here{meant}")
+    wanted, client = _wanted(options, settings, given), CLIENTS[name]
+    if options.write:
+        if not wanted.url and shutil.which(wanted.command) is None:
+            raise BadSetting(f"{wanted.command} is not found, so no client could start it; nothing was changed")
+        print(printable(write(name, wanted)))
+    else:
+        print(rendered(name, wanted), end="")
+    told = [client.advice(wanted)]
+    if not options.write and name != "json":
+        told.append(f"This goes into {file_of(name)}.")
+    if client.of_a_project and name != "json" and not wanted.url:
+        told.append(f"It names a path of this machine; to share the file, take manifests/clients/{name}.{client.ending}.")
+    if wanted.url.startswith("http:") and urlsplit(wanted.url).hostname not in LOOPBACK:
+        told.append("What is secret would travel in clear: give it an https address before you use it.")
+    if wanted.url and not urlsplit(wanted.url).path.strip("/"):
+        told.append("The address has no path; that of devin-mcp ends in /mcp.")
+    print(printable("\n".join(filter(None, told))), file=sys.stderr)
+    return 0
+
+
+def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> Wanted:
+    """What the client is to start, with the flags that stand here, or to reach."""
+    from devin_mcp.clients import Wanted
+    from devin_mcp.installing import this_command
+
+    flags: list[str] = []
+    for one in (one for one in KNOBS if one.flag and one.name in given and "stdio" in one.commands):
+        value = getattr(settings, one.name)
+        if one.is_switch:
+            flags.append(_names(one)[0 if value else 1])
+        else:
+            flags += [word for part in (value if one.many else (value,)) for word in (str(one.flag), str(part))]
+    if options.http is None:
+        if "auth" in given:
+            raise BadSetting("--auth goes with --http: it says how the server there lets callers in")
+        known = origins(given)
+        env = {one.env: str(getattr(settings, one.name)) for one in KNOBS if one.name in {"base_url", "app_url"} & set(known)}
+        return replace(this_command(tuple(flags)), env={} if settings.sandbox else env)
+    if set(flags) - {"--sandbox"}:
+        raise BadSetting(f"{flags[0]} is for a server that the client starts; one at an address has settings of its own")
     try:
-        url = "" if options.http is None else web_address(options.http)
+        url = web_address(options.http)
     except ValueError as problem:
         raise BadSetting(f"--http {problem}") from None
-    wanted = this_command(("--sandbox",) if settings.sandbox else (), url)
-    client = CLIENTS[options.client]
-    if options.write:
-        if not url and shutil.which(wanted.command) is None:
-            raise BadSetting(f"{wanted.command} is not found, so no client could start it; nothing was changed")
-        print(printable(write(options.client, wanted)))
-    else:
-        print(rendered(options.client, wanted), end="")
-        if options.client != "json":
-            print(printable(f"This goes into {file_of(options.client)}."), file=sys.stderr)
-    if client.note and (wanted.needs_key or wanted.url):
-        print(client.note, file=sys.stderr)
-    if url.startswith("http:") and urlsplit(url).hostname not in LOOPBACK:
-        print("Keys would travel in clear: give it an https address before you use it.", file=sys.stderr)
-    return 0
+    open_to_all = urlsplit(url).hostname in LOOPBACK or settings.sandbox
+    auth = settings.auth if "auth" in given else "none" if open_to_all else "caller-key"
+    return Wanted("", tuple(flags), url, auth)
 
 
 def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:

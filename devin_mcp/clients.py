@@ -15,36 +15,52 @@ from typing import Any
 from urllib.parse import quote
 
 KEY = "DEVIN_API_KEY"
+TOKEN = "DEVIN_CALLER_TOKEN"  # noqa: S105 - a variable's name
 HEADER = "X-Devin-Api-Key"
-PASTE = "apk_..."
-"""Where a client can neither ask nor refer: the person puts the key there."""
+BRIDGE = "mcp-remote@0.15.1"
+"""Turns an address into a command, for a client that knows only commands."""
+
+Refer = Callable[[str], str]
+"""From a variable's name to how a client's file asks for its value."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be connected: the command on this machine, or a server at an address."""
+    """What is to be connected: the command on this machine, or a server at an address and how it lets callers in."""
 
     command: str
     args: tuple[str, ...] = ()
     url: str = ""
-
-    @property
-    def needs_key(self) -> bool:
-        return "--sandbox" not in self.args
+    auth: str = "caller-key"
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return "devin" if self.needs_key else "devin-sandbox"
+        return "devin-sandbox" if "--sandbox" in self.args else "devin"
 
-    def local(self, key: str) -> dict[str, Any]:
-        """Command, arguments and environment, as most clients write them."""
-        return {"command": self.command, "args": list(self.args), **({"env": {KEY: key}} if self.needs_key else {})}
+    @property
+    def secret(self) -> str:
+        """The variable with what it needs to know; empty when it needs nothing."""
+        if self.url:
+            return {"caller-key": KEY, "token": TOKEN}.get(self.auth, "")
+        return "" if "--sandbox" in self.args else KEY
 
-    def remote(self, key: str, address: str = "url") -> dict[str, Any]:
-        return {address: self.url, "headers": {HEADER: key}}
+    def headers(self, refer: Refer) -> dict[str, str]:
+        if not self.secret:
+            return {}
+        return {HEADER: refer(KEY)} if self.secret == KEY else {"Authorization": f"Bearer {refer(TOKEN)}"}
 
-    def entry(self, key: str, address: str = "url") -> dict[str, Any]:
-        return self.remote(key, address) if self.url else self.local(key)
+    def entry(self, refer: Refer, address: str = "url") -> dict[str, Any]:
+        """As most clients write it."""
+        if self.url:
+            headers = self.headers(refer)
+            return {address: self.url, **({"headers": headers} if headers else {})}
+        env = {**self.env, **({KEY: refer(KEY)} if self.secret else {})}
+        return {"command": self.command, "args": list(self.args), **({"env": env} if env else {})}
+
+    @property
+    def kind(self) -> dict[str, str]:
+        return {"type": "http" if self.url else "stdio"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +69,10 @@ class Client:
 
     title: str
     file: str
-    """Where it keeps its configuration; `~` is the home directory."""
+    """Where it keeps its configuration; `~` is the home directory, a path without one is in the project."""
     contents: Callable[[Wanted], dict[str, Any]]
-    note: str = ""
+    note: str
+    """How the secret gets there: `{secret}` is the variable, `{held}` what stands in its place."""
     links: Mapping[str, Callable[[Wanted], str]] = field(default_factory=dict)
     """Name -> address that installs it at a click."""
 
@@ -63,34 +80,77 @@ class Client:
     def ending(self) -> str:
         return "toml" if self.file.endswith(".toml") else "json"
 
+    @property
+    def of_a_project(self) -> bool:
+        return not self.file.startswith(("~", "{"))
 
-def _servers(key: str, address: str = "url", under: str = "mcpServers") -> Callable[[Wanted], dict[str, Any]]:
-    return lambda wanted: {under: {wanted.name: wanted.entry(key, address)}}
+    def advice(self, wanted: Wanted) -> str:
+        return self.note.format(secret=wanted.secret, held=_pasted(wanted.secret)) if wanted.secret else ""
+
+
+def _pasted(variable: str) -> str:
+    """Where a client can neither ask nor refer: the person puts it there."""
+    return "apk_..." if variable == KEY else "your-token"
+
+
+def _braced(variable: str) -> str:
+    return f"${{{variable}}}"
+
+
+def _env(variable: str) -> str:
+    return f"${{env:{variable}}}"
+
+
+def _asked(variable: str) -> str:
+    return f"${{input:{_input_of(variable)['id']}}}"
+
+
+def _input_of(variable: str) -> dict[str, Any]:
+    name, words = ("devin_key", "Devin API key") if variable == KEY else ("devin_token", "Token for the Devin server")
+    return {"type": "promptString", "id": name, "description": words, "password": True}
+
+
+def _servers(refer: Refer, address: str = "url", under: str = "mcpServers") -> Callable[[Wanted], dict[str, Any]]:
+    return lambda wanted: {under: {wanted.name: wanted.entry(refer, address)}}
+
+
+def _claude_desktop(wanted: Wanted) -> dict[str, Any]:
+    """Its file takes commands only."""
+    if not wanted.url:
+        return _servers(_pasted)(wanted)
+    args, env = ["-y", BRIDGE, wanted.url], {}
+    for name, value in wanted.headers(_pasted).items():  # by a variable, since on Windows no space survives in args
+        args += ["--header", f"{name}:${{{wanted.secret}}}"]
+        env = {"env": {wanted.secret: value}}
+    return {"mcpServers": {wanted.name: {"command": "npx", "args": args, **env}}}
 
 
 def _claude_code(wanted: Wanted) -> dict[str, Any]:
-    kind = {"type": "http"} if wanted.url else {"type": "stdio"}
-    return {"mcpServers": {wanted.name: kind | wanted.entry(f"${{{KEY}}}")}}
+    return {"mcpServers": {wanted.name: wanted.kind | wanted.entry(_braced)}}
 
 
 def _vs_code(wanted: Wanted) -> dict[str, Any]:
-    kind = {"type": "http"} if wanted.url else {"type": "stdio"}
-    asked = {"type": "promptString", "id": "devin_key", "description": "Devin API key", "password": True}
-    inputs = [asked] if wanted.needs_key or wanted.url else []
-    return {"inputs": inputs, "servers": {wanted.name: kind | wanted.entry("${input:devin_key}")}}
+    inputs = [_input_of(wanted.secret)] if wanted.secret else []
+    return {"inputs": inputs, "servers": {wanted.name: wanted.kind | wanted.entry(_asked)}}
 
 
 def _codex(wanted: Wanted) -> dict[str, Any]:
+    """It names variables instead of writing values."""
+    entry: dict[str, Any]
     if wanted.url:
-        entry: dict[str, Any] = {"url": wanted.url, "env_http_headers": {HEADER: KEY}}
+        entry = {"url": wanted.url}
+        if wanted.secret:
+            entry |= {"env_http_headers": {HEADER: KEY}} if wanted.secret == KEY else {"bearer_token_env_var": TOKEN}
     else:
-        entry = {"command": wanted.command, "args": list(wanted.args), **({"env_vars": [KEY]} if wanted.needs_key else {})}
+        entry = {"command": wanted.command, "args": list(wanted.args)}
+        entry |= {"env_vars": [KEY]} if wanted.secret else {}
+        entry |= {"env": dict(wanted.env)} if wanted.env else {}
     return {"mcp_servers": {wanted.name: entry | {"tool_timeout_sec": 120}}}
 
 
 def _gemini(wanted: Wanted) -> dict[str, Any]:
-    kind = {"type": "http"} if wanted.url else {}
-    return {"mcpServers": {wanted.name: kind | wanted.entry(f"${KEY}") | {"timeout": 120_000}}}
+    kind = wanted.kind if wanted.url else {}
+    return {"mcpServers": {wanted.name: kind | wanted.entry("${}".format) | {"timeout": 120_000}}}
 
 
 def _vs_code_link(quality: str = "") -> Callable[[Wanted], str]:
@@ -109,31 +169,28 @@ def _quoted(value: object) -> str:
 
 
 def _cursor_link(wanted: Wanted) -> str:
-    config = json.dumps(wanted.entry(f"${{env:{KEY}}}"), separators=(",", ":")).encode()
+    config = json.dumps(wanted.entry(_env), separators=(",", ":")).encode()
     return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode(), safe='')}"
 
 
+PASTE = "Put yours where {held} stands, and restart it."
+FROM_THE_DESKTOP = "It reads the variable {secret}: start it from a shell that has that, or set it for the whole desktop."
+FROM_THE_SHELL = "It reads the variable {secret} of the shell it is started in."
+
 CLIENTS: Mapping[str, Client] = {
-    "claude-desktop": Client(
-        "Claude Desktop", "{desktop}/claude_desktop_config.json", _servers(PASTE), "Put your key where apk_... stands, and restart it.",
-    ),
-    "claude-code": Client("Claude Code", ".mcp.json", _claude_code, f"It takes the key from {KEY} of its own environment."),
+    "claude-desktop": Client("Claude Desktop", "{desktop}/claude_desktop_config.json", _claude_desktop, PASTE),
+    "claude-code": Client("Claude Code", ".mcp.json", _claude_code, FROM_THE_SHELL),
     "vs-code": Client(
-        "VS Code", ".vscode/mcp.json", _vs_code, "It asks for the key once and keeps it as a secret.",
+        "VS Code", ".vscode/mcp.json", _vs_code, "It asks once and keeps it as a secret.",
         {"VS Code": _vs_code_link(), "VS Code Insiders": _vs_code_link("&quality=insiders")},
     ),
-    "cursor": Client(
-        "Cursor", "~/.cursor/mcp.json", _servers(f"${{env:{KEY}}}"), f"It takes the key from {KEY}.", {"Cursor": _cursor_link},
-    ),
-    "windsurf": Client(
-        "Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(f"${{env:{KEY}}}", "serverUrl"), f"It takes the key from {KEY}.",
-    ),
-    "zed": Client("Zed", "~/.config/zed/settings.json", _servers(PASTE, under="context_servers"), "Put your key where apk_... stands."),
-    "codex": Client("Codex", "~/.codex/config.toml", _codex, f"It passes {KEY} on from its own environment."),
-    "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, f"It takes the key from {KEY}."),
-    "json": Client("any other", "mcp.json", _servers(PASTE), "Put your key where apk_... stands."),
+    "cursor": Client("Cursor", "~/.cursor/mcp.json", _servers(_env), FROM_THE_DESKTOP, {"Cursor": _cursor_link}),
+    "windsurf": Client("Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(_env, "serverUrl"), FROM_THE_DESKTOP),
+    "zed": Client("Zed", "{zed}/settings.json", _servers(_pasted, under="context_servers"), PASTE),
+    "codex": Client("Codex", "~/.codex/config.toml", _codex, FROM_THE_SHELL),
+    "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, FROM_THE_SHELL),
+    "json": Client("any other", "mcp.json", _servers(_pasted), PASTE),
 }  # fmt: skip
-
 
 PUBLISHED = Wanted("uvx", ("devin-mcp",))
 """The released package, as manifests/ and the links name it."""

@@ -35,7 +35,7 @@ WIDTH = 110
 KINDS = {
     "apk_user_": "a personal v1 key",
     "apk_": "a v1 key",
-    "cog_": "a key of the Organization API (v3), which is not served yet",
+    "cog_": "a key of the Organization API (v3), which this server does not serve yet,",
 }
 _FREE = {one.toolset: one.v1.path({}) for one in OPERATIONS if one.v1 and not one.v1.writes and "{" not in one.v1.template}
 READS = {name: _FREE[name] for name in TOOLSETS if name in _FREE}
@@ -43,6 +43,7 @@ READS = {name: _FREE[name] for name in TOOLSETS if name in _FREE}
 GET_A_KEY = (
     "Make one in the Devin web app, Settings > API keys (v1 keys start with apk_), and set DEVIN_API_KEY; or try --sandbox."
 )
+FILL_IN = "The client's file refers to a variable that is not set where the client was started; or put a key there."
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,8 @@ def run(settings: Settings, origins: Mapping[str, str], *, as_json: bool) -> int
     else:
         for one in checks:
             _print(one)
-        print(
-            f"\n{'Everything that can be checked for free is fine.' if healthy else 'Something needs attention: see FAIL above.'}"
-        )
+        verdict = "Everything that can be checked for free is fine." if healthy else "Something needs attention: see FAIL above."
+        print(f"\n{verdict} A client starts the server with an environment of its own.")
     return 0 if healthy else 1
 
 
@@ -120,11 +120,11 @@ def _key(settings: Settings) -> Check:
     if not settings.api_key:
         return Check("Key", "FAIL", "there is none", GET_A_KEY)
     if is_placeholder(settings.api_key):
-        return Check("Key", "FAIL", "only a placeholder that nobody filled in", GET_A_KEY)
+        return Check("Key", "FAIL", "only a placeholder that nobody filled in", FILL_IN)
     kind = next((text for start, text in KINDS.items() if settings.api_key.startswith(start)), None)
     if kind is None:
         return Check("Key", "note", "of a kind that is not known here", "v1 keys start with apk_.")
-    return Check("Key", "FAIL" if "not served" in kind else "ok", f"{kind} is set", GET_A_KEY if "not served" in kind else "")
+    return Check("Key", "FAIL" if "not serve" in kind else "ok", f"{kind} is set", GET_A_KEY if "not serve" in kind else "")
 
 
 async def _there(settings: Settings) -> list[Check]:

@@ -24,6 +24,11 @@ START = ("command", "args", "url", "serverUrl", "type")
 """What says how a server is started or reached; everything else in an entry may be the person's own."""
 
 
+FOLDERS = {
+    "darwin": {"desktop": "~/Library/Application Support/Claude", "zed": "~/.config/zed"},
+    "win32": {"desktop": "~/AppData/Roaming/Claude", "zed": "~/AppData/Roaming/Zed"},
+    "linux": {"desktop": "~/.config/Claude", "zed": "~/.config/zed"},
+}
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
@@ -62,9 +67,8 @@ def _origin(flag: str) -> tuple[str, ...]:
 
 def file_of(name: str) -> Path:
     """Where the client keeps its configuration. Raises BadSetting where nobody has a home."""
-    places = {"darwin": "~/Library/Application Support/Claude", "win32": "~/AppData/Roaming/Claude"}
     try:
-        return Path(CLIENTS[name].file.format(desktop=places.get(sys.platform, "~/.config/Claude"))).expanduser()
+        return Path(CLIENTS[name].file.format(**FOLDERS.get(sys.platform, FOLDERS["linux"]))).expanduser()
     except RuntimeError:
         raise BadSetting("there is no home directory, and so no place for clients' files") from None
 
@@ -102,7 +106,7 @@ def _write(file: Path, name: str, wanted: Wanted) -> str:
         return f"{file} is written."
     backup = _backup(file, before)
     _replace(file, after, before)
-    private = "; it may hold keys, so do not commit it" if not CLIENTS[name].file.startswith(("~", "{")) else ""
+    private = "; it may hold keys, so do not commit it" if CLIENTS[name].of_a_project else ""
     return f"{file} is changed. As it was before, it is {backup.name} beside it{private}."
 
 
@@ -164,14 +168,14 @@ def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str
 
 def _renew(there: Any, ours: Mapping[str, Any], server: str, file: Path) -> None:
     """Start or reach it as we say; every other value that is there wins."""
-    flags = _own_flags(there, ours)
-    if flags is None:
+    kept = _flags_to_keep(there, ours)
+    if kept is None:
         raise BadSetting(
             f"{file} has another server called {server}; rename or remove it there and try again. Nothing was changed"
         )
     for name, value in ours.items():
         if name == "args":
-            there[name] = [*value, *(flag for flag in flags if flag not in value)]
+            there[name] = [*value, *kept]
         elif name in START:
             there[name] = value
         elif isinstance(value, Mapping) and isinstance(there.get(name), MutableMapping):
@@ -181,26 +185,36 @@ def _renew(there: Any, ours: Mapping[str, Any], server: str, file: Path) -> None
             there.setdefault(name, value)
 
 
-def _own_flags(there: Any, ours: Mapping[str, Any]) -> list[str] | None:
-    """The flags that somebody gave it in that entry; None when that is no devin-mcp, or one at another address."""
+def _flags_to_keep(there: Any, ours: Mapping[str, Any]) -> list[str] | None:
+    """The flags that only the entry there has; None when that is no devin-mcp, or one at another address."""
     if not isinstance(there, MutableMapping):
         return None
-    addresses = [{name: one[name] for name in ("url", "serverUrl") if name in one} for one in (there, ours)]
+    if all(there.get(name) == value for name, value in ours.items() if name in START):
+        return []
     args = there.get("args", [])
-    if any(addresses) or not isinstance(args, list):
-        return [] if addresses[0] == addresses[1] else None
-    if Path(str(there.get("command", ""))).stem == "devin-mcp":
-        return args
-    named = [place for place, word in enumerate(args) if str(word).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}]
-    return args[named[-1] + 1 :] if named else None
+    if "command" not in there or "command" not in ours or not isinstance(args, list):
+        return None
+    if Path(str(there["command"])).stem != "devin-mcp":
+        named = [place for place, word in enumerate(args) if str(word).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}]
+        if not named:
+            return None
+        args = args[named[-1] + 1 :]
+    kept: list[str] = []
+    wanted = True
+    for word in map(str, args):
+        if word.startswith("-"):
+            wanted = word.split("=")[0] not in ours["args"]
+        kept += [word] if wanted else []
+    return kept
 
 
 def _backup(file: Path, contents: bytes) -> Path:
     """A new file beside it, as private as it is; an earlier backup stays."""
     names = (f"{file.name}.before-devin-mcp{'' if number == 1 else f'-{number}'}" for number in count(1))
     backup = next(file.with_name(name) for name in names if not os.path.lexists(file.with_name(name)))
+    descriptor = os.open(backup, _NEW, 0o600)
     try:
-        with os.fdopen(os.open(backup, _NEW, 0o600), "wb") as data:
+        with os.fdopen(descriptor, "wb") as data:
             data.write(contents)
         shutil.copymode(file, backup)
     except OSError:

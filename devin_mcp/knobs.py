@@ -87,7 +87,11 @@ def knob(
     secret: bool = False,
     commands: tuple[str, ...] = SERVING,
 ) -> Any:
-    """Declare a setting; `many` makes it a tuple (repeated flag, or one list in the variable)."""
+    """Declare a setting; `many` makes it a tuple (repeated flag, or one list in the variable).
+
+    What a host can give the server, `devin-mcp config` can put into the host's file.
+    """
+    commands = (*commands, "config") if "stdio" in commands else commands
     facts = {"parse": parse, "help": help, "env": env, "flag": flag, "metavar": metavar, "many": many}
     facts |= {"secret": secret, "commands": commands}
     return field(default=default, repr=not secret, metadata=facts)

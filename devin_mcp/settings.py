@@ -72,7 +72,7 @@ class Settings:
         None, certificates, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
     )  # fmt: skip
     sandbox: bool = knob(
-        False, switch, "talk to a simulated Devin: no key, no network, no money", commands=(*SERVING, "config"),
+        False, switch, "talk to a simulated Devin: no key, no network, no money",
     )  # fmt: skip
     confirm: str = knob(
         "auto", one_of("auto", "always", "never"), "ask the user before ending or deleting: auto = where the client can, "
@@ -127,7 +127,7 @@ class Settings:
         "none", one_of("none", "caller-key", "token", "oauth"), "who may call, and whose Devin key is used: none = everybody "
         "on this machine, this server's key; caller-key = each request brings its own in X-Devin-Api-Key; token = who has a "
         "token of --caller-tokens-file, this server's key; oauth = who has an access token of --oauth-issuer, this server's key",
-        metavar="MODE", commands=HTTP,
+        metavar="MODE", commands=(*HTTP, "config"),
     )  # fmt: skip
     caller_tokens_file: Path | None = knob(
         None, file, "who may call with which bearer token: a line name:sha256 for each, read again when it changes",

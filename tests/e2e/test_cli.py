@@ -60,6 +60,7 @@ def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]
         (["--port", "8080"], {}, "--port is not for `devin-mcp stdio` but for: http, sandbox"),
         (["--secret-env", "A", "http"], {}, "--secret-env is not for `devin-mcp http`"),
         (["fly"], {}, "invalid choice"),
+        (["confg"], {}, "did you mean config?"),
         (["--read-only=no"], {}, "see devin-mcp --help"),
         (["--max-acu"], {}, "expected one argument"),
     ],
@@ -156,6 +157,6 @@ def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
     ):
         assert step in done.stdout
     assert "apk_real" not in done.stdout + done.stderr
-    if os.environ.get("UPDATE_DOCS"):
+    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != plain([PROMPT, *told(done.stdout)]):
         PICTURE.write_text(draw(done.stdout))
     assert plain(read(PICTURE.read_text())) == plain([PROMPT, *told(done.stdout)]), "the README's picture is of another demo"

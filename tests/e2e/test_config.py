@@ -16,10 +16,12 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from devin_mcp.clients import CLIENTS, PUBLISHED, rendered
-from tests.e2e.processes import COMMAND, environment
+from devin_mcp.clients import BRIDGE, CLIENTS, PUBLISHED, rendered
+from tests.e2e.processes import COMMAND, environment, serving
 from tests.packaging.installed import ROOT, run, with_uv
 from tests.upstream import KEY
+from tests.witnesses import processes
+from tests.witnesses.processes import PACKAGES
 
 
 def config(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -70,6 +72,9 @@ def test_a_key_is_asked_for_or_referred_to_and_never_copied(name: str) -> None:
         (["json", "--write"], "has no file"),
         (["cursor", "--http", "x"], "web address"),
         (["cursor", "--http", ""], "web address"),
+        (["cursor", "--auth", "token"], "goes with --http"),
+        (["cursor", "--http", "https://h/mcp", "--read-only"], "has settings of its own"),
+        (["claude"], "`devin-mcp config` lists them"),
         (["cursor", "--http", 'https://h/a"b'], "web address"),
         (["apk_user_0123456789"], "[hidden]"),
     ],
@@ -97,6 +102,63 @@ def test_links_hold_the_whole_configuration_and_no_key() -> None:
 def test_a_key_that_would_travel_in_clear_is_warned_of() -> None:
     assert "travel in clear" in config("cursor", "--http", "http://mcp.example.com/mcp").stderr
     assert "travel in clear" not in config("cursor", "--http", "http://127.0.0.1:8000/mcp").stderr
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize(
+    ("arguments", "header"),
+    [
+        ([], "X-Devin-Api-Key"), (["--auth", "token"], "Authorization"), (["--auth", "oauth"], ""), (["--sandbox"], ""),
+        (["--sandbox", "--auth", "caller-key"], "X-Devin-Api-Key"),
+    ],
+    ids=["default", "token", "oauth", "sandbox", "sandbox-caller-key"],
+)  # fmt: skip
+def test_a_server_elsewhere_gets_what_it_lets_callers_in_by(name: str, arguments: list[str], header: str) -> None:
+    text = config(name, "--http", "https://mcp.example.com/mcp", *arguments).stdout
+    sent = {word for word in ("X-Devin-Api-Key", "Authorization") if word in text or (word[0] == "A" and "bearer_token" in text)}
+    assert sent == ({header} - {""})
+    assert ("DEVIN_CALLER_TOKEN" in text or "devin_token" in text or "your-token" in text) == (header == "Authorization")
+
+
+def test_a_server_on_this_machine_asks_nobody_unless_told() -> None:
+    assert "headers" not in config("cursor", "--http", "http://127.0.0.1:8000/mcp").stdout
+    assert "X-Devin-Api-Key" in config("cursor", "--http", "http://127.0.0.1:8000/mcp", "--auth", "caller-key").stdout
+    assert "ends in /mcp" in config("cursor", "--http", "https://mcp.example.com").stderr
+
+
+async def test_limits_go_into_the_clients_file(tmp_path: Path) -> None:
+    done = config(
+        "json", "--sandbox", "--read-only", "--max-acu", "5", "--toolsets", "sessions,secrets", "--files-root", str(tmp_path)
+    )
+    entry = entry_in("json", done.stdout)
+    assert entry["args"] == [
+        "--sandbox", "--read-only", "--toolsets", "sessions", "--toolsets", "secrets", "--max-acu", "5", "--files-root", str(tmp_path),
+    ]  # fmt: skip
+    async with Client(
+        stdio_client(StdioServerParameters(command=entry["command"], args=entry["args"], env=environment()))
+    ) as client:
+        assert {tool.name.split("_")[1] for tool in (await client.list_tools()).tools} <= {"list", "get", "wait"}
+
+
+def test_an_address_of_its_own_goes_along_and_the_key_does_not() -> None:
+    given = environment(DEVIN_API_KEY=KEY, DEVIN_BASE_URL="https://devin.example.com")
+    done = subprocess.run([*COMMAND, "config", "json"], env=given, capture_output=True, text=True, timeout=60, check=True)
+    assert entry_in("json", done.stdout)["env"] == {"DEVIN_BASE_URL": "https://devin.example.com", "DEVIN_API_KEY": "apk_..."}
+
+
+@pytest.mark.usefixtures("node")
+async def test_claude_desktop_reaches_a_server_elsewhere_over_a_bridge() -> None:
+    """Npx is what the file says; here the bridge it would fetch is at hand."""
+    async with serving("--sandbox", "--auth", "caller-key") as (_, url):
+        text = config("claude-desktop", "--http", url, "--auth", "caller-key").stdout.replace("apk_...", KEY)
+        entry = entry_in("claude-desktop", text)
+        assert (entry["command"], entry["args"][:2]) == ("npx", ["-y", BRIDGE])
+        bridge = PACKAGES / "mcp-remote"
+        assert json.loads((bridge / "package.json").read_text())["version"] == BRIDGE.split("@")[1]
+        command = [str(bridge / "dist" / "proxy.js"), *entry["args"][2:]]
+        started = StdioServerParameters(command=processes.node(), args=command, env=environment(**entry["env"]))
+        async with Client(stdio_client(started)) as client:
+            assert not (await client.call_tool("devin_list_sessions", {})).is_error
 
 
 async def test_what_uvx_keeps_for_a_while_is_no_place_to_point_at() -> None:

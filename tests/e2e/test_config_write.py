@@ -84,6 +84,8 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path,
     assert entry == old | {"command": entry["command"]}
     assert entry["command"] != "/old/devin-mcp"
     assert "apk_user_real" not in done.stdout + done.stderr
+    assert config("cursor", "--write", "--max-acu", "9", home=tmp_path).returncode == 0
+    assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], "what is said now is meant"
     uvx = old | {"command": "uvx", "args": ["devin-mcp@0.1.0", "--max-acu", "5"]}
     cursor.write_text(json.dumps({"mcpServers": {"devin": uvx}}))
     assert config("cursor", "--write", home=tmp_path).returncode == 0

@@ -118,7 +118,7 @@ def plugin() -> dict[str, Any]:
                 "type": "string", "title": "Devin API key", "description": ABOUT_THE_KEY, "sensitive": True, "required": True,
             },
         },
-        "mcpServers": {PUBLISHED.name: PUBLISHED.local("${user_config.api_key}")},
+        "mcpServers": {PUBLISHED.name: PUBLISHED.entry(lambda _: "${user_config.api_key}")},
     }  # fmt: skip
 
 
