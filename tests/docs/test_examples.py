@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.packaging.installed import ROOT
+from devin_mcp.clients import CLIENTS
+from tests.packaging.installed import ROOT, run, with_uv
 from tests.witnesses import processes
 from tests.witnesses.hosts import host
 from tests.witnesses.inspector import Inspector
@@ -78,3 +79,17 @@ def test_claude_code_takes_the_lines_for_it(tmp_path: Path) -> None:
     kept = (tmp_path / ".claude.json").read_text()
     assert "${DEVIN_API_KEY}" in kept
     assert "apk_" not in kept, "the key is referred to and not copied"
+
+
+COMMANDS = sorted(set(re.findall(r"uvx (devin-mcp config [^`#|\n]+[^`#|\s])", README)))
+
+
+def test_the_lines_for_every_client_work(tmp_path: Path) -> None:
+    """In a home and a project of their own, in the README's words."""
+    (project := tmp_path / "project").mkdir()
+    assert len(COMMANDS) >= len(CLIENTS)
+    for command in COMMANDS:
+        run("uvx", *shlex.split(command), env=with_uv(HOME=str(tmp_path)), cwd=project)
+    for name, one in CLIENTS.items():
+        if f"devin-mcp config {name} --write" in COMMANDS:
+            assert list(tmp_path.rglob(Path(one.file).name)), f"{one.title} has no file"

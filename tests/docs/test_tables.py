@@ -76,9 +76,9 @@ def clients_table() -> str:
         if name in {"json", "zed"}:  # Zed's file comes with comments, and is edited by hand
             how = f"`{command} {name}` prints it"
         else:
-            where = "" if one.file[0] in "~{" else ", in the project"
+            where = ", in the project" if one.of_a_project else ""
             how = f"{links}{'or ' if links else ''}`{command} {name} --write`{where}"
-        lines.append(f"| {one.title} | {how} | {one.note} |")
+        lines.append(f"| {one.title} | {how} | {one.advice(PUBLISHED)} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conftest import Connect, text_of
 from tests.e2e.processes import COMMAND, environment, running, serving
+from tests.packaging.installed import SCRIPTS, place, with_uv
 from tests.upstream import Upstream, answer, lost, page
 
 README = Path(__file__).parents[2] / "README.md"
@@ -49,6 +51,36 @@ async def no_uvx(stage: Stage) -> str:
     return said.decode()
 
 
+async def uvx_says(index: str) -> str:
+    """With nothing but this index."""
+    env = with_uv(UV_DEFAULT_INDEX=index, UV_HTTP_RETRIES="0")
+    env = {
+        name: value
+        for name, value in env.items()
+        if name not in {"UV_FIND_LINKS", "UV_SYSTEM_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    }
+    env["UV_CACHE_DIR"] = str(place("empty"))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(str(SCRIPTS / "uvx"), "devin-mcp", env=env, stdout=pipe, stderr=pipe)
+    _, said = await process.communicate()
+    return " ".join(said.decode().split())
+
+
+async def not_released(_: Stage) -> str:
+    async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(nothing, "127.0.0.1", 0) as server:
+        return await uvx_says(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/simple")
+
+
+async def fetched_through_a_proxy(_: Stage) -> str:
+    async with a_stranger() as port:
+        return await uvx_says(f"https://localhost:{port}/simple")
+
+
 async def out_of_quota(stage: Stage) -> str:
     return await stage.told("create_session", prompt="sandbox:quota")
 
@@ -64,7 +96,9 @@ async def reply_lost(stage: Stage) -> str:
     return await stage.told("create_playbook", title="t", body="b")
 
 
-async def signed_anew(stage: Stage) -> str:
+@asynccontextmanager
+async def a_stranger() -> AsyncIterator[int]:
+    """The port of somebody whose certificate nobody here trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
 
@@ -72,7 +106,11 @@ async def signed_anew(stage: Stage) -> str:
         writer.close()
 
     async with await asyncio.start_server(nobody, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
+        yield server.sockets[0].getsockname()[1]
+
+
+async def signed_anew(stage: Stage) -> str:
+    async with a_stranger() as port:
         return await stage.told("list_sessions", settings={"DEVIN_BASE_URL": f"https://localhost:{port}"})
 
 
@@ -116,6 +154,8 @@ async def port_taken(stage: Stage) -> str:
 
 
 SCENES: dict[str, Scene] = {
+    "was not found in the package registry": not_released,
+    "invalid peer certificate: UnknownIssuer": fetched_through_a_proxy,
     "spawn uvx ENOENT": no_uvx,
     "There is no Devin API key, so nothing was sent.": lambda stage: stage.told("list_sessions", settings={"DEVIN_API_KEY": ""}),
     "is a placeholder that nobody filled in": lambda stage: stage.told(
