@@ -32,7 +32,7 @@ def test_the_wheel_is_the_package_and_nothing_else() -> None:
         assert b"devin-mcp = devin_mcp.cli:main" in found.read(f"{INFO}/entry_points.txt")
 
 
-def test_the_sdist_can_be_built_tested_and_read() -> None:
+def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> None:
     (sdist,) = built().glob("*.tar.gz")
     with tarfile.open(sdist) as found:
         names = {name.split("/", 1)[1] for name in found.getnames()}
@@ -42,11 +42,10 @@ def test_the_sdist_can_be_built_tested_and_read() -> None:
         "CHANGELOG.md",
         "LICENSE",
         "devin_mcp/py.typed",
-        "tests/conftest.py",
         "manifests/server.json",
     ):
         assert wanted in names, wanted
-    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)]
+    assert not [name for name in names if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)]
 
 
 def test_the_metadata_are_what_an_index_shows() -> None:
