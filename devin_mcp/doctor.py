@@ -20,7 +20,7 @@ from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.listing import wire_tools
 from devin_mcp.server.visibility import view_of
 from devin_mcp.settings import KNOBS, TOOLSETS, Settings
-from devin_mcp.values import is_placeholder, printable
+from devin_mcp.values import printable, state_of_key
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -32,11 +32,7 @@ SKEWED = 60.0
 A_TOKEN = 4
 """Characters, roughly."""
 WIDTH = 110
-KINDS = {
-    "apk_user_": "a personal v1 key",
-    "apk_": "a v1 key",
-    "cog_": "a key of the Organization API (v3), which this server does not serve yet,",
-}
+KINDS = {"apk_user_": "a personal v1 key", "apk_": "a v1 key"}
 _FREE = {one.toolset: one.v1.path({}) for one in OPERATIONS if one.v1 and not one.v1.writes and "{" not in one.v1.template}
 READS = {name: _FREE[name] for name in TOOLSETS if name in _FREE}
 """What can be asked for free; the first is asked to see whether the key is accepted."""
@@ -108,7 +104,8 @@ def _here(settings: Settings, origins: Mapping[str, str]) -> list[Check]:
         Check("Python", "ok", f"{platform.python_version()} at {sys.executable}"),
         Check("Settings", "ok", ", ".join(given) or "all are defaults"),
         _key(settings),
-        Check("Tools", "ok", f"{len(tools)} visible; tools/list costs {size:,} bytes, about {size // A_TOKEN:,} tokens"),
+        Check("Tools", "ok", f"{len(tools)} visible; tools/list costs {size:,} bytes, about {size // A_TOKEN:,} tokens",
+              ", ".join(tool["name"].removeprefix("devin_") for tool in tools)),
         Check("Files", "ok" if roots else "note", f"read and written below {roots}" if roots else "no directory is allowed",
               "" if roots else "Start it in a project's directory, or allow one with --files-root DIR."),
     ]  # fmt: skip
@@ -117,14 +114,20 @@ def _here(settings: Settings, origins: Mapping[str, str]) -> list[Check]:
 def _key(settings: Settings) -> Check:
     if settings.sandbox:
         return Check("Key", "ok", "none is needed with --sandbox")
-    if not settings.api_key:
-        return Check("Key", "FAIL", "there is none", GET_A_KEY)
-    if is_placeholder(settings.api_key):
-        return Check("Key", "FAIL", "only a placeholder that nobody filled in", FILL_IN)
-    kind = next((text for start, text in KINDS.items() if settings.api_key.startswith(start)), None)
-    if kind is None:
-        return Check("Key", "note", "of a kind that is not known here", "v1 keys start with apk_.")
-    return Check("Key", "FAIL" if "not serve" in kind else "ok", f"{kind} is set", GET_A_KEY if "not serve" in kind else "")
+    match state_of_key(settings.api_key):
+        case "missing":
+            return Check("Key", "FAIL", "there is none", GET_A_KEY)
+        case "placeholder":
+            return Check("Key", "FAIL", "only a placeholder that nobody filled in", FILL_IN)
+        case "other_api":
+            return Check("Key", "FAIL", "a key of the Organization API (v3), which this server does not serve yet", GET_A_KEY)
+        case "usable":
+            kind = next((text for start, text in KINDS.items() if settings.api_key.startswith(start)), None)
+            return (
+                Check("Key", "ok", f"{kind} is set")
+                if kind
+                else Check("Key", "note", "of a kind unknown here", "v1 keys start with apk_.")
+            )
 
 
 async def _there(settings: Settings) -> list[Check]:

@@ -199,13 +199,17 @@ def _flags_to_keep(there: Any, ours: Mapping[str, Any]) -> list[str] | None:
         if not named:
             return None
         args = args[named[-1] + 1 :]
-    kept: list[str] = []
-    wanted = True
+    said, kept, wanted = {_flag(word) for word in ours["args"]}, [], True
     for word in map(str, args):
-        if word.startswith("-"):
-            wanted = word.split("=")[0] not in ours["args"]
+        if word.startswith("-"):  # its value, if it has one, goes with it
+            wanted = _flag(word) not in said
         kept += [word] if wanted else []
     return kept
+
+
+def _flag(word: str) -> str:
+    """--read-only and --no-read-only are one."""
+    return word.split("=", maxsplit=1)[0].replace("--no-", "--")
 
 
 def _backup(file: Path, contents: bytes) -> Path:

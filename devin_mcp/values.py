@@ -8,7 +8,9 @@ import re
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -43,13 +45,18 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.strip().lower() not in choices:
-            raise ValueError(f"must be one of: {', '.join(choices)}{did_you_mean(text, choices)}")
+@dataclass(frozen=True)
+class OneOf:
+    choices: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        if text.strip().lower() not in self.choices:
+            raise ValueError(f"must be one of: {', '.join(self.choices)}{did_you_mean(text, self.choices)}")
         return text.strip().lower()
 
-    return parse
+
+def one_of(*choices: str) -> OneOf:
+    return OneOf(choices)
 
 
 def word(text: str) -> str:
@@ -159,6 +166,18 @@ _STANDS_FOR_A_KEY = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.
 def is_placeholder(key: str) -> bool:
     """What stands for a key in a client's configuration, where nobody put the key in its place."""
     return _STANDS_FOR_A_KEY.search(key.strip()) is not None
+
+
+KeyState = Literal["missing", "placeholder", "other_api", "usable"]
+
+
+def state_of_key(key: str) -> KeyState:
+    """What can be told of a key before it is sent anywhere."""
+    if not key:
+        return "missing"
+    if is_placeholder(key):
+        return "placeholder"
+    return "other_api" if key.startswith("cog_") else "usable"
 
 
 def printable(text: str) -> str:

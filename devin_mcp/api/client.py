@@ -24,7 +24,7 @@ from devin_mcp.api.writes import Began, Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.redaction import redactor
 from devin_mcp.settings import Settings
-from devin_mcp.values import LOOPBACK, is_placeholder
+from devin_mcp.values import LOOPBACK, state_of_key
 
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")
@@ -188,17 +188,16 @@ class Devin:
         return request, sending
 
     def _check_key(self) -> None:
-        if not self.key:
-            raise BadKey("There is no Devin API key, so nothing was sent.", self.api.about_keys)
-        if is_placeholder(self.key):
-            raise BadKey(
-                "Where the Devin API key belongs is a placeholder that nobody filled in; nothing was sent.", self.api.about_keys
-            )
-        if self.key.startswith("cog_"):
-            raise BadKey(
-                "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; v1 keys start with apk_.",
-                self.api.about_keys,
-            )
+        match state_of_key(self.key):
+            case "missing":
+                what = "There is no Devin API key, so nothing was sent."
+            case "placeholder":
+                what = "Where the Devin API key belongs is a placeholder that nobody filled in; nothing was sent."
+            case "other_api":
+                what = "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; v1 keys start with apk_."
+            case "usable":
+                return
+        raise BadKey(what, self.api.about_keys)
 
     async def _exchange(
         self, request: httpx.Request, sending: Sending, returns: type[T], sent: object, ids: Mapping[str, str], *, private: bool

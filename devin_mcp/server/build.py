@@ -28,7 +28,7 @@ from devin_mcp.server.identity import Identity
 from devin_mcp.server.notices import Notices
 from devin_mcp.server.visibility import Transport, View, view_of
 from devin_mcp.settings import Settings
-from devin_mcp.values import is_placeholder
+from devin_mcp.values import state_of_key
 
 SANDBOX_KEY = "apk_sandbox"
 WEBSITE = "https://docs.devin.ai"
@@ -114,18 +114,13 @@ def _bus(settings: Settings, api: Api, house: House) -> AbstractAsyncContextMana
 
 def warn_of_key(settings: Settings) -> None:
     """The server starts without a usable key, so that a host can show what there is; the log says so at once."""
-    if settings.sandbox:
-        return
-    if not settings.api_key:
-        event("no_key", bad=True, why="DEVIN_API_KEY is not set: everything is listed and every call is refused")
-    elif is_placeholder(settings.api_key):
-        event("no_key", bad=True, why="DEVIN_API_KEY is a placeholder that the client did not fill in: every call is refused")
-    elif settings.api_key.startswith("cog_"):
-        event(
-            "no_key",
-            bad=True,
-            why="DEVIN_API_KEY is a key of the Organization API, which is not served yet: every call is refused",
-        )
+    why = {
+        "missing": "DEVIN_API_KEY is not set: everything is listed and every call is refused",
+        "placeholder": "DEVIN_API_KEY is a placeholder that the client did not fill in: every call is refused",
+        "other_api": "DEVIN_API_KEY is a key of the Organization API, which is not served yet: every call is refused",
+    }.get(state_of_key(settings.api_key))
+    if why is not None and not settings.sandbox:
+        event("no_key", bad=True, why=why)
 
 
 def own_key(settings: Settings) -> str:

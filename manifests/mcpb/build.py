@@ -33,8 +33,9 @@ def build(folder: Path, packer: str) -> Path:
             target = Path(stage) / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-        try:
-            done = subprocess.run([*shlex.split(packer), "pack", stage, str(bundle)], check=False)
+        name, *words = shlex.split(packer)
+        try:  # by its whole path, since on Windows npx is npx.cmd
+            done = subprocess.run([shutil.which(name) or name, *words, "pack", stage, str(bundle)], check=False)
         except OSError as problem:
             raise SystemExit(f"the packer cannot be run ({problem.strerror}): {packer}") from None
     if done.returncode or not bundle.exists():

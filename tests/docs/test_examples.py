@@ -71,9 +71,12 @@ def test_the_inspector_makes_the_calls(node: str, url: str, tmp_path: Path) -> N
 def test_claude_code_takes_the_lines_for_it(tmp_path: Path) -> None:
     lines = re.findall(r"^claude (mcp add .+)$", README, re.MULTILINE)
     assert len(lines) == 3
-    for line in lines:
-        host("claude", tmp_path, *shlex.split(line))
-    said = host("claude", tmp_path, "mcp", "list")
+    serve = [DEVIN_MCP, "http", "--sandbox", "--auth", "caller-key", "--port", "0", "--log-format", "json"]
+    with processes.serving(serve, tmp_path / "log") as address:
+        for line in lines:
+            host("claude", tmp_path, *shlex.split(line.replace("https://mcp.example.com/mcp", address)))
+        said = host("claude", tmp_path, "mcp", "list")
+    assert f"devin-http: {address} (HTTP) - ✔ Connected" in said
     assert "devin-sandbox: uvx devin-mcp --sandbox - ✔ Connected" in said
     assert "devin: uvx devin-mcp - ✔ Connected" in said
     kept = (tmp_path / ".claude.json").read_text()

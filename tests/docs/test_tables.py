@@ -7,18 +7,20 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from devin_mcp import __version__
 from devin_mcp.clients import CLIENTS, PUBLISHED
+from devin_mcp.doctor import KINDS
 from devin_mcp.listen import IDLE
 from devin_mcp.log import observers
 from devin_mcp.metrics import Metrics
-from devin_mcp.operations import follow
+from devin_mcp.operations import cursors, follow
 from devin_mcp.operations.browse import PROMPTS, RESOURCES
+from devin_mcp.operations.progress import Phase
 from devin_mcp.sandbox import lives, routes
 from devin_mcp.sandbox.lives import SCRIPTS
 from devin_mcp.server.http import limits
@@ -131,9 +133,24 @@ def test_every_mode_has_its_threat_model(mode: str) -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for file in [*README.parent.glob("*.md"), *README.parent.glob("docs/*.md")]:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text()):
-            assert (file.parent / target).exists(), f"{file.name} links to {target}"
+    for file in [file for folder in ("", "docs/", "manifests/**/") for file in README.parent.glob(f"{folder}*.md")]:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", file.read_text()):
+            there = file.parent / target if target else file
+            assert there.exists(), f"{file.name} links to {target}"
+            if anchor:
+                heads = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
+                assert anchor in {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}, anchor
+
+
+def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
+    text = README.read_text()
+    phases = re.search(r"\| phase \|.*?\n\n", text, re.DOTALL)
+    assert phases is not None
+    assert tuple(re.findall(r"^\| `([a-z]+)` \|", phases[0], re.MULTILINE)) == get_args(Phase)
+    assert f"within {next(one.default for one in KNOBS if one.name == 'result_limit'):,} characters" in text
+    assert f"one of up to {cursors.MOST} sessions" in text
+    assert set(re.findall(r"^\| [^|]+ key \| `(\w+)`", text, re.MULTILINE)) == {*KINDS, "cog_"}
+    assert f"devin-mcp@{__version__}" in (README.parent / "SECURITY.md").read_text()
 
 
 def test_every_word_of_the_sandbox_is_documented() -> None:

@@ -187,6 +187,7 @@ def test_every_row_has_its_scene() -> None:
     assert found is not None
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \|$", found[1], re.MULTILINE)
     assert rows == list(SCENES)
+    assert found[1].count("\n") == len(rows) + 2, "a row that is written otherwise"
 
 
 @pytest.mark.parametrize("message", SCENES)

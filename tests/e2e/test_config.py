@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,10 +23,19 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from devin_mcp.clients import BRIDGE, CLIENTS, PUBLISHED, rendered
 from tests.e2e.processes import COMMAND, environment, serving
-from tests.packaging.installed import ROOT, run, with_uv
+from tests.packaging.installed import ROOT, built, run, tools_of, wheel, with_uv
 from tests.upstream import KEY
 from tests.witnesses import processes
 from tests.witnesses.processes import PACKAGES
+
+
+@contextmanager
+def http_server(folder: Path) -> Iterator[int]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 def config(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -46,23 +60,47 @@ async def test_a_client_that_does_as_it_is_told_reaches_the_server(name: str) ->
     assert done.returncode == 0, done.stderr
     entry = entry_in(name, done.stdout)
     assert Path(entry["command"]).is_absolute()
-    started = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(**entry.get("env", {})))
-    async with Client(stdio_client(started)) as client:
-        assert len((await client.list_tools()).tools) == 22
+    assert await tools_of(entry["command"], entry["args"], env=environment(**entry.get("env", {}))) == 22
+
+
+SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "claude-desktop": ("mcpServers", ".config/Claude/claude_desktop_config.json", {
+        "command": "npx", "args": ["-y", BRIDGE, "URL", "--header", "X-Devin-Api-Key:${DEVIN_API_KEY}"], "env": {"DEVIN_API_KEY": "apk_..."},
+    }),
+    "claude-code": ("mcpServers", ".mcp.json", {"type": "http", "url": "URL", "headers": {"X-Devin-Api-Key": "${DEVIN_API_KEY}"}}),
+    "vs-code": ("servers", ".vscode/mcp.json", {"type": "http", "url": "URL", "headers": {"X-Devin-Api-Key": "${input:devin_key}"}}),
+    "cursor": ("mcpServers", ".cursor/mcp.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "${env:DEVIN_API_KEY}"}}),
+    "windsurf": ("mcpServers", ".codeium/windsurf/mcp_config.json", {
+        "serverUrl": "URL", "headers": {"X-Devin-Api-Key": "${env:DEVIN_API_KEY}"},
+    }),
+    "zed": ("context_servers", ".config/zed/settings.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "apk_..."}}),
+    "codex": ("mcp_servers", ".codex/config.toml", {
+        "url": "URL", "env_http_headers": {"X-Devin-Api-Key": "DEVIN_API_KEY"}, "tool_timeout_sec": 120,
+    }),
+    "gemini": ("mcpServers", ".gemini/settings.json", {
+        "type": "http", "url": "URL", "headers": {"X-Devin-Api-Key": "$DEVIN_API_KEY"}, "timeout": 120_000,
+    }),
+    "json": ("mcpServers", "mcp.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "apk_..."}}),
+}  # fmt: skip
+"""Client -> the group, the file and the entry for an address, written down from its own documentation."""
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_key_is_asked_for_or_referred_to_and_never_copied(name: str) -> None:
-    for arguments in ([name], [name, "--http", "https://mcp.example.com/mcp"]):
-        done = config(*arguments)
-        assert done.returncode == 0
-        assert KEY not in done.stdout + done.stderr
-        told = re.findall(
-            r"apk_\.\.\.|\$\{DEVIN_API_KEY\}|\$\{env:DEVIN_API_KEY\}|\$DEVIN_API_KEY|\$\{input:devin_key\}|DEVIN_API_KEY",
-            done.stdout,
-        )
-        assert told, "the client is told where the key comes from"
-    assert "https://mcp.example.com/mcp" in done.stdout
+def test_a_server_elsewhere_is_told_of_in_the_clients_own_shape(name: str, tmp_path: Path) -> None:
+    group, file, entry = SHAPES[name]
+    done = config(name, "--http", "https://mcp.example.com/mcp")
+    contents = tomllib.loads(done.stdout) if name == "codex" else json.loads(done.stdout)
+    assert contents[group] == {"devin": json.loads(json.dumps(entry).replace("URL", "https://mcp.example.com/mcp"))}
+    assert KEY not in done.stdout + done.stderr
+    if name != "json" and sys.platform == "linux":
+        assert config(name, "--write", "--sandbox", home=tmp_path).returncode == 0
+        assert (tmp_path / file).is_file()
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_key_in_the_environment_is_never_copied(name: str) -> None:
+    done = config(name)
+    assert (done.returncode, KEY in done.stdout + done.stderr) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +207,26 @@ async def test_what_uvx_keeps_for_a_while_is_no_place_to_point_at() -> None:
     assert Path(found["command"]).is_absolute()
     found = entry_in("json", run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env))
     assert found["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
-    async with Client(stdio_client(StdioServerParameters(command=found["command"], args=found["args"], env=env))) as client:
-        assert len((await client.list_tools()).tools) == 22
+    assert await tools_of(found["command"], found["args"], env=env) == 22
+
+
+def test_an_address_with_a_secret_in_it_is_not_written(tmp_path: Path) -> None:
+    with http_server(built()) as port:
+        origin = f"http://127.0.0.1:{port}/{wheel().name}?private_token=glpat_1"
+        done = subprocess.run(
+            ["uvx", "--from", origin, "devin-mcp", "config", "cursor", "--write"], env=with_uv(HOME=str(tmp_path)), capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert (done.returncode, "may hold a secret" in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.rglob("mcp.json"))
+
+
+def test_what_pipx_keeps_for_a_while_is_no_place_to_point_at_either(tmp_path: Path) -> None:
+    env = tmp_path / "pipx" / ".cache" / "1a2b"
+    run("uv", "venv", "--quiet", str(env), env=with_uv())
+    run("uv", "pip", "install", "--quiet", "--python", str(env / "bin" / "python"), str(wheel()), env=with_uv())
+    found = entry_in("json", run(str(env / "bin" / "devin-mcp"), "config", "json"))
+    assert (Path(found["command"]).name, found["args"]) == ("pipx", ["run", "--spec", wheel().as_uri(), "devin-mcp"])
 
 
 def test_a_pinned_revision_stays_pinned(tmp_path: Path) -> None:
@@ -191,10 +247,25 @@ def test_a_pinned_revision_stays_pinned(tmp_path: Path) -> None:
     assert found["args"] == ["--from", origin, "devin-mcp"]
 
 
-@pytest.mark.parametrize("held", ["apk_...", "${DEVIN_API_KEY}", "${env:DEVIN_API_KEY}", "$DEVIN_API_KEY", "${input:devin_key}"])
-async def test_a_key_that_nobody_filled_in_is_said_to_be_one(held: str) -> None:
+@pytest.mark.parametrize(
+    "held",
+    [
+        "apk_...",
+        "apk_user_xxx",
+        "<your key>",
+        "YOUR_API_KEY",
+        "${{ secrets.X }}",
+        "${DEVIN_API_KEY}",
+        "${env:DEVIN_API_KEY}",
+        "$DEVIN_API_KEY",
+        "${input:devin_key}",
+    ],
+)
+async def test_a_key_that_nobody_filled_in_is_said_to_be_one(held: str, tmp_path: Path) -> None:
     command = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment(DEVIN_API_KEY=held))
-    async with Client(stdio_client(command)) as client:
-        told = await client.call_tool("devin_list_sessions", {})
+    with (tmp_path / "log").open("w") as log:
+        async with Client(stdio_client(command, errlog=log)) as client:
+            told = await client.call_tool("devin_list_sessions", {})
+    assert "is a placeholder that the client did not fill in" in (tmp_path / "log").read_text()
     assert told.is_error
     assert "a placeholder that nobody filled in; nothing was sent" in str(told.content[0])

@@ -86,10 +86,25 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path,
     assert "apk_user_real" not in done.stdout + done.stderr
     assert config("cursor", "--write", "--max-acu", "9", home=tmp_path).returncode == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], "what is said now is meant"
+    cursor.write_text(json.dumps({"mcpServers": {"devin": old | {"args": ["--no-read-only", "--max-acu=5"]}}}))
+    assert config("cursor", "--write", "--read-only", home=tmp_path).returncode == 0
+    assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--read-only", "--max-acu=5"]
     uvx = old | {"command": "uvx", "args": ["devin-mcp@0.1.0", "--max-acu", "5"]}
     cursor.write_text(json.dumps({"mcpServers": {"devin": uvx}}))
     assert config("cursor", "--write", home=tmp_path).returncode == 0
     assert parsed(cursor)["mcpServers"]["devin"] == entry
+
+
+def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None:
+    (tmp_path / ".vscode").mkdir()
+    file = tmp_path / ".vscode" / "mcp.json"
+    theirs = {"inputs": [{"type": "promptString", "id": "other"}], "servers": {"other": {"command": "x"}}}
+    file.write_text(json.dumps(theirs))
+    for _ in range(2):
+        assert config("vs-code", "--write", home=tmp_path).returncode == 0
+    after = parsed(file)
+    assert [one["id"] for one in after["inputs"]] == ["other", "devin_key"]
+    assert set(after["servers"]) == {"other", "devin"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.e2e.processes import running
 from tests.upstream import KEY, Upstream, answer, page
@@ -40,6 +43,11 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
     assert "--read-only (flag)" in said(found, "Settings")
     assert "DEVIN_MCP_MAX_ACU (environment)" in said(found, "Settings")
     assert "8 visible" in said(found, "Tools")
+    assert said(found, "Tools").endswith("get_playbook")
+    async with running("tools", "--json", "--read-only") as listing:
+        await listing.end()
+    size = len(json.dumps(json.loads(listing.stdout)["tools"], separators=(",", ":")))
+    assert f"costs {size:,} bytes, about {size // 4:,} tokens" in said(found, "Tools")
     assert "reads sessions, secrets, knowledge, playbooks" in said(found, "Accepted")
     assert "cannot be seen without spending" in said(found, "Quota")
     assert found["settings"]["max_acu"] == {"from": "environment", "value": 5}
@@ -78,6 +86,35 @@ async def test_a_clock_that_is_wrong_is_noticed(devin: Upstream) -> None:
     _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
     assert verdicts(found)["Clock"] == "note"
     assert 270 < int(said(found, "Clock").split()[0]) <= 300
+
+
+async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Path) -> None:
+    """Over TLS, signed by a company's own authority, through nothing; and then through a proxy that is not there."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(bundle := tmp_path / "company.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def devin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.2)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(devin, "127.0.0.1", 0, ssl=context) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": url, "NO_PROXY": "", "no_proxy": ""}
+        status, found = await examined(**given, SSL_CERT_FILE=str(bundle))
+        assert status == 0
+        assert said(found, "Address").strip() == url
+        assert said(found, "Proxy").strip() == "none"
+        assert str(bundle) in said(found, "Trust")
+        assert "localhost is " in said(found, "DNS")
+        assert re.match(r"answers in \d{3,} ms, TLSv1\.\d", said(found, "Devin"))
+        status, found = await examined(**given, HTTPS_PROXY="http://me:pw@127.0.0.1:1")
+        assert (status, said(found, "Proxy").strip()) == (1, "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize("date", ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"])
@@ -122,7 +159,7 @@ async def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "check", "says"),
     [
-        ({}, "Key", "there is none"), ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "does not serve yet"),
+        ({}, "Key", "there is none"), ({"DEVIN_API_KEY": "${DEVIN_API_KEY}"}, "Key", "only a placeholder"), ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "does not serve yet"),
         ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1"}, "Devin", "could not be reached"),
         ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "https://nowhere.invalid"}, "DNS", "cannot be found"),
         ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1", "HTTP_PROXY": "http://me:pw@127.0.0.1:9", "NO_PROXY": ""}, "Devin",

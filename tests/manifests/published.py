@@ -18,7 +18,7 @@ from devin_mcp.clients import CLIENTS, KEY, PUBLISHED, rendered
 from devin_mcp.knobs import Knob
 from devin_mcp.server.listing import wire_tools
 from devin_mcp.settings import KNOBS
-from devin_mcp.values import certificates, folder
+from devin_mcp.values import OneOf, certificates, folder
 from tests.laws.test_schemas import FULL
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +62,8 @@ def _variable(one: Knob) -> dict[str, Any]:
         found["isSecret"] = True
     if one.default not in (None, "", (), False):
         found["default"] = f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
-    if (choices := re.fullmatch(r"[a-z]+(\|[a-z]+)+", one.metavar)) is not None:
-        found["choices"] = choices[0].split("|")
+    if isinstance(one.parse, OneOf) and not one.many:
+        found["choices"] = list(one.parse.choices)
     return found
 
 

@@ -43,6 +43,7 @@ def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> N
         "LICENSE",
         "devin_mcp/py.typed",
         "manifests/server.json",
+        "manifests/claude-code-plugin/.claude-plugin/plugin.json",
     ):
         assert wanted in names, wanted
     assert not [name for name in names if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)]

@@ -9,14 +9,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.e2e.processes import environment
-from tests.packaging.installed import installed, interpreters, run
+from tests.packaging.installed import installed, interpreters, run, tools_of
 
 INTERPRETERS = interpreters()
 EACH = [*((python, "highest") for python in INTERPRETERS.values()), (sys.executable, "lowest-direct")]
@@ -30,13 +30,6 @@ def devin_mcp(where: Path) -> str:
     return str(where / "devin-mcp")
 
 
-async def tools_of(command: str, *arguments: str, cwd: str = "/", **given: str) -> int:
-    """How many tools a client finds over stdio."""
-    started = StdioServerParameters(command=command, args=list(arguments), env=environment(**given), cwd=cwd)
-    async with Client(stdio_client(started)) as client:
-        return len((await client.list_tools()).tools)
-
-
 def test_a_whole_delegation_works_with_the_lowest_versions() -> None:
     assert "Pull request" in run(devin_mcp(installed(resolution="lowest-direct")), "demo")
 
@@ -44,18 +37,22 @@ def test_a_whole_delegation_works_with_the_lowest_versions() -> None:
 @each_installation
 async def test_both_transports_serve_as_installed(python: str, resolution: str) -> None:
     command = devin_mcp(installed(python, resolution))
-    assert await tools_of(command) == 22
+    assert await tools_of(command, env=environment()) == 22
     pipe = asyncio.subprocess.PIPE
     server = await asyncio.create_subprocess_exec(
         command, "http", "--sandbox", "--port", "0", "--log-format", "json", stderr=pipe, env=environment()
     )
     assert server.stderr is not None
-    async with asyncio.timeout(30):
-        url = json.loads(await server.stderr.readline())["url"]
-        async with Client(url) as client:
-            made = await client.call_tool("devin_create_session", {"prompt": "sandbox:quick"})
-        server.send_signal(signal.SIGTERM)
-        _, said = await server.communicate()
+    try:
+        async with asyncio.timeout(60):
+            url = json.loads(await server.stderr.readline())["url"]
+            async with Client(url) as client:
+                made = await client.call_tool("devin_create_session", {"prompt": "sandbox:quick"})
+            server.send_signal(signal.SIGTERM)
+            _, said = await server.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            server.kill()
     assert made.structured_content is not None
     assert (server.returncode, b"Traceback" in said) == (0, False)
 
@@ -70,12 +67,6 @@ def test_doctor_and_a_readable_log_work_as_installed(python: str, resolution: st
     assert (done.returncode, b"no_key" in done.stderr, b"Traceback" in done.stderr) == (0, True, False)
 
 
-def test_the_newest_and_the_oldest_python_are_among_those_tried() -> None:
-    """One that is there must be tried; which are there is the machine's business."""
-    assert "3.11" in INTERPRETERS or sys.version_info > (3, 11)
-    assert f"{sys.version_info.major}.{sys.version_info.minor}" in INTERPRETERS
-
-
 async def test_it_starts_from_anywhere_and_with_a_home_that_cannot_be_written() -> None:
     where = installed()
     assert " " in str(where), "a path with a space, which scripts may not survive"
@@ -85,7 +76,7 @@ async def test_it_starts_from_anywhere_and_with_a_home_that_cannot_be_written() 
         with pytest.raises(OSError, match=r"denied|permitted"):
             Path("/sys/x").mkdir()
     for cwd in ("/", str(where), home):
-        assert await tools_of(devin_mcp(where), cwd=cwd, HOME=home, USERPROFILE=home) == 22
+        assert await tools_of(devin_mcp(where), env=environment(HOME=home, USERPROFILE=home), cwd=cwd) == 22
     assert json.loads(run(devin_mcp(where), "config", "json"))["mcpServers"]["devin"]["command"] == devin_mcp(where)
 
 

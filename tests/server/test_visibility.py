@@ -63,11 +63,13 @@ async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allow
 async def test_a_server_started_at_home_or_in_the_root_allows_no_files(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for place in ("/", str(tmp_path)):
+    (home := tmp_path / "home").mkdir()
+    (project := tmp_path / "project").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for place in ("/", str(home), str(tmp_path)):  # the last has the home in it
         monkeypatch.chdir(place)
         assert resolve({}, {}).files_root == ()
     async with connect() as call:
         assert "no argument path" in await call.error("upload_attachment", path="x")
-    monkeypatch.chdir(tmp_path / "..")
-    assert resolve({}, {}).files_root == ((tmp_path / "..").resolve(),)
+    monkeypatch.chdir(project)
+    assert resolve({}, {}).files_root == (project.resolve(),)
