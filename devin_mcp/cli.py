@@ -62,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"argument COMMAND: invalid choice: '(\w+)'", message)
         if unknown and (meant := did_you_mean(unknown[1], list(COMMANDS))):
-            message = f"there is no command {unknown[1]}{meant}"
+            raise BadSetting(f"there is no command {unknown[1]}{meant}")
         raise BadSetting(f"{message}; see {self.prog} --help")
 
 
