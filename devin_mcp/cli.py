@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +21,7 @@ from devin_mcp.settings import KNOBS, Settings, origins, resolve
 from devin_mcp.values import LOOPBACK, did_you_mean, printable, web_address
 
 if TYPE_CHECKING:
-    from devin_mcp.clients import Wanted
+    from devin_mcp.clients import Client, Wanted
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -54,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+HTTP_HELP = (
+    "for a server at this address instead of one that the client starts; without --auth it is taken to want each caller's key, "
+    "or nothing where it is on this machine"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,24 +153,29 @@ def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[s
     if name not in CLIENTS:
         meant = did_you_mean(name, list(CLIENTS)) or "; `devin-mcp config` lists them"
         raise BadSetting(f"there is no client {options.client!r} here{meant}")
-    wanted, client = _wanted(options, settings, given), CLIENTS[name]
+    wanted = _wanted(options, settings, given)
     if options.write:
         if not wanted.url and shutil.which(wanted.command) is None:
             raise BadSetting(f"{wanted.command} is not found, so no client could start it; nothing was changed")
-        print(printable(write(name, wanted)))
+        done, is_new = write(name, wanted)
+        print(printable(done))
+        hints = [CLIENTS[name].advice(wanted)] if is_new else []
     else:
         print(rendered(name, wanted), end="")
-    told = [client.advice(wanted)]
-    if not options.write and name != "json":
-        told.append(f"This goes into {file_of(name)}.")
-    if client.of_a_project and name != "json" and not wanted.url:
-        told.append(f"It names a path of this machine; to share the file, take manifests/clients/{name}.{client.ending}.")
-    if wanted.url.startswith("http:") and urlsplit(wanted.url).hostname not in LOOPBACK:
-        told.append("What is secret would travel in clear: give it an https address before you use it.")
-    if wanted.url and not urlsplit(wanted.url).path.strip("/"):
-        told.append("The address has no path; that of devin-mcp ends in /mcp.")
-    print(printable("\n".join(filter(None, told))), file=sys.stderr)
+        hints = [CLIENTS[name].advice(wanted), "" if name == "json" else f"This goes into {file_of(name)}."]
+    for hint in filter(None, [*hints, *_warnings(CLIENTS[name], name, wanted)]):
+        print(printable(hint), file=sys.stderr)
     return 0
+
+
+def _warnings(client: Client, name: str, wanted: Wanted) -> Iterator[str]:
+    """What somebody should know before the file is used or shared."""
+    if client.of_a_project and name != "json" and not wanted.url:
+        yield f"It names a path of this machine; to share the file, take manifests/clients/{name}.{client.ending}."
+    if wanted.url.startswith("http:") and urlsplit(wanted.url).hostname not in LOOPBACK:
+        yield "What is secret would travel in clear: give it an https address before you use it."
+    if wanted.url and not urlsplit(wanted.url).path.strip("/"):
+        yield "The address has no path; that of devin-mcp ends in /mcp."
 
 
 def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> Wanted:
@@ -216,7 +227,7 @@ def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
         if name == "config":
             one.add_argument("client", nargs="?", help="whose configuration; without it, they are listed")
             one.add_argument("--write", action="store_true", help="merge it into the client's own file, with a backup beside it")
-            one.add_argument("--http", metavar="URL", help="for a server at this address instead of one on this machine")
+            one.add_argument("--http", metavar="URL", help=HTTP_HELP)
     return parser
 
 

@@ -73,10 +73,11 @@ def file_of(name: str) -> Path:
         raise BadSetting("there is no home directory, and so no place for clients' files") from None
 
 
-def write(name: str, wanted: Wanted) -> str:
-    """Put the server into the client's file, keep everything else, and leave a backup. Returns what was done.
+def write(name: str, wanted: Wanted) -> tuple[str, bool]:
+    """Put the server into the client's file, keep everything else, and leave a backup.
 
-    Raises BadSetting, and then nothing was changed.
+    Returns what was done, and whether it is new there, so that its secret has yet to be given. Raises BadSetting, and then
+    nothing was changed.
     """
     if name == "json":
         raise BadSetting("--write is not for json: it has no file; `devin-mcp config json` prints it")
@@ -90,24 +91,24 @@ def write(name: str, wanted: Wanted) -> str:
         raise BadSetting(f"{file} is no {kind}, so nothing was changed; put in by hand what is printed without --write") from None
 
 
-def _write(file: Path, name: str, wanted: Wanted) -> str:
+def _write(file: Path, name: str, wanted: Wanted) -> tuple[str, bool]:
     file = file.resolve()  # a link to where somebody keeps it stays one
     if file.exists() and not file.is_file():
         raise BadSetting(f"{file} is no ordinary file; nothing was changed")
     before = file.read_bytes() if file.exists() else b""
     known, unchanged = (_parsed(before, CLIENTS[name].ending) for _ in range(2))
-    _merge(known, CLIENTS[name].contents(wanted), wanted.name, file)
+    is_new = _merge(known, CLIENTS[name].contents(wanted), wanted.name, file)
     if known == unchanged:
-        return f"{file} has it already."
+        return f"{file} has it already.", is_new
     after = _text(known, CLIENTS[name].ending).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     if not before:
         _replace(file, after)
-        return f"{file} is written."
+        return f"{file} is written.", is_new
     backup = _backup(file, before)
     _replace(file, after, before)
     private = "; it may hold keys, so do not commit it" if CLIENTS[name].of_a_project else ""
-    return f"{file} is changed. As it was before, it is {backup.name} beside it{private}."
+    return f"{file} is changed. As it was before, it is {backup.name} beside it{private}.", is_new
 
 
 def _parsed(before: bytes, ending: str) -> MutableMapping[str, Any]:
@@ -147,8 +148,12 @@ def _text(known: Mapping[str, Any], ending: str) -> str:
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
 
 
-def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path) -> None:
-    """Ours beside what is there. An entry of that name keeps its key, its flags and whatever else somebody put into it."""
+def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path) -> bool:
+    """Ours beside what is there. An entry of that name keeps its key, its flags and whatever else somebody put into it.
+
+    Returns whether there was none.
+    """
+    is_new = True
     for name, value in ours.items():
         there = known.get(name)
         if there is None:
@@ -164,6 +169,8 @@ def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str
             there[server] = value[server]
         else:
             _renew(there[server], value[server], server, file)
+            is_new = False
+    return is_new
 
 
 def _renew(there: Any, ours: Mapping[str, Any], server: str, file: Path) -> None:

@@ -84,6 +84,7 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path,
     assert entry == old | {"command": entry["command"]}
     assert entry["command"] != "/old/devin-mcp"
     assert "apk_user_real" not in done.stdout + done.stderr
+    assert "DEVIN_API_KEY" not in done.stderr, "it has its key, so nothing is said of where one comes from"
     assert config("cursor", "--write", "--max-acu", "9", home=tmp_path).returncode == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], "what is said now is meant"
     cursor.write_text(json.dumps({"mcpServers": {"devin": old | {"args": ["--no-read-only", "--max-acu=5"]}}}))
