@@ -15,12 +15,12 @@ from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Resource, TextContent, TextResourceContents
 
-from devin_mcp import log
+from devin_mcp.observability import log
 from devin_mcp.server.build import build
-from devin_mcp.settings import Settings, resolve
+from devin_mcp.settings.settings import Settings, resolve
 from tests.clock import DrivenClock, PacedClock
+from tests.third_party import processes
 from tests.upstream import KEY, Upstream, upstream
-from tests.witnesses import processes
 
 Era = Literal["auto", "legacy"]
 

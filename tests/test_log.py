@@ -17,24 +17,24 @@ from mcp import Client, MCPError
 from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextContent
 
-from devin_mcp import log
 from devin_mcp.api.client import Api, Devin
+from devin_mcp.observability import log
+from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import Cache
-from devin_mcp.operations.declare import READ, Operation
-from devin_mcp.operations.follow import Following
-from devin_mcp.operations.handovers import Handovers
-from devin_mcp.operations.house import House, Starts
+from devin_mcp.operations.catalog import READ, Operation
+from devin_mcp.operations.context import House, Starts
+from devin_mcp.operations.idempotency import Handovers
 from devin_mcp.operations.secrets import SessionSecret
-from devin_mcp.operations.sessions import SessionEnded
-from devin_mcp.redaction import redactor
-from devin_mcp.server.app import App
-from devin_mcp.server.browsing import install
+from devin_mcp.operations.sessions.tools import SessionEnded
+from devin_mcp.operations.waiting.pollers import Following
 from devin_mcp.server.build import build
-from devin_mcp.server.calls import log_calls
+from devin_mcp.server.call_log import log_calls
+from devin_mcp.server.context import App
+from devin_mcp.server.handlers import install
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.notices import Notices
+from devin_mcp.server.subscriptions import Notices
 from devin_mcp.server.visibility import View
-from devin_mcp.settings import resolve
+from devin_mcp.settings.settings import resolve
 from tests.clock import DrivenClock
 from tests.conftest import Connect, Era, settings_for
 from tests.e2e.processes import running

@@ -15,16 +15,16 @@ import httpx
 from pydantic import BaseModel
 
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
-from devin_mcp.api.pool import HEADERS, Pools, app_url, base_url, fingerprint
-from devin_mcp.api.reading import read
-from devin_mcp.api.refusals import refusal, trouble
+from devin_mcp.api.connections import HEADERS, Pools, app_url, base_url, fingerprint
+from devin_mcp.api.decoding import read
+from devin_mcp.api.error_mapping import refusal, trouble
+from devin_mcp.api.models import NOWHERE, Route
+from devin_mcp.api.pending_writes import Began, Writes, Written
 from devin_mcp.api.retry import Sending, Tell
-from devin_mcp.api.wire import NOWHERE, Route
-from devin_mcp.api.writes import Began, Writes, Written
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
-from devin_mcp.redaction import redactor
-from devin_mcp.settings import Settings
-from devin_mcp.values import LOOPBACK, state_of_key
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.settings.parsers import LOOPBACK, state_of_key
+from devin_mcp.settings.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")

@@ -21,7 +21,7 @@ import httpx
 from opentelemetry import trace
 
 from devin_mcp.api.clock import Deadline
-from devin_mcp.log import current_call, event
+from devin_mcp.observability.log import current_call, event
 
 CONNECT = 5.0
 """Seconds to reach Devin; longer means it cannot be reached."""

@@ -15,9 +15,9 @@ from pydantic import Field, RootModel
 
 from devin_mcp.api.client import Devin
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.declare import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
-from devin_mcp.operations.fit import ROOM_FOR_NEXT, FromChar, Next, Result, text_that_fits
-from devin_mcp.operations.house import House
+from devin_mcp.operations.catalog import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
+from devin_mcp.operations.context import House
+from devin_mcp.operations.results import ROOM_FOR_NEXT, FromChar, Next, Result, text_that_fits
 
 LARGEST = 100 * 1024 * 1024
 LARGEST_INLINE = 512 * 1024

@@ -12,20 +12,20 @@ from pydantic import Field
 
 from devin_mcp.api.client import Devin
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost, SlowDown
-from devin_mcp.log import note
+from devin_mcp.observability.log import note
 from devin_mcp.operations.attachments import Attachment, attached, check_attached
-from devin_mcp.operations.conversation import LONGEST, Text
-from devin_mcp.operations.declare import CREATE, workflow
-from devin_mcp.operations.follow import Following
-from devin_mcp.operations.handovers import PREFIX, Handover, tag_of
-from devin_mcp.operations.house import House
-from devin_mcp.operations.knowledge import the_notes
-from devin_mcp.operations.news import WaitResult, WithNews
+from devin_mcp.operations.catalog import CREATE, workflow
+from devin_mcp.operations.context import House
+from devin_mcp.operations.idempotency import PREFIX, Handover, tag_of
+from devin_mcp.operations.knowledge.tools import the_notes
 from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
 from devin_mcp.operations.playbooks import the_playbook
-from devin_mcp.operations.progress import PhaseWord, SessionBody, SessionRow, next_by_phase
-from devin_mcp.operations.sessions import SessionCreated, Tag, create_session, get_session, tagged
-from devin_mcp.operations.waiting import then_wait
+from devin_mcp.operations.sessions.conversation import LONGEST, Text
+from devin_mcp.operations.sessions.model import PhaseWord, SessionBody, SessionRow, next_by_phase
+from devin_mcp.operations.sessions.tools import SessionCreated, Tag, create_session, get_session, tagged
+from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.operations.waiting.result import WaitResult, WithNews
+from devin_mcp.operations.waiting.tool import then_wait
 
 FOR_LOOKING = 12.0
 """Seconds of the call that are kept for finding the session when the reply to its start is lost."""

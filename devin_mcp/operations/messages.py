@@ -8,17 +8,17 @@ from typing import Annotated
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Done, SessionId
+from devin_mcp.api.models import Done, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
-from devin_mcp.operations import cursors
-from devin_mcp.operations.conversation import Text
-from devin_mcp.operations.declare import CHANGE, operation
-from devin_mcp.operations.follow import Following
-from devin_mcp.operations.news import WithNews
-from devin_mcp.operations.progress import SessionBody
-from devin_mcp.operations.sessions import get_session
-from devin_mcp.operations.subjects import AnswerTo
-from devin_mcp.operations.waiting import then_wait
+from devin_mcp.operations.catalog import CHANGE, operation
+from devin_mcp.operations.sessions.conversation import Text
+from devin_mcp.operations.sessions.model import SessionBody
+from devin_mcp.operations.sessions.tools import get_session
+from devin_mcp.operations.waiting import cursor as cursors
+from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.operations.waiting.result import WithNews
+from devin_mcp.operations.waiting.target import AnswerTo
+from devin_mcp.operations.waiting.tool import then_wait
 
 
 class MessageSent(WithNews):

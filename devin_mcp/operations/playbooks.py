@@ -10,15 +10,15 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Done, PlaybookId, Rows, Time, Wire, is_id
+from devin_mcp.api.models import Done, PlaybookId, Rows, Time, Wire, is_id
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.operations.browse import Candidate, Document, Entry, as_typed, completes, resource, slug, the_one, unique_names
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Stake, operation
-from devin_mcp.operations.fit import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
-from devin_mcp.operations.house import House
-from devin_mcp.operations.keeping import AsItIs, kept
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Stake, operation
+from devin_mcp.operations.context import House
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
-from devin_mcp.redaction import redactor
+from devin_mcp.operations.matching import Candidate, Document, Entry, as_typed, completes, resource, slug, the_one, unique_names
+from devin_mcp.operations.partial_update import AsItIs, kept
+from devin_mcp.operations.results import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
 Body = Annotated[str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")]

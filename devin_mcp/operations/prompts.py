@@ -12,13 +12,13 @@ from typing import Annotated
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import SessionId
-from devin_mcp.operations.browse import PROMPTS, Card, Handout, prompt
+from devin_mcp.api.models import SessionId
+from devin_mcp.operations.context import House
 from devin_mcp.operations.delegation import delegate_task
-from devin_mcp.operations.house import House
 from devin_mcp.operations.markdown import first_line, one_line
+from devin_mcp.operations.matching import PROMPTS, Card, Handout, prompt
 from devin_mcp.operations.playbooks import PlaybookBody, create_playbook, get_playbook, list_playbooks, shelf
-from devin_mcp.operations.sessions import get_session, list_sessions
+from devin_mcp.operations.sessions.tools import get_session, list_sessions
 
 Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
 Repository = Annotated[str, Field(max_length=300, description="owner/name, where it is clear already")]

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from devin_mcp.api.client import Devin
-from devin_mcp.api.wire import Done, Rows, SecretId, Time, Wire
-from devin_mcp.operations.declare import CREATE, DESTROY, READ, READ_ENVIRONMENT, Stake, needs, operation
-from devin_mcp.operations.fit import Next, Offset, Page, Result
-from devin_mcp.operations.house import House
+from devin_mcp.api.models import Done, Rows, SecretId, Time, Wire
+from devin_mcp.operations.catalog import CREATE, DESTROY, READ, READ_ENVIRONMENT, Stake, needs, operation
+from devin_mcp.operations.context import House
+from devin_mcp.operations.results import Next, Offset, Page, Result
 
 Key = Annotated[str, Field(min_length=1, max_length=256, description="Its name")]
 Value = Annotated[str, Field(min_length=1, max_length=65_536, description="The secret itself")]

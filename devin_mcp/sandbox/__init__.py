@@ -3,6 +3,6 @@
 It imports nothing of api, operations or server, so that it cannot share their mistakes.
 """
 
-from devin_mcp.sandbox.routes import Sandbox, sandbox_app
+from devin_mcp.sandbox.v1 import Sandbox, sandbox_app
 
 __all__ = ["Sandbox", "sandbox_app"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from devin_mcp.listen import listen, run
-from devin_mcp.log import event
-from devin_mcp.sandbox.routes import sandbox_app
+from devin_mcp.asgi_server import listen, run
+from devin_mcp.observability.log import event
+from devin_mcp.sandbox.v1 import sandbox_app
 
 GRACE = 2
 

@@ -14,21 +14,21 @@ from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, Api
 from devin_mcp.api.clock import CALL_DEADLINE, Clock
 from devin_mcp.errors import BadKey
-from devin_mcp.log import event
+from devin_mcp.observability.log import event
 from devin_mcp.operations.cache import Cache
-from devin_mcp.operations.declare import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
-from devin_mcp.operations.follow import Following
-from devin_mcp.operations.handovers import Handovers
-from devin_mcp.operations.house import Files, House, Starts
-from devin_mcp.server.app import App, Ending, Identify
-from devin_mcp.server.browsing import install
-from devin_mcp.server.calls import log_calls
-from devin_mcp.server.confirm import explaining, sealing
+from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
+from devin_mcp.operations.context import Files, House, Starts
+from devin_mcp.operations.idempotency import Handovers
+from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.server.call_log import log_calls
+from devin_mcp.server.confirmation import explaining, sealing
+from devin_mcp.server.context import App, Ending, Identify
+from devin_mcp.server.handlers import install
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.notices import Notices
+from devin_mcp.server.subscriptions import Notices
 from devin_mcp.server.visibility import Transport, View, view_of
-from devin_mcp.settings import Settings
-from devin_mcp.values import state_of_key
+from devin_mcp.settings.parsers import state_of_key
+from devin_mcp.settings.settings import Settings
 
 SANDBOX_KEY = "apk_sandbox"
 WEBSITE = "https://docs.devin.ai"
@@ -107,7 +107,7 @@ def build(
 def _bus(settings: Settings, api: Api, house: House) -> AbstractAsyncContextManager[None]:
     if not settings.bus:
         return nullcontext()
-    from devin_mcp.server.bus import relaying
+    from devin_mcp.server.replication import relaying
 
     return relaying(settings.bus, api.writes, house.cache.drop_all)
 

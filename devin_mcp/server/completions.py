@@ -11,12 +11,12 @@ from mcp import MCPError
 from mcp.types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
 
 from devin_mcp.errors import DevinError
-from devin_mcp.log import note
-from devin_mcp.operations.browse import MOST_COMPLETIONS, best
-from devin_mcp.redaction import redactor
-from devin_mcp.server.addresses import variables
-from devin_mcp.server.app import Asked, Caller, caller_of
+from devin_mcp.observability.log import note
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.matching import MOST_COMPLETIONS, best
+from devin_mcp.server.context import Asked, Caller, caller_of
 from devin_mcp.server.prompts import arguments_of, find
+from devin_mcp.server.resource_uris import variables
 
 T = TypeVar("T")
 

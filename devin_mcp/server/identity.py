@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from devin_mcp.api.pool import fingerprint
+from devin_mcp.api.connections import fingerprint
 from devin_mcp.server.visibility import EVERYTHING, Narrowing
 
 

@@ -24,12 +24,12 @@ from mcp.types import (
 from mcp.types import Prompt as ListedPrompt
 
 from devin_mcp.errors import Invalid
-from devin_mcp.log import note
-from devin_mcp.operations.browse import Card, Handout, Prompt
-from devin_mcp.redaction import redactor
-from devin_mcp.server.app import App, Asked, Caller, caller_of
+from devin_mcp.observability.log import note
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.matching import Card, Handout, Prompt
 from devin_mcp.server.arguments import checked
-from devin_mcp.server.pages import Rows, Source, page_of
+from devin_mcp.server.context import App, Asked, Caller, caller_of
+from devin_mcp.server.pagination import Rows, Source, page_of
 from devin_mcp.server.resources import MARKDOWN
 from devin_mcp.server.schema import arguments_model, schema_of
 from devin_mcp.server.visibility import View

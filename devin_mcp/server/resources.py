@@ -21,12 +21,12 @@ from mcp.types import (
 from mcp.types import Resource as ListedResource
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.log import note
-from devin_mcp.operations.browse import Entry, Resource, slug
-from devin_mcp.redaction import redactor
-from devin_mcp.server.addresses import address, target_of, variables
-from devin_mcp.server.app import App, Asked, caller_of
-from devin_mcp.server.pages import Rows, Source, page_of
+from devin_mcp.observability.log import note
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.matching import Entry, Resource, slug
+from devin_mcp.server.context import App, Asked, caller_of
+from devin_mcp.server.pagination import Rows, Source, page_of
+from devin_mcp.server.resource_uris import address, target_of, variables
 from devin_mcp.server.visibility import View
 
 MARKDOWN = "text/markdown"

@@ -14,9 +14,9 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from devin_mcp.api.client import Devin
-from devin_mcp.operations.declare import Power
-from devin_mcp.operations.follow import Following
-from devin_mcp.operations.house import House
+from devin_mcp.operations.catalog import Power
+from devin_mcp.operations.context import House
+from devin_mcp.operations.waiting.pollers import Following
 
 Schema = dict[str, Any]
 

@@ -13,12 +13,12 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
-from devin_mcp import log, tracing
 from devin_mcp.api.client import GRACE
-from devin_mcp.api.reading import mended
-from devin_mcp.server.app import App
+from devin_mcp.api.decoding import mended
+from devin_mcp.observability import log, tracing
 from devin_mcp.server.build import build, warn_of_key
-from devin_mcp.settings import Settings
+from devin_mcp.server.context import App
+from devin_mcp.settings.settings import Settings
 
 SPARE = 2.0
 """Seconds beyond the grace for requests on the wire."""

@@ -22,17 +22,17 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from devin_mcp.log import note
+from devin_mcp.observability.log import note
 from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
-from devin_mcp.operations.declare import DESTROY, READ
-from devin_mcp.operations.fit import Result
-from devin_mcp.operations.follow import Following
-from devin_mcp.server.app import App, Asked, Caller, caller_of
+from devin_mcp.operations.catalog import DESTROY, READ
+from devin_mcp.operations.results import Result
+from devin_mcp.operations.waiting.pollers import Following
 from devin_mcp.server.arguments import checked
-from devin_mcp.server.calls import named
-from devin_mcp.server.confirm import consent, question_about
-from devin_mcp.server.present import present, present_error
+from devin_mcp.server.call_log import named
+from devin_mcp.server.confirmation import consent, question_about
+from devin_mcp.server.context import App, Asked, Caller, caller_of
+from devin_mcp.server.rendering import present, present_error
 from devin_mcp.server.schema import arguments_model, brought_to, hints_of, input_schema, output_schema
 from devin_mcp.server.visibility import View
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from devin_mcp.knobs import BadSetting
 from devin_mcp.operations import OPERATIONS, Operation
-from devin_mcp.operations.browse import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
-from devin_mcp.operations.declare import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
-from devin_mcp.settings import TOOLSETS, Settings
-from devin_mcp.values import close_to
+from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
+from devin_mcp.operations.matching import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
+from devin_mcp.settings.parsers import close_to
+from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.settings import TOOLSETS, Settings
 
 Transport = Literal["stdio", "http"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devin_mcp import log
+from devin_mcp.observability import log
 from tests.conftest import Connect, text_of
 from tests.upstream import KEY, Upstream, answer
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.clients import CLIENTS
+from devin_mcp.cli.client_configs import CLIENTS
 from tests.packaging.installed import ROOT, run, with_uv
-from tests.witnesses import processes
-from tests.witnesses.hosts import host
-from tests.witnesses.inspector import Inspector
-from tests.witnesses.processes import DEVIN_MCP, PACKAGES
+from tests.third_party import processes
+from tests.third_party.hosts import host
+from tests.third_party.inspector import Inspector
+from tests.third_party.processes import DEVIN_MCP, PACKAGES
 
 README = (ROOT / "README.md").read_text()
 CALLS: list[tuple[str, dict[str, Any]]] = [

@@ -13,20 +13,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from devin_mcp import __version__
-from devin_mcp.clients import CLIENTS, PUBLISHED
-from devin_mcp.doctor import KINDS
-from devin_mcp.listen import IDLE
-from devin_mcp.log import observers
-from devin_mcp.metrics import Metrics
-from devin_mcp.operations import cursors, follow
-from devin_mcp.operations.browse import PROMPTS, RESOURCES
-from devin_mcp.operations.progress import Phase
-from devin_mcp.sandbox import lives, routes
-from devin_mcp.sandbox.lives import SCRIPTS
+from devin_mcp.asgi_server import IDLE
+from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
+from devin_mcp.cli.doctor import KINDS
+from devin_mcp.cli.tools import effect_of, wire_tools
+from devin_mcp.observability.log import observers
+from devin_mcp.observability.metrics import Metrics
+from devin_mcp.operations.matching import PROMPTS, RESOURCES
+from devin_mcp.operations.sessions.model import Phase
+from devin_mcp.operations.waiting import cursor as cursors
+from devin_mcp.operations.waiting import pollers as follow
+from devin_mcp.sandbox import scripts as lives
+from devin_mcp.sandbox import v1 as routes
+from devin_mcp.sandbox.scripts import SCRIPTS
 from devin_mcp.server.http import limits
-from devin_mcp.server.listing import effect_of, wire_tools
-from devin_mcp.settings import KNOBS
-from tests.laws.test_schemas import FULL
+from devin_mcp.settings.settings import KNOBS
+from tests.conventions.test_schemas import FULL
 
 README = Path(__file__).parents[2] / "README.md"
 OPERATING = README.parent / "docs" / "operating.md"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.demo_svg import COMMAND as PROMPT
+from tests.demo_svg import PICTURE, draw, plain, read, told
 from tests.e2e.processes import COMMAND, environment
-from tests.picture import COMMAND as PROMPT
-from tests.picture import PICTURE, draw, plain, read, told
 
 
 def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +134,7 @@ def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
 
 
 def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
-    code = "import devin_mcp.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run())"
+    code = "import devin_mcp.cli.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run())"
     done = subprocess.run([COMMAND[0], "-c", code], env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "out of quota" in done.stderr

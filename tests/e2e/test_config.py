@@ -21,12 +21,12 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from devin_mcp.clients import BRIDGE, CLIENTS, PUBLISHED, rendered
+from devin_mcp.cli.client_configs import BRIDGE, CLIENTS, PUBLISHED, rendered
 from tests.e2e.processes import COMMAND, environment, serving
 from tests.packaging.installed import ROOT, built, run, tools_of, wheel, with_uv
+from tests.third_party import processes
+from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
-from tests.witnesses import processes
-from tests.witnesses.processes import PACKAGES
 
 
 @contextmanager

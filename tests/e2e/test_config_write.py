@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.clients import CLIENTS
+from devin_mcp.cli.client_configs import CLIENTS
 from tests.e2e.processes import COMMAND
 from tests.e2e.test_config import config
 

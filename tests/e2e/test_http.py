@@ -12,7 +12,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from devin_mcp.listen import listen
+from devin_mcp.asgi_server import listen
 from tests.conftest import Caller, Era
 from tests.e2e.processes import running, serving
 from tests.upstream import KEY, Upstream, silent, slow

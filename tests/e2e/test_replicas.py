@@ -20,11 +20,11 @@ import pytest
 from mcp.types import ElicitResult
 from redis.asyncio import Redis
 
-from devin_mcp.listen import listen
-from devin_mcp.server.bus import CHANNEL
+from devin_mcp.asgi_server import listen
+from devin_mcp.server.replication import CHANNEL
 from tests.conftest import Era
 from tests.e2e.processes import Process, running
-from tests.web import visiting
+from tests.http_client import visiting
 
 STATE_KEY = "0123456789abcdef" * 4
 STORIES = 4
@@ -36,7 +36,7 @@ def needed(command: str) -> str:
     if found is None:
         if os.environ.get("WITNESSES_REQUIRED") == "1":
             pytest.fail(f"WITNESSES_REQUIRED is set, but there is no {command}")
-        pytest.skip(f"there is no {command}; `python -m tests.witnesses.install` brings it on a Debian")
+        pytest.skip(f"there is no {command}; `python -m tests.third_party.install` brings it on a Debian")
     return found
 
 

@@ -14,7 +14,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conftest import Caller, Era
 from tests.e2e.processes import COMMAND, environment, running
-from tests.listening import Ears, watching
+from tests.notification_recorder import Ears, watching
 from tests.upstream import KEY, Upstream, slow
 
 
@@ -154,7 +154,9 @@ async def test_the_sandbox_ignores_the_real_key_and_address() -> None:
 
 def test_garbage_is_collected_while_it_serves() -> None:
     """The command line turns that off for as long as it loads."""
-    served = "import gc; from devin_mcp.cli import main; print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
+    served = (
+        "import gc; from devin_mcp.cli.main import main; print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
+    )
     done = run(
         [sys.executable, "-c", served], input="", capture_output=True, text=True, env=environment(), timeout=30, check=False
     )

@@ -1,7 +1,7 @@
 """Programs that are not ours use the server as its users' hosts do: the official TypeScript client, the inspector and the
 conformance suite, in both eras of the protocol.
 
-They come with `python -m tests.witnesses.install`. Without them these tests are skipped; with WITNESSES_REQUIRED=1 they fail.
+They come with `python -m tests.third_party.install`. Without them these tests are skipped; with WITNESSES_REQUIRED=1 they fail.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Literal
 
 import pytest
 
-from tests.witnesses import conformance, processes
-from tests.witnesses.conformance import Revision
-from tests.witnesses.inspector import Inspector
-from tests.witnesses.processes import DEVIN_MCP, PACKAGES
+from tests.third_party import conformance, processes
+from tests.third_party.conformance import Revision
+from tests.third_party.inspector import Inspector
+from tests.third_party.processes import DEVIN_MCP, PACKAGES
 
 Transport = Literal["stdio", "http"]
 Era = Literal["legacy", "modern"]
@@ -132,7 +132,7 @@ def test_the_production_build_fails_nothing_but_fixtures_it_does_not_have(
 @each_revision
 def test_with_the_fixtures_it_conforms_in_full(node: str, revision: Revision, tmp_path: Path) -> None:
     """2026-07-28 as it is served, without sessions; 2025-11-25 with them, for its fixtures ask the client mid-call."""
-    command = [sys.executable, "-m", "tests.witnesses.fixture_server", "--port", "0"]
+    command = [sys.executable, "-m", "tests.third_party.fixture_server", "--port", "0"]
     if revision == "2025-11-25":
         command.append("--sessions")
     nothing = tmp_path / "baseline.yml"

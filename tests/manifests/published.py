@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from devin_mcp import __version__
-from devin_mcp.clients import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.knobs import Knob
-from devin_mcp.server.listing import wire_tools
-from devin_mcp.settings import KNOBS
-from devin_mcp.values import OneOf, certificates, folder
-from tests.laws.test_schemas import FULL
+from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
+from devin_mcp.cli.tools import wire_tools
+from devin_mcp.settings.parsers import OneOf, certificates, folder
+from devin_mcp.settings.setting import Knob
+from devin_mcp.settings.settings import KNOBS
+from tests.conventions.test_schemas import FULL
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"

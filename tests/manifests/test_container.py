@@ -26,11 +26,11 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from devin_mcp import __version__
-from devin_mcp.listen import listen
-from devin_mcp.settings import KNOBS
+from devin_mcp.asgi_server import listen
+from devin_mcp.settings.settings import KNOBS
 from tests.e2e.processes import environment
 from tests.manifests.published import REGISTRY_NAME
-from tests.witnesses import processes
+from tests.third_party import processes
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "manifests" / "kubernetes"

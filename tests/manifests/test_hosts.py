@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from devin_mcp import __version__
-from devin_mcp.clients import CLIENTS
-from devin_mcp.server.listing import wire_tools
-from tests.laws.test_schemas import FULL
+from devin_mcp.cli.client_configs import CLIENTS
+from devin_mcp.cli.tools import wire_tools
+from tests.conventions.test_schemas import FULL
 from tests.manifests.published import MANIFESTS, ROOT
 from tests.packaging.installed import SCRIPTS, run, tools_of, with_uv
+from tests.third_party.hosts import host
+from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
-from tests.witnesses.hosts import host
-from tests.witnesses.processes import PACKAGES
 
 SKILL = MANIFESTS / "claude-code-plugin" / "skills" / "delegating-to-devin" / "SKILL.md"
 HELD = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect, Era
-from tests.talk import Talk
+from tests.fake_session import Talk
 from tests.upstream import Upstream, answer, late
 
 

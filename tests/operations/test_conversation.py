@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devin_mcp.operations.conversation import Message, newest, onwards, with_ids
-from devin_mcp.operations.fit import cost
+from devin_mcp.operations.results import cost
+from devin_mcp.operations.sessions.conversation import Message, newest, onwards, with_ids
 from tests.conftest import Caller, Connect
 from tests.upstream import Upstream, answer
 

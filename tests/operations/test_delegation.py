@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.operations.handovers import PREFIX
+from devin_mcp.operations.idempotency import PREFIX
 from tests.clock import DrivenClock, PacedClock, while_time_passes
 from tests.conftest import Connect, Era
 from tests.upstream import Exchange, Fault, Upstream, answer, dropped, halved, lost, silent, slow

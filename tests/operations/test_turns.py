@@ -10,7 +10,7 @@ import pytest
 
 from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect
-from tests.talk import Talk
+from tests.fake_session import Talk
 from tests.upstream import Upstream, answer, late
 
 

@@ -29,7 +29,7 @@ def test_the_wheel_is_the_package_and_nothing_else() -> None:
     with zipfile.ZipFile(wheel()) as found:
         assert set(found.namelist()) == code | said | {"devin_mcp/py.typed"}
         assert found.read("devin_mcp/py.typed") == b""
-        assert b"devin-mcp = devin_mcp.cli:main" in found.read(f"{INFO}/entry_points.txt")
+        assert b"devin-mcp = devin_mcp.cli.main:main" in found.read(f"{INFO}/entry_points.txt")
 
 
 def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> None:

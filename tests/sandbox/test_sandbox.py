@@ -10,7 +10,7 @@ import pytest
 
 from devin_mcp.sandbox import Sandbox
 from devin_mcp.sandbox.examples import example_of
-from tests.laws.test_schemas import CONTRACT
+from tests.conventions.test_schemas import CONTRACT
 
 
 def web(box: Sandbox, key: str = "apk_one") -> httpx.AsyncClient:

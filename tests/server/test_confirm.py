@@ -12,7 +12,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitRequestFormParams, ElicitResult, InputRequiredResult, InputResponses
 
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.operations.declare import DESTROY
+from devin_mcp.operations.catalog import DESTROY
 from tests.conftest import Caller, Connect, Era
 from tests.e2e.processes import COMMAND, environment, serving
 from tests.upstream import KEY, Upstream, answer, silent

@@ -18,9 +18,9 @@ from mcp.types import METHOD_NOT_FOUND
 from tests.clock import PacedClock
 from tests.conftest import Caller, Connect, Era, settings_for
 from tests.e2e.processes import running, serving
-from tests.listening import Ears, watching
+from tests.http_client import deployed, visiting
+from tests.notification_recorder import Ears, watching
 from tests.upstream import KEY, Fault, Upstream, answer, late, page
-from tests.web import deployed, visiting
 
 OTHER = "apk_user_other_9876543210"
 SAID = [{"type": "devin_message", "event_id": "e", "message": "Done."}]

@@ -18,10 +18,10 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from devin_mcp.operations.browse import COMPLETIONS, PROMPTS, RESOURCES
-from devin_mcp.sandbox.organization import PLAYBOOKS, playbook
-from devin_mcp.server.addresses import variables
+from devin_mcp.operations.matching import COMPLETIONS, PROMPTS, RESOURCES
+from devin_mcp.sandbox.sample_data import PLAYBOOKS, playbook
 from devin_mcp.server.prompts import arguments_of
+from devin_mcp.server.resource_uris import variables
 from tests.clock import DrivenClock
 from tests.conftest import Caller, Connect, Era
 from tests.upstream import Upstream, answer, slow

@@ -8,7 +8,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
-from devin_mcp.sandbox.organization import NOTES, PLAYBOOKS, playbook
+from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
 from tests.clock import DrivenClock
 from tests.conftest import Connect, Era
 from tests.upstream import KEY, Upstream, answer

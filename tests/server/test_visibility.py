@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from devin_mcp.knobs import BadSetting
 from devin_mcp.server.visibility import view_of
-from devin_mcp.settings import resolve
+from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.settings import resolve
 from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
 

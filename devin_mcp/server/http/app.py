@@ -15,10 +15,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devin_mcp.server.app import Identify
-from devin_mcp.server.http.door import OURS, SCOPE, Door, Mode
+from devin_mcp.server.context import Identify
+from devin_mcp.server.http.auth import OURS, SCOPE, Door, Mode
 from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_BODY, Limits
-from devin_mcp.server.http.refusals import TurnedAway
+from devin_mcp.server.http.rejections import TurnedAway
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"

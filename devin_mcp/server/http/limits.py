@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from devin_mcp.log import event
-from devin_mcp.server.http.door import SCOPE
-from devin_mcp.server.http.refusals import TurnedAway
+from devin_mcp.observability.log import event
+from devin_mcp.server.http.auth import SCOPE
+from devin_mcp.server.http.rejections import TurnedAway
 from devin_mcp.server.identity import Identity
 
 MOST_STREAMS = 8

@@ -14,11 +14,11 @@ from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.datastructures import Headers
 from starlette.routing import Route
 
-from devin_mcp.api.issuer import Issuer
 from devin_mcp.errors import Broken
-from devin_mcp.operations.declare import CHANGE, CREATE, DESTROY, READ, Effect
-from devin_mcp.server.http.door import bearer
-from devin_mcp.server.http.refusals import TurnedAway
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Effect
+from devin_mcp.server.http.auth import bearer
+from devin_mcp.server.http.jwks import Issuer
+from devin_mcp.server.http.rejections import TurnedAway
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import Narrowing
 

@@ -13,23 +13,23 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
-from devin_mcp.api.issuer import Issuer
+from devin_mcp.asgi_server import is_loopback, listen, run
 from devin_mcp.errors import BadKey
-from devin_mcp.knobs import BadSetting
-from devin_mcp.listen import is_loopback, listen, run
-from devin_mcp.log import event
-from devin_mcp.server.app import Ending
+from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_of_key
-from devin_mcp.server.bus import check_bus
+from devin_mcp.server.context import Ending
 from devin_mcp.server.http.app import PATH, from_the_door, http_app
-from devin_mcp.server.http.door import Everybody, Mode, WithOwnKey, WithToken
+from devin_mcp.server.http.auth import Everybody, Mode, WithOwnKey, WithToken
+from devin_mcp.server.http.caller_tokens import CallerTokens
+from devin_mcp.server.http.health import Readiness, probes
+from devin_mcp.server.http.jwks import Issuer
 from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_HEAD
 from devin_mcp.server.http.oauth import WithAccessToken
-from devin_mcp.server.http.probes import Readiness, probes
-from devin_mcp.server.http.tokens import CallerTokens
 from devin_mcp.server.identity import Identity
+from devin_mcp.server.replication import check_bus
 from devin_mcp.server.visibility import view_of
-from devin_mcp.settings import Settings
+from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.settings import Settings
 
 GRACE = 10
 """Seconds from the signal to the end: most of it for calls, the rest for writes whose callers are gone."""
@@ -162,6 +162,6 @@ def _warn(settings: Settings) -> None:
 def _metrics(settings: Settings, stack: ExitStack) -> str | None:
     if settings.metrics_port is None:
         return None
-    from devin_mcp.metrics import serve_metrics
+    from devin_mcp.observability.metrics import serve_metrics
 
     return stack.enter_context(serve_metrics(settings.metrics_host, settings.metrics_port, shared=settings.workers > 1))

@@ -15,9 +15,9 @@ from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from devin_mcp import log, tracing
-from devin_mcp.log import event
-from devin_mcp.settings import Settings
+from devin_mcp.observability import log, tracing
+from devin_mcp.observability.log import event
+from devin_mcp.settings.settings import Settings
 
 SPARE = 3
 """Seconds beyond the grace after which a worker is killed."""
@@ -65,7 +65,7 @@ class _Worker:
         self.process.join()
         event("worker_died", bad=True, pid=self.process.pid, exit_status=self.process.exitcode)
         if self._counts and self.process.pid is not None:
-            from devin_mcp.metrics import forget
+            from devin_mcp.observability.metrics import forget
 
             forget(self.process.pid)
 
@@ -86,7 +86,7 @@ def _live(settings: Settings, work: Callable[[], None]) -> None:
     log.configure(settings.log_level, settings.log_format)
     tracing.configure()
     if settings.metrics_port is not None:
-        from devin_mcp.metrics import count_together
+        from devin_mcp.observability.metrics import count_together
 
         count_together()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

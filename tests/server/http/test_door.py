@@ -11,13 +11,13 @@ import anyio
 import httpx
 import pytest
 
-from devin_mcp.knobs import BadSetting
 from devin_mcp.server.http.serve import hosts_of, mode_of, origins_of
-from devin_mcp.settings import TOOLSETS, resolve
+from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.settings import TOOLSETS, resolve
 from tests.conftest import Connect, Era, settings_for, text_of
 from tests.e2e.processes import serving
+from tests.http_client import ACCEPT, PING, deployed, visiting
 from tests.upstream import KEY, Upstream
-from tests.web import ACCEPT, PING, deployed, visiting
 
 Logs = Callable[[], list[dict[str, Any]]]
 ANAS, BENS = "anas-token-0001", "bens-token-0002"

@@ -12,12 +12,12 @@ import anyio
 import httpx
 import pytest
 
-from devin_mcp.server.app import Ending
+from devin_mcp.server.context import Ending
 from devin_mcp.server.http.limits import MOST_STREAMS
 from tests.conftest import Era, settings_for
 from tests.e2e.processes import serving
+from tests.http_client import ACCEPT, PING, deployed, visiting
 from tests.upstream import KEY, Upstream, answer, slow
-from tests.web import ACCEPT, PING, deployed, visiting
 
 ONE, TWO = {"X-Devin-Api-Key": "apk_user_one_1111"}, {"X-Devin-Api-Key": "apk_user_two_2222"}
 

@@ -23,12 +23,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from devin_mcp.listen import listen
-from devin_mcp.settings import Settings
+from devin_mcp.asgi_server import listen
+from devin_mcp.settings.settings import Settings
 from tests.clock import DrivenClock
 from tests.conftest import Era, settings_for
+from tests.http_client import ACCEPT, PING, Quiet, deployed, visiting
 from tests.upstream import KEY, Upstream
-from tests.web import ACCEPT, PING, Quiet, deployed, visiting
 
 Logs = Callable[[], list[dict[str, Any]]]
 US = "https://mcp.example.com/mcp"

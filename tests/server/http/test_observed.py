@@ -18,8 +18,8 @@ from mcp.types import ElicitResult
 
 from tests.conftest import Caller, settings_for
 from tests.e2e.processes import Process, running, serving
+from tests.http_client import deployed, visiting
 from tests.upstream import KEY, Upstream, answer, slow
-from tests.web import deployed, visiting
 
 
 def figures(text: str) -> dict[str, float]:
@@ -246,7 +246,7 @@ async def ended(call: Caller) -> str:
 async def test_workers_that_cannot_live_are_given_up() -> None:
     code = (
         "import sys\nfrom functools import partial\nfrom devin_mcp.server.http.workers import run_workers\n"
-        "from devin_mcp.settings import Settings\n"
+        "from devin_mcp.settings.settings import Settings\n"
         "if __name__ == '__main__':\n    sys.exit(run_workers(Settings(workers=2), partial(sys.exit, 7), grace=1))\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.DEVNULL)

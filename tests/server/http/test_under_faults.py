@@ -11,8 +11,8 @@ import pytest
 
 from tests.clock import DrivenClock
 from tests.conftest import Caller, Connect, settings_for, text_of
+from tests.http_client import deployed, visiting
 from tests.upstream import Exchange, Fault, Upstream, answer, dropped, halved, lost, page
-from tests.web import deployed, visiting
 
 CALLERS, EACH = 25, 4
 

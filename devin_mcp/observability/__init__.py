@@ -1,0 +1,1 @@
+"""Observability: log, redaction, metrics and traces."""

@@ -1,0 +1,1 @@
+"""Knowledge: notes and folders, as tools and resources."""

@@ -1,0 +1,1 @@
+"""Sessions: model, conversation, tools and resources."""

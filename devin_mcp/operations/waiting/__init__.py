@@ -1,0 +1,1 @@
+"""Waiting: pollers, wait targets, the wait result and its cursor."""

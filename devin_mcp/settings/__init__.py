@@ -1,0 +1,1 @@
+"""Settings: each one declared once with its flag, environment variable, default, parser and help."""

@@ -1,0 +1,178 @@
+"""The laws of the published tools: what clients have choked on, what a model pays for, what nobody may forget."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from devin_mcp.cli.tools import wire_tools
+from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES
+from devin_mcp.server.instructions import LONGEST, instructions
+from devin_mcp.server.visibility import View, view_of
+from devin_mcp.settings.settings import resolve
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+CONTRACT = yaml.safe_load((Path(__file__).parent / "v1.openapi.yaml").read_text())
+FULL = View(view_of(resolve({}, {}), "stdio").operations, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
+TOOLS = {tool["name"]: tool for tool in wire_tools(FULL)}
+
+every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+
+
+def nodes(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield where, schema
+    for name, part in schema.get("properties", {}).items():
+        yield from nodes(part, f"{where}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{where}[]")
+
+
+def schemas(tool: dict[str, Any]) -> list[dict[str, Any]]:
+    return [tool["inputSchema"], *([tool["outputSchema"]] if "outputSchema" in tool else [])]
+
+
+@every_tool
+def test_schemas_are_plain_objects_that_real_clients_survive(tool: dict[str, Any]) -> None:
+    for schema in schemas(tool):
+        assert schema["type"] == "object"
+        for where, node in nodes(schema):
+            forbidden = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "additionalProperties", "default"} & set(node)
+            assert not forbidden, f"{tool['name']}{where} has {forbidden}; make it one plain type"
+            assert isinstance(node.get("type"), str), f"{tool['name']}{where} needs exactly one type"
+            assert not isinstance(node.get("title"), str), f"{tool['name']}{where} carries a generated title"
+            if node["type"] == "array":
+                assert "items" in node, f"{tool['name']}{where} is a list of what?"
+            assert all(isinstance(choice, str) for choice in node.get("enum", []))
+
+
+@every_tool
+def test_every_parameter_is_described_in_one_line(tool: dict[str, Any]) -> None:
+    for where, node in nodes(tool["inputSchema"]):
+        if where and not where.endswith("[]"):
+            text = node.get("description", "")
+            assert text, f"{tool['name']}{where} has no description"
+            assert "\n" not in text
+
+
+@every_tool
+def test_names_and_descriptions_keep_their_form(tool: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,29}", tool["name"])
+    assert 20 <= len(tool["description"]) <= 1024
+    assert not tool["description"].startswith(("This", "Use", "Gets", "Calls")), "the first sentence says what comes back"
+
+
+@every_tool
+def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
+    operation = next(one for one in OPERATIONS if one.tool_name == tool["name"])
+    hints = tool["annotations"]
+    assert hints["destructiveHint"] == (operation.effect.value == "destroy")
+    assert hints["openWorldHint"] is True
+    if tool["name"] != "devin_download_attachment":
+        assert hints["readOnlyHint"] == (operation.effect is READ)
+        assert hints["idempotentHint"] == (operation.v1 is not None and operation.v1.method != "POST")
+
+
+def test_only_download_has_no_output_schema() -> None:
+    assert [name for name, tool in TOOLS.items() if "outputSchema" not in tool] == ["devin_download_attachment"]
+
+
+def test_downloading_is_a_read_until_it_can_write() -> None:
+    def reads(**flags: list[str]) -> bool:
+        view = view_of(resolve(flags, {}), "stdio")
+        tool = next(one for one in wire_tools(view) if one["name"] == "devin_download_attachment")
+        assert ("save_to" in tool["inputSchema"]["properties"]) != tool["annotations"]["readOnlyHint"]
+        return bool(tool["annotations"]["readOnlyHint"])
+
+    assert reads(read_only=["true"], files_root=["."]) is True
+    assert reads(files_root=["."]) is False
+
+
+def test_the_budget_everybody_pays() -> None:
+    """CONTRIBUTING's question: should everyone pay for this tool?"""
+    asked = sum(
+        len(json.dumps([tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")))
+        for tool in TOOLS.values()
+    )
+    whole = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
+    assert asked <= 12_500
+    assert whole <= 26_000
+
+
+def test_the_order_is_stable() -> None:
+    assert json.dumps(wire_tools(FULL)) == json.dumps(wire_tools(FULL))
+    assert next(iter(TOOLS)) == "devin_list_sessions"
+
+
+def test_instructions_are_short_and_name_only_what_is_there() -> None:
+    for flags in ({}, {"read_only": ["true"]}, {"toolsets": ["knowledge"]}, {"tools": ["get_session"]}):
+        view = view_of(resolve(flags, {}), "stdio")
+        text = instructions(view, sandbox=True)
+        assert len(text) <= LONGEST
+        assert "SANDBOX" in text
+        assert set(re.findall(r"devin_[a-z_]+", text)) <= view.names
+        for tool in wire_tools(view):
+            assert set(re.findall(r"devin_[a-z_]+", tool["description"])) <= view.names
+    assert "devin_delegate_task" in instructions(FULL, sandbox=False)
+
+
+def test_every_operation_of_the_contract_is_served_by_its_own_route() -> None:
+    documented = {
+        operation["operationId"]: f"{method.upper()} {path}"
+        for path, methods in CONTRACT["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+    assert {one.operation_id: str(one.v1) for one in OPERATIONS if one.v1 is not None} == documented
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = CONTRACT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.v1 is not None], ids=lambda one: one.operation_id)
+def test_parameters_keep_devins_names_and_required_ones_are_required(operation: Any) -> None:
+    documented = CONTRACT["paths"][operation.v1.template][operation.v1.method.lower()]
+    schema = TOOLS[operation.tool_name]["inputSchema"]
+    names = set(schema["properties"])
+    media = documented.get("requestBody", {}).get("content", {})
+    if "application/json" in media:
+        body = resolved(media["application/json"]["schema"])
+        assert set(body["properties"]) <= names, "a documented field is missing"
+        changes = operation.effect.value == "change" and operation.operation_id.startswith("update_") and "tags" not in names
+        optional = {"value", "sensitive", "note"}  # given another way, or with a default
+        if not changes:
+            assert set(body["required"]) - optional <= set(schema.get("required", []))
+    ours = {"messages", "after_event_id", "from_char", "offset", "search", "folder_id", "note_ids", "body", "value_from_env",
+            "path", "content", "encoding", "name", "url", "save_to", "phase", "max_wait_s", "since"}  # fmt: skip
+    query = {parameter["name"] for parameter in documented.get("parameters", [])} - {"skip"}
+    assert query <= names
+    places = set(re.findall(r"\{(\w+)\}", operation.v1.template))
+    documented_names = query | places | (set(body["properties"]) if "application/json" in media else set())
+    assert names - documented_names <= ours, "a parameter that Devin does not have needs a reason here"
+
+
+@every_tool
+def test_the_published_schemas_are_the_ones_in_the_snapshots(tool: dict[str, Any]) -> None:
+    """`UPDATE_SNAPSHOTS=1` writes them anew; the diff is then part of the review."""
+    file = SNAPSHOTS / f"{tool['name']}.json"
+    text = json.dumps(tool, indent=1) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.mkdir(exist_ok=True)
+        file.write_text(text)
+    before = file.read_text() if file.exists() else ""
+    assert before == text, "".join(difflib.unified_diff(before.splitlines(True), text.splitlines(True), "snapshot", "now"))
+
+
+def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
+    assert {file.stem for file in SNAPSHOTS.glob("*.json")} == set(TOOLS)

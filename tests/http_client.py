@@ -1,0 +1,64 @@
+"""The HTTP deployment in the test's own process, on a real port, with the test's clock; and clients that send headers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx2
+import uvicorn
+from mcp import Client
+from mcp.client.session import ElicitationFnT
+from mcp.client.streamable_http import streamable_http_client
+
+from devin_mcp.api.clock import Clock
+from devin_mcp.asgi_server import listen
+from devin_mcp.server.context import Ending
+from devin_mcp.server.http.serve import app_of
+from devin_mcp.settings.settings import Settings
+from tests.conftest import Caller, Era
+
+
+class Quiet(uvicorn.Server):
+    """uvicorn without its hands on the signals of the test run."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def deployed(
+    settings: Settings, clock: Clock | None = None, ending: Ending | None = None, for_a_body: float = 20
+) -> AsyncIterator[str]:
+    """The address of /mcp."""
+    listener, address = listen("127.0.0.1", 0)
+    app = app_of(settings, ending or Ending(), clock=clock, for_a_body=for_a_body)
+    web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.ensure_future(web.serve(sockets=[listener]))
+    try:
+        yield f"{address}/mcp"
+    finally:
+        web.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def visiting(
+    url: str, headers: Mapping[str, str] | None = None, *, era: Era = "auto", ask: ElicitationFnT | None = None
+) -> AsyncIterator[Caller]:
+    """A client that sends these headers with every request."""
+    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+        transport = streamable_http_client(url, http_client=http)
+        async with Client(transport, mode=era, elicitation_callback=ask) as client:
+            yield Caller(client)
+
+
+PING = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}},
+}  # fmt: skip
+"""A request that any caller may make, and that reaches nobody else."""
+
+ACCEPT = {"accept": "application/json, text/event-stream"}

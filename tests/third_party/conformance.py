@@ -1,0 +1,63 @@
+"""One run of the conformance suite against a server, read from what it prints."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from tests.third_party.processes import PACKAGES, Finished, run
+
+Revision = Literal["2025-11-25", "2026-07-28"]
+
+_SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
+_LONGEST = 90.0
+_SCENARIO = re.compile(r"^([✓✗]) ([\w-]+): \d+ passed, \d+ failed$", re.MULTILINE)
+_EXCUSED = re.compile(r"^  ~ (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`excused` are the baseline's entries that really failed; the suite itself tolerates some that were never tried."""
+
+    finished: Finished
+    ran: frozenset[str]
+    failed: frozenset[str]
+    excused: frozenset[str]
+
+    @property
+    def holds(self) -> bool:
+        return self.finished.status == 0
+
+    def __str__(self) -> str:
+        return self.finished.out.partition("=== SUMMARY ===")[2] or str(self.finished)
+
+
+def required(revision: Revision) -> frozenset[str]:
+    """The scenarios that a server must pass to conform, frozen by the suite at the revision's release."""
+    return _names(_SUITE / "requirements" / f"{revision}.yaml")
+
+
+def baseline_of(file: Path) -> frozenset[str]:
+    return _names(file)
+
+
+def check(node: str, url: str, revision: Revision, baseline: Path, scratch: Path) -> Verdict:
+    """With a baseline, even an empty one, the suite counts warnings as failures."""
+    command = [node, str(_SUITE / "dist" / "index.js"), "server", "--url", url]
+    command += ["--requirements", revision, "--expected-failures", str(baseline)]
+    finished = run(command, cwd=scratch, timeout=_LONGEST)
+    outcomes = _SCENARIO.findall(finished.out)
+    return Verdict(
+        finished,
+        ran=frozenset(name for _, name in outcomes),
+        failed=frozenset(name for mark, name in outcomes if mark == "✗"),
+        excused=frozenset(_EXCUSED.findall(finished.out)),
+    )
+
+
+def _names(file: Path) -> frozenset[str]:
+    return frozenset(yaml.safe_load(file.read_text())["server"])

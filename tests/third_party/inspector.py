@@ -1,0 +1,39 @@
+"""The inspector's command line, which is a client that many people try a server with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.third_party import processes
+from tests.third_party.processes import PACKAGES
+
+LONGEST = 30.0
+"""Seconds for one command; most take about three."""
+
+
+class Inspector:
+    """On one server, in one era, at home in a directory of its own."""
+
+    def __init__(self, node: str, home: Path, era: str, server: str | list[str]) -> None:
+        """`server` is an address or a command."""
+        self._home = home
+        launcher = PACKAGES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
+        self._command = [node, str(launcher), "--cli", *self._target(server), "--protocol-era", era, "--format", "json"]
+
+    def _target(self, server: str | list[str]) -> list[str]:
+        if isinstance(server, str):
+            return ["--server-url", server, "--transport", "http"]
+        # On the command line it would take the server's flags for its own.
+        servers = {"mcpServers": {"devin": {"command": server[0], "args": server[1:]}}}
+        config = self._home / "servers.json"
+        config.write_text(json.dumps(servers))
+        return ["--config", str(config), "--server", "devin"]
+
+    def run(self, *arguments: str) -> processes.Finished:
+        own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
+        return processes.run([*self._command, *arguments], cwd=self._home, timeout=LONGEST, env=own)
+
+    def call(self, tool: str, arguments: str) -> processes.Finished:
+        """`arguments` is JSON."""
+        return self.run("--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments)
