@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from devin_mcp.settings.parsers import LOOPBACK
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.setting import SettingsError
 
 
 def is_loopback(host: str) -> bool:
@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as problem:
-        raise BadSetting(f"--port {port} cannot be used on {host}: {problem.strerror}") from None
+        raise SettingsError(f"--port {port} cannot be used on {host}: {problem.strerror}") from None
     # asyncio sets this only where it made the socket itself, and an answer in two pieces then waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     taken = listener.getsockname()[1]

@@ -11,7 +11,7 @@ BASE = {"status": "running", "created_at": "2026-01-01T00:00:00Z", "updated_at":
 
 
 @dataclass
-class Talk:
+class FakeSession:
     """One session. `readable` limits how many of the messages can be read; None is all."""
 
     session_id: str = "devin-1"
@@ -40,7 +40,7 @@ class Talk:
         body = {**BASE, "session_id": self.session_id, "status_enum": self.status_enum, "messages": shown, **self.more}
         await answer(200, body)(exchange)
 
-    def at(self, devin: Upstream, times: int = 500) -> Talk:
+    def at(self, devin: Upstream, times: int = 500) -> FakeSession:
         devin.fail("GET", f"/v1/sessions/{self.session_id}", *[self] * times)
         devin.fail("POST", f"/v1/sessions/{self.session_id}/message", *[self] * times)
         return self

@@ -14,8 +14,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.asgi_server import listen
-from devin_mcp.server.context import Ending
-from devin_mcp.server.http.serve import app_of
+from devin_mcp.server.context import Shutdown
+from devin_mcp.server.http.serve import build_app
 from devin_mcp.settings.settings import Settings
 from tests.conftest import Caller, Era
 
@@ -30,11 +30,11 @@ class Quiet(uvicorn.Server):
 
 @asynccontextmanager
 async def deployed(
-    settings: Settings, clock: Clock | None = None, ending: Ending | None = None, for_a_body: float = 20
+    settings: Settings, clock: Clock | None = None, ending: Shutdown | None = None, for_a_body: float = 20
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
     listener, address = listen("127.0.0.1", 0)
-    app = app_of(settings, ending or Ending(), clock=clock, for_a_body=for_a_body)
+    app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
     web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:

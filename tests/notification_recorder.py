@@ -13,7 +13,7 @@ from mcp import MCPDeprecationWarning
 from tests.conftest import Caller, Era
 
 
-class Ears:
+class NotificationRecorder:
     """What a client was told, in either era, as `resources`, `prompts` or the address that changed."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def _word(event: Any) -> str:
 
 
 @asynccontextmanager
-async def watching(call: Caller, ears: Ears, era: Era, *uris: str) -> AsyncIterator[None]:
+async def watching(call: Caller, ears: NotificationRecorder, era: Era, *uris: str) -> AsyncIterator[None]:
     """Listen to the lists and watch some addresses, as clients of this era do."""
     if era == "legacy":
         with warnings.catch_warnings():

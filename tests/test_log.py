@@ -17,23 +17,23 @@ from mcp import Client, MCPError
 from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextContent
 
-from devin_mcp.api.client import Api, Devin
+from devin_mcp.api.client import ApiCall, DevinClient
 from devin_mcp.observability import log
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.catalog import READ, Operation
-from devin_mcp.operations.context import House, Starts
-from devin_mcp.operations.idempotency import Handovers
+from devin_mcp.operations.context import House, SessionRateLimit
+from devin_mcp.operations.idempotency import IdempotencyRegistry
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.tools import SessionEnded
-from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.operations.waiting.pollers import Pollers
 from devin_mcp.server.build import build
 from devin_mcp.server.call_log import log_calls
-from devin_mcp.server.context import App
+from devin_mcp.server.context import ServerState
 from devin_mcp.server.handlers import install
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.subscriptions import Notices
-from devin_mcp.server.visibility import View
+from devin_mcp.server.subscriptions import Subscriptions
+from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings.settings import resolve
 from tests.clock import DrivenClock
 from tests.conftest import Connect, Era, settings_for
@@ -94,15 +94,15 @@ async def test_a_download_is_logged_when_it_has_ended(connect: Connect, devin: U
     assert requests[1]["error"] == "ReadError" or "error" in requests[1]
 
 
-def app_of(api: Api, key: str, *operations: Operation[Any, Any]) -> App:
+def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> ServerState:
     clock = DrivenClock()
-    house = House(Starts(1, clock), Cache(0, clock), Handovers(), 25_000)
-    following, view = Following(api), View(operations, frozenset())
-    return App(api, house, following, view, Notices(following, view), "auto", lambda _: Identity(key))
+    house = House(SessionRateLimit(1, clock), Cache(0, clock), IdempotencyRegistry(), 25_000)
+    following, view = Pollers(api), VisibleTools(operations, frozenset())
+    return ServerState(api, house, following, view, Subscriptions(following, view), "auto", lambda _: Identity(key))
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
-    async def explode(devin: Devin) -> SessionEnded:
+    async def explode(devin: ApiCall) -> SessionEnded:
         """Never."""
         raise RuntimeError("a prompt, perhaps")
 
@@ -110,8 +110,8 @@ async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
     settings = resolve({}, {"DEVIN_API_KEY": "apk_x"})
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        yield app_of(Api(settings), "apk_x", bomb)
+    async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
+        yield build_app(DevinClient(settings), "apk_x", bomb)
 
     server = MCPServer("crashing", lifespan=lifespan, middleware=[log_calls])
     install(server, "stdio")
@@ -233,8 +233,8 @@ def test_the_console_form_is_for_people() -> None:
 @pytest.mark.parametrize("value", ["apk_user_abc+/=", "cog_xyz123"])
 def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
     settings = resolve({}, {"DEVIN_API_KEY": value})
-    api = Api(settings)
-    app = app_of(api, value)
+    api = DevinClient(settings)
+    app = build_app(api, value)
     secret = SessionSecret(key="K", value=value)
     assert value not in repr([settings, api, api.devin(value), app, secret])
 

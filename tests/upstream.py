@@ -155,9 +155,9 @@ class Upstream:
             await self.arrived.wait()
 
     @property
-    def world(self) -> Any:
+    def organization(self) -> Any:
         """What the sandbox holds for the tests' key: the truth about what was done."""
-        return self.sandbox.world(KEY)
+        return self.sandbox.organization(KEY)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)

@@ -15,15 +15,15 @@ import httpx
 from pydantic import BaseModel
 
 from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
-from devin_mcp.api.connections import HEADERS, Pools, app_url, base_url, fingerprint
+from devin_mcp.api.connections import HEADERS, ConnectionPools, app_url, base_url, fingerprint
 from devin_mcp.api.decoding import read
 from devin_mcp.api.error_mapping import refusal, trouble
 from devin_mcp.api.models import NOWHERE, Route
-from devin_mcp.api.pending_writes import Began, Writes, Written
-from devin_mcp.api.retry import Sending, Tell
+from devin_mcp.api.pending_writes import OnSent, PendingWrites, WriteEvent
+from devin_mcp.api.retry import ReportProgress, RequestState
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.settings.parsers import LOOPBACK, state_of_key
+from devin_mcp.settings.parsers import LOOPBACK, key_state
 from devin_mcp.settings.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
@@ -36,7 +36,7 @@ GRACE = 10.0
 """Seconds that requests already on the wire get when the server ends."""
 
 
-class Api:
+class DevinClient:
     """The connections, and the writes that are under way."""
 
     def __init__(
@@ -57,18 +57,18 @@ class Api:
         self._app = app
         self.clock: Clock = clock or RealClock()
         self._deadline = deadline
-        self.pools = Pools(settings, app, self.clock)
-        self.writes = Writes()
+        self.pools = ConnectionPools(settings, app, self.clock)
+        self.writes = PendingWrites()
         self.base_url = base_url(settings)
         self.app_url = app_url(settings)
         redactor.hide([settings.api_key])
 
-    def devin(self, key: str, tell: Tell | None = None) -> Devin:
+    def devin(self, key: str, tell: ReportProgress | None = None) -> ApiCall:
         """A handle for one call, with the call's deadline; `key` is Devin's, checked when something is sent.
 
         `tell` is told in a sentence when there is waiting.
         """
-        return Devin(self, key, Deadline.after(self.clock, self._deadline), tell)
+        return ApiCall(self, key, Deadline.after(self.clock, self._deadline), tell)
 
     @property
     def is_local(self) -> bool:
@@ -82,19 +82,19 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Devin:
+class ApiCall:
     """What an operation talks through: one call, one key, one deadline, and the route of the operation."""
 
-    api: Api
+    api: DevinClient
     key: str = field(repr=False)
     deadline: Deadline
-    tell: Tell | None = None
+    tell: ReportProgress | None = None
     route: Route = NOWHERE
     if_lost: str | None = None
-    began: Began | None = field(default=None, repr=False)
+    began: OnSent | None = field(default=None, repr=False)
     """Given the task of each write, which may outlive this call."""
 
-    def on(self, route: Route, if_lost: str | None) -> Devin:
+    def on(self, route: Route, if_lost: str | None) -> ApiCall:
         return replace(self, route=route, if_lost=if_lost)
 
     @property
@@ -102,15 +102,15 @@ class Devin:
         """Whose this is, without the key."""
         return fingerprint(self.key)
 
-    def apart(self) -> Devin:
+    def apart(self) -> ApiCall:
         """The same for work that several callers share: a deadline of its own, and nobody to tell."""
         return self.api.devin(self.key).on(self.route, self.if_lost)
 
-    def earlier(self, seconds: float) -> Devin:
+    def earlier(self, seconds: float) -> ApiCall:
         """The same with less time, to keep some of it for what comes after."""
         return replace(self, deadline=self.deadline.earlier(seconds))
 
-    def within(self, seconds: float) -> Devin:
+    def within(self, seconds: float) -> ApiCall:
         """The same for something that must not take longer than this."""
         return self.earlier(max(0.0, self.deadline.left() - seconds))
 
@@ -175,10 +175,10 @@ class Devin:
 
     def _request(
         self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
-    ) -> tuple[httpx.Request, Sending]:
+    ) -> tuple[httpx.Request, RequestState]:
         path = self.route.path(ids)
         self._check_key()
-        sending = Sending(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
+        sending = RequestState(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
             self.route.method, _address(self.api.base_url + path), params=_query(parts.pop("query", None)),
@@ -188,7 +188,7 @@ class Devin:
         return request, sending
 
     def _check_key(self) -> None:
-        match state_of_key(self.key):
+        match key_state(self.key):
             case "missing":
                 what = "There is no Devin API key, so nothing was sent."
             case "placeholder":
@@ -200,10 +200,17 @@ class Devin:
         raise BadKey(what, self.api.about_keys)
 
     async def _exchange(
-        self, request: httpx.Request, sending: Sending, returns: type[T], sent: object, ids: Mapping[str, str], *, private: bool
+        self,
+        request: httpx.Request,
+        sending: RequestState,
+        returns: type[T],
+        sent: object,
+        ids: Mapping[str, str],
+        *,
+        private: bool,
     ) -> T:
         async def work() -> T:
-            with self.api.writes.telling(sending, Written(self.owner, self.route, ids)):
+            with self.api.writes.telling(sending, WriteEvent(self.owner, self.route, ids)):
                 async with self.api.pools.client(self.owner) as client:
                     response = await self._deliver(client, request, sending)
                 if not response.is_success:
@@ -214,22 +221,22 @@ class Devin:
             return await self._in_time(work(), sending)
         return await self._in_time(self.api.writes.finish(sending, work(), str(self.route), self.began), sending)
 
-    async def _in_time(self, work: Awaitable[R], sending: Sending) -> R:
+    async def _in_time(self, work: Awaitable[R], sending: RequestState) -> R:
         try:
             async with asyncio.timeout(self.deadline.left()):
                 return await work
         except TimeoutError:
-            raise self._silence(sending, f"did not answer within {self.deadline.span:g} seconds") from None
+            raise self._no_response_error(sending, f"did not answer within {self.deadline.span:g} seconds") from None
 
-    async def _deliver(self, client: httpx.AsyncClient, request: httpx.Request, sending: Sending) -> httpx.Response:
+    async def _deliver(self, client: httpx.AsyncClient, request: httpx.Request, sending: RequestState) -> httpx.Response:
         try:
             return await client.send(request, stream=sending.stream)
         except httpx.RequestError as error:
-            raise self._silence(sending, trouble(error)) from None
+            raise self._no_response_error(sending, trouble(error)) from None
         except (httpx.InvalidURL, ValueError):  # httpx looks where a redirect leads, even if nobody follows it
-            raise self._silence(sending, "redirected to something that is no address") from None
+            raise self._no_response_error(sending, "redirected to something that is no address") from None
 
-    def _silence(self, sending: Sending, what: str) -> DevinError:
+    def _no_response_error(self, sending: RequestState, what: str) -> DevinError:
         """No answer: did it leave, and could it have changed something?"""
         if not (sending.left or sending.arrived):
             return NotSent(f"Devin {what}.")
@@ -265,7 +272,7 @@ class Devin:
                 raise self._lost(f"Devin answered with {what}.", response.status_code) from None
             raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
 
-    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, Sending]:
+    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, RequestState]:
         try:
             parts = httpx.URL(self.api.base_url).join(response.headers["location"] or "none:")
             host = parts.host
@@ -273,7 +280,7 @@ class Devin:
             parts, host = httpx.URL("none:"), ""
         if not host or (parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and host in LOOPBACK)):
             raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
-        sending = Sending("GET presigned file", self.deadline, self.api.timeout, stream=True)
+        sending = RequestState("GET presigned file", self.deadline, self.api.timeout, stream=True)
         return httpx.Request("GET", parts, headers=HEADERS, extensions={"sending": sending}), sending
 
     async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
@@ -297,7 +304,7 @@ def _address(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _closed(sending: Sending, end: BaseException | None) -> None:
+def _closed(sending: RequestState, end: BaseException | None) -> None:
     if sending.closed is not None:
         sending.closed(None if end is None else "cancelled" if isinstance(end, asyncio.CancelledError) else type(end).__name__)
 

@@ -24,7 +24,7 @@ from devin_mcp.settings.settings import Settings
 
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept."""
-MOST_POOLS = 1000
+MAX_IDLE_POOLS = 1000
 """Pools of idle keys that are kept; the one not used for longest goes first."""
 HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"devin-mcp/{__version__}"}
 
@@ -61,7 +61,7 @@ class _Pool:
     used_at: float = 0.0
 
 
-class Pools:
+class ConnectionPools:
     """A pool of connections for each key, so that no answer can ever reach another key's request on a shared connection."""
 
     def __init__(self, settings: Settings, app: Any, clock: Clock) -> None:
@@ -88,7 +88,7 @@ class Pools:
             pool.used_at = self._clock.now()
             if self._pools.get(owner) is pool:  # all are gone once the server has ended
                 self._pools.move_to_end(owner)
-                if len(self._pools) > MOST_POOLS:
+                if len(self._pools) > MAX_IDLE_POOLS:
                     self._close_some()
                 self._look_again()
 
@@ -115,7 +115,7 @@ class Pools:
         for owner, pool in list(self._pools.items())[:-1]:
             if pool.users:
                 continue
-            if pool.used_at > old and len(self._pools) <= MOST_POOLS:
+            if pool.used_at > old and len(self._pools) <= MAX_IDLE_POOLS:
                 break
             del self._pools[owner]
             task = asyncio.ensure_future(pool.client.aclose())

@@ -22,7 +22,7 @@ _PROXIES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
 
 
 @dataclass(frozen=True)
-class Looked:
+class ProbeResult:
     """One request. `status` is None when there was no answer, and then `problem` says why."""
 
     status: int | None
@@ -56,7 +56,7 @@ def addresses_of(host: str) -> list[str]:
     return sorted({str(row[4][0]) for row in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)})
 
 
-async def look(settings: Settings, path: str, app: Any = None) -> Looked:
+async def look(settings: Settings, path: str, app: Any = None) -> ProbeResult:
     """`app` is an ASGI application to ask instead of the network (the sandbox)."""
     transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
     key = settings.api_key if app is None else "apk_sandbox"
@@ -69,13 +69,15 @@ async def look(settings: Settings, path: str, app: Any = None) -> Looked:
         ):
             took = time.perf_counter() - began
             is_data = "json" in answer.headers.get("content-type", "")
-            return Looked(answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer))
+            return ProbeResult(answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer))
     except TimeoutError:  # also of one who goes on sending, bit by bit
-        return Looked(None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds")
+        return ProbeResult(None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds")
     except httpx.RequestError as error:
-        return Looked(None, time.perf_counter() - began, trouble(error))
+        return ProbeResult(None, time.perf_counter() - began, trouble(error))
     except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
-        return Looked(None, time.perf_counter() - began, "cannot be asked: the proxy that the environment names cannot be used")
+        return ProbeResult(
+            None, time.perf_counter() - began, "cannot be asked: the proxy that the environment names cannot be used"
+        )
 
 
 def _skew(answer: httpx.Response) -> float | None:

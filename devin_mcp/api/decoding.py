@@ -31,7 +31,7 @@ def read(shape: type[T], body: bytes) -> T:
     else:
         return answer
     try:
-        data: Any = json.loads(mended(body.decode("utf-8", "replace")))
+        data: Any = json.loads(replace_lone_surrogates(body.decode("utf-8", "replace")))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if isinstance(data, list):
@@ -50,7 +50,7 @@ def read(shape: type[T], body: bytes) -> T:
     raise failed
 
 
-def mended(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """JSON in which half an emoji, an escaped surrogate without its other half, has become U+FFFD."""
     if "\\ud" not in text and "\\uD" not in text:
         return text

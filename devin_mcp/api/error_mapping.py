@@ -15,7 +15,7 @@ from devin_mcp import errors
 from devin_mcp.api.retry import is_initializing, is_session_cap, retry_after
 from devin_mcp.observability.redaction import redactor
 
-LONGEST_QUOTE = 300
+MAX_QUOTE_CHARS = 300
 
 _PLAIN = re.compile(
     r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}|[a-z]{1,14}(?:[._][a-z]{1,14}){1,6})"""
@@ -116,8 +116,8 @@ def _quote(detail: str, sent: object) -> str:
             detail = detail.replace(text, "…")
     words = [word if _PLAIN.fullmatch(word) else "…" for word in redactor.clean(detail).split()]
     detail = re.sub(r"…(?: …)+", "…", " ".join(words))
-    if len(detail) > LONGEST_QUOTE:
-        detail = detail[: LONGEST_QUOTE - 1] + "…"
+    if len(detail) > MAX_QUOTE_CHARS:
+        detail = detail[: MAX_QUOTE_CHARS - 1] + "…"
     return f" Devin says: {json.dumps(detail.rstrip('.'), ensure_ascii=False)}."
 
 

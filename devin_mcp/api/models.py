@@ -16,7 +16,7 @@ from devin_mcp.errors import Invalid
 T = TypeVar("T")
 
 
-class Wire(BaseModel):
+class ApiModel(BaseModel):
     """A body from Devin: fields we do not know are ignored, so that an addition upstream breaks nobody."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -47,7 +47,7 @@ Time = Annotated[str, BeforeValidator(_plain_time)]
 """UTC, to the second; a text that is no time stays as it came (devin-api/v1.md §1)."""
 
 
-class Rows(Wire, Generic[T]):
+class Rows(ApiModel, Generic[T]):
     """A bare array, or `{items: [...]}` as one observer saw it (devin-api/v1.md §7)."""
 
     items: list[T]
@@ -58,7 +58,7 @@ class Rows(Wire, Generic[T]):
         return {"items": value} if isinstance(value, list) else value
 
 
-class Done(Wire):
+class Acknowledgement(ApiModel):
     """An answer that says no more than that it was done: nothing, `null`, or an object with a word in it."""
 
     detail: str | None = None
@@ -74,7 +74,7 @@ def _no_null(value: object) -> object:
     return [] if value is None else value
 
 
-Many = Annotated[list[T], BeforeValidator(_no_null)]
+ListOrNull = Annotated[list[T], BeforeValidator(_no_null)]
 """A list that may come as null."""
 
 ID_SHAPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from devin_mcp.api.models import Route
-from devin_mcp.api.retry import Sending
+from devin_mcp.api.retry import RequestState
 from devin_mcp.errors import NotSent, Refused, ReplyLost
 from devin_mcp.observability.log import current_call, event
 
 R = TypeVar("R")
-Began = Callable[[asyncio.Task[Any]], None]
+OnSent = Callable[[asyncio.Task[Any]], None]
 
-ORPHAN = 30.0
+DETACHED_WRITE_TIMEOUT = 30.0
 """Seconds a create or message is awaited after its caller went away."""
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteEvent:
     """A write that was carried out, or may have been: what was read before it may be wrong now."""
 
     owner: str
@@ -30,18 +30,18 @@ class Written:
     ids: Mapping[str, str]
 
 
-class Writes:
+class PendingWrites:
     """All writes of the process that are under way."""
 
     def __init__(self) -> None:
-        self.listeners: list[Callable[[Written], None]] = []
+        self.listeners: list[Callable[[WriteEvent], None]] = []
         """Told of every write at its end, also when its caller is gone by then, and of those of other replicas."""
-        self.relay: Callable[[Written], None] | None = None
+        self.relay: Callable[[WriteEvent], None] | None = None
         """Hands a write of this process on to other replicas."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @contextmanager
-    def telling(self, sending: Sending, written: Written) -> Iterator[None]:
+    def telling(self, sending: RequestState, written: WriteEvent) -> Iterator[None]:
         """Around the exchange of one request: tells the listeners at its end, unless it provably changed nothing."""
         harmless = False
         try:
@@ -55,11 +55,11 @@ class Writes:
                 if self.relay is not None:
                     self.relay(written)
 
-    def tell(self, written: Written) -> None:
+    def tell(self, written: WriteEvent) -> None:
         for listener in self.listeners:
             listener(written)
 
-    async def finish(self, sending: Sending, work: Coroutine[Any, Any, R], name: str, began: Began | None = None) -> R:
+    async def finish(self, sending: RequestState, work: Coroutine[Any, Any, R], name: str, began: OnSent | None = None) -> R:
         """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged.
 
         `began` is given its task at once.
@@ -75,7 +75,7 @@ class Writes:
             sending.abandoned = True
             if sending.left or task.done():  # done just now counts: nobody else will tell of its outcome
                 task.add_done_callback(_late_reply_logger(name))
-                asyncio.get_running_loop().call_later(ORPHAN, task.cancel)
+                asyncio.get_running_loop().call_later(DETACHED_WRITE_TIMEOUT, task.cancel)
             else:
                 task.cancel()
             raise

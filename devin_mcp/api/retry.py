@@ -25,18 +25,18 @@ from devin_mcp.observability.log import current_call, event
 
 CONNECT = 5.0
 """Seconds to reach Devin; longer means it cannot be reached."""
-MOST_ATTEMPTS = 4
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 8.0
-LONGEST_RETRY_AFTER = 20.0
+MAX_ATTEMPTS = 4
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 8.0
+MAX_RETRY_AFTER_SECONDS = 20.0
 """A longer Retry-After is told to the caller instead of waited for."""
 INITIALIZING_PAUSE = 5.0
 """What a production client waits between messages to a session that is still starting (v1.md §3.7)."""
 
-LARGEST_ANSWER = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Bytes of an answer once inflated: 5,000 notes of 10 KB."""
 
-Tell = Callable[[str], Awaitable[None]]
+ReportProgress = Callable[[str], Awaitable[None]]
 
 _TRACER = trace.get_tracer("devin_mcp")
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -46,13 +46,13 @@ _SESSION_CAP = re.compile(rb"sessions? running|parallel|concurren|at once", re.I
 
 
 @dataclass
-class Sending:
+class RequestState:
     """One request on its way, carried in `request.extensions["sending"]` and shared by all its attempts."""
 
     route: str
     deadline: Deadline
     read_timeout: float
-    tell: Tell | None = None
+    tell: ReportProgress | None = None
     """Says why it takes longer, to whoever waits."""
     stream: bool = False
     number: int = 0
@@ -116,7 +116,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        sending: Sending = request.extensions["sending"]
+        sending: RequestState = request.extensions["sending"]
         if self._tells_when_it_leaves and request.method == "POST":
             request.extensions["trace"] = sending.trace
         while True:
@@ -130,7 +130,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
                     raise
             self._upstream.is_well = response is not None and problem is None and response.status_code < 500
             too_large = isinstance(problem, httpx.DecodingError)
-            pause = None if too_large else _pause(request, sending, response if problem is None else None)
+            pause = None if too_large else _retry_delay(request, sending, response if problem is None else None)
             if sending.stream and problem is None and response is not None and response.is_success:
                 sending.closed = partial(attempt.log, response)
             else:
@@ -140,13 +140,15 @@ class RetryTransport(httpx.AsyncBaseTransport):
             if pause is None and response is not None:
                 done_before = request.method == "DELETE" and response.status_code == 404 and sending.arrived
                 return httpx.Response(204, request=request) if done_before else response
-            sending.arrived = sending.arrived or (sending.left and (problem is not None or _passing(response)))
+            sending.arrived = sending.arrived or (sending.left and (problem is not None or _is_transient(response)))
             if sending.tell is not None and pause is not None:
                 await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
             sending.left = False  # whoever is cancelled in this pause leaves nothing behind
             await sending.deadline.clock.sleep(pause or 0)
 
-    async def _attempt(self, request: httpx.Request, sending: Sending) -> tuple[httpx.Response | None, httpx.RequestError | None]:
+    async def _attempt(
+        self, request: httpx.Request, sending: RequestState
+    ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
         """The answer, or what came in its place; a body that breaks off leaves both."""
         if not trace.get_current_span().is_recording():  # nobody wants to know: a span costs a tenth of a call
             return await self._exchanged(request, sending)
@@ -157,7 +159,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         return response, problem
 
     async def _exchanged(
-        self, request: httpx.Request, sending: Sending
+        self, request: httpx.Request, sending: RequestState
     ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
         sending.left = not self._tells_when_it_leaves or request.method != "POST"
         request.extensions["timeout"] = _timeouts(sending)
@@ -177,7 +179,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
 def _describe(
     span: trace.Span,
     request: httpx.Request,
-    sending: Sending,
+    sending: RequestState,
     response: httpx.Response | None,
     problem: httpx.RequestError | None,
 ) -> None:
@@ -198,18 +200,18 @@ async def _read(response: httpx.Response) -> None:
     async for part in response.aiter_bytes():
         parts.append(part)
         size += len(part)
-        if size > LARGEST_ANSWER:
+        if size > MAX_RESPONSE_BYTES:
             raise httpx.DecodingError("too large")
     response._content = b"".join(parts)
 
 
-def _timeouts(sending: Sending) -> dict[str, float]:
+def _timeouts(sending: RequestState) -> dict[str, float]:
     left = max(0.05, sending.deadline.left())
     read = min(sending.read_timeout, left)
     return {"connect": min(CONNECT, left), "read": read, "write": read, "pool": min(CONNECT, left)}
 
 
-def _passing(response: httpx.Response | None) -> bool:
+def _is_transient(response: httpx.Response | None) -> bool:
     return response is not None and response.status_code in _PASSING
 
 
@@ -219,23 +221,23 @@ def _reason(response: httpx.Response | None) -> str:
     return "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
 
 
-def _pause(request: httpx.Request, sending: Sending, response: httpx.Response | None) -> float | None:
+def _retry_delay(request: httpx.Request, sending: RequestState, response: httpx.Response | None) -> float | None:
     """Seconds to wait before sending again, or None when it must not or need not be sent again."""
-    wait = _wanted_pause(request, sending, response)
+    wait = _backoff_for(request, sending, response)
     if wait is None or sending.abandoned or wait >= sending.deadline.left():
         return None
     return wait
 
 
-def _wanted_pause(request: httpx.Request, sending: Sending, response: httpx.Response | None) -> float | None:
+def _backoff_for(request: httpx.Request, sending: RequestState, response: httpx.Response | None) -> float | None:
     posts = request.method == "POST"
     if response is not None and response.is_success:
         return None
     if response is not None and posts and is_initializing(response):
         return float(INITIALIZING_PAUSE * random.uniform(0.8, 1.0))
-    if sending.number >= MOST_ATTEMPTS:
+    if sending.number >= MAX_ATTEMPTS:
         return None
-    backoff: float = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (sending.number - 1)) * random.uniform(0.5, 1.0)
+    backoff: float = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (sending.number - 1)) * random.uniform(0.5, 1.0)
     if response is None:
         return None if posts and sending.left else backoff
     if (response.status_code == 429 and not is_session_cap(response, sending.route)) or (
@@ -246,13 +248,13 @@ def _wanted_pause(request: httpx.Request, sending: Sending, response: httpx.Resp
         return None
     if asked is None:
         return backoff
-    return asked if asked <= LONGEST_RETRY_AFTER else None
+    return asked if asked <= MAX_RETRY_AFTER_SECONDS else None
 
 
 class _Attempt:
     """One request on the wire: counted when it goes out, logged when it has ended, whatever its end."""
 
-    def __init__(self, request: httpx.Request, sending: Sending) -> None:
+    def __init__(self, request: httpx.Request, sending: RequestState) -> None:
         self._record = current_call.get()
         self._facts: dict[str, Any] = {
             "route": sending.route,

@@ -25,7 +25,7 @@ Refer = Callable[[str], str]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ServerEntry:
     """What is to be connected: the command on this machine, or a server at an address and how it lets callers in."""
 
     command: str
@@ -70,10 +70,10 @@ class Client:
     title: str
     file: str
     """Where it keeps its configuration; `~` is the home directory, a path without one is in the project."""
-    contents: Callable[[Wanted], dict[str, Any]]
+    contents: Callable[[ServerEntry], dict[str, Any]]
     note: str
     """How the secret gets there: `{secret}` is the variable, `{held}` what stands in its place."""
-    links: Mapping[str, Callable[[Wanted], str]] = field(default_factory=dict)
+    links: Mapping[str, Callable[[ServerEntry], str]] = field(default_factory=dict)
     """Name -> address that installs it at a click."""
 
     @property
@@ -84,7 +84,7 @@ class Client:
     def of_a_project(self) -> bool:
         return not self.file.startswith(("~", "{"))
 
-    def advice(self, wanted: Wanted) -> str:
+    def advice(self, wanted: ServerEntry) -> str:
         return self.note.format(secret=wanted.secret, held=_pasted(wanted.secret)) if wanted.secret else ""
 
 
@@ -110,11 +110,11 @@ def _input_of(variable: str) -> dict[str, Any]:
     return {"type": "promptString", "id": name, "description": words, "password": True}
 
 
-def _servers(refer: Refer, address: str = "url", under: str = "mcpServers") -> Callable[[Wanted], dict[str, Any]]:
+def _servers(refer: Refer, address: str = "url", under: str = "mcpServers") -> Callable[[ServerEntry], dict[str, Any]]:
     return lambda wanted: {under: {wanted.name: wanted.entry(refer, address)}}
 
 
-def _claude_desktop(wanted: Wanted) -> dict[str, Any]:
+def _claude_desktop(wanted: ServerEntry) -> dict[str, Any]:
     """Its file takes commands only."""
     if not wanted.url:
         return _servers(_pasted)(wanted)
@@ -125,16 +125,16 @@ def _claude_desktop(wanted: Wanted) -> dict[str, Any]:
     return {"mcpServers": {wanted.name: {"command": "npx", "args": args, **env}}}
 
 
-def _claude_code(wanted: Wanted) -> dict[str, Any]:
+def _claude_code(wanted: ServerEntry) -> dict[str, Any]:
     return {"mcpServers": {wanted.name: wanted.kind | wanted.entry(_braced)}}
 
 
-def _vs_code(wanted: Wanted) -> dict[str, Any]:
+def _vs_code(wanted: ServerEntry) -> dict[str, Any]:
     inputs = [_input_of(wanted.secret)] if wanted.secret else []
     return {"inputs": inputs, "servers": {wanted.name: wanted.kind | wanted.entry(_asked)}}
 
 
-def _codex(wanted: Wanted) -> dict[str, Any]:
+def _codex(wanted: ServerEntry) -> dict[str, Any]:
     """It names variables instead of writing values."""
     entry: dict[str, Any]
     if wanted.url:
@@ -148,15 +148,15 @@ def _codex(wanted: Wanted) -> dict[str, Any]:
     return {"mcp_servers": {wanted.name: entry | {"tool_timeout_sec": 120}}}
 
 
-def _gemini(wanted: Wanted) -> dict[str, Any]:
+def _gemini(wanted: ServerEntry) -> dict[str, Any]:
     kind = wanted.kind if wanted.url else {}
     return {"mcpServers": {wanted.name: kind | wanted.entry("${}".format) | {"timeout": 120_000}}}
 
 
-def _vs_code_link(quality: str = "") -> Callable[[Wanted], str]:
+def _vs_code_link(quality: str = "") -> Callable[[ServerEntry], str]:
     """Through the editor's own site, since pages that show a README open no vscode: address."""
 
-    def link(wanted: Wanted) -> str:
+    def link(wanted: ServerEntry) -> str:
         whole = _vs_code(wanted)
         inputs, config = (_quoted(one) for one in (whole["inputs"], whole["servers"][wanted.name]))
         return f"https://insiders.vscode.dev/redirect/mcp/install?name={wanted.name}&inputs={inputs}&config={config}{quality}"
@@ -168,7 +168,7 @@ def _quoted(value: object) -> str:
     return quote(json.dumps(value, separators=(",", ":")), safe="")
 
 
-def _cursor_link(wanted: Wanted) -> str:
+def _cursor_link(wanted: ServerEntry) -> str:
     config = json.dumps(wanted.entry(_env), separators=(",", ":")).encode()
     return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode(), safe='')}"
 
@@ -192,11 +192,11 @@ CLIENTS: Mapping[str, Client] = {
     "json": Client("any other", "mcp.json", _servers(_pasted), PASTE),
 }  # fmt: skip
 
-PUBLISHED = Wanted("uvx", ("devin-mcp",))
+PUBLISHED = ServerEntry("uvx", ("devin-mcp",))
 """The released package, as manifests/ and the links name it."""
 
 
-def rendered(name: str, wanted: Wanted) -> str:
+def rendered(name: str, wanted: ServerEntry) -> str:
     """What stands in the client's file, in ASCII, whatever the path to the command is."""
     contents = CLIENTS[name].contents(wanted)
     if CLIENTS[name].ending == "json":

@@ -28,7 +28,7 @@ WIDTH = 110
 INDENT = " " * 22
 
 
-class Surprise(Exception):
+class DemoFailure(Exception):
     """A step did not do what it should."""
 
 
@@ -42,7 +42,7 @@ def run() -> int:
         try:
             anyio.run(_show, log, str(project))
             _show_log(log)
-        except* Surprise as surprises:  # the client's task group wraps what is raised inside it
+        except* DemoFailure as surprises:  # the client's task group wraps what is raised inside it
             print(f"\nThis should not have happened: {_first(surprises)}", file=sys.stderr)
             failed = True
         except* TimeoutError:
@@ -60,7 +60,7 @@ def run() -> int:
     return 0
 
 
-def _first(group: BaseExceptionGroup[Surprise]) -> BaseException:
+def _first(group: BaseExceptionGroup[DemoFailure]) -> BaseException:
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
@@ -177,7 +177,7 @@ def _text(result: Any) -> str:
 
 def _expect(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise Surprise(otherwise)
+        raise DemoFailure(otherwise)
 
 
 _started = time.monotonic()

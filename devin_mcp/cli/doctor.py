@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import anyio
 
 from devin_mcp import __version__
-from devin_mcp.api.connectivity import Looked, addresses_of, look, proxy_for
-from devin_mcp.cli.tools import wire_tools
+from devin_mcp.api.connectivity import ProbeResult, addresses_of, look, proxy_for
+from devin_mcp.cli.tools import published_tools
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.server.visibility import view_of
-from devin_mcp.settings.parsers import printable, state_of_key
-from devin_mcp.settings.settings import KNOBS, TOOLSETS, Settings
+from devin_mcp.server.visibility import visible_tools
+from devin_mcp.settings.parsers import key_state, printable
+from devin_mcp.settings.settings import SETTINGS, TOOLSETS, Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -86,17 +86,17 @@ def _settings(settings: Settings, origins: Mapping[str, str]) -> dict[str, dict[
 
     return {
         one.name: {"from": origins.get(one.name, "default"), **({} if one.secret else {"value": value(one.name)})}
-        for one in KNOBS
+        for one in SETTINGS
     }
 
 
 def _here(settings: Settings, origins: Mapping[str, str]) -> list[Check]:
     """What this machine alone can tell."""
-    view = view_of(settings, "stdio")
-    tools = wire_tools(view)
+    view = visible_tools(settings, "stdio")
+    tools = published_tools(view)
     size = len(json.dumps(tools, separators=(",", ":")))
     given = [
-        f"{one.flag if origins[one.name] == 'flag' else one.env} ({origins[one.name]})" for one in KNOBS if one.name in origins
+        f"{one.flag if origins[one.name] == 'flag' else one.env} ({origins[one.name]})" for one in SETTINGS if one.name in origins
     ]
     roots = ", ".join(str(one) for one in settings.files_root)
     return [
@@ -114,7 +114,7 @@ def _here(settings: Settings, origins: Mapping[str, str]) -> list[Check]:
 def _key(settings: Settings) -> Check:
     if settings.sandbox:
         return Check("Key", "ok", "none is needed with --sandbox")
-    match state_of_key(settings.api_key):
+    match key_state(settings.api_key):
         case "missing":
             return Check("Key", "FAIL", "there is none", GET_A_KEY)
         case "placeholder":
@@ -139,7 +139,7 @@ async def _there(settings: Settings) -> list[Check]:
     way = _way(settings)
     if any(one.verdict == "FAIL" for one in [_key(settings), *way]):
         return way
-    looks: dict[str, Looked] = {}
+    looks: dict[str, ProbeResult] = {}
     for name, path in READS.items():
         looks[name] = await look(settings, path)
         if looks["sessions"].status != 200 or not looks["sessions"].is_data:  # then the others would only say so again
@@ -167,7 +167,7 @@ def _way(settings: Settings) -> list[Check]:
     return way
 
 
-def _answers(looks: Mapping[str, Looked], settings: Settings) -> list[Check]:
+def _answers(looks: Mapping[str, ProbeResult], settings: Settings) -> list[Check]:
     first = looks["sessions"]
     if first.status is None:
         return [Check("Devin", "FAIL", first.problem, "Check DEVIN_BASE_URL, the proxy and SSL_CERT_FILE.")]

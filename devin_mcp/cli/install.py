@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from devin_mcp.cli.client_configs import CLIENTS, Wanted
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.cli.client_configs import CLIENTS, ServerEntry
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import path_of_uv
 
 ENDING = ".exe" if sys.platform == "win32" else ""
@@ -32,18 +32,18 @@ FOLDERS = {
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
-def this_command(args: tuple[str, ...] = (), url: str = "") -> Wanted:
+def this_command(args: tuple[str, ...] = (), url: str = "") -> ServerEntry:
     """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
     parts = set(Path(sys.prefix).parts)
     if parts & {"archive-v0", "builds-v0"}:  # uvx made this environment, and clears it away when it likes
         beside = Path(path_of_uv()).with_name(f"uvx{ENDING}")
         uvx = str(beside) if beside.is_absolute() and beside.exists() else shutil.which("uvx") or "uvx"
-        return Wanted(uvx, (*_origin("--from"), "devin-mcp", *args), url)
+        return ServerEntry(uvx, (*_origin("--from"), "devin-mcp", *args), url)
     if {"pipx", ".cache"} <= parts:
-        return Wanted(shutil.which("pipx") or "pipx", ("run", *_origin("--spec"), "devin-mcp", *args), url)
+        return ServerEntry(shutil.which("pipx") or "pipx", ("run", *_origin("--spec"), "devin-mcp", *args), url)
     script = Path(sys.executable).with_name(f"devin-mcp{ENDING}")
     found = str(script) if script.exists() else shutil.which("devin-mcp")
-    return Wanted(found, args, url) if found else Wanted(sys.executable, ("-m", "devin_mcp", *args), url)
+    return ServerEntry(found, args, url) if found else ServerEntry(sys.executable, ("-m", "devin_mcp", *args), url)
 
 
 def _origin(flag: str) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _origin(flag: str) -> tuple[str, ...]:
         return ()
     address: str = found["url"]
     if "@" in urlsplit(address).netloc or urlsplit(address).query:
-        raise BadSetting(
+        raise SettingsError(
             "this devin-mcp came from an address that may hold a secret; install it first, and ask the installed one"
         )
     if "vcs_info" in found:
@@ -70,31 +70,33 @@ def file_of(name: str) -> Path:
     try:
         return Path(CLIENTS[name].file.format(**FOLDERS.get(sys.platform, FOLDERS["linux"]))).expanduser()
     except RuntimeError:
-        raise BadSetting("there is no home directory, and so no place for clients' files") from None
+        raise SettingsError("there is no home directory, and so no place for clients' files") from None
 
 
-def write(name: str, wanted: Wanted) -> tuple[str, bool]:
+def write(name: str, wanted: ServerEntry) -> tuple[str, bool]:
     """Put the server into the client's file, keep everything else, and leave a backup.
 
     Returns what was done, and whether it is new there, so that its secret has yet to be given. Raises BadSetting, and then
     nothing was changed.
     """
     if name == "json":
-        raise BadSetting("--write is not for json: it has no file; `devin-mcp config json` prints it")
+        raise SettingsError("--write is not for json: it has no file; `devin-mcp config json` prints it")
     file = file_of(name)
     try:
         return _write(file, name, wanted)
     except OSError as problem:
-        raise BadSetting(f"{file} cannot be written ({problem.strerror}); nothing was changed") from None
+        raise SettingsError(f"{file} cannot be written ({problem.strerror}); nothing was changed") from None
     except (ValueError, RecursionError):
         kind = "TOML" if CLIENTS[name].ending == "toml" else "plain JSON (has it comments?)"
-        raise BadSetting(f"{file} is no {kind}, so nothing was changed; put in by hand what is printed without --write") from None
+        raise SettingsError(
+            f"{file} is no {kind}, so nothing was changed; put in by hand what is printed without --write"
+        ) from None
 
 
-def _write(file: Path, name: str, wanted: Wanted) -> tuple[str, bool]:
+def _write(file: Path, name: str, wanted: ServerEntry) -> tuple[str, bool]:
     file = file.resolve()  # a link to where somebody keeps it stays one
     if file.exists() and not file.is_file():
-        raise BadSetting(f"{file} is no ordinary file; nothing was changed")
+        raise SettingsError(f"{file} is no ordinary file; nothing was changed")
     before = file.read_bytes() if file.exists() else b""
     known, unchanged = (_parsed(before, CLIENTS[name].ending) for _ in range(2))
     is_new = _merge(known, CLIENTS[name].contents(wanted), wanted.name, file)
@@ -160,11 +162,11 @@ def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str
             known[name] = value
         elif isinstance(value, list):  # of things with an id
             if not isinstance(there, list):
-                raise BadSetting(f'"{name}" in {file} is no list; nothing was changed')
+                raise SettingsError(f'"{name}" in {file} is no list; nothing was changed')
             ids = [one.get("id") for one in there if isinstance(one, Mapping)]
             there.extend(one for one in value if one["id"] not in ids)
         elif not isinstance(there, MutableMapping):
-            raise BadSetting(f'"{name}" in {file} is no group of servers; nothing was changed')
+            raise SettingsError(f'"{name}" in {file} is no group of servers; nothing was changed')
         elif there.get(server) is None:
             there[server] = value[server]
         else:
@@ -177,7 +179,7 @@ def _renew(there: Any, ours: Mapping[str, Any], server: str, file: Path) -> None
     """Start or reach it as we say; every other value that is there wins."""
     kept = _flags_to_keep(there, ours)
     if kept is None:
-        raise BadSetting(
+        raise SettingsError(
             f"{file} has another server called {server}; rename or remove it there and try again. Nothing was changed"
         )
     for name, value in ours.items():
@@ -248,7 +250,7 @@ def _replace(file: Path, contents: bytes, before: bytes = b"") -> None:
             if sys.platform != "win32":  # with sudo, a person's file must stay that person's
                 os.chown(new, file.stat().st_uid, file.stat().st_gid)
         if (file.read_bytes() if file.exists() else b"") != before:
-            raise BadSetting(f"{file} was changed by somebody else just now; try again")
+            raise SettingsError(f"{file} was changed by somebody else just now; try again")
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)

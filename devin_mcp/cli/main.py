@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from devin_mcp import __version__
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.settings.parsers import LOOPBACK, did_you_mean, printable, web_address
-from devin_mcp.settings.setting import BadSetting, Knob
-from devin_mcp.settings.settings import KNOBS, Settings, origins, resolve
+from devin_mcp.settings.setting import Setting, SettingsError
+from devin_mcp.settings.settings import SETTINGS, Settings, origins, resolve
 
 if TYPE_CHECKING:
-    from devin_mcp.cli.client_configs import Client, Wanted
+    from devin_mcp.cli.client_configs import Client, ServerEntry
 
 COMMANDS = {
     "stdio": "serve a host over standard input and output (what `devin-mcp` alone does)",
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _refuse_misplaced(words)
         return _run(_parser(given).parse_args(words), resolve(given), given)
-    except BadSetting as problem:
+    except SettingsError as problem:
         print(f"devin-mcp: {printable(redactor.clean(str(problem)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # before there was anything that could end in an orderly way
@@ -68,14 +68,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"argument COMMAND: invalid choice: '(\w+)'", message)
         if unknown and (meant := did_you_mean(unknown[1], list(COMMANDS))):
-            raise BadSetting(f"there is no command {unknown[1]}{meant}")
-        raise BadSetting(f"{message}; see {self.prog} --help")
+            raise SettingsError(f"there is no command {unknown[1]}{meant}")
+        raise SettingsError(f"{message}; see {self.prog} --help")
 
 
 def _refuse_misplaced(words: Sequence[str]) -> None:
     """A flag nobody knows, or one that this command does not have, wherever it stands."""
     command = _command_in(words)
-    known = {name: one.commands for one in KNOBS if one.flag for name in _names(one)}
+    known = {name: one.commands for one in SETTINGS if one.flag for name in _names(one)}
     known |= {
         "--help": tuple(COMMANDS),
         "--version": tuple(COMMANDS),
@@ -86,21 +86,21 @@ def _refuse_misplaced(words: Sequence[str]) -> None:
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag not in known:
-            raise BadSetting(f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}")
+            raise SettingsError(f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}")
         if flag.startswith("--") and command not in known[flag]:
-            raise BadSetting(f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}")
+            raise SettingsError(f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}")
 
 
 def _command_in(words: Sequence[str]) -> str:
     """The first word that is one and not a flag's value."""
-    takes_value = {name for one in KNOBS if one.flag and not one.is_switch for name in _names(one)}
+    takes_value = {name for one in SETTINGS if one.flag and not one.is_switch for name in _names(one)}
     before = ["", *words]
     return next(
         (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in takes_value), "stdio"
     )
 
 
-def _names(one: Knob) -> list[str]:
+def _names(one: Setting) -> list[str]:
     flag = one.flag or ""
     return [flag, f"--no-{flag[2:]}"] if one.is_switch else [flag]
 
@@ -152,11 +152,11 @@ def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[s
     name = options.client.lower()
     if name not in CLIENTS:
         meant = did_you_mean(name, list(CLIENTS)) or "; `devin-mcp config` lists them"
-        raise BadSetting(f"there is no client {options.client!r} here{meant}")
+        raise SettingsError(f"there is no client {options.client!r} here{meant}")
     wanted = _wanted(options, settings, given)
     if options.write:
         if not wanted.url and shutil.which(wanted.command) is None:
-            raise BadSetting(f"{wanted.command} is not found, so no client could start it; nothing was changed")
+            raise SettingsError(f"{wanted.command} is not found, so no client could start it; nothing was changed")
         done, is_new = write(name, wanted)
         print(printable(done))
         hints = [CLIENTS[name].advice(wanted)] if is_new else []
@@ -168,7 +168,7 @@ def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[s
     return 0
 
 
-def _warnings(client: Client, name: str, wanted: Wanted) -> Iterator[str]:
+def _warnings(client: Client, name: str, wanted: ServerEntry) -> Iterator[str]:
     """What somebody should know before the file is used or shared."""
     if client.of_a_project and name != "json" and not wanted.url:
         yield f"It names a path of this machine; to share the file, take manifests/clients/{name}.{client.ending}."
@@ -178,13 +178,13 @@ def _warnings(client: Client, name: str, wanted: Wanted) -> Iterator[str]:
         yield "The address has no path; that of devin-mcp ends in /mcp."
 
 
-def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> Wanted:
+def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> ServerEntry:
     """What the client is to start, with the flags that stand here, or to reach."""
-    from devin_mcp.cli.client_configs import Wanted
+    from devin_mcp.cli.client_configs import ServerEntry
     from devin_mcp.cli.install import this_command
 
     flags: list[str] = []
-    for one in (one for one in KNOBS if one.flag and one.name in given and "stdio" in one.commands):
+    for one in (one for one in SETTINGS if one.flag and one.name in given and "stdio" in one.commands):
         value = getattr(settings, one.name)
         if one.is_switch:
             flags.append(_names(one)[0 if value else 1])
@@ -192,19 +192,19 @@ def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str,
             flags += [word for part in (value if one.many else (value,)) for word in (str(one.flag), str(part))]
     if options.http is None:
         if "auth" in given:
-            raise BadSetting("--auth goes with --http: it says how the server there lets callers in")
+            raise SettingsError("--auth goes with --http: it says how the server there lets callers in")
         known = origins(given)
-        env = {one.env: str(getattr(settings, one.name)) for one in KNOBS if one.name in {"base_url", "app_url"} & set(known)}
+        env = {one.env: str(getattr(settings, one.name)) for one in SETTINGS if one.name in {"base_url", "app_url"} & set(known)}
         return replace(this_command(tuple(flags)), env={} if settings.sandbox else env)
     if set(flags) - {"--sandbox"}:
-        raise BadSetting(f"{flags[0]} is for a server that the client starts; one at an address has settings of its own")
+        raise SettingsError(f"{flags[0]} is for a server that the client starts; one at an address has settings of its own")
     try:
         url = web_address(options.http)
     except ValueError as problem:
-        raise BadSetting(f"--http {problem}") from None
+        raise SettingsError(f"--http {problem}") from None
     open_to_all = urlsplit(url).hostname in LOOPBACK or settings.sandbox
     auth = settings.auth if "auth" in given else "none" if open_to_all else "caller-key"
-    return Wanted("", tuple(flags), url, auth)
+    return ServerEntry("", tuple(flags), url, auth)
 
 
 def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
@@ -240,7 +240,7 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
             given.setdefault(self.dest, []).append(text)
 
     group = parser.add_argument_group("settings")
-    for one in KNOBS:
+    for one in SETTINGS:
         if one.flag is None or command not in one.commands:
             continue
         group.add_argument(
@@ -249,14 +249,14 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
         )  # fmt: skip
 
 
-def _help(one: Knob) -> str:
+def _help(one: Setting) -> str:
     default = "" if one.default in (None, "", (), False) else f" (default {one.default})"
     again = "; can be repeated" if one.many and one.flag else ""
     return f"{one.help}{again}{default}".replace("%", "%%")
 
 
 def _environment() -> str:
-    lines = [f"  {one.env:<20} {one.help}" for one in KNOBS if one.flag is None]
+    lines = [f"  {one.env:<20} {one.help}" for one in SETTINGS if one.flag is None]
     return (
         "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 from devin_mcp.operations import Operation
 from devin_mcp.server.tools import tools_of
-from devin_mcp.server.visibility import View, view_of
+from devin_mcp.server.visibility import VisibleTools, visible_tools
 from devin_mcp.settings.settings import Settings
 
 
-def wire_tools(view: View) -> list[dict[str, Any]]:
+def published_tools(view: VisibleTools) -> list[dict[str, Any]]:
     """The tools as `tools/list` answers them."""
     return [one.listed.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools_of(view).values()]
 
@@ -22,12 +22,12 @@ def effect_of(operation: Operation[Any, Any]) -> str:
 
 
 def print_tools(settings: Settings, *, as_json: bool) -> int:
-    view = view_of(settings, "stdio")
+    view = visible_tools(settings, "stdio")
     if as_json:
-        json.dump({"tools": wire_tools(view)}, sys.stdout, indent=2)
+        json.dump({"tools": published_tools(view)}, sys.stdout, indent=2)
         print()
         return 0
-    tools = wire_tools(view)
+    tools = published_tools(view)
     print(f"{'toolset':<12} {'tool':<26} {'effect':<15} answers with")
     for operation, tool in zip(view.operations, tools, strict=True):
         first = tool["description"].split(". ")[0].rstrip(".")

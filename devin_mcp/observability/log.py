@@ -24,7 +24,7 @@ from typing import Any, TextIO, cast
 import structlog
 from opentelemetry import trace
 
-from devin_mcp.observability.log_buffer import Gathering
+from devin_mcp.observability.log_buffer import LineBuffer
 from devin_mcp.observability.redaction import redactor
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -118,7 +118,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
 
     global _lines  # noqa: PLW0603 - logging is the process's own
     _lines.close()
-    _lines = Gathering(write)
+    _lines = LineBuffer(write)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -136,7 +136,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
 
 
-_lines: Gathering[tuple[str, Event]] = Gathering(lambda _: None)
+_lines: LineBuffer[tuple[str, Event]] = LineBuffer(lambda _: None)
 """Events that wait for a moment; nobody writes any before `configure`."""
 
 

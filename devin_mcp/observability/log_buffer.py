@@ -18,7 +18,7 @@ MOMENT = 0.02
 T = TypeVar("T")
 
 
-class Gathering(Generic[T]):
+class LineBuffer(Generic[T]):
     """Where an event loop runs, what is added waits for a moment; elsewhere it is done at once."""
 
     def __init__(self, do: Callable[[list[T]], None]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devin_mcp.observability.log import observers
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import share_metrics
 
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0)
@@ -88,7 +88,7 @@ def serve_metrics(host: str, port: int, *, shared: bool) -> Iterator[str]:
     try:
         server, _ = start_http_server(port, host, registry)
     except OSError as problem:
-        raise BadSetting(f"--metrics-port {port} cannot be used on {host}: {problem.strerror}") from None
+        raise SettingsError(f"--metrics-port {port} cannot be used on {host}: {problem.strerror}") from None
     try:
         yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
     finally:

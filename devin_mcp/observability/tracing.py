@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from devin_mcp.observability.log import event
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import trace_exporters
 
 SERVICE = "devin-mcp"
@@ -50,5 +50,5 @@ def _exporter(name: str) -> Any:
     """As OpenTelemetry's own configuration finds it: by the name under which a package offers it."""
     found = list(entry_points(group="opentelemetry_traces_exporter", name=name))
     if not found:
-        raise BadSetting(f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}")
+        raise SettingsError(f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}")
     return found[0].load()()

@@ -13,14 +13,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, RootModel
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.catalog import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
 from devin_mcp.operations.context import House
-from devin_mcp.operations.results import ROOM_FOR_NEXT, FromChar, Next, Result, text_that_fits
+from devin_mcp.operations.results import ROOM_FOR_NEXT, FromChar, Next, Result, prefix_that_fits
 
 LARGEST = 100 * 1024 * 1024
-LARGEST_INLINE = 512 * 1024
+MAX_INLINE_BYTES = 512 * 1024
 """In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md A.11)."""
 
 FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
@@ -37,12 +37,12 @@ class UploadedUrl(RootModel[str]):
     """A bare JSON string (v1.md §4)."""
 
 
-IF_LOST = "The upload did no harm and cost nothing. Upload again."
+IF_REPLY_LOST = "The upload did no harm and cost nothing. Upload again."
 
 
-@operation(CREATE, "attachments", v1="POST /v1/attachments", if_lost=IF_LOST)
+@operation(CREATE, "attachments", v1="POST /v1/attachments", if_lost=IF_REPLY_LOST)
 async def upload_attachment(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     path: Annotated[str | None, Field(max_length=4096, description="Local file, instead of content"), needs(READ_FILES)] = None,
     content: Annotated[str | None, Field(max_length=4_000_000, description="The file's content")] = None,
@@ -73,7 +73,7 @@ def _checked(name: str, data: BinaryIO) -> int:
     return size
 
 
-async def _upload(devin: Devin, name: str, data: BinaryIO) -> Attachment:
+async def _upload(devin: ApiCall, name: str, data: BinaryIO) -> Attachment:
     try:
         size = _checked(name, data)
     except Invalid:
@@ -104,7 +104,7 @@ def _check_attached(house: House, file: str, argument: str) -> None:
         _checked(name, data)
 
 
-async def attached(devin: Devin, house: House, file: str) -> Attachment:
+async def attached(devin: ApiCall, house: House, file: str) -> Attachment:
     """The file as Devin knows it, uploaded if it is a local one."""
     if not _is_url(file):
         return await upload_attachment(devin, house, path=file)
@@ -148,7 +148,7 @@ class Download(Result):
     def within(self, limit: int) -> Download:
         if self.text is None:
             return self
-        shown = text_that_fits(self.text, limit - len(self.name) - ROOM_FOR_NEXT)
+        shown = prefix_that_fits(self.text, limit - len(self.name) - ROOM_FOR_NEXT)
         if len(shown) == len(self.text):
             return self
         end, length = self.from_char + len(shown), self.from_char + len(self.text)
@@ -158,7 +158,7 @@ class Download(Result):
 
 @operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
 async def download_attachment(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     url: Annotated[str | None, Field(max_length=2000, description="As it stands in a message")] = None,
     uuid: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name")] = None,
@@ -177,7 +177,7 @@ async def download_attachment(
             return Download(name=name, size=size, media_type=_media_type(declared), saved_to=str(found))
         instead = "Save it with save_to." if house.writes.roots else "Open it in Devin's web app."
         inline = io.BytesIO()
-        await _copy(chunks, inline, LARGEST_INLINE, instead)
+        await _copy(chunks, inline, MAX_INLINE_BYTES, instead)
     return _inline(name, declared, inline.getvalue(), from_char, instead)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.api.models import NOWHERE, Route
 from devin_mcp.operations.context import House
 from devin_mcp.settings.settings import Toolset
@@ -29,22 +29,22 @@ READ, CREATE, CHANGE, DESTROY = Effect.READ, Effect.CREATE, Effect.CHANGE, Effec
 
 
 @dataclass(frozen=True)
-class Power:
+class Capability:
     """Something only some servers may do; a parameter marked with it is shown only there."""
 
     name: str
 
 
-READ_FILES = Power("read files below --files-root")
-WRITE_FILES = Power("write files below --files-root")
-READ_ENVIRONMENT = Power("read variables named with --secret-env")
+READ_FILES = Capability("read files below --files-root")
+WRITE_FILES = Capability("write files below --files-root")
+READ_ENVIRONMENT = Capability("read variables named with --secret-env")
 
 
 @dataclass(frozen=True)
 class needs:  # noqa: N801 - read as a word where it marks a parameter
     """Marks a parameter or a field as there only where the power is."""
 
-    power: Power
+    power: Capability
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         schema: dict[str, Any] = handler(core)
@@ -52,19 +52,19 @@ class needs:  # noqa: N801 - read as a word where it marks a parameter
         return schema
 
 
-class NothingAtStake(Exception):
+class NothingToConfirm(Exception):
     """Raised where the title is looked for: it is gone already, so there is nothing to ask anybody."""
 
 
 @dataclass(frozen=True)
-class Stake:
+class Confirmation:
     """What an operation takes away, in the words in which a person is asked about it."""
 
     does: str
     """`Delete the note`, followed by its title and id."""
     lost: str
     """A sentence."""
-    title: Callable[[Devin, House, str], Awaitable[str | None]]
+    title: Callable[[ApiCall, House, str], Awaitable[str | None]]
     """The title of the thing with this id, where it can be known; raises what reading raises, or NothingAtStake."""
 
 
@@ -72,13 +72,13 @@ class Stake:
 class Operation(Generic[P, R]):
     """A declared operation. Calling it runs it on its own route, so operations can use each other."""
 
-    function: Callable[Concatenate[Devin, P], Awaitable[R]]
+    function: Callable[Concatenate[ApiCall, P], Awaitable[R]]
     effect: Effect
     toolset: Toolset
     v1: Route | None
     spends: bool = False
     if_lost: str | None = None
-    stake: Stake | None = None
+    stake: Confirmation | None = None
 
     @property
     def operation_id(self) -> str:
@@ -93,11 +93,11 @@ class Operation(Generic[P, R]):
         """Doing it twice is as good as once: HTTP's own promise for the route's method."""
         return self.v1 is not None and self.v1.method in {"GET", "PUT", "DELETE"}
 
-    def at(self, devin: Devin) -> Devin:
+    def at(self, devin: ApiCall) -> ApiCall:
         """The handle on this operation's route, for an operation that needs what this one reads."""
         return devin.on(self.v1 or NOWHERE, self.if_lost)
 
-    async def __call__(self, devin: Devin, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def __call__(self, devin: ApiCall, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.function(self.at(devin), *args, **kwargs)
 
 
@@ -111,8 +111,14 @@ def toolset_of(route: Route) -> Toolset:
 
 
 def operation(
-    effect: Effect, toolset: Toolset, *, v1: str, spends: bool = False, if_lost: str | None = None, stake: Stake | None = None
-) -> Callable[[Callable[Concatenate[Devin, P], Awaitable[R]]], Operation[P, R]]:
+    effect: Effect,
+    toolset: Toolset,
+    *,
+    v1: str,
+    spends: bool = False,
+    if_lost: str | None = None,
+    stake: Confirmation | None = None,
+) -> Callable[[Callable[Concatenate[ApiCall, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
     `v1` is its route ("GET /v1/sessions/{session_id}"); `spends` says it can cost ACUs; `if_lost` is the advice
@@ -121,7 +127,7 @@ def operation(
     if (effect is DESTROY) != (stake is not None):
         raise TypeError("what destroys says what is lost, and nothing else does")
 
-    def declare(function: Callable[Concatenate[Devin, P], Awaitable[R]]) -> Operation[P, R]:
+    def declare(function: Callable[Concatenate[ApiCall, P], Awaitable[R]]) -> Operation[P, R]:
         made = Operation(function, effect, toolset, Route.parse(v1), spends, if_lost, stake)
         OPERATIONS.append(made)
         return made
@@ -131,10 +137,10 @@ def operation(
 
 def workflow(
     effect: Effect, toolset: Toolset, *, spends: bool = False
-) -> Callable[[Callable[Concatenate[Devin, P], Awaitable[R]]], Operation[P, R]]:
+) -> Callable[[Callable[Concatenate[ApiCall, P], Awaitable[R]]], Operation[P, R]]:
     """Declare a tool that has no route of its own and uses other operations."""
 
-    def declare(function: Callable[Concatenate[Devin, P], Awaitable[R]]) -> Operation[P, R]:
+    def declare(function: Callable[Concatenate[ApiCall, P], Awaitable[R]]) -> Operation[P, R]:
         made: Operation[P, R] = Operation(function, effect, toolset, None, spends)
         OPERATIONS.append(made)
         return made

@@ -15,14 +15,14 @@ from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import Cache
-from devin_mcp.operations.idempotency import Handovers
+from devin_mcp.operations.idempotency import IdempotencyRegistry
 from devin_mcp.settings.settings import environment_value
 
 HOUR = 3600.0
 
 
 @dataclass
-class Starts:
+class SessionRateLimit:
     """How many sessions were started with each key in the last hour, through this process."""
 
     most: int
@@ -66,7 +66,7 @@ class Starts:
 
 
 @dataclass(frozen=True)
-class Files:
+class LocalFiles:
     """Files below the allowed directories. Symbolic links are resolved before a path is judged; nothing is overwritten."""
 
     roots: tuple[Path, ...]
@@ -132,14 +132,14 @@ class Files:
 class House:
     """One per server. Over HTTP there are no files and no variables."""
 
-    starts: Starts
+    starts: SessionRateLimit
     cache: Cache
-    handovers: Handovers
+    handovers: IdempotencyRegistry
     result_limit: int
     """Characters of the longest answer."""
     max_acu: int | None = None
-    reads: Files = field(default_factory=lambda: Files(()))
-    writes: Files = field(default_factory=lambda: Files(()))
+    reads: LocalFiles = field(default_factory=lambda: LocalFiles(()))
+    writes: LocalFiles = field(default_factory=lambda: LocalFiles(()))
     secret_env: frozenset[str] = frozenset()
 
     def acu_limit(self, asked: int | None) -> int | None:

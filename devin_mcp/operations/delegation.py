@@ -10,22 +10,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost, SlowDown
 from devin_mcp.observability.log import note
 from devin_mcp.operations.attachments import Attachment, attached, check_attached
 from devin_mcp.operations.catalog import CREATE, workflow
 from devin_mcp.operations.context import House
-from devin_mcp.operations.idempotency import PREFIX, Handover, tag_of
-from devin_mcp.operations.knowledge.tools import the_notes
-from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
-from devin_mcp.operations.playbooks import the_playbook
+from devin_mcp.operations.idempotency import PREFIX, IdempotentStart, tag_for
+from devin_mcp.operations.knowledge.tools import resolve_notes
+from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
+from devin_mcp.operations.playbooks import resolve_playbook
 from devin_mcp.operations.sessions.conversation import LONGEST, Text
-from devin_mcp.operations.sessions.model import PhaseWord, SessionBody, SessionRow, next_by_phase
+from devin_mcp.operations.sessions.model import PhaseText, Session, SessionSummary, next_by_phase
 from devin_mcp.operations.sessions.tools import SessionCreated, Tag, create_session, get_session, tagged
-from devin_mcp.operations.waiting.pollers import Following
-from devin_mcp.operations.waiting.result import WaitResult, WithNews
-from devin_mcp.operations.waiting.tool import then_wait
+from devin_mcp.operations.waiting.pollers import Pollers
+from devin_mcp.operations.waiting.result import WaitResult, WithUpdates
+from devin_mcp.operations.waiting.tool import wait_after
 
 FOR_LOOKING = 12.0
 """Seconds of the call that are kept for finding the session when the reply to its start is lost."""
@@ -40,10 +40,10 @@ Repository = Annotated[
 ]
 
 
-class Delegated(WithNews):
+class Delegated(WithUpdates):
     """A session at work on the task."""
 
-    phase: PhaseWord
+    phase: PhaseText
     url: str | None = None
     is_new_session: bool
     max_acu_limit: int | None = None
@@ -58,9 +58,9 @@ class Delegated(WithNews):
 
 @workflow(CREATE, "sessions", spends=True)
 async def delegate_task(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
-    following: Following,
+    following: Pollers,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
     title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
     repository: Repository | None = None,
@@ -83,18 +83,18 @@ async def delegate_task(
     Checks and uploads everything before starting. With max_wait_s it goes on as devin_wait_for_sessions does.
     """
     task = f"{prompt}\n\nRepository: {repository}" if repository else prompt
-    checked_output_schema(structured_output_schema)
+    validate_output_schema(structured_output_schema)
     if any(one.startswith(PREFIX) for one in tags or ()):
         raise Invalid(f"Tags that begin with {PREFIX} are this server's own.")
-    tag = tag_of(request_key)
-    handover = Handover() if request_key is None else house.handovers.get(devin.owner, tag)
+    tag = tag_for(request_key)
+    handover = IdempotentStart() if request_key is None else house.handovers.get(devin.owner, tag)
     async with handover.turn(devin.deadline):
         done = None if request_key is None else await _earlier(devin, handover, tag, task)
         if done is None:
             house.acu_limit(max_acu_limit)
             house.starts.check(devin.owner)
-            playbook_id = None if playbook is None else await the_playbook(devin, house, playbook)
-            knowledge_ids = None if knowledge is None else await the_notes(devin, house, knowledge)
+            playbook_id = None if playbook is None else await resolve_playbook(devin, house, playbook)
+            knowledge_ids = None if knowledge is None else await resolve_notes(devin, house, knowledge)
             async with _with_files(devin, house, task, files or ()) as whole:
                 handover.begins(_fingerprint(task))
                 start = create_session(
@@ -107,10 +107,10 @@ async def delegate_task(
                 except ReplyLost as lost:
                     done = await _found(devin, handover, tag, lost)
     note(devin_session_id=done.session_id)
-    return await then_wait(devin, following, done, None, max_wait_s) if max_wait_s else done
+    return await wait_after(devin, following, done, None, max_wait_s) if max_wait_s else done
 
 
-def _starting(devin: Devin, handover: Handover) -> Devin:
+def _starting(devin: ApiCall, handover: IdempotentStart) -> ApiCall:
     starting = devin.earlier(FOR_LOOKING)
     if starting.deadline.left() < LEAST_FOR_STARTING:
         raise NotSent("Preparing took so long that the session could not be started in the time a call has.")
@@ -125,7 +125,7 @@ def _begun(made: SessionCreated, tag: str) -> Delegated:
 
 
 @asynccontextmanager
-async def _with_files(devin: Devin, house: House, task: str, files: Sequence[str]) -> AsyncIterator[str]:
+async def _with_files(devin: ApiCall, house: House, task: str, files: Sequence[str]) -> AsyncIterator[str]:
     """The prompt with the files' lines. All are checked before the first is sent, and none needs to be sent twice."""
     _check_length(task)
     check_attached(house, files)
@@ -144,7 +144,7 @@ async def _with_files(devin: Devin, house: House, task: str, files: Sequence[str
         raise
 
 
-async def _attached(devin: Devin, house: House, file: str) -> Attachment:
+async def _attached(devin: ApiCall, house: House, file: str) -> Attachment:
     try:
         return await attached(devin, house, file)
     except ReplyLost as lost:  # which speaks of a session everywhere else here
@@ -159,7 +159,7 @@ def _check_length(prompt: str) -> None:
         )
 
 
-async def _earlier(devin: Devin, handover: Handover, tag: str, task: str) -> Delegated | None:
+async def _earlier(devin: ApiCall, handover: IdempotentStart, tag: str, task: str) -> Delegated | None:
     """The session that was started for the same request_key, by this process or another."""
     session_id, others = handover.session_id, 0
     if session_id is None:
@@ -170,7 +170,7 @@ async def _earlier(devin: Devin, handover: Handover, tag: str, task: str) -> Del
             return None
         session_id, others = rows[-1].session_id, len(rows) - 1
     try:
-        body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+        body = await get_session.at(devin).send(Session, session_id=session_id)
     except (Broken, NotSent, SlowDown) as trouble:  # it exists, and that is what matters
         return Delegated(
             session_id=session_id, phase="starting", url=devin.web_url(session_id), is_new_session=False, tag=tag,
@@ -194,7 +194,7 @@ async def _earlier(devin: Devin, handover: Handover, tag: str, task: str) -> Del
     )  # fmt: skip
 
 
-def _is_same(body: SessionBody, handover: Handover, task: str) -> bool | None:
+def _is_same(body: Session, handover: IdempotentStart, task: str) -> bool | None:
     """Whether a session was started with this task; None when nobody here can tell."""
     if handover.session_id == body.session_id:
         return handover.prompt == _fingerprint(task)
@@ -210,7 +210,7 @@ def _fingerprint(prompt: str) -> bytes:
     return sha256(repr([word for line in words for word in line]).encode(errors="replace")).digest()
 
 
-async def _found(devin: Devin, handover: Handover, tag: str, lost: ReplyLost) -> Delegated:
+async def _found(devin: ApiCall, handover: IdempotentStart, tag: str, lost: ReplyLost) -> Delegated:
     """The session that was started though the reply was lost, or the ReplyLost with what to look for."""
     row = await _appearing(devin, handover, tag)
     if row is None:
@@ -226,14 +226,14 @@ async def _found(devin: Devin, handover: Handover, tag: str, lost: ReplyLost) ->
     )  # fmt: skip
 
 
-async def _appearing(devin: Devin, handover: Handover, tag: str) -> SessionRow | None:
+async def _appearing(devin: ApiCall, handover: IdempotentStart, tag: str) -> SessionSummary | None:
     """A session that may have been started, looked for a few times; a late reply ends the search."""
     if devin.tell is not None:
         await devin.tell("The reply was lost; looking whether the session was started")
     for pause in PAUSES:
         await devin.deadline.clock.sleep(min(pause, devin.deadline.left()))
         if handover.session_id is not None:
-            return SessionRow(session_id=handover.session_id, phase="starting")
+            return SessionSummary(session_id=handover.session_id, phase="starting")
         with suppress(DevinError):
             if rows := await tagged(devin, tag):
                 return rows[-1]

@@ -22,13 +22,13 @@ MOST = 1000
 """Handovers remembered; the oldest goes first."""
 
 
-def tag_of(request_key: str | None) -> str:
+def tag_for(request_key: str | None) -> str:
     """The same for the same key; without one, never the same."""
     return PREFIX + (secrets.token_hex(12) if request_key is None else sha256(request_key.encode()).hexdigest()[:24])
 
 
 @dataclass
-class Handover:
+class IdempotentStart:
     """One task, and what became of it as far as this process knows."""
 
     session_id: str | None = None
@@ -78,14 +78,14 @@ class Handover:
             self._turn.release()
 
 
-class Handovers:
+class IdempotencyRegistry:
     """Those of all callers, each key's own apart."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Handover] = {}
+        self._known: dict[tuple[str, str], IdempotentStart] = {}
 
-    def get(self, owner: str, tag: str) -> Handover:
-        handover = self._known.setdefault((owner, tag), Handover())
+    def get(self, owner: str, tag: str) -> IdempotentStart:
+        handover = self._known.setdefault((owner, tag), IdempotentStart())
         for place in list(self._known)[: max(0, len(self._known) - MOST)]:
             if not self._known[place].is_busy:
                 del self._known[place]

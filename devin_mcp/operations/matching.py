@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from typing import Any, Concatenate, ParamSpec
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.catalog import Operation
 from devin_mcp.operations.context import House
@@ -23,14 +23,14 @@ from devin_mcp.settings.settings import Toolset
 
 P = ParamSpec("P")
 
-MOST_COMPLETIONS = 100
-MOST_NAMED = 5
+MAX_COMPLETIONS = 100
+MAX_SUGGESTIONS = 5
 """Candidates that an error names."""
-LONGEST_NAME = 48
+MAX_NAME_CHARS = 48
 
 
 @dataclass(frozen=True)
-class Entry:
+class ResourceEntry:
     """One thing in the list of resources; `size` in bytes of what reading it gives."""
 
     id: str
@@ -41,15 +41,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Document:
+class ResourceContent:
     """What reading a resource gives: markdown, and what to do next where there is something to do."""
 
     text: str
     next: str = ""
 
 
-Read = Callable[Concatenate[Devin, House, P], Awaitable[Document]]
-Entries = Callable[[Devin, House], Awaitable[Sequence[Entry]]]
+Read = Callable[Concatenate[ApiCall, House, P], Awaitable[ResourceContent]]
+Entries = Callable[[ApiCall, House], Awaitable[Sequence[ResourceEntry]]]
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ class Resource:
     uri: str
     """RFC 6570; its variables are parameters of `read`."""
     read: Read[...]
-    twin: Operation[Any, Any]
+    tool: Operation[Any, Any]
     """The tool that shows the same, for the many hosts that hide resources from their models."""
     entries: Entries | None = None
-    listed_by: Operation[Any, Any] | None = None
+    list_tool: Operation[Any, Any] | None = None
     """The tool that lists the same things; the entries are there only where it is."""
     lives: bool = False
     """Changes by itself, so a host should not keep what it read."""
 
     @property
     def toolset(self) -> Toolset:
-        return self.twin.toolset
+        return self.tool.toolset
 
     @property
     def is_template(self) -> bool:
@@ -82,22 +82,22 @@ RESOURCES: list[Resource] = []
 def resource(
     uri: str,
     *,
-    twin: Operation[Any, Any],
+    tool: Operation[Any, Any],
     entries: Entries | None = None,
-    listed_by: Operation[Any, Any] | None = None,
+    list_tool: Operation[Any, Any] | None = None,
     lives: bool = False,
 ) -> Callable[[Read[P]], Read[P]]:
     """Declare what is read at `uri`. The docstring tells a person what it is, the function's name is its title."""
 
     def declare(read: Read[P]) -> Read[P]:
-        RESOURCES.append(Resource(uri, read, twin, entries, listed_by or twin, lives))
+        RESOURCES.append(Resource(uri, read, tool, entries, list_tool or tool, lives))
         return read
 
     return declare
 
 
 @dataclass(frozen=True)
-class Handout:
+class RenderedPrompt:
     """What a prompt puts into the conversation: a text in the user's voice, and a document beside it."""
 
     text: str
@@ -111,7 +111,7 @@ class Handout:
 
 
 @dataclass(frozen=True)
-class Card:
+class PromptVariant:
     """One of many prompts that are made from things; `subject` is handed to the function."""
 
     title: str
@@ -119,18 +119,18 @@ class Card:
     subject: Any
 
 
-Say = Callable[..., Awaitable[Handout]]
-Cards = Callable[[Devin, House], Awaitable[Mapping[str, Card]]]
+RenderPrompt = Callable[..., Awaitable[RenderedPrompt]]
+Variants = Callable[[ApiCall, House], Awaitable[Mapping[str, PromptVariant]]]
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt under its function's name, or with `cards` one for each of them under their own."""
 
-    say: Say
+    say: RenderPrompt
     needs: tuple[Operation[Any, Any], ...]
-    cards: Cards | None = None
-    made_from: Operation[Any, Any] | None = None
+    cards: Variants | None = None
+    list_tool: Operation[Any, Any] | None = None
     """The tool that lists what the cards are made from."""
 
     @property
@@ -142,15 +142,15 @@ PROMPTS: list[Prompt] = []
 
 
 def prompt(
-    *needs: Operation[Any, Any], cards: Cards | None = None, made_from: Operation[Any, Any] | None = None
-) -> Callable[[Say], Say]:
+    *needs: Operation[Any, Any], cards: Variants | None = None, list_tool: Operation[Any, Any] | None = None
+) -> Callable[[RenderPrompt], RenderPrompt]:
     """Declare a prompt; it is there only where all tools that it `needs` are.
 
     Its parameters are its arguments; one made from cards gets the card's subject first.
     """
 
-    def declare(say: Say) -> Say:
-        PROMPTS.append(Prompt(say, (*needs, *([made_from] if made_from else [])), cards, made_from))
+    def declare(say: RenderPrompt) -> RenderPrompt:
+        PROMPTS.append(Prompt(say, (*needs, *([list_tool] if list_tool else [])), cards, list_tool))
         return say
 
     return declare
@@ -164,7 +164,7 @@ class Candidate:
     words: tuple[str, ...] = ()
 
 
-Candidates = Callable[[Devin, House, Mapping[str, str]], Awaitable[Sequence[Candidate]]]
+Candidates = Callable[[ApiCall, House, Mapping[str, str]], Awaitable[Sequence[Candidate]]]
 
 
 @dataclass(frozen=True)
@@ -172,19 +172,19 @@ class Completion:
     """Values for the arguments and variables of one name, there where the tool `twin` is."""
 
     candidates: Candidates
-    twin: Operation[Any, Any]
+    tool: Operation[Any, Any]
 
 
 COMPLETIONS: dict[str, list[Completion]] = {}
 """Name -> what completes it, all of them together."""
 
 
-def completes(*names: str, twin: Operation[Any, Any]) -> Callable[[Candidates], Candidates]:
+def completes(*names: str, tool: Operation[Any, Any]) -> Callable[[Candidates], Candidates]:
     """Declare what completes the arguments and variables of these names; the last parameter is what was filled in before."""
 
     def declare(candidates: Candidates) -> Candidates:
         for name in names:
-            COMPLETIONS.setdefault(name, []).append(Completion(candidates, twin))
+            COMPLETIONS.setdefault(name, []).append(Completion(candidates, tool))
         return candidates
 
     return declare
@@ -198,7 +198,7 @@ def best(candidates: Iterable[Candidate], typed: str) -> list[str]:
     return list(dict.fromkeys(value for _, value in ranked))
 
 
-def the_one(candidates: Sequence[Candidate], said: str, what: str, tool: str) -> str:
+def match_one(candidates: Sequence[Candidate], said: str, what: str, tool: str) -> str:
     """The value of the one that is meant: by its value, else by a word of it, in any case but whole.
 
     Raises NotFound or Invalid, naming those that may be meant; their words are a third party's and quoted as data.
@@ -219,12 +219,14 @@ def the_one(candidates: Sequence[Candidate], said: str, what: str, tool: str) ->
 
 
 def _quoted(some: Sequence[Candidate]) -> str:
-    return ", ".join(f"{json.dumps(one_line(one.words[-1], 80), ensure_ascii=False)} ({one.value})" for one in some[:MOST_NAMED])
+    return ", ".join(
+        f"{json.dumps(one_line(one.words[-1], 80), ensure_ascii=False)} ({one.value})" for one in some[:MAX_SUGGESTIONS]
+    )
 
 
 def _close(candidates: Sequence[Candidate], wanted: str) -> list[str]:
     words = {_plain(word): one.value for one in candidates for word in (*one.words, one.value)}
-    return [words[word] for word in difflib.get_close_matches(wanted, words, n=MOST_NAMED)]
+    return [words[word] for word in difflib.get_close_matches(wanted, words, n=MAX_SUGGESTIONS)]
 
 
 def _rank(one: Candidate, wanted: str) -> int | None:
@@ -251,10 +253,10 @@ def _plain(text: str) -> str:
 def slug(text: str) -> str:
     """`Review a pull request` -> `review-a-pull-request`; empty when no plain letter or digit is in it."""
     plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_NAME].rstrip("-")
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME_CHARS].rstrip("-")
 
 
-def as_typed(macro: str | None) -> str:
+def macro_text(macro: str | None) -> str:
     """A macro with its exclamation mark, which Devin keeps or leaves out as it was written."""
     return f"!{macro.removeprefix('!')}" if macro else ""
 

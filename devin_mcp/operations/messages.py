@@ -7,21 +7,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.models import Done, SessionId
+from devin_mcp.api.client import ApiCall
+from devin_mcp.api.models import Acknowledgement, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.sessions.conversation import Text
-from devin_mcp.operations.sessions.model import SessionBody
+from devin_mcp.operations.sessions.model import Session
 from devin_mcp.operations.sessions.tools import get_session
 from devin_mcp.operations.waiting import cursor as cursors
-from devin_mcp.operations.waiting.pollers import Following
-from devin_mcp.operations.waiting.result import WithNews
-from devin_mcp.operations.waiting.target import AnswerTo
-from devin_mcp.operations.waiting.tool import then_wait
+from devin_mcp.operations.waiting.pollers import Pollers
+from devin_mcp.operations.waiting.result import WithUpdates
+from devin_mcp.operations.waiting.target import ReplyTo
+from devin_mcp.operations.waiting.tool import wait_after
 
 
-class MessageSent(WithNews):
+class MessageSent(WithUpdates):
     """A message was taken, and with max_wait_s what came of it."""
 
     delivered: bool
@@ -31,13 +31,13 @@ class MessageSent(WithNews):
 FOR_A_LOOK = 5.0
 """Seconds of the call's time that knowing how the session stood before may take."""
 
-IF_LOST = "Look with devin_get_session whether the message arrived before sending it again."
+IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
 
-@operation(CHANGE, "sessions", v1="POST /v1/sessions/{session_id}/message", spends=True, if_lost=IF_LOST)
+@operation(CHANGE, "sessions", v1="POST /v1/sessions/{session_id}/message", spends=True, if_lost=IF_REPLY_LOST)
 async def send_message(
-    devin: Devin,
-    following: Following,
+    devin: ApiCall,
+    following: Pollers,
     session_id: SessionId,
     message: Annotated[Text, Field(description="What to tell Devin")],
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
@@ -50,24 +50,24 @@ async def send_message(
     if not max_wait_s:
         return await _deliver(devin, session_id, message)
     told = cursors.read(since, [session_id]).get(session_id)
-    before: SessionBody | None = None
+    before: Session | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
         looking = devin.within(FOR_A_LOOK)
-        before = await get_session.at(looking).send(SessionBody, session_id=session_id)
-    answer_to = AnswerTo.to(message, before, told)
+        before = await get_session.at(looking).send(Session, session_id=session_id)
+    answer_to = ReplyTo.to(message, before, told)
     sent = await _deliver(devin, session_id, message)
-    return await then_wait(devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id]))
+    return await wait_after(devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id]))
 
 
-async def _deliver(devin: Devin, session_id: str, message: str) -> MessageSent:
+async def _deliver(devin: ApiCall, session_id: str, message: str) -> MessageSent:
     try:
         # `null`, or `{detail}` when the session was suspended (v1.md §3.7)
-        sent = await devin.send(Done, body={"message": message}, session_id=session_id)
+        sent = await devin.send(Acknowledgement, body={"message": message}, session_id=session_id)
     except Invalid as refusal:
         if refusal.status != 400:
             raise
         try:
-            body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+            body = await get_session.at(devin).send(Session, session_id=session_id)
         except DevinError:
             raise refusal from None  # its reason is the better one
         if not body.is_over:

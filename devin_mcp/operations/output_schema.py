@@ -15,7 +15,7 @@ LARGEST = 64 * 1024
 OutputSchema = dict[str, Any]
 
 
-def checked_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
+def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     """The schema itself, or Invalid with what is wrong with it."""
     if schema is None:
         return None

@@ -6,11 +6,11 @@ from collections.abc import Container, Mapping
 
 from pydantic import ConfigDict
 
-from devin_mcp.api.models import Many, Wire
+from devin_mcp.api.models import ApiModel, ListOrNull
 from devin_mcp.errors import Invalid
 
 
-class AsItIs(Wire):
+class RawRecord(ApiModel):
     """A thing with every field just as Devin wrote it, also those in a form that is not known here."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -18,11 +18,11 @@ class AsItIs(Wire):
     id: str = ""
 
 
-class NotesAsTheyAre(Wire):
-    knowledge: Many[AsItIs]
+class RawNotes(ApiModel):
+    knowledge: ListOrNull[RawRecord]
 
 
-def kept(now: AsItIs, given: Mapping[str, str | None], needed: Container[str]) -> dict[str, str | None]:
+def kept(now: RawRecord, given: Mapping[str, str | None], needed: Container[str]) -> dict[str, str | None]:
     """What is given, else what is there; an empty text clears. Raises Invalid rather than losing what cannot be read."""
     whole: dict[str, str | None] = {}
     for name, value in given.items():

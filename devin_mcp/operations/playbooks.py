@@ -9,23 +9,33 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.models import Done, PlaybookId, Rows, Time, Wire, is_id
+from devin_mcp.api.client import ApiCall
+from devin_mcp.api.models import Acknowledgement, ApiModel, PlaybookId, Rows, Time, is_id
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Stake, operation
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import House
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
-from devin_mcp.operations.matching import Candidate, Document, Entry, as_typed, completes, resource, slug, the_one, unique_names
-from devin_mcp.operations.partial_update import AsItIs, kept
-from devin_mcp.operations.results import Cut, FromChar, Next, Offset, Page, Result, cost, text_that_fits
+from devin_mcp.operations.matching import (
+    Candidate,
+    ResourceContent,
+    ResourceEntry,
+    completes,
+    macro_text,
+    match_one,
+    resource,
+    slug,
+    unique_names,
+)
+from devin_mcp.operations.partial_update import RawRecord, kept
+from devin_mcp.operations.results import FromChar, Next, Offset, Page, Result, TextSlice, json_size, prefix_that_fits
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
 Body = Annotated[str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")]
 Macro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy; empty = none")]
 
 
-class PlaybookRow(Wire):
+class PlaybookRow(ApiModel):
     """A playbook; `body` only where it was asked for (v1.md §7)."""
 
     playbook_id: str
@@ -51,7 +61,7 @@ class PlaybookBody(PlaybookRow):
         return document(self.title, head, self.body or "")
 
 
-class Shelf:
+class PlaybookIndex:
     """All playbooks of a key, as they were a moment ago."""
 
     def __init__(self, books: list[PlaybookBody]) -> None:
@@ -60,9 +70,9 @@ class Shelf:
         """Those that can be asked for."""
 
     @cached_property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ResourceEntry]:
         return [
-            Entry(
+            ResourceEntry(
                 id=book.playbook_id, title=redactor.clean(one_line(book.title)),
                 description=redactor.clean(first_line(book.body)),
                 size=len(redactor.clean(book.markdown).encode()), modified=book.updated_at,
@@ -72,7 +82,7 @@ class Shelf:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(book.playbook_id, (as_typed(book.macro), book.title)) for book in self.named]
+        return [Candidate(book.playbook_id, (macro_text(book.macro), book.title)) for book in self.named]
 
     def by_name(self, taken: frozenset[str]) -> dict[str, PlaybookBody]:
         """Under names that can be typed: from the macro, else the title; names in `taken` are avoided."""
@@ -93,7 +103,7 @@ class Playbooks(Page):
 
 @operation(READ, "playbooks", v1="GET /v1/playbooks")
 async def list_playbooks(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     body: Annotated[bool, Field(description="Show bodies too")] = False,
     offset: Offset = 0,
@@ -103,21 +113,21 @@ async def list_playbooks(
     return Playbooks.of([book.model_copy(update={"body": book.body if body else None}) for book in books], offset)
 
 
-async def shelf(devin: Devin, house: House, *, fresh: bool = False) -> Shelf:
+async def shelf(devin: ApiCall, house: House, *, fresh: bool = False) -> PlaybookIndex:
     """What is kept of the playbooks, read again when it is too old or `fresh` is asked for."""
     listing = list_playbooks.at(devin if fresh else devin.apart())
 
-    async def load() -> Shelf:
-        return Shelf((await listing.send(Rows[PlaybookBody])).items)
+    async def load() -> PlaybookIndex:
+        return PlaybookIndex((await listing.send(Rows[PlaybookBody])).items)
 
     return await house.cache.get(devin.owner, "playbooks", load, fresh=fresh)
 
 
-async def the_playbook(devin: Devin, house: House, said: str) -> str:
+async def resolve_playbook(devin: ApiCall, house: House, said: str) -> str:
     """The id of the playbook that is meant: an id, a `!macro` or a title that just one has."""
     candidates = (await shelf(devin, house, fresh=True)).candidates
     try:
-        return the_one(candidates, said, "playbook", "devin_list_playbooks")
+        return match_one(candidates, said, "playbook", "devin_list_playbooks")
     except NotFound:
         if is_id(said):
             with suppress(NotFound, Invalid):  # the list has the team's alone (v1.md §7)
@@ -131,12 +141,12 @@ class Playbook(PlaybookRow, Result):
     _start: int = PrivateAttr(0)
 
     def within(self, limit: int) -> Playbook:
-        room = limit - cost(self.model_copy(update={"body": ""})) - 200
-        return _playbook(self, self._whole, self._start, len(text_that_fits(self._whole[self._start :], room)))
+        room = limit - json_size(self.model_copy(update={"body": ""})) - 200
+        return _playbook(self, self._whole, self._start, len(prefix_that_fits(self._whole[self._start :], room)))
 
 
 def _playbook(row: PlaybookRow, whole: str, start: int, room: int) -> Playbook:
-    piece = Cut.of(whole, start, room)
+    piece = TextSlice.of(whole, start, room)
     end = start + len(piece.text)
     text = "Use it as playbook of devin_delegate_task."
     if end < len(whole):
@@ -150,7 +160,7 @@ def _playbook(row: PlaybookRow, whole: str, start: int, room: int) -> Playbook:
 
 
 @operation(READ, "playbooks", v1="GET /v1/playbooks/{playbook_id}")
-async def get_playbook(devin: Devin, playbook_id: PlaybookId, from_char: FromChar = 0) -> Playbook:
+async def get_playbook(devin: ApiCall, playbook_id: PlaybookId, from_char: FromChar = 0) -> Playbook:
     """One playbook with its whole text, or the part from from_char on."""
     row = await devin.send(PlaybookRow, playbook_id=playbook_id)
     return _playbook(row, row.body or "", from_char, len(row.body or ""))
@@ -163,11 +173,11 @@ class PlaybookSaved(Result):
     next: Next
 
 
-IF_LOST = "The playbook may exist. Look with devin_list_playbooks before creating it again."
+IF_REPLY_LOST = "The playbook may exist. Look with devin_list_playbooks before creating it again."
 
 
-@operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_lost=IF_LOST)
-async def create_playbook(devin: Devin, title: Title, body: Body, macro: Macro | None = None) -> PlaybookSaved:
+@operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_lost=IF_REPLY_LOST)
+async def create_playbook(devin: ApiCall, title: Title, body: Body, macro: Macro | None = None) -> PlaybookSaved:
     """The new playbook's id. Needs the permission to manage playbooks."""
     made = await devin.send(PlaybookRow, body={"title": title, "body": body, "macro": macro or None})
     return _saved(made.playbook_id, made.title, made.macro)
@@ -175,7 +185,7 @@ async def create_playbook(devin: Devin, title: Title, body: Body, macro: Macro |
 
 @operation(CHANGE, "playbooks", v1="PUT /v1/playbooks/{playbook_id}")
 async def update_playbook(
-    devin: Devin,
+    devin: ApiCall,
     playbook_id: PlaybookId,
     title: Title | None = None,
     body: Body | None = None,
@@ -184,9 +194,9 @@ async def update_playbook(
     """The playbook as saved. What is not given stays; macro="" removes the macro. Never send a cut body back."""
     if title is None and body is None and macro is None:
         raise Invalid("Nothing to change: give title, body or macro.")
-    now = await get_playbook.at(devin).send(AsItIs, playbook_id=playbook_id)
+    now = await get_playbook.at(devin).send(RawRecord, playbook_id=playbook_id)
     whole = kept(now, {"title": title, "body": body, "macro": macro}, needed={"title", "body"})
-    await devin.send(Done, body=whole, playbook_id=playbook_id)
+    await devin.send(Acknowledgement, body=whole, playbook_id=playbook_id)
     return _saved(playbook_id, str(whole["title"]), whole["macro"])
 
 
@@ -205,45 +215,45 @@ class PlaybookDeleted(Result):
     next: Next
 
 
-async def title_of(devin: Devin, house: House, playbook_id: str) -> str | None:
+async def title_of(devin: ApiCall, house: House, playbook_id: str) -> str | None:
     return next((book.title for book in (await shelf(devin, house)).books if book.playbook_id == playbook_id), None)
 
 
-DELETING = Stake("Delete the playbook", "The team can no longer use it, and its macro becomes free.", title_of)
+DELETING = Confirmation("Delete the playbook", "The team can no longer use it, and its macro becomes free.", title_of)
 
 
 @operation(DESTROY, "playbooks", v1="DELETE /v1/playbooks/{playbook_id}", stake=DELETING)
-async def delete_playbook(devin: Devin, playbook_id: PlaybookId) -> PlaybookDeleted:
+async def delete_playbook(devin: ApiCall, playbook_id: PlaybookId) -> PlaybookDeleted:
     """Confirmation that the playbook is gone and its macro free."""
-    await devin.send(Done, playbook_id=playbook_id)
+    await devin.send(Acknowledgement, playbook_id=playbook_id)
     return PlaybookDeleted(playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks.")
 
 
-async def entries(devin: Devin, house: House) -> list[Entry]:
+async def entries(devin: ApiCall, house: House) -> list[ResourceEntry]:
     return (await shelf(devin, house)).entries
 
 
-@resource("devin://playbooks", twin=list_playbooks)
-async def all_playbooks(devin: Devin, house: House) -> Document:
+@resource("devin://playbooks", tool=list_playbooks)
+async def all_playbooks(devin: ApiCall, house: House) -> ResourceContent:
     """The team's playbooks as one table."""
     books = (await shelf(devin, house)).books
     rows = [(one_line(book.title, CELL), book.macro, (book.updated_at or "")[:10], book.playbook_id) for book in books]
     lines, missing = table(("Title", "Macro", "Updated", "Id"), rows, house.result_limit)
     text = f"# Playbooks\n\n{lines}" if rows else "# Playbooks\n\nThere is none yet."
     if missing:
-        return Document(text, f"{missing} more do not fit here. Page through them with devin_list_playbooks.")
-    return Document(
+        return ResourceContent(text, f"{missing} more do not fit here. Page through them with devin_list_playbooks.")
+    return ResourceContent(
         text,
         "Read one with devin_get_playbook or at devin://playbooks/{id}." if rows else "Write one with devin_create_playbook.",
     )
 
 
-@resource("devin://playbooks/{playbook_id}", twin=get_playbook, entries=entries, listed_by=list_playbooks)
-async def playbook(devin: Devin, house: House, playbook_id: PlaybookId) -> Document:  # noqa: ARG001 - resources share a shape
+@resource("devin://playbooks/{playbook_id}", tool=get_playbook, entries=entries, list_tool=list_playbooks)
+async def playbook(devin: ApiCall, house: House, playbook_id: PlaybookId) -> ResourceContent:  # noqa: ARG001 - resources share a shape
     """One playbook as markdown, with its title and macro on top."""
-    return Document((await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook_id)).markdown)
+    return ResourceContent((await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook_id)).markdown)
 
 
-@completes("playbook_id", twin=list_playbooks)
-async def known_playbooks(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+@completes("playbook_id", tool=list_playbooks)
+async def known_playbooks(devin: ApiCall, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
     return (await shelf(devin, house)).candidates

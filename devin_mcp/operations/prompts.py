@@ -11,12 +11,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.api.models import SessionId
 from devin_mcp.operations.context import House
 from devin_mcp.operations.delegation import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
-from devin_mcp.operations.matching import PROMPTS, Card, Handout, prompt
+from devin_mcp.operations.matching import PROMPTS, PromptVariant, RenderedPrompt, prompt
 from devin_mcp.operations.playbooks import PlaybookBody, create_playbook, get_playbook, list_playbooks, shelf
 from devin_mcp.operations.sessions.tools import get_session, list_sessions
 
@@ -43,18 +43,20 @@ HAND_OVER = """\
 
 
 @prompt(delegate_task)
-async def delegate(devin: Devin, house: House, task: Task | None = None, repository: Repository | None = None) -> Handout:  # noqa: ARG001
+async def delegate(
+    devin: ApiCall, house: House, task: Task | None = None, repository: Repository | None = None
+) -> RenderedPrompt:  # noqa: ARG001
     """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
     what = "Hand this task over to Devin:\n\n{task}\n" if task else "Hand what we have been working on over to Devin.\n"
     where = "\nRepository: {repository}\n" if repository else ""
     values = {"task": task or "", "repository": one_line(repository, LONGEST_GIVEN)}
-    return Handout(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
+    return RenderedPrompt(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
 
 
 @prompt(list_sessions)
-async def standup(devin: Devin, house: House) -> Handout:  # noqa: ARG001
+async def standup(devin: ApiCall, house: House) -> RenderedPrompt:  # noqa: ARG001
     """What my Devin sessions are doing, which of them wait for me, with links."""
-    return Handout("""\
+    return RenderedPrompt("""\
 Give me a stand-up on my Devin sessions.
 
 Use devin_list_sessions. Read the last message of every session that is waiting with devin_get_session.
@@ -69,7 +71,7 @@ Finish with the one thing I should do next. Send nothing and end nothing unless 
 
 
 @prompt(get_session)
-async def review_session(devin: Devin, house: House, session_id: SessionId) -> Handout:  # noqa: ARG001
+async def review_session(devin: ApiCall, house: House, session_id: SessionId) -> RenderedPrompt:  # noqa: ARG001
     """What a Devin session did, whether it is done, and what to answer it."""
     text = """\
 Review the Devin session {session_id} for me.
@@ -84,11 +86,11 @@ Then tell me, shortly:
 4. What to answer: a message ready to send, or that none is needed.
 
 Do not send the message before I have agreed. When I have, use devin_send_message."""
-    return Handout(text, {"session_id": session_id})
+    return RenderedPrompt(text, {"session_id": session_id})
 
 
 @prompt(create_playbook)
-async def write_playbook(devin: Devin, house: House, session_id: SessionId | None = None) -> Handout:  # noqa: ARG001
+async def write_playbook(devin: ApiCall, house: House, session_id: SessionId | None = None) -> RenderedPrompt:  # noqa: ARG001
     """Turn what worked, here or in a Devin session, into a playbook that Devin can follow again."""
     text = """\
 Look with devin_list_playbooks whether one exists that should be improved instead.
@@ -102,30 +104,34 @@ Write it in markdown for an engineer who knows nothing of this case:
 Replace what belongs to this one case by what to look for. Put no key, password or customer's data into it.
 Show me title, macro and text. When I have agreed, save it with devin_create_playbook."""
     if session_id is None:
-        return Handout(f"Turn what we did here into a Devin playbook.\n\n{text}")
+        return RenderedPrompt(f"Turn what we did here into a Devin playbook.\n\n{text}")
     read = "Read it with devin_get_session, from its first message on (after_event_id=start)."
-    return Handout(f"Turn the Devin session {{session_id}} into a Devin playbook.\n\n{read}\n{text}", {"session_id": session_id})
+    return RenderedPrompt(
+        f"Turn the Devin session {{session_id}} into a Devin playbook.\n\n{read}\n{text}", {"session_id": session_id}
+    )
 
 
-async def cards(devin: Devin, house: House) -> Mapping[str, Card]:
+async def cards(devin: ApiCall, house: House) -> Mapping[str, PromptVariant]:
     """One for each playbook, under a name that can be typed."""
     fixed = frozenset(one.name for one in PROMPTS if one.cards is None)
     books = (await shelf(devin, house)).by_name(fixed)
     return {
-        name: Card(one_line(book.title), f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(), book)
+        name: PromptVariant(
+            one_line(book.title), f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(), book
+        )
         for name, book in books.items()
     }
 
 
-@prompt(delegate_task, cards=cards, made_from=list_playbooks)
+@prompt(delegate_task, cards=cards, list_tool=list_playbooks)
 async def with_playbook(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     playbook: PlaybookBody,
     task: Task,
     repository: Repository | None = None,
     session_title: SessionTitle | None = None,
-) -> Handout:
+) -> RenderedPrompt:
     """Delegate a task to Devin with one playbook."""
     if playbook.body is None:
         playbook = await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook.playbook_id)
@@ -145,7 +151,9 @@ Use devin_delegate_task with
         "repository": one_line(repository, LONGEST_GIVEN),
         "session_title": json.dumps(one_line(session_title, LONGEST_GIVEN), ensure_ascii=False),
     }  # fmt: skip
-    return Handout(text, values, attached=(f"devin://playbooks/{playbook.playbook_id}", _attached(playbook, house.result_limit)))
+    return RenderedPrompt(
+        text, values, attached=(f"devin://playbooks/{playbook.playbook_id}", _attached(playbook, house.result_limit))
+    )
 
 
 def _attached(playbook: PlaybookBody, room: int) -> str:

@@ -34,7 +34,7 @@ class Result(BaseModel):
         Called only when the whole is longer. What can be read on overrides it; a confirmation just gets shorter texts,
         for what was done must not be reported as an error because of its length.
         """
-        return slim(self, limit)
+        return truncate_row(self, limit)
 
 
 class Page(Result):
@@ -66,17 +66,17 @@ class Page(Result):
     def within(self, limit: int) -> Self:
         rows: list[BaseModel] = getattr(self, self.rows)
         others = {name: getattr(self, name) for name in type(self).model_fields if name not in {"next", "next_offset", self.rows}}
-        room = limit - cost(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
-        kept = rows[: rows_that_fit(rows, room)]
+        room = limit - json_size(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
+        kept = rows[: count_that_fit(rows, room)]
         if not kept and rows:
-            kept = [slim(rows[0], room)]
+            kept = [truncate_row(rows[0], room)]
             others["next_says"] = CUT
         more = self.next_offset is not None or len(kept) < len(rows)
         return self.of(kept, self._offset, more=more, **others)
 
 
 @dataclass(frozen=True)
-class Cut:
+class TextSlice:
     """A window on a long text."""
 
     text: str
@@ -85,18 +85,18 @@ class Cut:
     """Of the whole text, when this is not all of it."""
 
     @classmethod
-    def of(cls, whole: str, start: int, room: int) -> Cut:
+    def of(cls, whole: str, start: int, room: int) -> TextSlice:
         piece = whole[start : start + max(0, room)]
         partial = len(piece) < len(whole)
         return cls(piece, True if partial else None, len(whole) if partial else None)
 
 
-def cost(part: BaseModel) -> int:
+def json_size(part: BaseModel) -> int:
     """Characters of compact JSON, the measure of every budget."""
     return len(part.model_dump_json(exclude_none=True))
 
 
-def text_that_fits(text: str, room: int) -> str:
+def prefix_that_fits(text: str, room: int) -> str:
     """The longest start of `text` that takes at most `room` characters once it is a JSON string."""
     for index, character in enumerate(text):
         room -= 1 if character >= " " and character not in '"\\' else 2 if character in '"\\\n\r\t\b\f' else 6
@@ -105,23 +105,23 @@ def text_that_fits(text: str, room: int) -> str:
     return text
 
 
-def rows_that_fit(rows: Sequence[BaseModel], room: int) -> int:
+def count_that_fit(rows: Sequence[BaseModel], room: int) -> int:
     """How many of the first rows fit into `room` characters, commas included."""
     for count, row in enumerate(rows):
-        room -= cost(row) + 1
+        room -= json_size(row) + 1
         if room < 0:
             return count
     return len(rows)
 
 
-def slim(row: BaseModel, room: int) -> BaseModel:
+def truncate_row(row: BaseModel, room: int) -> BaseModel:
     """One row that is too long by itself: its longest texts are cut, to end in `…`, and its longest lists left out.
 
     An absent list says nothing; an empty one would say that there is nothing.
     """
     names = [name for name in type(row).model_fields if isinstance(getattr(row, name), str | list)]
     for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
-        if cost(row) <= room:
+        if json_size(row) <= room:
             break
         whole = getattr(row, name)
         if isinstance(whole, str) and (len(whole) <= SHORT or name in _NEVER_CUT):

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.models import Done, Rows, SecretId, Time, Wire
-from devin_mcp.operations.catalog import CREATE, DESTROY, READ, READ_ENVIRONMENT, Stake, needs, operation
+from devin_mcp.api.client import ApiCall
+from devin_mcp.api.models import Acknowledgement, ApiModel, Rows, SecretId, Time
+from devin_mcp.operations.catalog import CREATE, DESTROY, READ, READ_ENVIRONMENT, Confirmation, needs, operation
 from devin_mcp.operations.context import House
 from devin_mcp.operations.results import Next, Offset, Page, Result
 
@@ -21,7 +21,7 @@ FromEnv = Annotated[
 ]
 
 
-class SessionSecret(Wire):
+class SessionSecret(ApiModel):
     """A secret for one session; exactly one of value and value_from_env."""
 
     key: Key
@@ -33,7 +33,7 @@ class SessionSecret(Wire):
         return {"key": self.key, "value": house.secret(self.value, self.value_from_env), "sensitive": self.sensitive}
 
 
-class Secret(Wire):
+class Secret(ApiModel):
     """What is known of a stored secret: never its value (v1.md §5)."""
 
     id: str
@@ -52,7 +52,7 @@ class Secrets(Page):
 
 
 @operation(READ, "secrets", v1="GET /v1/secrets")
-async def list_secrets(devin: Devin, offset: Offset = 0) -> Secrets:
+async def list_secrets(devin: ApiCall, offset: Offset = 0) -> Secrets:
     """Ids, names and types of the organization's secrets. Values are never shown."""
     rows = (await devin.send(Rows[Secret])).items
     return Secrets.of(rows[offset:], offset)
@@ -64,16 +64,16 @@ class SecretCreated(Result):
     next: Next
 
 
-class Created(Wire):
+class Created(ApiModel):
     id: str
 
 
-IF_LOST = "The secret may be stored. Look with devin_list_secrets before creating it again."
+IF_REPLY_LOST = "The secret may be stored. Look with devin_list_secrets before creating it again."
 
 
-@operation(CREATE, "secrets", v1="POST /v1/secrets", if_lost=IF_LOST)
+@operation(CREATE, "secrets", v1="POST /v1/secrets", if_lost=IF_REPLY_LOST)
 async def create_secret(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     type: Annotated[Literal["key-value", "cookie", "totp"], Field(description="Kind of secret")],
     key: Key,
@@ -94,16 +94,16 @@ class SecretDeleted(Result):
     next: Next
 
 
-async def name_of(devin: Devin, house: House, secret_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
+async def name_of(devin: ApiCall, house: House, secret_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
     secrets = (await list_secrets.at(devin).send(Rows[Secret])).items
     return next((secret.key for secret in secrets if secret.id == secret_id), None)
 
 
-DELETING = Stake("Delete the secret", "Devin can no longer log in with it, and its value cannot be read back.", name_of)
+DELETING = Confirmation("Delete the secret", "Devin can no longer log in with it, and its value cannot be read back.", name_of)
 
 
 @operation(DESTROY, "secrets", v1="DELETE /v1/secrets/{secret_id}", stake=DELETING)
-async def delete_secret(devin: Devin, secret_id: SecretId) -> SecretDeleted:
+async def delete_secret(devin: ApiCall, secret_id: SecretId) -> SecretDeleted:
     """Confirmation that the secret is gone. Its value cannot be brought back."""
-    await devin.send(Done, secret_id=secret_id)
+    await devin.send(Acknowledgement, secret_id=secret_id)
     return SecretDeleted(secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets.")

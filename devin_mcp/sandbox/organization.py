@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from devin_mcp.sandbox.scripts import Life
+from devin_mcp.sandbox.scripts import SimulatedSession
 
 WEB = "https://sandbox.invalid"
 """Links say what they are: `.invalid` can never be resolved."""
@@ -28,12 +28,12 @@ class SandboxClock:
 
 
 @dataclass
-class World:
+class Organization:
     """Everything one key sees. Other keys see their own."""
 
     clock: SandboxClock
     parallel: int
-    sessions: dict[str, Life] = field(default_factory=dict)
+    sessions: dict[str, SimulatedSession] = field(default_factory=dict)
     files: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: list[dict[str, Any]] = field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from devin_mcp.sandbox.organization import SandboxClock, World, stamp
+from devin_mcp.sandbox.organization import Organization, SandboxClock, stamp
 
 FOLDERS = ("Conventions", "Services", "Operations")
 
@@ -101,29 +101,31 @@ PLAYBOOKS = (
 SECRETS = ("NPM_TOKEN", "STAGING_LOGIN")
 
 
-def furnished(clock: SandboxClock, parallel: int) -> World:
+def sample_organization(clock: SandboxClock, parallel: int) -> Organization:
     """A small organization whose things were written one day after the other, a month ago."""
-    world = World(clock, parallel)
+    organization = Organization(clock, parallel)
     begin = clock.now() - timedelta(days=30)
 
     def day(place: int) -> str:
         return stamp(begin + timedelta(days=place))
 
     author = {"full_name": "Ada Sandbox", "id": "user-sandbox", "image_url": None}
-    world.folders = [{"id": f"folder-{name.lower()}", "name": name, "description": "", "created_at": day(0)} for name in FOLDERS]
+    organization.folders = [
+        {"id": f"folder-{name.lower()}", "name": name, "description": "", "created_at": day(0)} for name in FOLDERS
+    ]
     for place, (folder, name, trigger, body, repository) in enumerate(NOTES, 1):
         note_id = f"note-{place:04d}"
-        world.notes[note_id] = {
+        organization.notes[note_id] = {
             "id": note_id, "name": name, "body": body, "trigger_description": trigger, "created_at": day(place),
-            "created_by": author, "parent_folder_id": world.folders[folder]["id"], "macro": None, "pinned_repo": repository,
+            "created_by": author, "parent_folder_id": organization.folders[folder]["id"], "macro": None, "pinned_repo": repository,
         }  # fmt: skip
     for place, (title, macro, body) in enumerate(PLAYBOOKS, 1):
         playbook_id = f"playbook-{place:04d}"
-        world.playbooks[playbook_id] = playbook(playbook_id, title, body, macro, day(place))
+        organization.playbooks[playbook_id] = playbook(playbook_id, title, body, macro, day(place))
     for place, key in enumerate(SECRETS, 1):
         secret_id = f"secret-{place:04d}"
-        world.secrets[secret_id] = {"id": secret_id, "type": "key-value", "key": key, "created_at": day(place)}
-    return world
+        organization.secrets[secret_id] = {"id": secret_id, "type": "key-value", "key": key, "created_at": day(place)}
+    return organization
 
 
 def playbook(playbook_id: str, title: str, body: str, macro: str | None, moment: str) -> dict[str, Any]:

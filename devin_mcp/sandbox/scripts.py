@@ -20,7 +20,7 @@ LATE = 0.5
 
 
 @dataclass(frozen=True)
-class Moment:
+class ScriptedEvent:
     """At `after` seconds into a stage, the state becomes `status`; `say` is readable a little later."""
 
     after: float
@@ -29,19 +29,19 @@ class Moment:
     delivers: bool = False
 
 
-Stage = tuple[Moment, ...]
+Stage = tuple[ScriptedEvent, ...]
 
 ASK = "I have read {}. Should the new check be strict (an error) or lenient (a warning)?"
 DONE = "Done: the change is in the pull request, all tests pass."
 GIVE_UP = "I could not do this: the tests need a database that I cannot reach. Please give me access or another task."
 
-ORDINARY: tuple[Stage, ...] = ((Moment(3, "blocked", ASK),), (Moment(3, "finished", DONE, delivers=True),))
+ORDINARY: tuple[Stage, ...] = ((ScriptedEvent(3, "blocked", ASK),), (ScriptedEvent(3, "finished", DONE, delivers=True),))
 
 SCRIPTS: dict[str, tuple[Stage, ...]] = {
-    "quick": ((Moment(2, "blocked", DONE, delivers=True),),),
-    "fail": ((Moment(3, "blocked", GIVE_UP),),),
-    "expire": ((Moment(3, "expired"),),),
-    "sleep": ((Moment(3, "suspended"),), (Moment(3, "finished", DONE, delivers=True),)),
+    "quick": ((ScriptedEvent(2, "blocked", DONE, delivers=True),),),
+    "fail": ((ScriptedEvent(3, "blocked", GIVE_UP),),),
+    "expire": ((ScriptedEvent(3, "expired"),),),
+    "sleep": ((ScriptedEvent(3, "suspended"),), (ScriptedEvent(3, "finished", DONE, delivers=True),)),
     "forever": ((),),
     "starve": ((),),
 }
@@ -57,7 +57,7 @@ def word_in(prompt: str) -> str | None:
 
 
 @dataclass
-class Life:
+class SimulatedSession:
     """One session. Nothing runs in the background: what should have happened by now is played when somebody looks."""
 
     session_id: str
@@ -124,7 +124,7 @@ class Life:
         now = self.now()
         return [message for moment, message in self.messages if moment <= now]
 
-    def _happen(self, moment: Moment, due: datetime) -> None:
+    def _happen(self, moment: ScriptedEvent, due: datetime) -> None:
         self.status, self.updated = moment.status, due
         text = moment.say.format(self._given())
         if moment.delivers:

@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from devin_mcp.sandbox.organization import WEB, SandboxClock, World, new_id, stamp
+from devin_mcp.sandbox.organization import WEB, Organization, SandboxClock, new_id, stamp
 from devin_mcp.sandbox.request_bodies import BadBody, checked, whole_number
-from devin_mcp.sandbox.sample_data import furnished, playbook
-from devin_mcp.sandbox.scripts import Life, word_in
+from devin_mcp.sandbox.sample_data import playbook, sample_organization
+from devin_mcp.sandbox.scripts import SimulatedSession, word_in
 
 PRESIGNED_FOR = 60
 PARALLEL = 25
 
-Handler = Callable[["Sandbox", World, Request], Awaitable[Response]]
+Handler = Callable[["Sandbox", Organization, Request], Awaitable[Response]]
 
 
 class Refusal(Exception):
@@ -37,13 +37,13 @@ class Sandbox:
 
     parallel: int = PARALLEL
     clock: SandboxClock = field(default_factory=SandboxClock)
-    worlds: dict[str, World] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
     presigned: dict[str, tuple[Any, str, bytes]] = field(default_factory=dict)
 
-    def world(self, key: str) -> World:
-        if key not in self.worlds:
-            self.worlds[key] = furnished(self.clock, self.parallel)
-        return self.worlds[key]
+    def organization(self, key: str) -> Organization:
+        if key not in self.organizations:
+            self.organizations[key] = sample_organization(self.clock, self.parallel)
+        return self.organizations[key]
 
     def app(self) -> Starlette:
         routes = [Route(path, self._serving(handler), methods=[method]) for (method, path), handler in ROUTES.items()]
@@ -54,7 +54,7 @@ class Sandbox:
     def _serving(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             try:
-                return await handler(self, self.world(_key(request)), request)
+                return await handler(self, self.organization(_key(request)), request)
             except Refusal as refusal:
                 return JSONResponse({"detail": refusal.detail}, refusal.status)
             except BadBody as bad:
@@ -90,15 +90,15 @@ async def _unknown(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": "Not Found"}, getattr(error, "status_code", 404))
 
 
-def _life(world: World, request: Request) -> Life:
-    life = world.sessions.get(request.path_params["session_id"])
+def _life(organization: Organization, request: Request) -> SimulatedSession:
+    life = organization.sessions.get(request.path_params["session_id"])
     if life is None:
         raise Refusal(404, "Session not found")
     life.play()
     return life
 
 
-def _summary(life: Life) -> dict[str, Any]:
+def _summary(life: SimulatedSession) -> dict[str, Any]:
     return {
         "session_id": life.session_id, "status": "running" if not life.is_over else life.status,
         "status_enum": life.status, "title": life.body.get("title") or f"{' '.join(life.body['prompt'].split())[:40]}…",
@@ -108,10 +108,12 @@ def _summary(life: Life) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def list_sessions(box: Sandbox, world: World, request: Request) -> Response:
+async def list_sessions(box: Sandbox, organization: Organization, request: Request) -> Response:
     query = request.query_params
     wanted = set(query.getlist("tags"))
-    lives = [life for life in reversed(world.sessions.values()) if wanted <= set(life.tags) and not life.body.get("unlisted")]
+    lives = [
+        life for life in reversed(organization.sessions.values()) if wanted <= set(life.tags) and not life.body.get("unlisted")
+    ]
     for life in lives:
         life.play()
     start, limit = whole_number(query, "offset", 0), whole_number(query, "limit", 100)
@@ -120,36 +122,38 @@ async def list_sessions(box: Sandbox, world: World, request: Request) -> Respons
     return JSONResponse({"sessions": rows[start : start + limit]})
 
 
-async def create_session(box: Sandbox, world: World, request: Request) -> Response:
+async def create_session(box: Sandbox, organization: Organization, request: Request) -> Response:
     body = await checked(request, "CreateSessionRequest")
-    for life in reversed(world.sessions.values()):
+    for life in reversed(organization.sessions.values()):
         if body.get("idempotent") and life.body["prompt"] == body["prompt"]:
             return JSONResponse(_started(life) | {"is_new_session": False})
-    for life in world.sessions.values():
+    for life in organization.sessions.values():
         life.play()
     word = word_in(body["prompt"])
     if word == "quota":
         raise Refusal(403, "Your organization has a billing error. Error: out_of_quota")
-    if word == "cap" or world.running() >= world.parallel:
+    if word == "cap" or organization.running() >= organization.parallel:
         raise Refusal(
-            429, f"You have {world.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once."
+            429, f"You have {organization.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once."
         )
-    life = Life(new_id("devin"), body, box.clock.now(), box.clock.now, world.store, tags=list(body.get("tags") or []))
-    world.sessions[life.session_id] = life
+    life = SimulatedSession(
+        new_id("devin"), body, box.clock.now(), box.clock.now, organization.store, tags=list(body.get("tags") or [])
+    )
+    organization.sessions[life.session_id] = life
     return JSONResponse(_started(life) | ({"is_new_session": True} if body.get("idempotent") else {}))
 
 
-def _started(life: Life) -> dict[str, Any]:
+def _started(life: SimulatedSession) -> dict[str, Any]:
     return {"session_id": life.session_id, "url": f"{WEB}/sessions/{life.session_id.removeprefix('devin-')}"}
 
 
-async def get_session(box: Sandbox, world: World, request: Request) -> Response:
-    life = _life(world, request)
+async def get_session(box: Sandbox, organization: Organization, request: Request) -> Response:
+    life = _life(organization, request)
     return JSONResponse(_summary(life) | {"messages": life.readable()})
 
 
-async def send_message(box: Sandbox, world: World, request: Request) -> Response:
-    life = _life(world, request)
+async def send_message(box: Sandbox, organization: Organization, request: Request) -> Response:
+    life = _life(organization, request)
     body = await checked(request, "SendMessageRequest")
     if life.is_over:
         raise Refusal(400, "Session is no longer running")
@@ -159,30 +163,30 @@ async def send_message(box: Sandbox, world: World, request: Request) -> Response
     return JSONResponse({"detail": remark} if remark else None)
 
 
-async def terminate_session(box: Sandbox, world: World, request: Request) -> Response:
-    life = _life(world, request)
+async def terminate_session(box: Sandbox, organization: Organization, request: Request) -> Response:
+    life = _life(organization, request)
     if life.is_over:
         raise Refusal(400, "Session has already exited")
     life.stop()
     return JSONResponse({"detail": "Session terminated"})
 
 
-async def update_session_tags(box: Sandbox, world: World, request: Request) -> Response:
-    life = _life(world, request)
+async def update_session_tags(box: Sandbox, organization: Organization, request: Request) -> Response:
+    life = _life(organization, request)
     life.tags = (await checked(request, "UpdateTagsRequest"))["tags"]
     return JSONResponse({"detail": "Tags updated"})
 
 
-async def upload_attachment(box: Sandbox, world: World, request: Request) -> Response:
+async def upload_attachment(box: Sandbox, organization: Organization, request: Request) -> Response:
     async with request.form() as form:
         file = form.get("file")
         if file is None or isinstance(file, str) or set(form) != {"file"}:
             raise BadBody("file", "Field required")
-        return JSONResponse(world.store(file.filename or "file", file.content_type or "", await file.read()))
+        return JSONResponse(organization.store(file.filename or "file", file.content_type or "", await file.read()))
 
 
-async def download_attachment(box: Sandbox, world: World, request: Request) -> Response:
-    stored = world.files.get((request.path_params["uuid"], request.path_params["name"]))
+async def download_attachment(box: Sandbox, organization: Organization, request: Request) -> Response:
+    stored = organization.files.get((request.path_params["uuid"], request.path_params["name"]))
     if stored is None:
         raise Refusal(404, "Attachment not found")
     token = uuid.uuid4().hex
@@ -190,38 +194,43 @@ async def download_attachment(box: Sandbox, world: World, request: Request) -> R
     return RedirectResponse(f"http://127.0.0.1:{request.url.port or 80}/_presigned/{token}", 307)
 
 
-async def list_secrets(box: Sandbox, world: World, request: Request) -> Response:
-    return JSONResponse(list(world.secrets.values()))
+async def list_secrets(box: Sandbox, organization: Organization, request: Request) -> Response:
+    return JSONResponse(list(organization.secrets.values()))
 
 
-async def create_secret(box: Sandbox, world: World, request: Request) -> Response:
+async def create_secret(box: Sandbox, organization: Organization, request: Request) -> Response:
     body = await checked(request, "CreateSecretRequest")
-    if any(secret["key"] == body["key"] for secret in world.secrets.values()):
+    if any(secret["key"] == body["key"] for secret in organization.secrets.values()):
         raise Refusal(409, "A secret with this key exists")
     secret_id = new_id("secret")
-    world.secrets[secret_id] = {"id": secret_id, "type": body["type"], "key": body["key"], "created_at": stamp(box.clock.now())}
+    organization.secrets[secret_id] = {
+        "id": secret_id,
+        "type": body["type"],
+        "key": body["key"],
+        "created_at": stamp(box.clock.now()),
+    }
     return JSONResponse({"id": secret_id})
 
 
-async def delete_secret(box: Sandbox, world: World, request: Request) -> Response:
-    if world.secrets.pop(request.path_params["secret_id"], None) is None:
+async def delete_secret(box: Sandbox, organization: Organization, request: Request) -> Response:
+    if organization.secrets.pop(request.path_params["secret_id"], None) is None:
         raise Refusal(404, "Secret not found")
     return JSONResponse({"message": "Secret deleted"})
 
 
-async def list_knowledge(box: Sandbox, world: World, request: Request) -> Response:
-    return JSONResponse({"folders": world.folders, "knowledge": list(world.notes.values())})
+async def list_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
+    return JSONResponse({"folders": organization.folders, "knowledge": list(organization.notes.values())})
 
 
-async def create_knowledge(box: Sandbox, world: World, request: Request) -> Response:
+async def create_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
     note_id = new_id("note")
     made = {"id": note_id, "created_at": stamp(box.clock.now()), "created_by": None}
-    world.notes[note_id] = made | await _note(request)
-    return JSONResponse(world.notes[note_id])
+    organization.notes[note_id] = made | await _note(request)
+    return JSONResponse(organization.notes[note_id])
 
 
-async def update_knowledge(box: Sandbox, world: World, request: Request) -> Response:
-    now = world.notes.get(request.path_params["note_id"])
+async def update_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
+    now = organization.notes.get(request.path_params["note_id"])
     if now is None:
         raise Refusal(404, "Note not found")
     now.update(await _note(request))
@@ -233,40 +242,40 @@ async def _note(request: Request) -> dict[str, Any]:
     return {"parent_folder_id": None, "macro": None, "pinned_repo": None} | await checked(request, "KnowledgeWrite")
 
 
-async def delete_knowledge(box: Sandbox, world: World, request: Request) -> Response:
-    if world.notes.pop(request.path_params["note_id"], None) is None:
+async def delete_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
+    if organization.notes.pop(request.path_params["note_id"], None) is None:
         raise Refusal(404, "Note not found")
     return Response(status_code=204)
 
 
-async def list_playbooks(box: Sandbox, world: World, request: Request) -> Response:
-    return JSONResponse(list(world.playbooks.values()))
+async def list_playbooks(box: Sandbox, organization: Organization, request: Request) -> Response:
+    return JSONResponse(list(organization.playbooks.values()))
 
 
-async def create_playbook(box: Sandbox, world: World, request: Request) -> Response:
+async def create_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
     body = await checked(request, "PlaybookWrite")
     made = playbook(new_id("playbook"), body["title"], body["body"], body.get("macro"), stamp(box.clock.now()))
-    world.playbooks[made["playbook_id"]] = made
+    organization.playbooks[made["playbook_id"]] = made
     return JSONResponse(made)
 
 
-async def get_playbook(box: Sandbox, world: World, request: Request) -> Response:
-    return JSONResponse(_playbook(world, request))
+async def get_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
+    return JSONResponse(_playbook(organization, request))
 
 
-async def update_playbook(box: Sandbox, world: World, request: Request) -> Response:
-    now = _playbook(world, request)
+async def update_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
+    now = _playbook(organization, request)
     now.update({"macro": None} | await checked(request, "PlaybookWrite") | {"updated_at": stamp(box.clock.now())})
     return JSONResponse({"status": "success"})
 
 
-async def delete_playbook(box: Sandbox, world: World, request: Request) -> Response:
-    del world.playbooks[_playbook(world, request)["playbook_id"]]
+async def delete_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
+    del organization.playbooks[_playbook(organization, request)["playbook_id"]]
     return JSONResponse({"status": "success"})
 
 
-def _playbook(world: World, request: Request) -> dict[str, Any]:
-    found = world.playbooks.get(request.path_params["playbook_id"])
+def _playbook(organization: Organization, request: Request) -> dict[str, Any]:
+    found = organization.playbooks.get(request.path_params["playbook_id"])
     if found is None:
         raise Refusal(404, "Playbook not found")
     return found

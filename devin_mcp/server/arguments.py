@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from devin_mcp.errors import Invalid
 from devin_mcp.server.schema import Schema
-from devin_mcp.settings.parsers import close_to
+from devin_mcp.settings.parsers import closest
 
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
 
@@ -59,7 +59,7 @@ def _object(given: dict[str, Any], schema: Schema, where: str) -> dict[str, Any]
 
 def _unknown(name: str, known: list[str], where: str) -> str:
     """A misspelt name is repeated, for it is close to ours; another only when it cannot be a value in the wrong place."""
-    meant = close_to(name, known)
+    meant = closest(name, known)
     inside = f" in {where}" if where else ""
     if meant:
         return f"There is no argument {name}{inside}; did you mean {meant}?"

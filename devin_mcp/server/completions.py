@@ -13,9 +13,9 @@ from mcp.types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Com
 from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import MOST_COMPLETIONS, best
+from devin_mcp.operations.matching import MAX_COMPLETIONS, best
 from devin_mcp.server.context import Asked, Caller, caller_of
-from devin_mcp.server.prompts import arguments_of, find
+from devin_mcp.server.prompts import find, prompt_arguments
 from devin_mcp.server.resource_uris import variables
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
     found = await asyncio.gather(*(_or_nothing(one.candidates(caller.devin(), caller.house, filled)) for one in sources))
     values = [redactor.clean(one) for one in best(chain.from_iterable(one or () for one in found), params.argument.value)]
     return CompleteResult(
-        completion=Completion(values=values[:MOST_COMPLETIONS], total=len(values), has_more=len(values) > MOST_COMPLETIONS)
+        completion=Completion(values=values[:MAX_COMPLETIONS], total=len(values), has_more=len(values) > MAX_COMPLETIONS)
     )
 
 
@@ -53,5 +53,5 @@ async def _names(caller: Caller, params: CompleteRequestParams) -> set[str]:
     """What can be completed there: the arguments of a prompt, or the variables of a template."""
     if isinstance(params.ref, PromptReference):
         prompt, _ = await find(caller, params.ref.name)
-        return set() if prompt is None else {argument.name for argument in arguments_of(prompt)}
+        return set() if prompt is None else {argument.name for argument in prompt_arguments(prompt)}
     return {name for one in caller.view.resources if one.uri == params.ref.uri for name in variables(one)}

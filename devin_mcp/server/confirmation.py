@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
 from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.catalog import NothingAtStake, Stake
+from devin_mcp.operations.catalog import Confirmation, NothingToConfirm
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.server.context import Caller, caller_of
 
@@ -34,7 +34,7 @@ FORM: dict[str, Any] = {"type": "object", "properties": {}}
 PATIENCE = 600.0
 """Seconds a question stands."""
 FOR_TITLE = 5.0
-LONGEST_TITLE = 80
+MAX_TITLE_CHARS = 80
 MODERN = "2026-07-28"
 
 Ask = Callable[[], Awaitable[str]]
@@ -59,7 +59,7 @@ async def consent(context: Context[Any, Any], policy: str, question: Ask) -> Inp
     if answer is None:
         try:
             text = await question()
-        except NothingAtStake:
+        except NothingToConfirm:
             return None
         if _is_modern(context):
             note(outcome="asked")
@@ -95,7 +95,7 @@ def _is_modern(context: Context[Any, Any]) -> bool:
     return (context.protocol_version or "") >= MODERN
 
 
-async def question_about(caller: Caller, stake: Stake, thing: str) -> str:
+async def question_about(caller: Caller, stake: Confirmation, thing: str) -> str:
     """One line: what would be done, to what, and what is lost. A title is a third party's, so it is quoted.
 
     Raises NotFound where there is nothing to ask about.
@@ -108,11 +108,11 @@ async def question_about(caller: Caller, stake: Stake, thing: str) -> str:
         raise
     except (DevinError, TimeoutError):
         pass  # the id alone will do
-    known = f"{json.dumps(one_line(title, LONGEST_TITLE), ensure_ascii=False)} ({thing})" if title else thing
+    known = f"{json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)} ({thing})" if title else thing
     return redactor.clean(f"{stake.does} {known}? {stake.lost}")
 
 
-def sealing(keys: Sequence[str]) -> RequestStateSecurity:
+def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:
     """How the state of a question is sealed: for one caller, with keys that replicas share or with this process's own."""
     redactor.hide(keys)
     return RequestStateSecurity(keys=list(dict.fromkeys(keys)) or [os.urandom(32)], ttl=PATIENCE, bind_principal=_principal)
@@ -122,7 +122,7 @@ def _principal(ctx: ServerRequestContext[Any, Any]) -> str:
     return caller_of(ctx).identity.principal
 
 
-def explaining(*, shared: bool) -> ServerMiddleware[Any]:
+def explain_rejected_state(*, shared: bool) -> ServerMiddleware[Any]:
     """Middleware around the seal, whose own words for an answer that it cannot accept tell nobody what to do."""
     text = (
         "This answer to a question is not valid (any more): it is older than ten minutes, belongs to another call or caller, "

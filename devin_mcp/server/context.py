@@ -8,16 +8,16 @@ from typing import Any
 
 from mcp.server import ServerRequestContext
 
-from devin_mcp.api.client import Api, Devin
-from devin_mcp.api.retry import Tell
+from devin_mcp.api.client import ApiCall, DevinClient
+from devin_mcp.api.retry import ReportProgress
 from devin_mcp.operations.context import House
-from devin_mcp.operations.waiting.pollers import Account, Following
+from devin_mcp.operations.waiting.pollers import Account, Pollers
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.subscriptions import Notices
-from devin_mcp.server.visibility import View
+from devin_mcp.server.subscriptions import Subscriptions
+from devin_mcp.server.visibility import VisibleTools
 
 
-class Ending:
+class Shutdown:
     """The moment when the server begins to end: a signal came, and what is in flight has its grace."""
 
     def __init__(self) -> None:
@@ -35,15 +35,15 @@ class Ending:
 class Caller:
     """Who asks: what this request may use and see."""
 
-    app: App
+    app: ServerState
     identity: Identity
-    view: View
+    view: VisibleTools
 
     @property
     def house(self) -> House:
         return self.app.house
 
-    def devin(self, tell: Tell | None = None) -> Devin:
+    def devin(self, tell: ReportProgress | None = None) -> ApiCall:
         return self.app.api.devin(self.identity.key, tell)
 
     @property
@@ -60,21 +60,21 @@ Identify = Callable[[ServerRequestContext[Any, Any]], Identity]
 
 
 @dataclass(frozen=True)
-class App:
+class ServerState:
     """The lifespan's state, one per process."""
 
-    api: Api
+    api: DevinClient
     house: House
-    following: Following
-    view: View
+    following: Pollers
+    view: VisibleTools
     """What the operator allows; a caller may have less."""
-    notices: Notices
+    notices: Subscriptions
     confirm: str
     """auto, always or never."""
     identify: Identify = field(repr=False)
 
 
-Asked = ServerRequestContext[App, Any]
+Asked = ServerRequestContext[ServerState, Any]
 """A request as our handlers get it."""
 
 

@@ -28,7 +28,7 @@ from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.server.call_log import named
 from devin_mcp.server.completions import complete
-from devin_mcp.server.context import App, Asked, caller_of
+from devin_mcp.server.context import Asked, ServerState, caller_of
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.prompts import Prompts
 from devin_mcp.server.resources import Resources
@@ -38,7 +38,7 @@ from devin_mcp.server.visibility import Transport
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
-def install(server: MCPServer[App], transport: Transport, *, sandbox: bool = False) -> None:
+def install(server: MCPServer[ServerState], transport: Transport, *, sandbox: bool = False) -> None:
     """The SDK lists and names only what was registered before the start; ours is live, paged and a caller's own."""
     # Its public way for this is the low-level server, which it keeps in a private attribute (and says so in its examples).
     low = server._lowlevel_server
@@ -101,7 +101,7 @@ async def _unsubscribe(ctx: Asked, params: UnsubscribeRequestParams) -> EmptyRes
     return EmptyResult()
 
 
-def _instructing(*, sandbox: bool) -> ServerMiddleware[App]:
+def _instructing(*, sandbox: bool) -> ServerMiddleware[ServerState]:
     """Middleware: what a model is told of this server names only what its caller has."""
 
     async def instructed(ctx: Asked, call_next: CallNext) -> HandlerResult:
@@ -121,11 +121,11 @@ async def _welcome_old_clients(ctx: Asked, call_next: CallNext) -> HandlerResult
             result["capabilities"][kind]["listChanged"] = True
     if ctx.method == "notifications/initialized":
         caller = caller_of(ctx)
-        caller.app.notices.welcome(ctx.session, caller.account)
+        caller.app.notices.attach_legacy_client(ctx.session, caller.account)
     return result
 
 
-def _only(methods: Collection[str], middleware: ServerMiddleware[App]) -> ServerMiddleware[App]:
+def _only(methods: Collection[str], middleware: ServerMiddleware[ServerState]) -> ServerMiddleware[ServerState]:
     """For these methods; the others go past it without as much as a frame on the stack."""
 
     def choosing(ctx: Asked, call_next: CallNext) -> Awaitable[HandlerResult]:

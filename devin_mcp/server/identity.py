@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devin_mcp.api.connections import fingerprint
-from devin_mcp.server.visibility import EVERYTHING, Narrowing
+from devin_mcp.server.visibility import UNRESTRICTED, Restriction
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Identity:
     """Devin's, to be used for this request."""
     name: str | None = None
     """As the log has it; None where callers are not told apart."""
-    narrowing: Narrowing = EVERYTHING
+    narrowing: Restriction = UNRESTRICTED
     subject: str = ""
     """Who it is, whole, where the name is only a part of that."""
-    still_good: Callable[[], bool] = field(default=lambda: True, repr=False)
+    is_still_valid: Callable[[], bool] = field(default=lambda: True, repr=False)
     """Whether the caller would be let in now: asked of those who stay for long."""
 
     @property

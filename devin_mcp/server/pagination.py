@@ -31,7 +31,7 @@ Rows = Iterable[tuple[tuple[str, str], T]]
 
 
 @dataclass(frozen=True)
-class Source(Generic[S, T]):
+class ListSource(Generic[S, T]):
     """One section of a list: what Devin is asked, and the rows made of the answer."""
 
     load: Callable[[], Awaitable[S]]
@@ -46,7 +46,7 @@ class Page(Generic[T]):
     """False when Devin would not tell everything, so that nobody keeps it."""
 
 
-async def page_of(fixed: Sequence[T], sources: Sequence[Source[Any, T]], cursor: str | None) -> Page[T]:
+async def paginate(fixed: Sequence[T], sources: Sequence[ListSource[Any, T]], cursor: str | None) -> Page[T]:
     """At most 250 things, those after the cursor: the fixed ones first, then section by section.
 
     A first page without what Devin would not tell is better than none, for a host may take a failing list for a failing

@@ -26,28 +26,28 @@ from mcp.types import Prompt as ListedPrompt
 from devin_mcp.errors import Invalid
 from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import Card, Handout, Prompt
+from devin_mcp.operations.matching import Prompt, PromptVariant, RenderedPrompt
 from devin_mcp.server.arguments import checked
-from devin_mcp.server.context import App, Asked, Caller, caller_of
-from devin_mcp.server.pagination import Rows, Source, page_of
+from devin_mcp.server.context import Asked, Caller, ServerState, caller_of
+from devin_mcp.server.pagination import ListSource, Rows, paginate
 from devin_mcp.server.resources import MARKDOWN
 from devin_mcp.server.schema import arguments_model, schema_of
-from devin_mcp.server.visibility import View
+from devin_mcp.server.visibility import VisibleTools
 
 
 class Prompts:
     """The handlers of `prompts/*`."""
 
-    def __init__(self, server: MCPServer[App]) -> None:
+    def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
     async def list(self, ctx: Asked, params: PaginatedRequestParams) -> ListPromptsResult:
         caller = caller_of(ctx)
         sources = [
-            Source(partial(one.cards, caller.devin(), caller.house), partial(_made, one))
+            ListSource(partial(one.cards, caller.devin(), caller.house), partial(_made, one))
             for one in caller.view.prompts if one.cards is not None
         ]  # fmt: skip
-        page = await page_of(_fixed(caller.view), sources, params.cursor)
+        page = await paginate(_fixed(caller.view), sources, params.cursor)
         others = [] if params.cursor else await self._server.list_prompts()
         return ListPromptsResult(
             prompts=page.things + others, next_cursor=page.following,
@@ -77,19 +77,19 @@ class Prompts:
         )
 
 
-async def find(caller: Caller, name: str) -> tuple[Prompt | None, Card | None]:
+async def find(caller: Caller, name: str) -> tuple[Prompt | None, PromptVariant | None]:
     """The prompt of this name, with its card if it is made from one."""
     for prompt in caller.view.prompts:
         if prompt.cards is None and prompt.name == name:
             return prompt, None
     for prompt in caller.view.prompts:
-        deck: Mapping[str, Card] = {} if prompt.cards is None else await prompt.cards(caller.devin(), caller.house)
+        deck: Mapping[str, PromptVariant] = {} if prompt.cards is None else await prompt.cards(caller.devin(), caller.house)
         if name in deck:
             return prompt, deck[name]
     return None, None
 
 
-def arguments_of(prompt: Prompt) -> list[PromptArgument]:
+def prompt_arguments(prompt: Prompt) -> list[PromptArgument]:
     schema = schema_of(prompt.say)
     required = schema.get("required", [])
     return [
@@ -98,21 +98,21 @@ def arguments_of(prompt: Prompt) -> list[PromptArgument]:
     ]
 
 
-def _fixed(view: View) -> list[ListedPrompt]:
+def _fixed(view: VisibleTools) -> list[ListedPrompt]:
     return [
         ListedPrompt(
             name=one.name,
             title=one.name.replace("_", " ").capitalize(),
             description=_description(one),
-            arguments=arguments_of(one),
+            arguments=prompt_arguments(one),
         )
         for one in view.prompts
         if one.cards is None
     ]
 
 
-def _made(prompt: Prompt, deck: Mapping[str, Card]) -> Rows[ListedPrompt]:
-    arguments = arguments_of(prompt)
+def _made(prompt: Prompt, deck: Mapping[str, PromptVariant]) -> Rows[ListedPrompt]:
+    arguments = prompt_arguments(prompt)
     return (
         (
             (name, ""),
@@ -128,7 +128,7 @@ def _description(prompt: Prompt) -> str:
     return inspect.cleandoc(prompt.say.__doc__ or "")
 
 
-def _messages(handout: Handout, view: View) -> list[PromptMessage]:
+def _messages(handout: RenderedPrompt, view: VisibleTools) -> list[PromptMessage]:
     blocks: list[ContentBlock] = [TextContent(type="text", text=redactor.clean(handout.filled(view.text(handout.text))))]
     if handout.attached is not None:
         uri, text = handout.attached

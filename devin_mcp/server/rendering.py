@@ -14,12 +14,12 @@ from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.results import Result
-from devin_mcp.server.visibility import View
+from devin_mcp.server.visibility import VisibleTools
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
-def present(result: Result, view: View, limit: int) -> CallToolResult:
+def present(result: Result, view: VisibleTools, limit: int) -> CallToolResult:
     """Some hosts show the model only the structured part, others only the text: each is enough alone."""
     if isinstance(result, Download):
         return _download(result, limit)
@@ -35,17 +35,17 @@ def present(result: Result, view: View, limit: int) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
 
 
-def _as_json(result: BaseModel, view: View) -> str:
+def _as_json(result: BaseModel, view: VisibleTools) -> str:
     return redactor.clean_json(_rendered(result, view).model_dump_json(exclude_none=True))
 
 
-def present_error(error: DevinError, view: View) -> CallToolResult:
+def present_error(error: DevinError, view: VisibleTools) -> CallToolResult:
     """What happened, whether anything changed, what to do next; tools that are not there are not named."""
     text = f"{error.what} {view.text(error.advice)}".strip()
     return CallToolResult(content=[TextContent(type="text", text=redactor.clean(text))], is_error=True)
 
 
-def _rendered(result: ResultT, view: View) -> ResultT:
+def _rendered(result: ResultT, view: VisibleTools) -> ResultT:
     text = getattr(result, "next", "")
     shown = view.text(text)
     if shown != text:

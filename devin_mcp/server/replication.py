@@ -14,10 +14,10 @@ from secrets import token_hex
 from typing import Any
 
 from devin_mcp.api.models import Route
-from devin_mcp.api.pending_writes import Writes, Written
+from devin_mcp.api.pending_writes import PendingWrites, WriteEvent
 from devin_mcp.observability.log import event
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.setting import SettingsError
 
 CHANNEL = "devin-mcp:writes"
 BACKLOG = 10_000
@@ -34,11 +34,11 @@ FOR_THE_REST = 1.0
 def check_bus() -> None:
     """Raises BadSetting where the library is missing."""
     if find_spec("redis") is None:
-        raise BadSetting("--bus needs the extra redis: pip install 'devin-mcp[redis]'")
+        raise SettingsError("--bus needs the extra redis: pip install 'devin-mcp[redis]'")
 
 
 @asynccontextmanager
-async def relaying(address: str, writes: Writes, missed: Callable[[], None]) -> AsyncIterator[None]:
+async def relay_writes(address: str, writes: PendingWrites, missed: Callable[[], None]) -> AsyncIterator[None]:
     """Hand writes on to the other replicas and tell ours of theirs. `missed` is called when some may have been lost."""
     bus = _Bus(address, writes, missed)
     writes.relay = bus.tell
@@ -57,7 +57,7 @@ async def relaying(address: str, writes: Writes, missed: Callable[[], None]) -> 
 
 
 class _Bus:
-    def __init__(self, address: str, writes: Writes, missed: Callable[[], None]) -> None:
+    def __init__(self, address: str, writes: PendingWrites, missed: Callable[[], None]) -> None:
         from redis.asyncio import Redis
 
         self._redis: Any = Redis.from_url(address, socket_connect_timeout=5, socket_timeout=20, socket_keepalive=True)
@@ -65,9 +65,9 @@ class _Bus:
         self._missed = missed
         self._own = token_hex(8)
         self._queue: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
-        self._pause = FIRST_PAUSE
+        self._retry_delay = FIRST_PAUSE
 
-    def tell(self, written: Written) -> None:
+    def tell(self, written: WriteEvent) -> None:
         message = {"from": self._own, "owner": written.owner, "route": str(written.route), "ids": dict(written.ids)}
         with suppress(asyncio.QueueFull):
             self._queue.put_nowait(json.dumps(message))
@@ -128,7 +128,7 @@ class _Bus:
             if message["from"] == self._own:
                 return
             ids = {str(name): str(value) for name, value in message["ids"].items()}
-            written = Written(str(message["owner"]), Route.parse(message["route"]), ids)
+            written = WriteEvent(str(message["owner"]), Route.parse(message["route"]), ids)
             if not any(one.v1 == written.route for one in OPERATIONS):
                 raise ValueError("no such route")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

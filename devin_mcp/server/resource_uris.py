@@ -12,11 +12,11 @@ from mcp.shared.uri_template import UriTemplate
 from devin_mcp.operations.matching import Resource
 from devin_mcp.server.arguments import checked
 from devin_mcp.server.schema import arguments_model, schema_of
-from devin_mcp.server.visibility import View
+from devin_mcp.server.visibility import VisibleTools
 
 
 @dataclass(frozen=True)
-class Target:
+class ResourceMatch:
     """What an address names."""
 
     resource: Resource
@@ -28,12 +28,12 @@ class Target:
         return checked(self.given, schema_of(self.resource.read), arguments_model(self.resource.read))
 
 
-def target_of(uri: str, view: View) -> Target | None:
+def match_uri(uri: str, view: VisibleTools) -> ResourceMatch | None:
     """None for what is no address of ours, or one of a resource that this caller does not have."""
     for resource in view.resources:
         found = _template(resource.uri).match(uri)
         if found is not None:
-            return Target(resource, found)
+            return ResourceMatch(resource, found)
     return None
 
 

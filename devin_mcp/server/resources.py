@@ -23,11 +23,11 @@ from mcp.types import Resource as ListedResource
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import note
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import Entry, Resource, slug
-from devin_mcp.server.context import App, Asked, caller_of
-from devin_mcp.server.pagination import Rows, Source, page_of
-from devin_mcp.server.resource_uris import address, target_of, variables
-from devin_mcp.server.visibility import View
+from devin_mcp.operations.matching import Resource, ResourceEntry, slug
+from devin_mcp.server.context import Asked, ServerState, caller_of
+from devin_mcp.server.pagination import ListSource, Rows, paginate
+from devin_mcp.server.resource_uris import address, match_uri, variables
+from devin_mcp.server.visibility import VisibleTools
 
 MARKDOWN = "text/markdown"
 
@@ -39,16 +39,16 @@ FOR_BOTH = Annotations(audience=["user", "assistant"])
 class Resources:
     """The handlers of `resources/*`."""
 
-    def __init__(self, server: MCPServer[App]) -> None:
+    def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
     async def list(self, ctx: Asked, params: PaginatedRequestParams) -> ListResourcesResult:
         caller = caller_of(ctx)
         sources = [
-            Source(partial(one.entries, caller.devin(), caller.house), partial(_rows, one))
-            for one in caller.view.resources if one.entries is not None and one.listed_by and caller.view.has(one.listed_by)
+            ListSource(partial(one.entries, caller.devin(), caller.house), partial(_rows, one))
+            for one in caller.view.resources if one.entries is not None and one.list_tool and caller.view.has(one.list_tool)
         ]  # fmt: skip
-        page = await page_of(_indexes(caller.view), sources, params.cursor)
+        page = await paginate(_indexes(caller.view), sources, params.cursor)
         others = [] if params.cursor else await self._server.list_resources()
         return ListResourcesResult(
             resources=[make() for make in page.things] + others,
@@ -71,7 +71,7 @@ class Resources:
     async def read(self, ctx: Asked, params: ReadResourceRequestParams) -> ReadResourceResult | None:
         """None for what is not ours."""
         caller, uri = caller_of(ctx), str(params.uri)
-        target = target_of(uri, caller.view)
+        target = match_uri(uri, caller.view)
         if target is None:
             return None
         note(resource=target.resource.uri)
@@ -80,7 +80,7 @@ class Resources:
             note(devin_session_id=given.get("session_id"))
             document = await target.resource.read(caller.devin(), caller.house, **given)
         except NotFound:
-            raise NotFound(f"Unknown resource: {uri}", f"See resources/list, or {target.resource.twin.tool_name}.") from None
+            raise NotFound(f"Unknown resource: {uri}", f"See resources/list, or {target.resource.tool.tool_name}.") from None
         except Invalid as refusal:
             raise Invalid(f"Unknown resource: {uri}. {refusal.what}", "", status=refusal.status) from None
         following = caller.view.text(document.next)
@@ -92,7 +92,7 @@ class Resources:
         )
 
 
-def _indexes(view: View) -> list[Listed]:
+def _indexes(view: VisibleTools) -> list[Listed]:
     def index(one: Resource) -> ListedResource:
         return ListedResource(
             uri=one.uri, name=one.read.__name__, title=_title(one), description=_description(one, view),
@@ -102,10 +102,10 @@ def _indexes(view: View) -> list[Listed]:
     return [partial(index, one) for one in view.resources if not one.is_template]
 
 
-def _rows(resource: Resource, entries: Sequence[Entry]) -> Rows[Listed]:
+def _rows(resource: Resource, entries: Sequence[ResourceEntry]) -> Rows[Listed]:
     (variable,) = variables(resource)
 
-    def listed(entry: Entry) -> ListedResource:
+    def listed(entry: ResourceEntry) -> ListedResource:
         return ListedResource(
             uri=address(resource, **{variable: entry.id}), name=slug(entry.title) or entry.id, title=entry.title,
             description=entry.description or None, mime_type=MARKDOWN, size=entry.size,
@@ -124,5 +124,5 @@ def _title(resource: Resource) -> str:
     return resource.read.__name__.replace("_", " ").capitalize()
 
 
-def _description(resource: Resource, view: View) -> str:
-    return view.text(f"{inspect.cleandoc(resource.read.__doc__ or '')} The tool {resource.twin.tool_name} shows the same.")
+def _description(resource: Resource, view: VisibleTools) -> str:
+    return view.text(f"{inspect.cleandoc(resource.read.__doc__ or '')} The tool {resource.tool.tool_name} shows the same.")

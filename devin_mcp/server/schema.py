@@ -13,10 +13,10 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from devin_mcp.api.client import Devin
-from devin_mcp.operations.catalog import Power
+from devin_mcp.api.client import ApiCall
+from devin_mcp.operations.catalog import Capability
 from devin_mcp.operations.context import House
-from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.operations.waiting.pollers import Pollers
 
 Schema = dict[str, Any]
 
@@ -37,13 +37,13 @@ shapes of texts, which hold at call time all the same and tell a model nothing t
 
 
 @lru_cache(maxsize=64)
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(function, include_extras=True)
 
 
-def brought_to(function: Callable[..., Any]) -> dict[str, type]:
+def injected_parameters(function: Callable[..., Any]) -> dict[str, type]:
     """The parameters, beside the handle, that this server fills in: name -> what of it."""
-    return {name: hint for name, hint in hints_of(function).items() if hint in (House, Following)}
+    return {name: hint for name, hint in type_hints(function).items() if hint in (House, Pollers)}
 
 
 @lru_cache(maxsize=128)
@@ -52,11 +52,11 @@ def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
 
     What needs a power that is not there is left out of the schema alone, which makes it unknown.
     """
-    hints = hints_of(function)
+    hints = type_hints(function)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]
-        if hint in (Devin, House, Following) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        if hint in (ApiCall, House, Pollers) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
             continue
         fields[name] = (hint, ... if parameter.default is inspect.Parameter.empty else parameter.default)
     config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
@@ -69,7 +69,7 @@ def schema_of(function: Callable[..., Any]) -> Schema:
     return input_schema(arguments_model(function), frozenset())
 
 
-def input_schema(model: type[BaseModel], powers: frozenset[Power]) -> Schema:
+def input_schema(model: type[BaseModel], powers: frozenset[Capability]) -> Schema:
     names = {power.name for power in powers}
     return _tidy(model.model_json_schema(mode="validation"), names)
 

@@ -14,10 +14,10 @@ from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
 from devin_mcp.api.client import GRACE
-from devin_mcp.api.decoding import mended
+from devin_mcp.api.decoding import replace_lone_surrogates
 from devin_mcp.observability import log, tracing
-from devin_mcp.server.build import build, warn_of_key
-from devin_mcp.server.context import App
+from devin_mcp.server.build import build, warn_about_key
+from devin_mcp.server.context import ServerState
 from devin_mcp.settings.settings import Settings
 
 SPARE = 2.0
@@ -33,7 +33,7 @@ def serve(settings: Settings) -> int:
             _leave()
 
     server = build(settings, "stdio", at_exit=leave)
-    warn_of_key(settings)
+    warn_about_key(settings)
     if sys.stdin.isatty():
         log.event(
             "serving", on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. Ctrl-C ends it."
@@ -48,7 +48,7 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-async def _run(server: MCPServer[App], ended_by: list[int]) -> None:
+async def _run(server: MCPServer[ServerState], ended_by: list[int]) -> None:
     if sys.platform == "win32":
         await _serve(server)
         return
@@ -66,7 +66,7 @@ async def _run(server: MCPServer[App], ended_by: list[int]) -> None:
             group.cancel_scope.cancel()
 
 
-async def _serve(server: MCPServer[App]) -> None:
+async def _serve(server: MCPServer[ServerState]) -> None:
     low = server._lowlevel_server  # as the SDK's own run_stdio_async, which takes no input of ours
     said = anyio.wrap_file(_Mended(sys.stdin.buffer, encoding="utf-8", errors="replace"))
     async with stdio_server(stdin=said) as (incoming, outgoing):
@@ -77,7 +77,7 @@ class _Mended(TextIOWrapper):
     """Standard input in which a text that somebody cut through an emoji can be read; the SDK would drop it unanswered."""
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        line = mended(super().readline(size))
+        line = replace_lone_surrogates(super().readline(size))
         if not line:
             _leave_in_any_case()
         return line

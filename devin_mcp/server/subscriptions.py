@@ -18,15 +18,15 @@ from mcp.server.subscriptions import ListenHandler, PromptsListChanged, Resource
 from mcp.types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from devin_mcp.api.models import is_id
-from devin_mcp.api.pending_writes import Written
+from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.errors import Invalid, SlowDown
 from devin_mcp.observability.log import event
 from devin_mcp.operations.catalog import toolset_of
-from devin_mcp.operations.waiting.poller import Change
+from devin_mcp.operations.waiting.poller import SessionChange
 from devin_mcp.operations.waiting.pollers import MOST_WATCHED as MOST_FOLLOWED
-from devin_mcp.operations.waiting.pollers import Account, Following, bare
-from devin_mcp.server.resource_uris import Target, target_of
-from devin_mcp.server.visibility import View
+from devin_mcp.operations.waiting.pollers import Account, Pollers, bare
+from devin_mcp.server.resource_uris import ResourceMatch, match_uri
+from devin_mcp.server.visibility import VisibleTools
 
 Hear = Callable[[ServerEvent], None]
 
@@ -36,7 +36,7 @@ BACKLOG = 1024
 """Notices kept for an old client that does not read; more are dropped, since each only says to read again."""
 
 
-class Line:
+class KeySubscribers:
     """Everybody who listens with one key. The SDK's handler of listen streams takes it for its bus."""
 
     def __init__(self, account: Account) -> None:
@@ -69,32 +69,32 @@ class Line:
             hear(event)
 
 
-class Notices:
+class Subscriptions:
     """All lines of the process."""
 
-    def __init__(self, following: Following, view: View) -> None:
+    def __init__(self, following: Pollers, view: VisibleTools) -> None:
         self._following = following
         self._view = view
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, KeySubscribers] = {}
         self._old_clients: set[asyncio.Task[None]] = set()
         self._closed = False
         following.freed = self._watch_others
 
-    def line(self, account: Account) -> Line:
+    def line(self, account: Account) -> KeySubscribers:
         line = self._lines.get(account.owner)
         if line is None:
-            line = self._lines[account.owner] = Line(account)
+            line = self._lines[account.owner] = KeySubscribers(account)
         return line
 
     async def listen(
-        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams, account: Account, view: View
+        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams, account: Account, view: VisibleTools
     ) -> SubscriptionsListenResult:
         """Serve one stream until its client leaves or the server ends. What the caller does not have is never heard of."""
         uris = list(dict.fromkeys(params.notifications.resource_subscriptions or ()))
         if len(uris) > MOST_WATCHED:
             raise Invalid(f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer.")
         line = self.line(account)
-        uris = [uri for uri in uris if target_of(uri, view) is not None]
+        uris = [uri for uri in uris if match_uri(uri, view) is not None]
         params.notifications.resource_subscriptions = uris or None
         self._watch(line, uris)
         try:
@@ -105,7 +105,7 @@ class Notices:
             self._unwatch(line, uris)
             self._forget(account)
 
-    def welcome(self, session: ServerSession, account: Account) -> None:
+    def attach_legacy_client(self, session: ServerSession, account: Account) -> None:
         """Tell a client of the older revisions, over stdio, of changed lists and of what it will watch."""
         if self._old_clients:  # there is one at the other end, however often it says that it is ready
             return
@@ -134,7 +134,7 @@ class Notices:
         if uri in line.watched:
             self._unwatch(line, [uri])
 
-    def wrote(self, written: Written) -> None:
+    def wrote(self, written: WriteEvent) -> None:
         """Announce what a write through this server changed."""
         line = self._lines.get(written.owner)
         if line is None or line.is_idle:
@@ -142,11 +142,11 @@ class Notices:
         toolset = toolset_of(written.route)
         # Of a session that is followed, its poller tells: it looks at once, and knows what really changed.
         session_id = written.ids.get("session_id", "")
-        if bare(session_id) not in line.followed or not self._following.tells_of(written.owner, session_id):
+        if bare(session_id) not in line.followed or not self._following.is_live(written.owner, session_id):
             self._touch(line, toolset, written.ids)
         if any(one.entries is not None and one.toolset == toolset for one in self._view.resources):
             line.announce(ResourcesListChanged())
-        if any(one.made_from is not None and one.made_from.toolset == toolset for one in self._view.prompts):
+        if any(one.list_tool is not None and one.list_tool.toolset == toolset for one in self._view.prompts):
             line.announce(PromptsListChanged())
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Notices:
         for task in self._old_clients:
             task.cancel()
 
-    def _watch(self, line: Line, uris: Iterable[str]) -> None:
+    def _watch(self, line: KeySubscribers, uris: Iterable[str]) -> None:
         refused = 0
         for uri in uris:
             line.watched[uri] += 1
@@ -169,13 +169,13 @@ class Notices:
         if refused:
             event("too_many_watches", bad=True, not_watched=refused)
 
-    def _follow(self, line: Line, session_id: str) -> bool:
+    def _follow(self, line: KeySubscribers, session_id: str) -> bool:
         """Whether the session is followed now."""
         if bare(session_id) in line.followed and self._following.is_followed(line.account.owner, session_id):
             return True
         line.stop_following(session_id)  # it ended, and somebody asks anew
 
-        def changed(change: Change | None) -> None:
+        def changed(change: SessionChange | None) -> None:
             if change is not None:
                 self._touch(line, "sessions", {"session_id": session_id}, index=change.is_of_phase)
 
@@ -197,7 +197,7 @@ class Notices:
             if session_id is not None and bare(session_id) not in line.followed and not self._follow(line, session_id):
                 return
 
-    def _unwatch(self, line: Line, uris: Iterable[str]) -> None:
+    def _unwatch(self, line: KeySubscribers, uris: Iterable[str]) -> None:
         for uri in uris:
             line.watched[uri] -= 1
         line.watched = +line.watched
@@ -206,13 +206,13 @@ class Notices:
             line.stop_following(session_id)
 
     def _session_of(self, uri: str) -> str | None:
-        target = target_of(uri, self._view)
+        target = match_uri(uri, self._view)
         session_id = target.given.get("session_id") if target is not None else None
         return session_id if isinstance(session_id, str) and is_id(session_id) else None
 
-    def _touch(self, line: Line, toolset: str, ids: Mapping[str, str], *, index: bool = True) -> None:
+    def _touch(self, line: KeySubscribers, toolset: str, ids: Mapping[str, str], *, index: bool = True) -> None:
         for uri in list(line.watched):
-            target = target_of(uri, self._view)
+            target = match_uri(uri, self._view)
             if target is None or target.resource.toolset != toolset:
                 continue
             if index if not target.resource.is_template else _agrees(target, ids):
@@ -224,7 +224,7 @@ class Notices:
             del self._lines[account.owner]
 
 
-def _agrees(target: Target, ids: Mapping[str, str]) -> bool:
+def _agrees(target: ResourceMatch, ids: Mapping[str, str]) -> bool:
     """The address is about these ids; two spellings of a session's id are one."""
     names = [name for name in target.given if name.endswith("_id")]
     return all(bare(target.given[name]) == bare(ids.get(name, "")) for name in names)

@@ -27,14 +27,14 @@ from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.catalog import DESTROY, READ
 from devin_mcp.operations.results import Result
-from devin_mcp.operations.waiting.pollers import Following
+from devin_mcp.operations.waiting.pollers import Pollers
 from devin_mcp.server.arguments import checked
 from devin_mcp.server.call_log import named
 from devin_mcp.server.confirmation import consent, question_about
-from devin_mcp.server.context import App, Asked, Caller, caller_of
+from devin_mcp.server.context import Asked, Caller, ServerState, caller_of
 from devin_mcp.server.rendering import present, present_error
-from devin_mcp.server.schema import arguments_model, brought_to, hints_of, input_schema, output_schema
-from devin_mcp.server.visibility import View
+from devin_mcp.server.schema import arguments_model, injected_parameters, input_schema, output_schema, type_hints
+from devin_mcp.server.visibility import VisibleTools
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class DevinTool:
     listed: Tool
     """As `tools/list` has it."""
     arguments: type[BaseModel]
-    brought: Mapping[str, type]
+    injected: Mapping[str, type]
 
     @classmethod
-    def of(cls, operation: Operation[Any, Any], view: View) -> DevinTool:
+    def of(cls, operation: Operation[Any, Any], view: VisibleTools) -> DevinTool:
         arguments = arguments_model(operation.function)
         schema = input_schema(arguments, view.powers)
         listed = Tool(
@@ -61,7 +61,7 @@ class DevinTool:
             output_schema=_output(operation),
             annotations=_annotations(operation, schema),
         )
-        return cls(operation, listed, arguments, brought_to(operation.function))
+        return cls(operation, listed, arguments, injected_parameters(operation.function))
 
     async def run(
         self, caller: Caller, given: dict[str, Any], context: Context[Any, Any]
@@ -78,8 +78,8 @@ class DevinTool:
                 if question is not None:
                     return question
             devin = caller.devin(_teller(context))
-            brought = {name: caller.app.following if kind is Following else caller.house for name, kind in self.brought.items()}
-            result: Result = await operation(devin, **brought, **arguments)
+            injected = {name: caller.app.following if kind is Pollers else caller.house for name, kind in self.injected.items()}
+            result: Result = await operation(devin, **injected, **arguments)
             note(devin_session_id=getattr(result, "session_id", arguments.get("session_id")))
             return present(result, caller.view, caller.house.result_limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
@@ -87,7 +87,7 @@ class DevinTool:
 
 
 @lru_cache(maxsize=256)
-def tools_of(view: View) -> Mapping[str, DevinTool]:
+def tools_of(view: VisibleTools) -> Mapping[str, DevinTool]:
     """By name, in the order of the catalogue."""
     return {one.tool_name: DevinTool.of(one, view) for one in view.operations}
 
@@ -95,7 +95,7 @@ def tools_of(view: View) -> Mapping[str, DevinTool]:
 class Tools:
     """The handlers of `tools/*`: every caller has their own. What is not ours is left to the SDK."""
 
-    def __init__(self, server: MCPServer[App]) -> None:
+    def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
     async def list(self, ctx: Asked, _: PaginatedRequestParams) -> ListToolsResult:
@@ -123,15 +123,15 @@ def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
     return tell
 
 
-def _description(operation: Operation[Any, Any], view: View) -> str:
+def _description(operation: Operation[Any, Any], view: VisibleTools) -> str:
     """What the function says, and where the same can be browsed."""
-    twins = [one.uri for one in view.resources if one.twin is operation]
+    twins = [one.uri for one in view.resources if one.tool is operation]
     also = f" Resource: {', '.join(twins)}" if twins else ""
     return view.text(" ".join((operation.function.__doc__ or "").split())) + also
 
 
 def _output(operation: Operation[Any, Any]) -> dict[str, Any] | None:
-    model = hints_of(operation.function)["return"]
+    model = type_hints(operation.function)["return"]
     return None if model is Download else output_schema(model)
 
 

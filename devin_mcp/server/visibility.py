@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from devin_mcp.operations import OPERATIONS, Operation
-from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Effect, Power
+from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Capability, Effect
 from devin_mcp.operations.matching import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
-from devin_mcp.settings.parsers import close_to
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.settings.parsers import closest
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import TOOLSETS, Settings
 
 Transport = Literal["stdio", "http"]
@@ -22,36 +22,36 @@ _TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
 
 
 @dataclass(frozen=True)
-class Narrowing:
+class Restriction:
     """What a caller gets of what the operator allows. It takes away and never adds."""
 
     toolsets: frozenset[str] = frozenset(TOOLSETS)
     effects: frozenset[Effect] = frozenset(Effect)
 
-    def and_also(self, other: Narrowing) -> Narrowing:
-        return Narrowing(self.toolsets & other.toolsets, self.effects & other.effects)
+    def and_also(self, other: Restriction) -> Restriction:
+        return Restriction(self.toolsets & other.toolsets, self.effects & other.effects)
 
 
-EVERYTHING = Narrowing()
-ONLY_READS = Narrowing(effects=frozenset({READ}))
+UNRESTRICTED = Restriction()
+READ_ONLY = Restriction(effects=frozenset({READ}))
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class VisibleTools:
     """What one caller has: tools, what goes with them, and powers that bring parameters. What is hidden is unknown."""
 
     operations: tuple[Operation[Any, Any], ...]
-    powers: frozenset[Power]
-    _narrower: dict[Narrowing, View] = field(default_factory=dict, repr=False)
+    powers: frozenset[Capability]
+    _narrower: dict[Restriction, VisibleTools] = field(default_factory=dict, repr=False)
 
-    def narrowed(self, to: Narrowing) -> View:
+    def narrowed(self, to: Restriction) -> VisibleTools:
         """Made once for each narrowing; there are few."""
-        if to == EVERYTHING:
+        if to == UNRESTRICTED:
             return self
         known = self._narrower.get(to)
         if known is None:
             left = tuple(one for one in self.operations if one.toolset in to.toolsets and one.effect in to.effects)
-            known = self._narrower[to] = View(left, self.powers)
+            known = self._narrower[to] = VisibleTools(left, self.powers)
         return known
 
     @cached_property
@@ -60,7 +60,7 @@ class View:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        return tuple(one for one in RESOURCES if self.has(one.twin))
+        return tuple(one for one in RESOURCES if self.has(one.tool))
 
     @cached_property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -68,7 +68,7 @@ class View:
 
     def completions(self, name: str) -> list[Completion]:
         """What completes an argument or variable of this name."""
-        return [one for one in COMPLETIONS.get(name, ()) if self.has(one.twin)]
+        return [one for one in COMPLETIONS.get(name, ()) if self.has(one.tool)]
 
     def has(self, *operations: Operation[Any, Any]) -> bool:
         return self.names.issuperset(one.tool_name for one in operations)
@@ -83,7 +83,7 @@ class View:
         return "".join(one for one in sentences if self.names.issuperset(_TOOL_NAME.findall(one))).strip()
 
 
-def view_of(settings: Settings, transport: Transport) -> View:
+def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
     """Raises BadSetting when a setting names a tool that does not exist."""
     catalogue = sorted(OPERATIONS, key=lambda one: (TOOLSETS.index(one.toolset), _EFFECTS.index(one.effect)))
     by_name = {one.tool_name: one for one in catalogue}
@@ -98,16 +98,16 @@ def view_of(settings: Settings, transport: Transport) -> View:
         and (one.effect is READ or not settings.read_only)
     )
     if not shown:
-        raise BadSetting(
+        raise SettingsError(
             "--toolsets, --tools, --exclude-tools and --read-only together leave no tool; `devin-mcp tools` lists them"
         )
-    return View(shown, _powers(settings, transport))
+    return VisibleTools(shown, _powers(settings, transport))
 
 
-def _powers(settings: Settings, transport: Transport) -> frozenset[Power]:
+def _powers(settings: Settings, transport: Transport) -> frozenset[Capability]:
     if transport != "stdio":
         return frozenset()
-    powers: set[Power] = set()
+    powers: set[Capability] = set()
     if settings.files_root:
         powers.add(READ_FILES)
     if settings.files_root and not settings.read_only:
@@ -123,8 +123,8 @@ def _known(names: Iterable[str], catalogue: Iterable[str], flag: str) -> set[str
     for name in names:
         full = name if name.startswith("devin_") else f"devin_{name}"
         if full not in known:
-            meant = close_to(full, sorted(known))
+            meant = closest(full, sorted(known))
             hint = f"; did you mean {meant}?" if meant else "; `devin-mcp tools` lists them"
-            raise BadSetting(f"{flag} names no tool of devin-mcp: {name!r}{hint}")
+            raise SettingsError(f"{flag} names no tool of devin-mcp: {name!r}{hint}")
         found.add(full)
     return found

@@ -171,7 +171,7 @@ def is_placeholder(key: str) -> bool:
 KeyState = Literal["missing", "placeholder", "other_api", "usable"]
 
 
-def state_of_key(key: str) -> KeyState:
+def key_state(key: str) -> KeyState:
     """What can be told of a key before it is sent anywhere."""
     if not key:
         return "missing"
@@ -215,11 +215,11 @@ def certificates(text: str) -> Path:
 
 def did_you_mean(text: str, choices: Sequence[str]) -> str:
     """`; did you mean x?` when something close exists, else nothing."""
-    meant = close_to(text.strip().lower(), choices)
+    meant = closest(text.strip().lower(), choices)
     return f"; did you mean {meant}?" if meant else ""
 
 
-def close_to(text: str, choices: Sequence[str]) -> str | None:
+def closest(text: str, choices: Sequence[str]) -> str | None:
     """The one that is misspelt or cut short here; a guess that is no better than that misleads."""
     close = difflib.get_close_matches(text, choices, n=1, cutoff=0.8)
     begun = [one for one in choices if len(text) >= 3 and one.startswith(text)]

@@ -26,12 +26,12 @@ _MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, base_address, issuer, or
 """What was given is shown only where it cannot hold a key, a password or NAME=value."""
 
 
-class BadSetting(Exception):
+class SettingsError(Exception):
     """A value somebody set is wrong; the text is one line for stderr and never repeats a secret."""
 
 
 @dataclass(frozen=True)
-class Knob:
+class Setting:
     """How one setting is named, read and explained."""
 
     name: str
@@ -63,7 +63,7 @@ class Knob:
     def value(self, texts: Sequence[str], source: str) -> Any:
         """Raises BadSetting, naming the flag or variable it came from."""
         if not texts:
-            raise BadSetting(f"{source} is given but names nothing")
+            raise SettingsError(f"{source} is given but names nothing")
         parsed = [self._parsed(text, source) for text in texts]
         return tuple(parsed) if self.many else parsed[-1]
 
@@ -72,10 +72,10 @@ class Knob:
             return self.parse(text)
         except ValueError as problem:
             shown = f" (it is {text!r})" if self.parse not in _MAY_HOLD_SECRETS else ""
-            raise BadSetting(f"{source} {problem}{shown}") from None
+            raise SettingsError(f"{source} {problem}{shown}") from None
 
 
-def knob(
+def setting(
     default: Any,
     parse: Callable[[str], Any],
     help: str,
@@ -97,12 +97,12 @@ def knob(
     return field(default=default, repr=not secret, metadata=facts)
 
 
-def knobs_of(settings: type) -> tuple[Knob, ...]:
+def settings_of(settings: type) -> tuple[Setting, ...]:
     """Those declared as fields of a dataclass, in their order."""
     found = []
     for item in fields(settings):
         facts = dict(item.metadata)
         flag = f"--{item.name.replace('_', '-')}" if facts.pop("flag") else None
         env, metavar = facts.pop("env") or f"DEVIN_MCP_{item.name.upper()}", facts.pop("metavar") or item.name.upper()
-        found.append(Knob(name=item.name, default=item.default, env=env, flag=flag, metavar=metavar, **facts))
+        found.append(Setting(name=item.name, default=item.default, env=env, flag=flag, metavar=metavar, **facts))
     return tuple(found)

@@ -15,7 +15,7 @@ from devin_mcp.settings.parsers import (
     audience,
     base_address,
     certificates,
-    close_to,
+    closest,
     file,
     folder,
     host_name,
@@ -31,7 +31,7 @@ from devin_mcp.settings.parsers import (
     whole,
     word,
 )
-from devin_mcp.settings.setting import SERVING, BadSetting, knob, knobs_of
+from devin_mcp.settings.setting import SERVING, SettingsError, setting, settings_of
 
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
@@ -59,109 +59,111 @@ def working_directory() -> tuple[Path, ...]:
 class Settings:
     """All settings, resolved once at start. Flag beats environment beats default."""
 
-    api_key: str = knob("", api_key, "your Devin API key (v1, starts with apk_)", env="DEVIN_API_KEY", flag=False, secret=True)
-    base_url: str = knob(
+    api_key: str = setting("", api_key, "your Devin API key (v1, starts with apk_)", env="DEVIN_API_KEY", flag=False, secret=True)
+    base_url: str = setting(
         "https://api.devin.ai", base_address, "where the Devin API answers; dedicated deployments have their own host",
         env="DEVIN_BASE_URL", flag=False,
     )  # fmt: skip
-    app_url: str = knob(
+    app_url: str = setting(
         "", web_address, "where the Devin web app is, for links to sessions; known for the default host",
         env="DEVIN_APP_URL", flag=False,
     )  # fmt: skip
-    ca_bundle: Path | None = knob(
+    ca_bundle: Path | None = setting(
         None, certificates, "certificates to trust in addition to the usual ones", env="SSL_CERT_FILE", flag=False,
     )  # fmt: skip
-    sandbox: bool = knob(
+    sandbox: bool = setting(
         False, switch, "talk to a simulated Devin: no key, no network, no money",
     )  # fmt: skip
-    confirm: str = knob(
+    confirm: str = setting(
         "auto", one_of("auto", "always", "never"), "ask the user before ending or deleting: auto = where the client can, "
         "always = refuse where it cannot, never = leave it to the host's own approval", metavar="WHEN",
     )  # fmt: skip
-    state_keys: tuple[str, ...] = knob(
+    state_keys: tuple[str, ...] = setting(
         (), sealing_key, "keys of 32 characters or more that seal a question to the user, so that its answer may reach "
         "another replica; the first seals, each one opens", many=True, flag=False, secret=True, commands=("stdio", "http"),
     )  # fmt: skip
-    read_only: bool = knob(False, switch, "offer only tools that change nothing and spend nothing")
-    toolsets: tuple[str, ...] = knob(
+    read_only: bool = setting(False, switch, "offer only tools that change nothing and spend nothing")
+    toolsets: tuple[str, ...] = setting(
         (), one_of(*TOOLSETS), f"offer only these groups of tools: {', '.join(TOOLSETS)}", metavar="A,B", many=True,
     )  # fmt: skip
-    tools: tuple[str, ...] = knob((), word, "offer these tools, beside --toolsets if given", metavar="A,B", many=True)
-    exclude_tools: tuple[str, ...] = knob((), word, "never offer these tools", metavar="A,B", many=True)
-    max_acu: int | None = knob(
+    tools: tuple[str, ...] = setting((), word, "offer these tools, beside --toolsets if given", metavar="A,B", many=True)
+    exclude_tools: tuple[str, ...] = setting((), word, "never offer these tools", metavar="A,B", many=True)
+    max_acu: int | None = setting(
         None, whole(1, 100_000), "spending cap per session: used when a call gives none, and a higher one is refused",
         metavar="N",
     )  # fmt: skip
-    max_sessions: int = knob(30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N")
-    secret_env: tuple[str, ...] = knob(
+    max_sessions: int = setting(30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N")
+    secret_env: tuple[str, ...] = setting(
         (), variable, "environment variable whose value may be handed to Devin by name (stdio only)", metavar="NAME",
         many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
-    files_root: tuple[Path, ...] = knob(
+    files_root: tuple[Path, ...] = setting(
         (), folder, "directory below which files may be read and written (stdio only); default: where the server "
         "was started, unless that is the home directory, one above it, or Windows' own", metavar="DIR", many=True, commands=("stdio", "tools", "doctor"),
     )  # fmt: skip
-    timeout: float = knob(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request, at most 50", metavar="S")
-    log_level: str = knob(
+    timeout: float = setting(30.0, seconds(0.1, 50), "seconds to wait for Devin to answer one request, at most 50", metavar="S")
+    log_level: str = setting(
         "info",
         one_of("debug", "info", "warning", "error"),
         "how much to log",
         metavar="debug|info|warning|error",
         commands=(*SERVING, "sandbox"),
     )
-    log_format: str = knob(
+    log_format: str = setting(
         "", one_of("json", "console"), "how to log; default: console when stderr is a terminal, else json",
         metavar="json|console", commands=(*SERVING, "sandbox"),
     )  # fmt: skip
-    result_limit: int = knob(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
-    max_upstream: int = knob(64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N")
-    cache_ttl: float = knob(
+    result_limit: int = setting(25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS")
+    max_upstream: int = setting(64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N")
+    cache_ttl: float = setting(
         30.0, seconds(0, 3600), "seconds for which notes, playbooks and lists may be kept for browsing; 0 keeps nothing",
         metavar="S",
     )  # fmt: skip
-    host: str = knob(
+    host: str = setting(
         "127.0.0.1", host_name, "address to listen on; http needs --auth where it is not loopback", commands=("http", "sandbox")
     )
-    port: int = knob(8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N")
-    auth: str = knob(
+    port: int = setting(
+        8000, whole(0, 65_535), "port to listen on; 0 takes a free one", commands=("http", "sandbox"), metavar="N"
+    )
+    auth: str = setting(
         "none", one_of("none", "caller-key", "token", "oauth"), "who may call, and whose Devin key is used: none = everybody "
         "on this machine, this server's key; caller-key = each request brings its own in X-Devin-Api-Key; token = who has a "
         "token of --caller-tokens-file, this server's key; oauth = who has an access token of --oauth-issuer, this server's key",
         metavar="MODE", commands=(*HTTP, "config"),
     )  # fmt: skip
-    caller_tokens_file: Path | None = knob(
+    caller_tokens_file: Path | None = setting(
         None, file, "who may call with which bearer token: a line name:sha256 for each, read again when it changes",
         metavar="FILE", commands=HTTP,
     )  # fmt: skip
-    oauth_issuer: str = knob("", issuer, "authorization server whose access tokens are taken", metavar="URL", commands=HTTP)
-    oauth_audience: str = knob(
+    oauth_issuer: str = setting("", issuer, "authorization server whose access tokens are taken", metavar="URL", commands=HTTP)
+    oauth_audience: str = setting(
         "", audience, "what an access token must be meant for; default: --public-url", metavar="NAME", commands=HTTP,
     )  # fmt: skip
-    oauth_jwks_url: str = knob(
+    oauth_jwks_url: str = setting(
         "", issuer, "where the issuer's keys are; default: where its metadata says", metavar="URL", commands=HTTP,
     )  # fmt: skip
-    public_url: str = knob(
+    public_url: str = setting(
         "", web_address, "where clients reach this server, as https://mcp.example.com/mcp", metavar="URL", commands=HTTP,
     )  # fmt: skip
-    allowed_hosts: tuple[str, ...] = knob(
+    allowed_hosts: tuple[str, ...] = setting(
         (), host_name, "names a request may be addressed to; default: on loopback its own, else that of --public-url, else all",
         metavar="A,B", many=True, commands=HTTP,
     )  # fmt: skip
-    allowed_origins: tuple[str, ...] = knob(
+    allowed_origins: tuple[str, ...] = setting(
         (), origin, "web pages that may call from a browser, as https://app.example.com", metavar="A,B", many=True, commands=HTTP,
     )  # fmt: skip
-    max_concurrent: int = knob(
+    max_concurrent: int = setting(
         32, whole(1, 10_000), "calls one caller may have in flight; more get a 429", metavar="N", commands=HTTP
     )
-    workers: int = knob(1, whole(1, 64), "processes that serve", metavar="N", commands=HTTP)
-    forwarded_allow_ips: str = knob(
+    workers: int = setting(1, whole(1, 64), "processes that serve", metavar="N", commands=HTTP)
+    forwarded_allow_ips: str = setting(
         "127.0.0.1", addresses, "proxies whose X-Forwarded-For is believed, for the log", metavar="A,B", commands=HTTP,
     )  # fmt: skip
-    metrics_port: int | None = knob(
+    metrics_port: int | None = setting(
         None, whole(0, 65_535), "port for /metrics; without it there are none", metavar="N", commands=HTTP
     )
-    metrics_host: str = knob("127.0.0.1", host_name, "address for /metrics", metavar="HOST", commands=HTTP)
-    bus: str = knob(
+    metrics_host: str = setting("127.0.0.1", host_name, "address for /metrics", metavar="HOST", commands=HTTP)
+    bus: str = setting(
         "", redis_address, "Redis through which replicas tell each other of changes, as redis://host:6379; needs the extra redis",
         metavar="URL", secret=True, commands=HTTP,
     )  # fmt: skip
@@ -173,7 +175,7 @@ class Settings:
             object.__setattr__(self, "log_format", "console" if sys.stderr.isatty() else "json")
 
 
-KNOBS = knobs_of(Settings)
+SETTINGS = settings_of(Settings)
 
 
 def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None) -> Settings:
@@ -184,7 +186,7 @@ def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | Non
     environ = os.environ if environ is None else environ
     _refuse_unknown(environ)
     values: dict[str, Any] = {}
-    for one in KNOBS:
+    for one in SETTINGS:
         if one.name in flags:
             values[one.name] = one.value(one.split_flags(flags[one.name]), one.flag or one.env)
         elif environ.get(one.env, "").strip():
@@ -194,7 +196,7 @@ def resolve(flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | Non
 
 def origins(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The name of each setting that is no default -> flag or environment."""
-    given = {one.name: "environment" for one in KNOBS if os.environ.get(one.env, "").strip()}
+    given = {one.name: "environment" for one in SETTINGS if os.environ.get(one.env, "").strip()}
     return given | dict.fromkeys(flags, "flag")
 
 
@@ -231,9 +233,9 @@ def trace_exporters() -> list[str]:
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt DEVIN_MCP_MAX_ACU must not silently remove a spending cap."""
-    known = {one.env for one in KNOBS}
+    known = {one.env for one in SETTINGS}
     for name in environ:
         if name.startswith("DEVIN_MCP_") and name not in known:
-            meant = close_to(name, sorted(known))
+            meant = closest(name, sorted(known))
             hint = f"; did you mean {meant}?" if meant else "; see devin-mcp --help"
-            raise BadSetting(f"{name} is not a setting of devin-mcp{hint}")
+            raise SettingsError(f"{name} is not a setting of devin-mcp{hint}")

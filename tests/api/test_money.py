@@ -34,7 +34,7 @@ async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
     async with connect(era=era) as call:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: call("create_session", prompt="p"))
-            await until(lambda: len(devin.world.sessions) == 1)
+            await until(lambda: len(devin.organization.sessions) == 1)
             group.cancel_scope.cancel()
         await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
         gate.set()
@@ -42,7 +42,7 @@ async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
     (late,) = late_replies(logs)
     (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert late["outcome"] == "ok"
-    assert late["session_id"] in devin.world.sessions
+    assert late["session_id"] in devin.organization.sessions
     assert (ended["outcome"], ended["call_id"]) == ("cancelled", late["call_id"])
     assert devin.count("POST") == 1
 
@@ -79,7 +79,7 @@ async def test_a_create_cancelled_between_attempts_is_never_sent_again(
         over.set()
         await anyio.sleep(0.05)
     assert devin.count("POST") == 1
-    assert devin.world.sessions == {}
+    assert devin.organization.sessions == {}
 
 
 async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
@@ -101,7 +101,7 @@ async def test_at_shutdown_writes_get_the_grace_period(
     async with connect(grace=0.3) as call:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: call("create_session", prompt="p"))
-            await until(lambda: len(devin.world.sessions) == 1)
+            await until(lambda: len(devin.organization.sessions) == 1)
             group.cancel_scope.cancel()
         if opens:
             asyncio.get_running_loop().call_later(0.1, gate.set)
@@ -115,5 +115,5 @@ async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(conne
         assert "may have been carried out" in await call.error("create_session", prompt="p")
     (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert (ended["outcome"], ended["error"], ended["attempts"]) == ("tool_error", "reply_lost", 1)
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
     assert [line["error"] for line in logs() if line["event"] == "api_request"] in (["ReadTimeout"], ["cancelled"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from devin_mcp.api.client import Api
+from devin_mcp.api.client import DevinClient
 from devin_mcp.operations.secrets import list_secrets
 from tests.clock import DrivenClock
 from tests.conftest import Connect, settings_for
@@ -140,7 +140,7 @@ async def test_a_companys_own_certificates_are_added(
 
 async def test_connections_of_a_key_that_is_idle_are_closed(devin: Upstream, clock: DrivenClock) -> None:
     """Each key has its own; what one of them left open must not be kept for ever."""
-    api = Api(settings_for(devin), clock=clock)
+    api = DevinClient(settings_for(devin), clock=clock)
     for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):
         await list_secrets(api.devin(key))
     assert len(api.pools._pools) == 3

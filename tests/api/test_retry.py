@@ -117,7 +117,7 @@ async def test_a_create_that_never_left_is_sent_again(connect: Connect, devin: U
     clock.then = devin.start
     async with connect() as call:
         await call.ok("create_session", prompt="p")
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
 
 
 async def test_a_devin_that_cannot_be_reached_is_not_sent(connect: Connect, devin: Upstream) -> None:
@@ -138,7 +138,7 @@ async def test_a_slow_down_is_waited_for_even_on_a_create(connect: Connect, devi
     async with connect() as call:
         await call.ok("create_session", prompt="p")
     assert clock.waits == [7.0]
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
 
 
 async def test_the_session_cap_is_not_waited_for(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:

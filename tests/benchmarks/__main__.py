@@ -187,8 +187,8 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
         )
         lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
     lines.append(f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and {ours.tools})")
-    cost = (middle(ours.calls) - middle(quiet.calls)) * 1000
-    lines.append(f"logging (two JSON lines a call) costs {cost:.0f} microseconds a call")
+    json_size = (middle(ours.calls) - middle(quiet.calls)) * 1000
+    lines.append(f"logging (two JSON lines a call) costs {json_size:.0f} microseconds a call")
     return "\n".join(lines)
 
 

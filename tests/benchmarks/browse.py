@@ -42,7 +42,7 @@ def memory_mb(pid: int) -> float:
 
 async def main() -> int:
     async with upstream() as devin:
-        devin.world.notes = {
+        devin.organization.notes = {
             f"note-{n:05d}": {
                 "id": f"note-{n:05d}", "name": f"Note {n:05d} on things", "trigger_description": f"When it is {n}", "body": BODY,
                 "parent_folder_id": "folder-services", "pinned_repo": "acme/shop-api",

@@ -36,7 +36,7 @@ async def call(server: Process, name: str, ids: int = 1, **arguments: object) ->
 
 async def waits(devin: Upstream, waiters: int) -> tuple[int, float]:
     """Requests and processor milliseconds for so many waiters on the same sessions."""
-    devin.world.sessions.clear()
+    devin.organization.sessions.clear()
     async with running("--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as server:
         await server.open()
         made = [(await call(server, "create_session", prompt="sandbox:forever"))[0]["session_id"] for _ in range(SESSIONS)]
@@ -52,7 +52,7 @@ async def main() -> int:
     print(f"{SESSIONS} sessions, {SECONDS} s, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio")
     print(f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}{'a session and second':>22}")
     async with upstream() as devin:
-        devin.sandbox.parallel = devin.world.parallel = SESSIONS
+        devin.sandbox.parallel = devin.organization.parallel = SESSIONS
         counts = []
         for waiters in WAITERS:
             requests, took = await waits(devin, waiters)

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import yaml
 
-from devin_mcp.cli.tools import wire_tools
+from devin_mcp.cli.tools import published_tools
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES
 from devin_mcp.server.instructions import LONGEST, instructions
-from devin_mcp.server.visibility import View, view_of
+from devin_mcp.server.visibility import VisibleTools, visible_tools
 from devin_mcp.settings.settings import resolve
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CONTRACT = yaml.safe_load((Path(__file__).parent / "v1.openapi.yaml").read_text())
-FULL = View(view_of(resolve({}, {}), "stdio").operations, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
-TOOLS = {tool["name"]: tool for tool in wire_tools(FULL)}
+FULL = VisibleTools(visible_tools(resolve({}, {}), "stdio").operations, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
+TOOLS = {tool["name"]: tool for tool in published_tools(FULL)}
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
@@ -87,8 +87,8 @@ def test_only_download_has_no_output_schema() -> None:
 
 def test_downloading_is_a_read_until_it_can_write() -> None:
     def reads(**flags: list[str]) -> bool:
-        view = view_of(resolve(flags, {}), "stdio")
-        tool = next(one for one in wire_tools(view) if one["name"] == "devin_download_attachment")
+        view = visible_tools(resolve(flags, {}), "stdio")
+        tool = next(one for one in published_tools(view) if one["name"] == "devin_download_attachment")
         assert ("save_to" in tool["inputSchema"]["properties"]) != tool["annotations"]["readOnlyHint"]
         return bool(tool["annotations"]["readOnlyHint"])
 
@@ -108,18 +108,18 @@ def test_the_budget_everybody_pays() -> None:
 
 
 def test_the_order_is_stable() -> None:
-    assert json.dumps(wire_tools(FULL)) == json.dumps(wire_tools(FULL))
+    assert json.dumps(published_tools(FULL)) == json.dumps(published_tools(FULL))
     assert next(iter(TOOLS)) == "devin_list_sessions"
 
 
 def test_instructions_are_short_and_name_only_what_is_there() -> None:
     for flags in ({}, {"read_only": ["true"]}, {"toolsets": ["knowledge"]}, {"tools": ["get_session"]}):
-        view = view_of(resolve(flags, {}), "stdio")
+        view = visible_tools(resolve(flags, {}), "stdio")
         text = instructions(view, sandbox=True)
         assert len(text) <= LONGEST
         assert "SANDBOX" in text
         assert set(re.findall(r"devin_[a-z_]+", text)) <= view.names
-        for tool in wire_tools(view):
+        for tool in published_tools(view):
             assert set(re.findall(r"devin_[a-z_]+", tool["description"])) <= view.names
     assert "devin_delegate_task" in instructions(FULL, sandbox=False)
 

@@ -16,7 +16,7 @@ from devin_mcp import __version__
 from devin_mcp.asgi_server import IDLE
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.doctor import KINDS
-from devin_mcp.cli.tools import effect_of, wire_tools
+from devin_mcp.cli.tools import effect_of, published_tools
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
 from devin_mcp.operations.matching import PROMPTS, RESOURCES
@@ -27,7 +27,7 @@ from devin_mcp.sandbox import scripts as lives
 from devin_mcp.sandbox import v1 as routes
 from devin_mcp.sandbox.scripts import SCRIPTS
 from devin_mcp.server.http import limits
-from devin_mcp.settings.settings import KNOBS
+from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
 
 README = Path(__file__).parents[2] / "README.md"
@@ -36,7 +36,7 @@ OPERATING = README.parent / "docs" / "operating.md"
 
 def tools_table() -> str:
     lines = ["| tool | effect | answers with |", "|---|---|---|"]
-    for operation, tool in zip(FULL.operations, wire_tools(FULL), strict=True):
+    for operation, tool in zip(FULL.operations, published_tools(FULL), strict=True):
         first = re.split(r"(?<=\.)\s", tool["description"])[0]
         lines.append(f"| `{tool['name']}` | {effect_of(operation)} | {first} |")
     return "\n".join(lines)
@@ -44,19 +44,19 @@ def tools_table() -> str:
 
 def settings_table(*, http: bool = False) -> str:
     lines = ["| flag | variable | default | meaning |", "|---|---|---|---|"]
-    for knob in KNOBS:
-        if http is not (not {"stdio", "tools"} & set(knob.commands)):
+    for setting in SETTINGS:
+        if http is not (not {"stdio", "tools"} & set(setting.commands)):
             continue
-        flag = "" if knob.flag is None else f"`{knob.flag}`" if knob.is_switch else f"`{knob.flag} {knob.metavar}`"
-        default = "" if knob.default in (None, "", (), False) else f"`{knob.default}`"
-        again = "; can be repeated" if knob.many and knob.flag else ""
-        lines.append(f"| {flag} | `{knob.env}` | {default} | {knob.help}{again} |")
+        flag = "" if setting.flag is None else f"`{setting.flag}`" if setting.is_switch else f"`{setting.flag} {setting.metavar}`"
+        default = "" if setting.default in (None, "", (), False) else f"`{setting.default}`"
+        again = "; can be repeated" if setting.many and setting.flag else ""
+        lines.append(f"| {flag} | `{setting.env}` | {default} | {setting.help}{again} |")
     return "\n".join(lines)
 
 
 def resources_table() -> str:
     lines = ["| resource | what it is | tool |", "|---|---|---|"]
-    lines += [f"| `{one.uri}` | {first_of(one.read)} | `{one.twin.tool_name}` |" for one in RESOURCES]
+    lines += [f"| `{one.uri}` | {first_of(one.read)} | `{one.tool.tool_name}` |" for one in RESOURCES]
     return "\n".join(lines)
 
 
@@ -120,10 +120,10 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
     text = OPERATING.read_text()
-    default = next(one.default for one in KNOBS if one.name == "max_concurrent")
+    default = next(one.default for one in SETTINGS if one.name == "max_concurrent")
     for row in (
-        f"`--max-concurrent` ({default})", f"| {limits.MOST_STREAMS} | 429", f"{limits.LARGEST_BODY >> 20} MiB, within {limits.FOR_A_BODY:g} s",
-        f"{limits.LARGEST_HEAD >> 10} KiB", f"| idle connections | {IDLE} s", f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
+        f"`--max-concurrent` ({default})", f"| {limits.MAX_STREAMS_PER_CALLER} | 429", f"{limits.MAX_BODY_BYTES >> 20} MiB, within {limits.BODY_TIMEOUT:g} s",
+        f"{limits.MAX_HEAD_BYTES >> 10} KiB", f"| idle connections | {IDLE} s", f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
     ):  # fmt: skip
         assert row in text, row
 
@@ -131,7 +131,7 @@ def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
 @pytest.mark.parametrize("mode", ["none", "caller-key", "token", "oauth"])
 def test_every_mode_has_its_threat_model(mode: str) -> None:
     assert f"\n| `{mode}` |" in (README.parent / "SECURITY.md").read_text()
-    assert f"{mode} = " in next(one.help for one in KNOBS if one.name == "auth")
+    assert f"{mode} = " in next(one.help for one in SETTINGS if one.name == "auth")
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
@@ -149,7 +149,7 @@ def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
     phases = re.search(r"\| phase \|.*?\n\n", text, re.DOTALL)
     assert phases is not None
     assert tuple(re.findall(r"^\| `([a-z]+)` \|", phases[0], re.MULTILINE)) == get_args(Phase)
-    assert f"within {next(one.default for one in KNOBS if one.name == 'result_limit'):,} characters" in text
+    assert f"within {next(one.default for one in SETTINGS if one.name == 'result_limit'):,} characters" in text
     assert f"one of up to {cursors.MOST} sessions" in text
     assert set(re.findall(r"^\| [^|]+ key \| `(\w+)`", text, re.MULTILINE)) == {*KINDS, "cog_"}
     assert f"devin-mcp@{__version__}" in (README.parent / "SECURITY.md").read_text()

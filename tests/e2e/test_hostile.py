@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from mcp import MCPError
 from mcp.types import ElicitResult
 
-from devin_mcp.cli.tools import wire_tools
-from devin_mcp.server.visibility import view_of
+from devin_mcp.cli.tools import published_tools
+from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.settings import resolve
 from tests.conftest import Era, text_of
 from tests.e2e.processes import Process, running
 from tests.http_client import ACCEPT, PING, visiting
 
 KEY = {"X-Devin-Api-Key": "apk_user_hostile_1"}
-SCHEMAS = {tool["name"]: tool["inputSchema"] for tool in wire_tools(view_of(resolve({}, {}), "http"))}
+SCHEMAS = {tool["name"]: tool["inputSchema"] for tool in published_tools(visible_tools(resolve({}, {}), "http"))}
 MODERN = "2026-07-28"
 
 

@@ -97,7 +97,7 @@ async def test_an_answer_that_comes_within_the_grace_still_arrives(devin: Upstre
         await devin.arrived.wait()
         server.process.send_signal(signal.SIGTERM)
         asyncio.get_running_loop().call_later(1, gate.set)
-        assert (await call)["session_id"] in devin.world.sessions
+        assert (await call)["session_id"] in devin.organization.sessions
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - refused, which is the point

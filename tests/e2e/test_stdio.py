@@ -14,7 +14,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conftest import Caller, Era
 from tests.e2e.processes import COMMAND, environment, running
-from tests.notification_recorder import Ears, watching
+from tests.notification_recorder import NotificationRecorder, watching
 from tests.upstream import KEY, Upstream, slow
 
 
@@ -29,7 +29,7 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
 
 
 async def test_a_client_of_either_era_is_told_of_changes(era: Era) -> None:
-    ears, uri = Ears(), "devin://playbooks/playbook-0001"
+    ears, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
     server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment())
     heard = ears.old(era)
 
@@ -88,7 +88,7 @@ async def test_it_ends_with_status_0_and_cleans_up(devin: Upstream, ending: str,
     if busy:  # the create was on the wire: it was awaited, and its session is in the log
         events = [json.loads(line) for line in server.stderr.splitlines()]
         (late,) = [event for event in events if event["event"] == "late_reply"]
-        assert late["session_id"] in devin.world.sessions
+        assert late["session_id"] in devin.organization.sessions
         assert [event["outcome"] for event in events if event["event"] == "mcp_call"] == ["cancelled"]
     assert b"Traceback" not in server.stderr
 

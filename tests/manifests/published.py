@@ -15,10 +15,10 @@ from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.cli.tools import wire_tools
+from devin_mcp.cli.tools import published_tools
 from devin_mcp.settings.parsers import OneOf, certificates, folder
-from devin_mcp.settings.setting import Knob
-from devin_mcp.settings.settings import KNOBS
+from devin_mcp.settings.setting import Setting
+from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ ABOUT_THE_KEY = "From the Devin web app, Settings > API keys. v1 keys start with
 
 def server_json() -> dict[str, Any]:
     """For the MCP registry, schema 2025-12-11."""
-    variables = [_variable(one) for one in KNOBS if "stdio" in one.commands]
+    variables = [_variable(one) for one in SETTINGS if "stdio" in one.commands]
     package = {
         "registryType": "pypi", "identifier": PROJECT["name"], "version": __version__, "runtimeHint": PUBLISHED.command,
         "transport": {"type": "stdio"}, "environmentVariables": variables,
@@ -50,7 +50,7 @@ def server_json() -> dict[str, Any]:
     }
 
 
-def _variable(one: Knob) -> dict[str, Any]:
+def _variable(one: Setting) -> dict[str, Any]:
     numbers = isinstance(one.default, int | float) or one.metavar in {"N", "S"}
     kind = (
         "boolean" if one.is_switch else "number" if numbers else "filepath" if one.parse in {certificates, folder} else "string"
@@ -87,7 +87,7 @@ def bundle() -> dict[str, Any]:
         "license": PROJECT["license"],
         "keywords": PROJECT["keywords"],
         "server": {"type": "uv", "entry_point": "devin_mcp/__main__.py", "mcp_config": command},
-        "tools": [{"name": tool["name"], "description": _first(tool["description"])} for tool in wire_tools(FULL)],
+        "tools": [{"name": tool["name"], "description": _first(tool["description"])} for tool in published_tools(FULL)],
         "tools_generated": True,
         "prompts_generated": True,
         "user_config": {
@@ -137,7 +137,7 @@ def _first(text: str) -> str:
 
 
 def _help(name: str) -> str:
-    text = next(one.help for one in KNOBS if one.name == name)
+    text = next(one.help for one in SETTINGS if one.name == name)
     return f"{text[0].upper()}{text[1:]}."
 
 

@@ -27,7 +27,7 @@ from dockerfile_parse import DockerfileParser
 
 from devin_mcp import __version__
 from devin_mcp.asgi_server import listen
-from devin_mcp.settings.settings import KNOBS
+from devin_mcp.settings.settings import SETTINGS
 from tests.e2e.processes import environment
 from tests.manifests.published import REGISTRY_NAME
 from tests.third_party import processes
@@ -60,7 +60,7 @@ def test_everything_is_in_the_kustomization() -> None:
 
 def test_probes_ports_and_grace_are_the_servers_own() -> None:
     ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
-    assert ports == {"http": next(one.default for one in KNOBS if one.name == "port"), "metrics": 9090}
+    assert ports == {"http": next(one.default for one in SETTINGS if one.name == "port"), "metrics": 9090}
     paths = {CONTAINER[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert paths == {"/readyz", "/healthz"}
     assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/healthz", "trouble with Devin must restart nobody"
@@ -78,7 +78,7 @@ def test_nobody_can_write_or_gain_anything_in_the_container() -> None:
 
 
 def test_the_servers_flags_in_the_manifests_exist() -> None:
-    known = {one.flag for one in KNOBS if one.flag and "http" in one.commands}
+    known = {one.flag for one in SETTINGS if one.flag and "http" in one.commands}
     compose = yaml.safe_load((ROOT / "manifests" / "compose.yaml").read_text())["services"]["server"]["command"]
     for words in (CONTAINER["args"], compose):
         assert {word.split("=")[0] for word in words if word.startswith("--")} <= known

@@ -18,7 +18,7 @@ import pytest
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS
-from devin_mcp.cli.tools import wire_tools
+from devin_mcp.cli.tools import published_tools
 from tests.conventions.test_schemas import FULL
 from tests.manifests.published import MANIFESTS, ROOT
 from tests.packaging.installed import SCRIPTS, run, tools_of, with_uv
@@ -125,7 +125,7 @@ def test_gemini_cli_connects_by_its_file(tmp_path: Path) -> None:
 
 def test_the_skill_is_short_and_names_only_tools_and_arguments_that_exist() -> None:
     text = SKILL.read_text()
-    tools = wire_tools(FULL)
+    tools = published_tools(FULL)
     known, arguments = {one["name"] for one in tools}, {name for one in tools for name in one["inputSchema"]["properties"]}
     named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}
     assert {"devin_delegate_task", "devin_wait_for_sessions", "devin_send_message"} <= named

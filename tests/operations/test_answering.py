@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect, Era
-from tests.fake_session import Talk
+from tests.fake_session import FakeSession
 from tests.upstream import Upstream, answer, late
 
 
@@ -50,7 +50,7 @@ async def test_a_turn_that_takes_longer_than_the_call_is_told_once(connect: Conn
 async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
-    talk = Talk(status_enum="blocked").at(devin)
+    talk = FakeSession(status_enum="blocked").at(devin)
     talk.devin("Seen.")
     async with connect(pace=pace) as call:
         first = await waits(call, pace)
@@ -63,7 +63,7 @@ async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
 
 
 async def test_without_a_cursor_only_the_answer_is_told(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    talk = Talk(status_enum="blocked").at(devin)
+    talk = FakeSession(status_enum="blocked").at(devin)
     talk.devin("Seen.")
     async with connect(pace=pace) as call:
         sent = await says(call, pace, "go")
@@ -77,7 +77,7 @@ async def test_the_same_words_said_long_ago_do_not_bring_the_old_reply(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     """Nothing can be read while Devin works, so all there is to tell the two apart is when they were said."""
-    talk = Talk(readable=0).at(devin)
+    talk = FakeSession(readable=0).at(devin)
     talk.user("go on", timestamp="2020-01-01T00:00:00Z")
     talk.devin("OLD reply", timestamp="2020-01-01T00:01:00Z")
     async with connect(pace=pace) as call:
@@ -100,7 +100,7 @@ async def test_knowing_how_it_stood_before_takes_no_more_than_its_time(
 ) -> None:
     gate = asyncio.Event()
     devin.fail("GET", "/v1/sessions/devin-1", late(gate))
-    talk = Talk(status_enum="blocked").at(devin)
+    talk = FakeSession(status_enum="blocked").at(devin)
     async with connect(pace=pace, deadline=7) as call:
         sent = await call.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
         gate.set()
@@ -128,7 +128,7 @@ async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_
 ) -> None:
     """With or without ids on the messages, and with a limit that cuts and leaves out."""
     devin._faults.clear()
-    talk, pace, heard, since = Talk().at(devin), PacedClock(), [], None
+    talk, pace, heard, since = FakeSession().at(devin), PacedClock(), [], None
 
     def learn(got: dict[str, Any]) -> None:
         nonlocal since

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from mcp.types import ImageContent
 
-from devin_mcp.operations.attachments import LARGEST_INLINE
+from devin_mcp.operations.attachments import MAX_INLINE_BYTES
 from tests.clock import DrivenClock
 from tests.conftest import Connect, text_of
 from tests.upstream import Upstream, answer
@@ -26,7 +26,7 @@ async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(connect: 
     async with connect() as call:
         made = await call.ok("upload_attachment", content="hello\n", name="notes.txt")
     assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
-    assert list(devin.world.files.values()) == [("text/plain", b"hello\n")]
+    assert list(devin.organization.files.values()) == [("text/plain", b"hello\n")]
 
 
 async def test_base64_and_files_below_an_allowed_root_are_uploaded(connect: Connect, devin: Upstream, files: Path) -> None:
@@ -36,7 +36,7 @@ async def test_base64_and_files_below_an_allowed_root_are_uploaded(connect: Conn
         made = await call.ok("upload_attachment", path="pixel.png")
         assert "not base64" in await call.error("upload_attachment", content="@@@", encoding="base64", name="x")
     assert made["bytes"] == len(PIXEL)
-    assert [data for _, data in devin.world.files.values()] == [PIXEL, PIXEL]
+    assert [data for _, data in devin.organization.files.values()] == [PIXEL, PIXEL]
 
 
 async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstream, files: Path, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect
     "form", ["url", 'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}', "https://evil.example/attachments/{uuid}/n.txt?x=1"]
 )
 async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect, devin: Upstream, form: str) -> None:
-    url = devin.world.store("n.txt", "text/plain", b"hello")
+    url = devin.organization.store("n.txt", "text/plain", b"hello")
     uuid = url.split("/")[-2]
     given = url if form == "url" else form.format(url=url, uuid=uuid)
     async with connect() as call:
@@ -105,8 +105,8 @@ async def test_what_is_no_attachment_is_refused_before_a_request(
 
 
 async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Connect, devin: Upstream, files: Path) -> None:
-    image = devin.world.store("p.png", "image/png", PIXEL)
-    binary = devin.world.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
+    image = devin.organization.store("p.png", "image/png", PIXEL)
+    binary = devin.organization.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
     async with connect(files_root=files) as call:
         shown = await call("download_attachment", url=image)
         assert isinstance(shown.content[-1], ImageContent)
@@ -124,13 +124,13 @@ async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Conn
 
 
 async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(connect: Connect, devin: Upstream, files: Path) -> None:
-    big = devin.world.store("big.txt", "text/plain", b"x" * (LARGEST_INLINE + 1))
+    big = devin.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
     async with connect(files_root=files) as call:
         text = await call.error("download_attachment", url=big)
-        assert str(LARGEST_INLINE) in text
+        assert str(MAX_INLINE_BYTES) in text
         assert "save_to" in text
         await call("download_attachment", url=big, save_to="big.txt")
-    assert (files / "big.txt").stat().st_size == LARGEST_INLINE + 1
+    assert (files / "big.txt").stat().st_size == MAX_INLINE_BYTES + 1
     async with connect(transport="http") as call:
         assert "save_to" not in await call.error("download_attachment", url=big)
 
@@ -138,7 +138,7 @@ async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(connect: 
 async def test_a_broken_download_leaves_no_half_file(connect: Connect, devin: Upstream, files: Path) -> None:
     from tests.upstream import halved
 
-    url = devin.world.store("n.txt", "text/plain", b"hello" * 100)
+    url = devin.organization.store("n.txt", "text/plain", b"hello" * 100)
     devin.fail("GET", "/_presigned/.*", halved)
     async with connect(files_root=files) as call:
         assert "broke off" in await call.error("download_attachment", url=url, save_to="n.txt")
@@ -146,7 +146,7 @@ async def test_a_broken_download_leaves_no_half_file(connect: Connect, devin: Up
 
 
 async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: Upstream) -> None:
-    url = devin.world.store("long.txt", "text/plain", b"0123456789" * 1000)
+    url = devin.organization.store("long.txt", "text/plain", b"0123456789" * 1000)
     async with connect(result_limit=2000) as call:
         first = await call("download_attachment", url=url)
         end = int(re.search(r"from_char=(\d+)", text_of(first))[1])  # type: ignore[index]
@@ -157,14 +157,14 @@ async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: 
 
 
 async def test_control_characters_count_as_what_they_take(connect: Connect, devin: Upstream) -> None:
-    url = devin.world.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
+    url = devin.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
     async with connect() as call:
         got = await call("download_attachment", url=url)
     assert sum(len(part.model_dump_json()) for part in got.content) <= 25_000 + 200
 
 
 async def test_only_what_a_model_can_look_at_comes_as_an_image(connect: Connect, devin: Upstream) -> None:
-    url = devin.world.store("plan.svg", "image/svg+xml", b"<svg/>")
+    url = devin.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
     async with connect() as call:
         assert "<svg/>" in text_of(await call("download_attachment", url=url))
 
@@ -180,7 +180,7 @@ async def test_redirects_go_to_https_only(connect: Connect, devin: Upstream, loc
 
 async def test_an_expired_link_and_an_unknown_file_are_named(connect: Connect, devin: Upstream) -> None:
     devin.fail("GET", "/_presigned/.*", answer(403, b"<Error>expired</Error>", content_type="application/xml"))
-    url = devin.world.store("n.txt", "text/plain", b"hello")
+    url = devin.organization.store("n.txt", "text/plain", b"hello")
     async with connect() as call:
         assert "403" in await call.error("download_attachment", url=url)
         assert "404" in await call.error("download_attachment", uuid="abc", name="n")
@@ -193,7 +193,7 @@ async def test_a_directory_is_refused_and_leaves_nothing_open(connect: Connect, 
         for _ in range(20):
             assert "no ordinary file" in await call.error("upload_attachment", path=".")
         assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
-        url = devin.world.store("n.txt", "text/plain", b"x")
+        url = devin.organization.store("n.txt", "text/plain", b"x")
         assert "cannot be written" in await call.error("download_attachment", url=url, save_to="a" * 300)
     assert devin.count("POST") == 0
 

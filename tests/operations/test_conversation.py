@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devin_mcp.operations.results import cost
-from devin_mcp.operations.sessions.conversation import Message, newest, onwards, with_ids
+from devin_mcp.operations.results import json_size
+from devin_mcp.operations.sessions.conversation import Message, assign_event_ids, messages_after, newest
 from tests.conftest import Caller, Connect
 from tests.upstream import Upstream, answer
 
@@ -106,11 +106,11 @@ async def test_a_huge_structured_output_is_read_in_pieces(connect: Connect, devi
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(max_size=900), min_size=1, max_size=12), room=st.integers(200, 2500))
 def test_windows_lose_nothing_and_keep_their_budget(texts: list[str], room: int) -> None:
-    messages = with_ids([Message(type="devin_message", message=text) for text in texts])
+    messages = assign_event_ids([Message(type="devin_message", message=text) for text in texts])
     whole, after, start = "", "start", 0
     for _ in range(2000):
-        shown = onwards(messages, after, start, 200, room)
-        assert sum(cost(message) + 1 for message in shown) <= max(room, 120)
+        shown = messages_after(messages, after, start, 200, room)
+        assert sum(json_size(message) + 1 for message in shown) <= max(room, 120)
         whole += "".join(message.message for message in shown)
         last = shown[-1]
         assert last.event_id is not None
@@ -126,8 +126,8 @@ def test_windows_lose_nothing_and_keep_their_budget(texts: list[str], room: int)
 
 @pytest.mark.parametrize("room", [150, 400, 4000])
 def test_the_newest_message_is_cut_rather_than_left_out(room: int) -> None:
-    messages = with_ids([Message(type="devin_message", message="x" * 1000) for _ in range(5)])
+    messages = assign_event_ids([Message(type="devin_message", message="x" * 1000) for _ in range(5)])
     shown = newest(messages, 20, room)
     assert shown
     assert shown[-1].event_id == "#4"
-    assert sum(cost(message) + 1 for message in shown) <= room
+    assert sum(json_size(message) + 1 for message in shown) <= room

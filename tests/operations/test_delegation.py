@@ -19,7 +19,7 @@ SESSIONS = "/v1/sessions"
 
 def started(devin: Upstream) -> list[Any]:
     """The bodies of the sessions that really exist."""
-    return [life.body for life in devin.world.sessions.values()]
+    return [life.body for life in devin.organization.sessions.values()]
 
 
 async def test_a_whole_job_in_one_call(connect: Connect, devin: Upstream, files: Path, era: Era) -> None:
@@ -169,7 +169,7 @@ async def test_a_lost_reply_is_looked_for_by_its_tag(connect: Connect, devin: Up
     devin.fail("POST", SESSIONS, failing)
     async with connect(era=era, max_acu=7) as call:
         made = await call.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
     assert made["is_new_session"] is True
     assert "reply was lost" in made["remark"]
     assert devin.count("POST", SESSIONS) == 1
@@ -287,7 +287,7 @@ async def test_who_goes_away_while_it_is_on_the_wire_leaves_it_to_the_next(conne
         assert not second.done()
         gate.set()
         made = await second
-    assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
     assert made["is_new_session"] is False
 
 
@@ -298,7 +298,7 @@ async def test_after_doubt_the_same_key_looks_again_before_it_starts(connect: Co
     async with connect() as call:
         assert "may still appear" in await call.error("delegate_task", prompt="p", request_key="k")
         made = await call.ok("delegate_task", prompt="p", request_key="k")
-    assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
 
 
 async def test_a_reply_that_comes_late_ends_the_search(connect: Connect, devin: Upstream) -> None:
@@ -315,7 +315,7 @@ async def test_a_reply_that_comes_late_ends_the_search(connect: Connect, devin: 
         opening = asyncio.ensure_future(open_gate())
         made = await call.ok("delegate_task", prompt="p")
         await opening
-    assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
 
 
 async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(connect: Connect, devin: Upstream) -> None:
@@ -371,14 +371,14 @@ async def test_the_id_is_in_the_answer_when_waiting_fails(connect: Connect, devi
     devin.fail("GET", f"{SESSIONS}/.*", *[answer(403, {"detail": "no"})] * 5)
     async with connect() as call:
         made = await call.ok("delegate_task", prompt="p", max_wait_s=20)
-    assert made["session_id"] in devin.world.sessions
+    assert made["session_id"] in devin.organization.sessions
 
 
 async def test_silence_ends_in_time_with_the_session_found(connect: Connect, devin: Upstream) -> None:
     devin.fail("POST", SESSIONS, silent)
     async with connect(timeout=0.3) as call:
         made = await call.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in devin.world.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
 
 
 @pytest.mark.parametrize("status", [408, 499])
@@ -390,7 +390,7 @@ async def test_a_gateway_that_gives_up_waiting_is_no_refusal(connect: Connect, d
     devin.fail("POST", "/v1/sessions", done_and_given_up)
     async with connect() as call:
         made = await call.ok("delegate_task", prompt="p")
-    assert list(devin.world.sessions) == [made["session_id"]]
+    assert list(devin.organization.sessions) == [made["session_id"]]
     assert "reply was lost" in made["remark"]
 
 
@@ -408,4 +408,4 @@ async def test_a_title_of_one_word_is_not_taken_for_an_id(connect: Connect, devi
     async with connect() as call:
         book = await call.ok("create_playbook", title="Deploy", body="b")
         made = await call.ok("delegate_task", prompt="p", playbook="Deploy")
-    assert devin.world.sessions[made["session_id"]].body["playbook_id"] == book["playbook_id"]
+    assert devin.organization.sessions[made["session_id"]].body["playbook_id"] == book["playbook_id"]

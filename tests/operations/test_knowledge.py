@@ -91,8 +91,8 @@ async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, d
         assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == ("N", "a/b", "folder-services")
         cleared = await call.ok("update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None)
         assert "pinned_repo" not in cleared
-        assert devin.world.notes[made["id"]]["body"] == "B2"
-        assert devin.world.notes[made["id"]]["parent_folder_id"] is None
+        assert devin.organization.notes[made["id"]]["body"] == "B2"
+        assert devin.organization.notes[made["id"]]["parent_folder_id"] is None
         assert "at least one" in await call.error("update_knowledge", note_id=made["id"], name=None)
         assert (await call.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
         assert "does not know that note" in await call.error("update_knowledge", note_id=made["id"], name="x")
@@ -117,15 +117,15 @@ async def test_many_folders_are_counted_and_leave_room_for_notes(connect: Connec
 async def test_what_was_done_is_never_an_error_because_of_its_length(connect: Connect, devin: Upstream) -> None:
     async with connect(result_limit=2000) as call:
         made = await call.ok("create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000)
-        assert made["id"] in devin.world.notes
+        assert made["id"] in devin.organization.notes
         session = await call.ok("create_session", prompt="p")
         await call.ok("update_session_tags", session_id=session["session_id"], tags=[f"{n}-{'x' * 200}" for n in range(50)])
 
 
 async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(connect: Connect, devin: Upstream) -> None:
-    devin.world.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
+    devin.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
     async with connect() as call:
         assert "did not show macro" in await call.error("update_knowledge", note_id="note-0001", name="n")
         await call.ok("update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b")
-    assert devin.world.notes["note-0001"]["pinned_repo"] == "a/b"
+    assert devin.organization.notes["note-0001"]["pinned_repo"] == "a/b"
     assert devin.count("PUT") == 1

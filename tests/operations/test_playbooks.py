@@ -56,7 +56,7 @@ async def test_a_playbook_is_written_changed_and_deleted(connect: Connect, devin
         assert (changed["title"], changed["macro"]) == ("T", "!t")
         cleared = await call.ok("update_playbook", playbook_id=playbook_id, macro="")
         assert "macro" not in cleared
-        stored = devin.world.playbooks[playbook_id]
+        stored = devin.organization.playbooks[playbook_id]
         assert (stored["title"], stored["body"], stored["macro"]) == ("T", "B2", None)
         assert "give title" in await call.error("update_playbook", playbook_id=playbook_id)
         await call.ok("delete_playbook", playbook_id=playbook_id)

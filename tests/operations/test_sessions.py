@@ -84,7 +84,7 @@ async def test_pages_of_sessions_can_be_walked_to_the_end(connect: Connect, devi
             page = await call.ok("list_sessions", limit=2, offset=offset)
             seen += [row["session_id"] for row in page["sessions"]]
             offset = page.get("next_offset")
-    assert seen == list(reversed(devin.world.sessions))
+    assert seen == list(reversed(devin.organization.sessions))
 
 
 async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(connect: Connect, devin: Upstream) -> None:
@@ -174,7 +174,7 @@ async def test_sessions_per_hour_are_limited_and_the_refusal_names_the_flag(
         assert "--max-sessions" in await call.error("create_session", prompt="three")
         clock.skip(3601)
         await call.ok("create_session", prompt="four")
-    assert len(devin.world.sessions) == 3
+    assert len(devin.organization.sessions) == 3
 
 
 async def test_an_earlier_session_is_called_one_and_not_counted(connect: Connect) -> None:

@@ -37,7 +37,7 @@ async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull
 
 
 async def test_sixteen_at_once_each_asked_and_answered_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    devin.sandbox.parallel = devin.world.parallel = 16
+    devin.sandbox.parallel = devin.organization.parallel = 16
     async with connect(pace=pace) as call:
         made = await asyncio.gather(*(call.ok("delegate_task", prompt=f"part {n}", request_key=f"part {n}") for n in range(16)))
         ids = [one["session_id"] for one in made]
@@ -67,7 +67,7 @@ async def test_a_lost_reply_and_a_restart_between_two_waits_start_one_session(
         wait = call.ok("wait_for_sessions", session_ids=[again["session_id"]], since=asked["since"])
         done = await while_time_passes(pace, wait, *STEPS)
     assert devins(done) == [text for text in devins(done) if text.startswith("Done")]
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
 
 
 async def test_a_message_whose_reply_is_lost_is_said_once_and_the_answer_is_found(
@@ -93,11 +93,11 @@ async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
         assert "out of ACUs" in waiting["next"]
         text = await call.error("delegate_task", prompt="sandbox:quota")
     assert "Billing" in text
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
 
 
 async def test_a_full_house_is_emptied_and_then_takes_the_task(connect: Connect, devin: Upstream) -> None:
-    devin.sandbox.parallel = devin.world.parallel = 1
+    devin.sandbox.parallel = devin.organization.parallel = 1
     async with connect() as call:
         first = await call.ok("delegate_task", prompt="sandbox:forever")
         text = await call.error("delegate_task", prompt="p", request_key="k")
@@ -115,7 +115,7 @@ async def test_who_goes_away_while_waiting_leaves_the_session_in_the_log(
         await pace.asleep(2)
         handing.cancel()
         await pace.asleep(0)
-    (session_id,) = devin.world.sessions
+    (session_id,) = devin.organization.sessions
     (line,) = [one for one in logs() if one.get("tool") == "devin_delegate_task"]
     assert (line["outcome"], line["devin_session_id"]) == ("cancelled", session_id)
 
@@ -130,7 +130,7 @@ async def test_who_goes_away_before_it_is_sent_starts_nothing(connect: Connect, 
         await asyncio.wait({handing})
         gate.set()
         assert (await call.ok("delegate_task", prompt="p", request_key="k"))["is_new_session"] is True
-    assert len(devin.world.sessions) == 1
+    assert len(devin.organization.sessions) == 1
 
 
 @pytest.mark.parametrize("tool", ["delegate_task", "send_message", "wait_for_sessions"])
@@ -173,7 +173,7 @@ async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connec
         while True:
             await pace.pass_(1, until_asleep=1)
 
-    devin.sandbox.parallel = devin.world.parallel = 50
+    devin.sandbox.parallel = devin.organization.parallel = 50
     devin.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
     devin.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
     async with connect(pace=pace) as call:
@@ -181,7 +181,7 @@ async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connec
         ids = await asyncio.gather(*(once(call, n) for n in range(8) for _ in range(3)))
         driving.cancel()
         await asyncio.wait({driving})
-    assert len(set(ids)) == 8 == len(devin.world.sessions)
+    assert len(set(ids)) == 8 == len(devin.organization.sessions)
 
 
 async def test_a_client_that_ignores_progress_gets_everything_all_the_same(connect: Connect, pace: PacedClock, era: Era) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clock import PacedClock, while_time_passes
 from tests.conftest import Caller, Connect
-from tests.fake_session import Talk
+from tests.fake_session import FakeSession
 from tests.upstream import Upstream, answer, late
 
 
@@ -28,7 +28,7 @@ async def test_words_of_the_turn_that_could_be_read_before_its_end_are_not_its_l
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     """v1 says blocked before the last message is readable, also where earlier ones were (v1.md §3.6)."""
-    talk = Talk().at(devin)
+    talk = FakeSession().at(devin)
     talk.devin("I am reading the code.")
     async with connect(pace=pace) as call:
         waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"]))
@@ -47,7 +47,7 @@ async def test_words_of_the_turn_that_could_be_read_before_its_end_are_not_its_l
 async def test_a_turn_that_said_all_before_its_end_is_not_waited_for_long(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
-    talk = Talk().at(devin)
+    talk = FakeSession().at(devin)
     talk.devin("Which?")
     async with connect(pace=pace) as call:
         waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"]))
@@ -65,7 +65,7 @@ async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     """The cursor says that it was at work, so its last words may be up to a minute late; nobody here saw the end."""
-    talk = Talk().at(devin)
+    talk = FakeSession().at(devin)
     talk.user("Mend it")
     async with connect(pace=pace) as call:
         first = await waits(call, pace, 2, max_wait_s=1)
@@ -82,7 +82,7 @@ async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
 
 
 async def test_one_that_asks_is_told_though_another_gives_no_answer(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    talk, gate = Talk(status_enum="blocked").at(devin), asyncio.Event()
+    talk, gate = FakeSession(status_enum="blocked").at(devin), asyncio.Event()
     talk.devin("Which?")
     devin.fail("GET", "/v1/sessions/devin-2", late(gate))
     async with connect(pace=pace) as call:
@@ -109,7 +109,7 @@ async def test_a_wait_for_one_that_gives_no_answer_ends_soon_after_its_time(
 
 
 async def test_any_word_is_enough_where_it_was_asked_for(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    talk = Talk().at(devin)
+    talk = FakeSession().at(devin)
     async with connect(pace=pace) as call:
         for wait_for, ends in (("attention", False), ("message", True)):
             waiting = asyncio.ensure_future(call("wait_for_sessions", session_ids=["devin-1"], wait_for=wait_for))
@@ -124,7 +124,7 @@ async def test_any_word_is_enough_where_it_was_asked_for(connect: Connect, devin
 async def test_who_may_not_look_is_told_and_the_others_are_waited_for(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
-    talk = Talk().at(devin)
+    talk = FakeSession().at(devin)
     devin.fail("GET", "/v1/sessions/devin-2", *[answer(403, {"detail": "Not yours"})] * 9)
     async with connect(pace=pace) as call:
         waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"]))
@@ -139,7 +139,7 @@ async def test_who_may_not_look_is_told_and_the_others_are_waited_for(
 
 
 async def test_the_output_is_told_when_the_turn_has_ended_and_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    talk = Talk(more={"structured_output": {"n": 1}}).at(devin)
+    talk = FakeSession(more={"structured_output": {"n": 1}}).at(devin)
     async with connect(pace=pace) as call:
         working = await waits(call, pace, 2, max_wait_s=1)
         assert "structured_output" not in working["sessions"][0]
@@ -162,7 +162,9 @@ async def test_sixteen_come_through_the_smallest_answer_call_by_call(
                 "GET", f"/v1/sessions/{one}", *[answer(403, {"detail": "You do not have the permission to see it " * 9})] * 99
             )
             continue
-        talk = Talk(one, "blocked", more={"pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}})
+        talk = FakeSession(
+            one, "blocked", more={"pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}}
+        )
         talk.at(devin).devin(f"Done with {place}.")
     told: list[str] = []
     pulls, since = set(), None
@@ -182,7 +184,7 @@ async def test_sixteen_come_through_the_smallest_answer_call_by_call(
 async def test_what_a_colleague_wrote_can_be_read_on_and_the_task_need_not_be(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
-    talk = Talk(status_enum="blocked").at(devin)
+    talk = FakeSession(status_enum="blocked").at(devin)
     talk.said.append({"type": "initial_user_message", "event_id": "task", "message": "the task " * 50})
     talk.user("a colleague's words " * 80)
     talk.devin("Which?")
@@ -208,5 +210,5 @@ async def test_a_session_that_is_lost_on_the_way_is_not_called_at_work(
         with anyio.fail_after(5):
             got = await waiting
     assert got["sessions"][0]["problem"] == "Devin does not know this id"
-    assert got["session_id"] in devin.world.sessions
+    assert got["session_id"] in devin.organization.sessions
     assert "at work" not in got["next"]

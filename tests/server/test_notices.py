@@ -19,7 +19,7 @@ from tests.clock import PacedClock
 from tests.conftest import Caller, Connect, Era, settings_for
 from tests.e2e.processes import running, serving
 from tests.http_client import deployed, visiting
-from tests.notification_recorder import Ears, watching
+from tests.notification_recorder import NotificationRecorder, watching
 from tests.upstream import KEY, Fault, Upstream, answer, late, page
 
 OTHER = "apk_user_other_9876543210"
@@ -34,7 +34,7 @@ def pace(devin: Upstream) -> PacedClock:
 
 
 async def test_a_change_made_here_is_announced(connect: Connect, era: Era) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
     async with connect(era=era, heard=ears.old(era)) as call, watching(call, ears, era, mine, other, "devin://knowledge"):
         await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
@@ -49,7 +49,7 @@ async def test_a_change_made_here_is_announced(connect: Connect, era: Era) -> No
 
 
 async def test_an_unwatched_address_is_announced_no_more(connect: Connect, era: Era) -> None:
-    ears, uri = Ears(), "devin://playbooks/playbook-0001"
+    ears, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
     async with connect(era=era, heard=ears.old(era)) as call:
         async with watching(call, ears, era, uri):
             pass
@@ -79,7 +79,7 @@ async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era
 async def test_a_watched_session_is_looked_at_and_every_change_announced_once(
     connect: Connect, devin: Upstream, pace: PacedClock, era: Era
 ) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         uri = f"devin://sessions/{one}"
@@ -99,7 +99,7 @@ async def test_a_watched_session_is_looked_at_and_every_change_announced_once(
 async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(connect: Connect, pace: PacedClock) -> None:
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
             for _ in range(12):
                 await pace.pass_(70)
     pauses = [round(wait) for wait in pace.waits]
@@ -115,12 +115,12 @@ async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothi
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         bare = one.removeprefix("devin-")
-        ears = [Ears() for _ in range(5)]
+        ears = [NotificationRecorder() for _ in range(5)]
         before = len(devin.requests)
         async with anyio.create_task_group() as group:
             done = anyio.Event()
 
-            async def one_more(ear: Ears, uri: str) -> None:
+            async def one_more(ear: NotificationRecorder, uri: str) -> None:
                 async with watching(call, ear, "auto", uri):
                     await done.wait()
 
@@ -135,9 +135,9 @@ async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothi
         await pace.asleep(0)
         looks = devin.count("GET", "/v1/sessions/.*")
         assert looks == len(devin.requests) - before <= 4
-        async with watching(call, Ears(), "auto", f"devin://sessions/{bare}", "devin://playbooks"):
+        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{bare}", "devin://playbooks"):
             pass
-        async with watching(call, Ears(), "auto"):
+        async with watching(call, NotificationRecorder(), "auto"):
             await anyio.sleep(0.05)
             assert len(devin.requests) - before <= looks + 1
 
@@ -147,7 +147,7 @@ async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
 ) -> None:
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
-        ears = Ears()
+        ears = NotificationRecorder()
         async with watching(call, ears, "auto", f"devin://sessions/{one}"):
             await pace.pass_(1)
             devin.fail(
@@ -173,7 +173,7 @@ async def test_a_session_that_devin_does_not_show_is_not_asked_for_again(
     connect: Connect, devin: Upstream, pace: PacedClock, status: int, logs: Any
 ) -> None:
     devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
-    async with connect(pace=pace) as call, watching(call, Ears(), "auto", "devin://sessions/devin-x"):
+    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", "devin://sessions/devin-x"):
         await devin.arrived.wait()
         await anyio.sleep(0.05)
         assert pace.sleepers == 0
@@ -187,7 +187,7 @@ async def test_nobody_can_have_the_whole_organization_watched(
     uris = [f"devin://sessions/devin-{n}" for n in range(150)]
     devin.fail("GET", ".*/devin-200", answer(200, {"session_id": "devin-200", "status_enum": "finished", "messages": SAID}))
     devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
-    async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
+    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
         await pace.asleep(60)
         await anyio.sleep(0.1)
         assert pace.sleepers == 60
@@ -203,7 +203,7 @@ async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
     devin.fail("GET", ".*/devin-60", *[answer(200, {"session_id": "devin-60", "status_enum": "working"})] * 9)
     devin.fail("GET", ".*/devin-7", answer(200, {"session_id": "devin-7", "status_enum": "finished", "messages": SAID}))
     devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
-    async with connect(pace=pace) as call, watching(call, Ears(), "auto", *uris):
+    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
         await devin.until("GET", "/v1/sessions/devin-60")
         assert pace.sleepers <= 60
 
@@ -211,14 +211,14 @@ async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
 async def test_a_stream_has_a_bound(connect: Connect) -> None:
     async with connect() as call:
         with pytest.raises(MCPError, match="at most 500"):
-            async with watching(call, Ears(), "auto", *(f"devin://playbooks/p{n}" for n in range(501))):
+            async with watching(call, NotificationRecorder(), "auto", *(f"devin://playbooks/p{n}" for n in range(501))):
                 pass
 
 
 async def test_what_happened_before_the_first_look_that_worked_is_announced(
     connect: Connect, devin: Upstream, pace: PacedClock, era: Era
 ) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         await anyio.sleep(0.01)
@@ -234,7 +234,7 @@ async def test_what_happened_before_the_first_look_that_worked_is_announced(
 
 @pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
 async def test_a_passing_refusal_does_not_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock, status: int) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, ears, "auto", f"devin://sessions/{one}"):
@@ -249,7 +249,7 @@ async def test_a_passing_refusal_does_not_end_a_watch(connect: Connect, devin: U
 async def test_one_refusal_in_the_middle_does_not_end_a_watch_and_is_told(
     connect: Connect, devin: Upstream, pace: PacedClock, status: int
 ) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, ears, "auto", f"devin://sessions/{one}"):
@@ -262,7 +262,7 @@ async def test_one_refusal_in_the_middle_does_not_end_a_watch_and_is_told(
 
 
 async def test_refusals_in_a_row_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, ears, "auto", f"devin://sessions/{one}"):
@@ -278,7 +278,7 @@ async def test_an_end_that_can_only_be_guessed_is_announced(
     connect: Connect, devin: Upstream, pace: PacedClock, era: Era
 ) -> None:
     """Terminated here, and not to be looked at any more: who watches has to hear that something happened."""
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, ears, era, f"devin://sessions/{one}", "devin://sessions"):
@@ -289,7 +289,7 @@ async def test_an_end_that_can_only_be_guessed_is_announced(
 
 
 async def test_what_happened_during_a_slow_first_look_is_announced(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    ears, gate = Ears(), asyncio.Event()
+    ears, gate = NotificationRecorder(), asyncio.Event()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         devin.fail("GET", "/v1/sessions/.*", late(gate))
@@ -320,7 +320,7 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
         said("a", "b", "c"),
         *[said("a", "b", "c")] * 9,
     )
-    ears, uri = Ears(), "devin://sessions/devin-1"
+    ears, uri = NotificationRecorder(), "devin://sessions/devin-1"
     async with connect(pace=pace) as call, watching(call, ears, "auto", uri, "devin://sessions"):
         await pace.pass_(7)
         await ears.hears(uri)  # b, a message alone: the index shows no messages
@@ -336,15 +336,15 @@ async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect
     devin.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
             await anyio.sleep(0.05)
             assert pace.sleepers == 0
-            async with watching(call, Ears(), "auto", f"devin://sessions/{one}"):
+            async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
                 await pace.asleep(1)
 
 
 async def test_the_index_is_announced_once_for_one_change(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, ears, "auto", f"devin://sessions/{one}", "devin://sessions"):
@@ -354,7 +354,7 @@ async def test_the_index_is_announced_once_for_one_change(connect: Connect, devi
 
 
 async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(connect: Connect, devin: Upstream, era: Era) -> None:
-    ears = Ears()
+    ears = NotificationRecorder()
     uris = ["devin://sessions/devin-1", "devin://sessions/..%2Fx", "devin://nothing", "", "http://example.com/x"]
     async with connect(era=era, toolsets="playbooks", heard=ears.old(era)) as call, watching(call, ears, era, *uris):
         await anyio.sleep(0.05)
@@ -373,7 +373,7 @@ async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[
 
 async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(devin: Upstream, pace: PacedClock) -> None:
     uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
-    mine, yours = Ears(), Ears()
+    mine, yours = NotificationRecorder(), NotificationRecorder()
     async with (
         two_callers(devin, pace) as (me, you),
         watching(me, mine, "auto", uri, playbooks), watching(you, yours, "auto", uri, playbooks),
@@ -393,7 +393,7 @@ async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(de
 
 
 async def test_two_keys_that_watch_the_same_session_have_a_poller_each(devin: Upstream, pace: PacedClock) -> None:
-    mine, yours = Ears(), Ears()
+    mine, yours = NotificationRecorder(), NotificationRecorder()
     async with two_callers(devin, pace) as (me, you):
         one = (await me.ok("create_session", prompt="p"))["session_id"]
         uri = f"devin://sessions/{one}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devin_mcp.server.visibility import view_of
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.server.visibility import visible_tools
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import resolve
 from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
@@ -19,12 +19,12 @@ READS = {
 
 
 def names(**flags: list[str]) -> set[str]:
-    return set(view_of(resolve(flags, {}), "stdio").names)
+    return set(visible_tools(resolve(flags, {}), "stdio").names)
 
 
 def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
     assert names(read_only=["true"]) == READS
-    with pytest.raises(BadSetting, match="leave no tool"):
+    with pytest.raises(SettingsError, match="leave no tool"):
         names(read_only=["true"], tools=["devin_create_session"])
 
 
@@ -34,7 +34,7 @@ def test_toolsets_tools_and_exclusions_combine() -> None:
     assert names(tools=["get_session"]) == {"devin_get_session"}
     assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {"devin_get_session"}
     assert names(toolsets=["secrets"], exclude_tools=["devin_delete_secret"]) == {"devin_list_secrets", "devin_create_secret"}
-    with pytest.raises(BadSetting, match="--tools names no tool"):
+    with pytest.raises(SettingsError, match="--tools names no tool"):
         names(tools=["devin_fly"])
 
 

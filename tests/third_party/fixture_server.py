@@ -11,9 +11,9 @@ from mcp.types import JSONRPCMessage
 from devin_mcp.asgi_server import listen, run
 from devin_mcp.observability import log
 from devin_mcp.server.build import SANDBOX_KEY, build
-from devin_mcp.server.http.app import PATH, from_the_door, http_app
-from devin_mcp.server.http.auth import Everybody
-from devin_mcp.server.http.serve import hosts_of, origins_of
+from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
+from devin_mcp.server.http.auth import NoAuth
+from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for
 from devin_mcp.server.identity import Identity
 from devin_mcp.settings.settings import Settings
 from tests.third_party.fixtures import install
@@ -47,10 +47,12 @@ def main() -> None:
     options = parser.parse_args()
     log.configure("info", "json")
     settings, own = Settings(sandbox=True), Identity(SANDBOX_KEY)
-    server = build(settings, "http", identify=from_the_door(own))
+    server = build(settings, "http", identify=identity_from_scope(own))
     install(server)
     sessions: dict[str, Any] = {"stateless": False, "event_store": Events(), "retry_interval": 100} if options.sessions else {}
-    app = http_app(server, Everybody(SANDBOX_KEY), hosts=hosts_of(settings), origins=origins_of(settings), **sessions)
+    app = http_app(
+        server, NoAuth(SANDBOX_KEY), hosts=allowed_hosts_for(settings), origins=allowed_origins_for(settings), **sessions
+    )
     listener, address = listen("127.0.0.1", options.port)
     log.event("serving", url=f"{address}{PATH}")
     run(app, listener, grace=1)

@@ -6,18 +6,18 @@ from functools import cached_property
 
 from pydantic import Field
 
-from devin_mcp.api.models import Many, Time, Wire, is_id
+from devin_mcp.api.models import ApiModel, ListOrNull, Time, is_id
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
-from devin_mcp.operations.matching import Candidate, Entry, as_typed
-from devin_mcp.operations.results import Cut
+from devin_mcp.operations.matching import Candidate, ResourceEntry, macro_text
+from devin_mcp.operations.results import TextSlice
 
 
-class Author(Wire):
+class Author(ApiModel):
     full_name: str | None = None
 
 
-class Note(Wire):
+class Note(ApiModel):
     """A note; of its body as much as was asked for."""
 
     id: str
@@ -37,22 +37,22 @@ class Note(Wire):
         return all(word in text for word in words)
 
     def showing(self, start: int, room: int) -> Note:
-        piece = Cut.of(self.body or "", start, room)
+        piece = TextSlice.of(self.body or "", start, room)
         return self.model_copy(update={"body": piece.text, "truncated": piece.truncated, "length": piece.length})
 
 
-class KnowledgeFolder(Wire):
+class KnowledgeFolder(ApiModel):
     id: str
     name: str = ""
     description: str | None = None
 
 
-class KnowledgeBody(Wire):
-    folders: Many[KnowledgeFolder] = []
-    knowledge: Many[Note]
+class KnowledgeBody(ApiModel):
+    folders: ListOrNull[KnowledgeFolder] = []
+    knowledge: ListOrNull[Note]
 
 
-class Library:
+class KnowledgeBase:
     """All notes and folders of a key, as they were a moment ago."""
 
     def __init__(self, answer: KnowledgeBody) -> None:
@@ -74,9 +74,9 @@ class Library:
         return sorted(self.notes, key=lambda note: (note.name.casefold(), note.id))
 
     @cached_property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ResourceEntry]:
         return [
-            Entry(
+            ResourceEntry(
                 id=note.id, title=redactor.clean(one_line(note.name)),
                 description=redactor.clean(one_line(note.trigger_description) or first_line(note.body)),
                 size=len(redactor.clean(self.markdown(note)).encode()),
@@ -86,7 +86,7 @@ class Library:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(note.id, (as_typed(note.macro), note.name)) for note in self.by_name if is_id(note.id)]
+        return [Candidate(note.id, (macro_text(note.macro), note.name)) for note in self.by_name if is_id(note.id)]
 
     @cached_property
     def repositories(self) -> list[Candidate]:

@@ -7,16 +7,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.models import Done, FolderId, Id, NoteId
+from devin_mcp.api.client import ApiCall
+from devin_mcp.api.models import Acknowledgement, FolderId, Id, NoteId
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Stake, operation
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import House
-from devin_mcp.operations.knowledge.model import KnowledgeBody, KnowledgeFolder, Library, Note
+from devin_mcp.operations.knowledge.model import KnowledgeBase, KnowledgeBody, KnowledgeFolder, Note
 from devin_mcp.operations.markdown import CELL, one_line, table
-from devin_mcp.operations.matching import Candidate, Document, Entry, completes, resource, the_one
-from devin_mcp.operations.partial_update import NotesAsTheyAre, kept
-from devin_mcp.operations.results import ROOM_FOR_NEXT, FromChar, Next, Offset, Page, Result, cost, rows_that_fit, text_that_fits
+from devin_mcp.operations.matching import Candidate, ResourceContent, ResourceEntry, completes, match_one, resource
+from devin_mcp.operations.partial_update import RawNotes, kept
+from devin_mcp.operations.results import (
+    ROOM_FOR_NEXT,
+    FromChar,
+    Next,
+    Offset,
+    Page,
+    Result,
+    count_that_fit,
+    json_size,
+    prefix_that_fits,
+)
 
 SNIPPET = 200
 
@@ -44,7 +54,7 @@ class Knowledge(Page):
     def within(self, limit: int) -> Knowledge:
         """Folders take at most a third of the room; notes name their folder's id in any case."""
         if self.folders:
-            kept = self.folders[: rows_that_fit(self.folders, limit // 3)]
+            kept = self.folders[: count_that_fit(self.folders, limit // 3)]
             self.folders_left_out = len(self.folders) - len(kept) or None
             self.folders = kept
         return super().within(limit)
@@ -68,15 +78,15 @@ class OneNote(Knowledge):
 
     def within(self, limit: int) -> OneNote:
         whole = self._whole
-        if cost(whole.showing(0, 0)) > limit // 2:
+        if json_size(whole.showing(0, 0)) > limit // 2:
             whole = whole.model_copy(update={"trigger_description": one_line(whole.trigger_description)})
-        room = limit - cost(self.reading(whole, self._start, 0)) - ROOM_FOR_NEXT // 10
-        return self.reading(whole, self._start, len(text_that_fits((whole.body or "")[self._start :], room)))
+        room = limit - json_size(self.reading(whole, self._start, 0)) - ROOM_FOR_NEXT // 10
+        return self.reading(whole, self._start, len(prefix_that_fits((whole.body or "")[self._start :], room)))
 
 
 @operation(READ, "knowledge", v1="GET /v1/knowledge")
 async def list_knowledge(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     search: Annotated[str | None, Field(max_length=200, description="Words that must all occur")] = None,
     folder_id: FolderId | None = None,
@@ -110,20 +120,20 @@ async def list_knowledge(
     return Knowledge.of(rows, offset, matching=len(found), folders=folders)
 
 
-async def library(devin: Devin, house: House, *, fresh: bool = False) -> Library:
+async def library(devin: ApiCall, house: House, *, fresh: bool = False) -> KnowledgeBase:
     """What is kept of the notes, read again when it is too old or `fresh` is asked for."""
     listing = list_knowledge.at(devin if fresh else devin.apart())
 
-    async def load() -> Library:
-        return Library(await listing.send(KnowledgeBody))
+    async def load() -> KnowledgeBase:
+        return KnowledgeBase(await listing.send(KnowledgeBody))
 
     return await house.cache.get(devin.owner, "knowledge", load, fresh=fresh)
 
 
-async def the_notes(devin: Devin, house: House, said: Sequence[str]) -> list[str]:
+async def resolve_notes(devin: ApiCall, house: House, said: Sequence[str]) -> list[str]:
     """The ids of the notes that are meant, by id or by a name that just one has."""
     candidates = (await library(devin, house, fresh=True)).candidates if said else []
-    return list(dict.fromkeys(the_one(candidates, one, "note", "devin_list_knowledge") for one in said))
+    return list(dict.fromkeys(match_one(candidates, one, "note", "devin_list_knowledge") for one in said))
 
 
 def _shown(note: Note, body: str) -> Note:
@@ -142,12 +152,12 @@ class NoteSaved(Result):
     next: Next
 
 
-IF_LOST = "The note may exist. Look with devin_list_knowledge before creating it again."
+IF_REPLY_LOST = "The note may exist. Look with devin_list_knowledge before creating it again."
 
 
-@operation(CREATE, "knowledge", v1="POST /v1/knowledge", if_lost=IF_LOST)
+@operation(CREATE, "knowledge", v1="POST /v1/knowledge", if_lost=IF_REPLY_LOST)
 async def create_knowledge(
-    devin: Devin,
+    devin: ApiCall,
     name: Name,
     body: Body,
     trigger_description: Trigger,
@@ -163,7 +173,7 @@ async def create_knowledge(
 
 @operation(CHANGE, "knowledge", v1="PUT /v1/knowledge/{note_id}")
 async def update_knowledge(
-    devin: Devin,
+    devin: ApiCall,
     note_id: NoteId,
     name: Name | None = None,
     body: Body | None = None,
@@ -179,7 +189,7 @@ async def update_knowledge(
     }  # fmt: skip
     if all(value is None for value in given.values()):
         raise Invalid("Nothing to change: give at least one field.")
-    notes = (await list_knowledge.at(devin).send(NotesAsTheyAre)).knowledge  # there is no GET for one note (v1.md §2)
+    notes = (await list_knowledge.at(devin).send(RawNotes)).knowledge  # there is no GET for one note (v1.md §2)
     now = next((note for note in notes if note.id == note_id), None)
     if now is None:
         raise NotFound("Devin does not know that note id.")
@@ -200,26 +210,26 @@ class NoteDeleted(Result):
     next: Next
 
 
-async def name_of(devin: Devin, house: House, note_id: str) -> str | None:
+async def name_of(devin: ApiCall, house: House, note_id: str) -> str | None:
     return next((note.name for note in (await library(devin, house)).notes if note.id == note_id), None)
 
 
-DELETING = Stake("Delete the note", "Devin will not recall it any more, and its text is gone for good.", name_of)
+DELETING = Confirmation("Delete the note", "Devin will not recall it any more, and its text is gone for good.", name_of)
 
 
 @operation(DESTROY, "knowledge", v1="DELETE /v1/knowledge/{note_id}", stake=DELETING)
-async def delete_knowledge(devin: Devin, note_id: NoteId) -> NoteDeleted:
+async def delete_knowledge(devin: ApiCall, note_id: NoteId) -> NoteDeleted:
     """Confirmation that the note is gone for good."""
-    await devin.send(Done, note_id=note_id)
+    await devin.send(Acknowledgement, note_id=note_id)
     return NoteDeleted(note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge.")
 
 
-async def entries(devin: Devin, house: House) -> list[Entry]:
+async def entries(devin: ApiCall, house: House) -> list[ResourceEntry]:
     return (await library(devin, house)).entries
 
 
-@resource("devin://knowledge", twin=list_knowledge)
-async def all_knowledge(devin: Devin, house: House) -> Document:
+@resource("devin://knowledge", tool=list_knowledge)
+async def all_knowledge(devin: ApiCall, house: House) -> ResourceContent:
     """The organization's notes as one table, folder by folder."""
     notes = await library(devin, house)
     rows = sorted(
@@ -234,25 +244,25 @@ async def all_knowledge(devin: Devin, house: House) -> Document:
     if unnamed:
         text += f"\n\n{unnamed} more folders do not fit here."
     if missing:
-        return Document(text, f"{missing} more do not fit here. Search them with devin_list_knowledge.")
-    return Document(text, "Read one at devin://knowledge/{id}." if rows else "Write one with devin_create_knowledge.")
+        return ResourceContent(text, f"{missing} more do not fit here. Search them with devin_list_knowledge.")
+    return ResourceContent(text, "Read one at devin://knowledge/{id}." if rows else "Write one with devin_create_knowledge.")
 
 
-@resource("devin://knowledge/{note_id}", twin=list_knowledge, entries=entries)
-async def knowledge(devin: Devin, house: House, note_id: NoteId) -> Document:
+@resource("devin://knowledge/{note_id}", tool=list_knowledge, entries=entries)
+async def knowledge(devin: ApiCall, house: House, note_id: NoteId) -> ResourceContent:
     """One note as markdown, with its name, trigger, folder and pinned repository on top."""
     notes = await library(devin, house)
     note = next((note for note in notes.notes if note.id == note_id), None)
     if note is None:
         raise NotFound("Devin does not know that note id.")
-    return Document(notes.markdown(note))
+    return ResourceContent(notes.markdown(note))
 
 
-@completes("note_id", twin=list_knowledge)
-async def known_notes(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+@completes("note_id", tool=list_knowledge)
+async def known_notes(devin: ApiCall, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
     return (await library(devin, house)).candidates
 
 
-@completes("repository", twin=list_knowledge)
-async def repositories_pinned(devin: Devin, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+@completes("repository", tool=list_knowledge)
+async def repositories_pinned(devin: ApiCall, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
     return (await library(devin, house)).repositories

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.models import Time, Wire
+from devin_mcp.api.models import ApiModel, Time
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.results import NO_LIMIT, Cut, cost, text_that_fits
+from devin_mcp.operations.results import NO_LIMIT, TextSlice, json_size, prefix_that_fits
 
 LONGEST = 30_000
 """Characters of a prompt or message that Devin takes (v1.md §3.1, observed)."""
@@ -28,7 +28,7 @@ AfterEvent = Annotated[
 ]
 
 
-class Message(Wire):
+class Message(ApiModel):
     """One thing said. Only `devin_message` is Devin speaking; everything but `type` may be missing (v1.md §3.6)."""
 
     event_id: str | None = None
@@ -44,11 +44,11 @@ class Message(Wire):
         return self.type == "devin_message"
 
     def cut(self, start: int, room: int) -> Message:
-        piece = Cut.of(self.message, start, room)
+        piece = TextSlice.of(self.message, start, room)
         return self.model_copy(update={"message": piece.text, "truncated": piece.truncated, "length": piece.length})
 
 
-def with_ids(messages: Sequence[Message]) -> list[Message]:
+def assign_event_ids(messages: Sequence[Message]) -> list[Message]:
     """A conversation only grows, so a message without an id of its own, or one that cannot be given back, has its place."""
     seen: set[str] = set()
     named = []
@@ -69,7 +69,7 @@ def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
         return list(asked)
     kept: list[Message] = []
     for message in reversed(asked):
-        price = cost(message) + 1
+        price = json_size(message) + 1
         if price > room:
             if not kept:
                 kept.append(_shortened(message, 0, room))
@@ -79,7 +79,7 @@ def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
     return kept[::-1]
 
 
-def onwards(messages: Sequence[Message], after: str, from_char: int, count: int, room: int) -> list[Message]:
+def messages_after(messages: Sequence[Message], after: str, from_char: int, count: int, room: int) -> list[Message]:
     """Messages after the one called `after`; with `from_char`, first the rest of that message itself."""
     place = -1 if after == START else next((i for i, one in enumerate(messages) if one.event_id == after), None)
     if place is None:
@@ -91,7 +91,7 @@ def onwards(messages: Sequence[Message], after: str, from_char: int, count: int,
     first = [] if not from_char else [messages[place].cut(from_char, len(messages[place].message))]
     kept: list[Message] = []
     for message in [*first, *messages[place + 1 :]][:count]:
-        price = cost(message) + 1
+        price = json_size(message) + 1
         if price > room:
             if not kept:
                 start = from_char if message is (first[0] if first else None) else 0
@@ -104,5 +104,5 @@ def onwards(messages: Sequence[Message], after: str, from_char: int, count: int,
 
 
 def _shortened(message: Message, start: int, room: int) -> Message:
-    frame = cost(message.cut(start, 0)) + 1
-    return message.cut(start, len(text_that_fits(message.message[start:], max(LEAST, room - frame))))
+    frame = json_size(message.cut(start, 0)) + 1
+    return message.cut(start, len(prefix_that_fits(message.message[start:], max(LEAST, room - frame))))

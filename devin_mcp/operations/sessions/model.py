@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
-from devin_mcp.api.models import Many, Time, Wire
-from devin_mcp.operations.results import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, cost, slim, text_that_fits
-from devin_mcp.operations.sessions.conversation import Message, newest, onwards
+from devin_mcp.api.models import ApiModel, ListOrNull, Time
+from devin_mcp.operations.results import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, json_size, prefix_that_fits, truncate_row
+from devin_mcp.operations.sessions.conversation import Message, messages_after, newest
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
 AT_WORK: frozenset[Phase] = frozenset({"starting", "working"})
 
-PhaseWord = Annotated[Phase, WithJsonSchema({"type": "string"})]
+PhaseText = Annotated[Phase, WithJsonSchema({"type": "string"})]
 """Where the list of phases need not be published once more: every model pays for every copy of it."""
 
 _PHASES: dict[str | None, Phase] = {
@@ -31,7 +31,7 @@ _PHASES: dict[str | None, Phase] = {
 """Everything else is `working`: working, running, claimed, resumed, resume_requested… and what Devin adds one day."""
 
 
-class PullRequest(Wire):
+class PullRequest(ApiModel):
     url: str
 
 
@@ -43,7 +43,7 @@ def _as_word(value: object) -> object:
     return value if value is None or isinstance(value, str) else "unknown"
 
 
-class SessionRow(Wire):
+class SessionSummary(ApiModel):
     """A session in a list, in Devin's own words and with a phase made of `status_enum` alone."""
 
     session_id: str
@@ -53,7 +53,7 @@ class SessionRow(Wire):
     pull_request: PullRequest | None = None
     status: str | None = None
     status_enum: Annotated[str | None, BeforeValidator(_as_word)] = None
-    tags: Many[str] = []
+    tags: ListOrNull[str] = []
     playbook_id: str | None = None
     requesting_user_email: str | None = None
     created_at: Time | None = None
@@ -68,12 +68,12 @@ class SessionRow(Wire):
         return {**value, "phase": "starting" if word is None else _PHASES.get(str(word).lower(), "working")}
 
 
-class SessionBody(SessionRow):
+class Session(SessionSummary):
     """A session as GET answers it, whole."""
 
     snapshot_id: str | None = None
     structured_output: Annotated[dict[str, Any] | None, BeforeValidator(_as_object)] = None
-    messages: Many[Message] = []
+    messages: ListOrNull[Message] = []
 
     @property
     def is_at_work(self) -> bool:
@@ -84,7 +84,7 @@ class SessionBody(SessionRow):
         return self.phase in {"done", "ended"}
 
 
-class Window(Wire):
+class MessageWindow(ApiModel):
     """Which part of a session was asked for."""
 
     count: int
@@ -92,7 +92,7 @@ class Window(Wire):
     from_char: int
 
 
-class Session(SessionRow, Result):
+class SessionView(SessionSummary, Result):
     """One session with a window on its conversation."""
 
     next: Next
@@ -101,28 +101,28 @@ class Session(SessionRow, Result):
     messages: list[Message] = Field(description="Oldest first")
     messages_before: int | None = Field(None, description="Older ones left out")
     messages_after: int | None = Field(None, description="Newer ones left out")
-    _body: SessionBody = PrivateAttr()
-    _window: Window = PrivateAttr()
+    _body: Session = PrivateAttr()
+    _window: MessageWindow = PrivateAttr()
 
-    def within(self, limit: int) -> Session:
+    def within(self, limit: int) -> SessionView:
         return looked_at(self._body, self._window, limit)
 
 
-_FACTS = [name for name in SessionBody.model_fields if name not in {"messages", "structured_output"}]
+_FACTS = [name for name in Session.model_fields if name not in {"messages", "structured_output"}]
 
 
-def looked_at(body: SessionBody, window: Window, limit: int = NO_LIMIT) -> Session:
+def looked_at(body: Session, window: MessageWindow, limit: int = NO_LIMIT) -> SessionView:
     said = body.messages
     facts = {name: getattr(body, name) for name in _FACTS}
     # read leniently a moment ago, so not checked again
-    frame = Session.model_construct(**facts, next="", structured_output=None, messages=[])
-    if limit < NO_LIMIT and cost(frame) > limit // 3:
-        frame = cast("Session", slim(frame, limit // 3))
+    frame = SessionView.model_construct(**facts, next="", structured_output=None, messages=[])
+    if limit < NO_LIMIT and json_size(frame) > limit // 3:
+        frame = cast("SessionView", truncate_row(frame, limit // 3))
     output, output_next = _output_window(body.structured_output, window, limit)
     frame.structured_output = output
-    room = limit if limit >= NO_LIMIT else limit - cost(frame) - ROOM_FOR_NEXT
+    room = limit if limit >= NO_LIMIT else limit - json_size(frame) - ROOM_FOR_NEXT
     if window.after is not None:
-        shown = onwards(said, window.after, window.from_char, window.count, room)
+        shown = messages_after(said, window.after, window.from_char, window.count, room)
     else:
         shown = newest(said, window.count, room)
     places = [place for place, one in enumerate(said) if shown and one.event_id in {shown[0].event_id, shown[-1].event_id}]
@@ -143,7 +143,7 @@ def _place(said: list[Message], after: str | None) -> int:
     return next((place for place, one in enumerate(said) if one.event_id == after), -1)
 
 
-def _output_window(output: dict[str, Any] | None, window: Window, limit: int) -> tuple[dict[str, Any] | None, str]:
+def _output_window(output: dict[str, Any] | None, window: MessageWindow, limit: int) -> tuple[dict[str, Any] | None, str]:
     """A structured output that would fill the answer is shown as a piece of its JSON, to be read on with from_char."""
     if output is None or (limit >= NO_LIMIT and not window.from_char):
         return output, ""
@@ -151,13 +151,13 @@ def _output_window(output: dict[str, Any] | None, window: Window, limit: int) ->
     start = window.from_char if window.after is None else 0
     if not start and len(whole) * 3 <= limit:
         return output, ""
-    piece = text_that_fits(whole[start:], limit // 3 - 100)
+    piece = prefix_that_fits(whole[start:], limit // 3 - 100)
     end = start + len(piece)
     cut = {"truncated": True, "length": len(whole), "from_char": start, "json": piece}
     return cut, f" Read the structured output on with devin_get_session, from_char={end}." if end < len(whole) else ""
 
 
-def _next(body: SessionBody, shown: list[Message], window: Window, before: int, after: int) -> str:
+def _next(body: Session, shown: list[Message], window: MessageWindow, before: int, after: int) -> str:
     parts = [next_by_phase(body)]
     cut = next((one for one in shown if one.truncated), None)
     if cut is not None and cut.length is not None:
@@ -174,7 +174,7 @@ def _next(body: SessionBody, shown: list[Message], window: Window, before: int, 
     return " ".join(parts)
 
 
-def next_by_phase(body: SessionBody) -> str:
+def next_by_phase(body: Session) -> str:
     match body.phase:
         case "starting" | "working":
             return "Devin is at work. Wait for it with devin_wait_for_sessions."

@@ -7,31 +7,31 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
-from devin_mcp.api.client import Devin
-from devin_mcp.api.models import Done, Id, PlaybookId, SessionId, Wire
+from devin_mcp.api.client import ApiCall
+from devin_mcp.api.models import Acknowledgement, ApiModel, Id, PlaybookId, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, Refused, ReplyLost, SlowDown
-from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, NothingAtStake, Stake, operation
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, NothingToConfirm, operation
 from devin_mcp.operations.context import House
 from devin_mcp.operations.idempotency import PREFIX
-from devin_mcp.operations.output_schema import OutputSchema, checked_output_schema
+from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.results import FromChar, Next, Offset, Page, Result
 from devin_mcp.operations.secrets import SessionSecret
-from devin_mcp.operations.sessions.conversation import AfterEvent, Text, with_ids
-from devin_mcp.operations.sessions.model import Phase, PhaseWord, Session, SessionBody, SessionRow, Window, looked_at
+from devin_mcp.operations.sessions.conversation import AfterEvent, Text, assign_event_ids
+from devin_mcp.operations.sessions.model import MessageWindow, Phase, PhaseText, Session, SessionSummary, SessionView, looked_at
 
 Tag = Annotated[str, Field(min_length=1, max_length=256)]
-MOST_TAGS = 50
-Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
+MAX_TAGS = 50
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 
 
-MOST_PAGES = 10
+MAX_PAGES = 10
 """Pages looked through for sessions in given phases, which Devin itself cannot filter by."""
 DEFAULT_PAGE = 100
 """Rows Devin gives when nothing is said."""
 
 
-class SessionPage(Wire):
-    sessions: list[SessionRow]
+class SessionPage(ApiModel):
+    sessions: list[SessionSummary]
 
 
 class Sessions(Page):
@@ -43,7 +43,7 @@ class Sessions(Page):
     empty = "No session here. Start one with devin_delegate_task."
     none_match: ClassVar[str] = "No session matches; leave the filter out to see all."
 
-    sessions: list[SessionRow]
+    sessions: list[SessionSummary]
     looked_at: int | None = Field(None, description="Sessions looked through for these phases")
     _resume: list[int] = PrivateAttr(default_factory=list)
     """With phases: the offset to go on from after so many rows, since those of other phases were passed over."""
@@ -61,7 +61,7 @@ class Sessions(Page):
 
 @operation(READ, "sessions", v1="GET /v1/sessions")
 async def list_sessions(
-    devin: Devin,
+    devin: ApiCall,
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
     offset: Offset = 0,
     tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
@@ -84,16 +84,16 @@ async def list_sessions(
     return page
 
 
-def _is_full(rows: Sequence[SessionRow], size: int) -> bool:
+def _is_full(rows: Sequence[SessionSummary], size: int) -> bool:
     """There may be more: Devin's own largest page is not documented (v1.md §3.2)."""
     return len(rows) >= size or len(rows) == DEFAULT_PAGE
 
 
-async def _in_phases(devin: Devin, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]) -> Sessions:
+async def _in_phases(devin: ApiCall, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]) -> Sessions:
     """Devin itself cannot filter by phase, so pages are looked through, within a bound."""
-    found: dict[str, SessionRow] = {}
+    found: dict[str, SessionSummary] = {}
     here, resume, more = offset, [offset], True
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         try:
             rows = (await devin.send(SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **query})).sessions
         except (Broken, NotSent, SlowDown):
@@ -118,10 +118,10 @@ async def _in_phases(devin: Devin, wanted: set[Phase], limit: int, offset: int, 
     return page.resuming(resume, here - offset)
 
 
-async def tagged(devin: Devin, tag: str) -> list[SessionRow]:
+async def tagged(devin: ApiCall, tag: str) -> list[SessionSummary]:
     """The sessions with this tag, newest first. Raises Broken when that cannot be told."""
     listing, offset = list_sessions.at(devin), 0
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         query = {"limit": DEFAULT_PAGE, "offset": offset, "tags": [tag]}
         rows = (await listing.send(SessionPage, query=query)).sessions
         found = [row for row in rows if tag in row.tags]  # how far Devin filters is not documented (v1.md §3.2)
@@ -135,25 +135,25 @@ class SessionCreated(Result):
     """Accepted is not yet running (v1.md §8)."""
 
     session_id: str
-    phase: PhaseWord
+    phase: PhaseText
     url: str | None = None
     is_new_session: bool | None = None
     max_acu_limit: int | None = Field(None, description="Spending cap in force")
     next: Next
 
 
-class SessionStarted(Wire):
+class SessionStarted(ApiModel):
     session_id: str = Field(min_length=1)
     url: str | None = None
     is_new_session: bool | None = None
 
 
-IF_LOST = "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
+IF_REPLY_LOST = "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
 
 
-@operation(CREATE, "sessions", v1="POST /v1/sessions", spends=True, if_lost=IF_LOST)
+@operation(CREATE, "sessions", v1="POST /v1/sessions", spends=True, if_lost=IF_REPLY_LOST)
 async def create_session(
-    devin: Devin,
+    devin: ApiCall,
     house: House,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
     title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
@@ -185,7 +185,7 @@ async def create_session(
         "max_acu_limit": house.acu_limit(max_acu_limit),
         "idempotent": idempotent or None,
         "unlisted": unlisted or None,
-        "structured_output_schema": checked_output_schema(structured_output_schema),
+        "structured_output_schema": validate_output_schema(structured_output_schema),
     }
     if session_secrets is not None:
         body["session_secrets"] = [secret.wire(house) for secret in session_secrets]
@@ -209,51 +209,51 @@ async def create_session(
 
 @operation(READ, "sessions", v1="GET /v1/sessions/{session_id}")
 async def get_session(
-    devin: Devin,
+    devin: ApiCall,
     session_id: SessionId,
     messages: Annotated[int, Field(ge=0, le=200, description="How many to show; the newest unless after_event_id")] = 20,
     after_event_id: AfterEvent | None = None,
     from_char: FromChar = 0,
-) -> Session:
+) -> SessionView:
     """One session: phase, pull request, structured output and newest messages.
 
     Looks once. from_char goes with the after_event_id of a cut message, alone with the structured output.
     """
-    body = await devin.send(SessionBody, session_id=session_id)
+    body = await devin.send(Session, session_id=session_id)
     body.url = devin.web_url(body.session_id)
-    body.messages = with_ids(body.messages)
-    return looked_at(body, Window(count=messages, after=after_event_id, from_char=from_char))
+    body.messages = assign_event_ids(body.messages)
+    return looked_at(body, MessageWindow(count=messages, after=after_event_id, from_char=from_char))
 
 
 class SessionEnded(Result):
     session_id: str
     terminated: bool
-    phase: PhaseWord | None = Field(None, description="Read back where the answer left a doubt")
+    phase: PhaseText | None = Field(None, description="Read back where the answer left a doubt")
     next: Next
 
 
-async def title_of(devin: Devin, house: House, session_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
-    body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+async def title_of(devin: ApiCall, house: House, session_id: str) -> str | None:  # noqa: ARG001 - titles share a shape
+    body = await get_session.at(devin).send(Session, session_id=session_id)
     if body.is_over:
-        raise NothingAtStake
+        raise NothingToConfirm
     return body.title
 
 
-ENDING = Stake("Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of)
+ENDING = Confirmation("Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of)
 
 
 @operation(DESTROY, "sessions", v1="DELETE /v1/sessions/{session_id}", stake=ENDING)
-async def terminate_session(devin: Devin, session_id: SessionId) -> SessionEnded:
+async def terminate_session(devin: ApiCall, session_id: SessionId) -> SessionEnded:
     """Confirmation that the session is over. It cannot be woken again and unsaved work is lost."""
     phase: Phase | None = None
     try:
-        await devin.send(Done, session_id=session_id)
+        await devin.send(Acknowledgement, session_id=session_id)
     except (ReplyLost, Refused) as doubt:
         if isinstance(doubt, Refused) and doubt.status not in {400, 409}:
             raise
         # Only a running session can be terminated, so a refusal may mean that an earlier attempt did it.
         try:
-            body = await get_session.at(devin).send(SessionBody, session_id=session_id)
+            body = await get_session.at(devin).send(Session, session_id=session_id)
         except DevinError:
             raise doubt from None  # the doubt remains, and it is about the session's life
         if not body.is_over:
@@ -275,13 +275,13 @@ class TagsUpdated(Result):
 
 @operation(CHANGE, "sessions", v1="PUT /v1/sessions/{session_id}/tags")
 async def update_session_tags(
-    devin: Devin, session_id: SessionId, tags: Annotated[Tags, Field(description="The whole new list; [] removes all")]
+    devin: ApiCall, session_id: SessionId, tags: Annotated[Tags, Field(description="The whole new list; [] removes all")]
 ) -> TagsUpdated:
     """The session's tags as they are now. Replaces all (at most 50) but a delegation's own: read them first to add one."""
-    now = await get_session.at(devin).send(SessionBody, session_id=session_id)
+    now = await get_session.at(devin).send(Session, session_id=session_id)
     own = [one for one in now.tags if one.startswith(PREFIX)]
     new = list(dict.fromkeys([*tags, *own]))
-    if len(new) > MOST_TAGS:
-        raise Invalid(f"One tag keeps this session from being started twice and stays, so give at most {MOST_TAGS - len(own)}.")
-    await devin.send(Done, body={"tags": new}, session_id=session_id)
+    if len(new) > MAX_TAGS:
+        raise Invalid(f"One tag keeps this session from being started twice and stays, so give at most {MAX_TAGS - len(own)}.")
+    await devin.send(Acknowledgement, body={"tags": new}, session_id=session_id)
     return TagsUpdated(session_id=session_id, tags=new, next="Find sessions by tag with devin_list_sessions.")

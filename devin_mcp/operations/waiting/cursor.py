@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.sessions.model import Phase, SessionBody
+from devin_mcp.operations.sessions.model import Phase, Session
 from devin_mcp.operations.waiting.pollers import bare
 
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -19,7 +19,7 @@ MOST = 16
 
 
 @dataclass(frozen=True)
-class Mark:
+class Seen:
     """How much of one session was told."""
 
     count: int
@@ -30,17 +30,17 @@ class Mark:
     """Digests: whether there is another one now is all that is asked."""
 
     @classmethod
-    def of(cls, body: SessionBody, count: int, *, phase: Phase | None = None) -> Mark:
+    def of(cls, body: Session, count: int, *, phase: Phase | None = None) -> Seen:
         url = body.pull_request.url if body.pull_request else ""
         output = json.dumps(body.structured_output, sort_keys=True) if body.structured_output is not None else ""
         return cls(count, phase or body.phase, _digest(url, 3), _digest(output, 3))
 
 
-NOTHING = Mark(0, "starting", "AAA", "AAA")
+NOTHING = Seen(0, "starting", "AAA", "AAA")
 """Before the first look."""
 
 
-def written(marks: Mapping[str, Mark], others: Sequence[str] = ()) -> str:
+def written(marks: Mapping[str, Seen], others: Sequence[str] = ()) -> str:
     """The cursor for marks by session id; `others` are carried along as far as there is room."""
     own = [
         _digest(bare(one), _NAME) + _number(mark.count) + _DIGITS[_PHASES.index(mark.phase)] + mark.pull_request + mark.output
@@ -49,9 +49,9 @@ def written(marks: Mapping[str, Mark], others: Sequence[str] = ()) -> str:
     return ".".join([*own, *others][: max(MOST, len(own))])
 
 
-def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Mark]:
+def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Seen]:
     """The marks of those of the sessions that the cursor knows. Raises Invalid for what is no cursor."""
-    marks: dict[str, Mark] = {}
+    marks: dict[str, Seen] = {}
     for part in (cursor or "").split(".") if cursor else ():
         name, count, rest = part[:_NAME], part[_NAME : _NAME + _COUNT], part[_NAME + _COUNT :]
         if len(rest) != 7 or not set(part) <= set(_DIGITS) or _DIGITS.index(rest[0]) >= len(_PHASES):
@@ -59,7 +59,7 @@ def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Mark]:
         number = 0
         for digit in count:
             number = number * 64 + _DIGITS.index(digit)
-        marks[name] = Mark(number, _PHASES[_DIGITS.index(rest[0])], rest[1:4], rest[4:])
+        marks[name] = Seen(number, _PHASES[_DIGITS.index(rest[0])], rest[1:4], rest[4:])
     return {one: marks[name] for one in session_ids if (name := _digest(bare(one), _NAME)) in marks}
 
 

@@ -11,12 +11,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from devin_mcp.api.client import Api
+from devin_mcp.api.client import DevinClient
 from devin_mcp.api.clock import sleep_unless
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused
 from devin_mcp.observability.log import begin, current_call, event
-from devin_mcp.operations.sessions.conversation import with_ids
-from devin_mcp.operations.sessions.model import Phase, SessionBody
+from devin_mcp.operations.sessions.conversation import assign_event_ids
+from devin_mcp.operations.sessions.model import Phase, Session
 from devin_mcp.operations.sessions.tools import get_session
 
 QUICK = 5.0
@@ -29,21 +29,21 @@ SLOW = 1.0
 """A first look that took longer than this may have begun before somebody read something newer, or older."""
 REFUSALS = 3
 """Refusals in a row before a session that was seen is given up: one may be a proxy's, or a key's being renewed."""
-LAST_WORDS = 60.0
+FINAL_MESSAGE_GRACE = 60.0
 """Seconds for which Devin's last words may come after the end of its turn (v1.md §3.6)."""
-FIRST_WORDS = 10.0
+FINAL_MESSAGE_GRACE_UNSEEN = 10.0
 """The same where the end of the turn was not seen, because nobody looked before."""
-NOTICING = 15.0
+MESSAGE_VISIBILITY_LAG = 15.0
 """Seconds in which a session that was told something may still look as it did before."""
 SLOWER = 1.5
 JITTER = 0.2
 
 
 @dataclass(frozen=True)
-class Change:
+class SessionChange:
     """What one look found new, or that it cannot be looked at any more."""
 
-    body: SessionBody
+    body: Session
     phase_before: Phase | None
     new_messages: int
     lost: bool = False
@@ -53,16 +53,16 @@ class Change:
         return self.lost or self.phase_before != self.body.phase
 
 
-Listener = Callable[[Change | None], None]
+Listener = Callable[[SessionChange | None], None]
 """Called after every look, with what it found new."""
 
 
-class Followed:
+class SessionPoller:
     """One session, looked at until nobody follows it, it is over, or Devin refuses to show it."""
 
-    def __init__(self, api: Api, key: str, session_id: str) -> None:
+    def __init__(self, api: DevinClient, key: str, session_id: str) -> None:
         self.listeners: list[Listener] = []
-        self.body: SessionBody | None = None
+        self.body: Session | None = None
         """As last seen."""
         self.refusal: Refused | None = None
         """Why it is not looked at any more."""
@@ -79,17 +79,17 @@ class Followed:
         self._key = key
         self._session_id = session_id
         self._ids: set[str | None] = set()
-        self._pause = QUICK
+        self._retry_delay = QUICK
         self._since = api.clock.now()
         """When the phase was first seen to be what it is."""
-        self._grace = FIRST_WORDS
+        self._grace = FINAL_MESSAGE_GRACE_UNSEEN
         self._said_at_work: str | None = None
         """The last message that could be read while it was at work."""
-        self.told_at = -NOTICING
+        self.told_at = -MESSAGE_VISIBILITY_LAG
         self.task = asyncio.ensure_future(self._run())
 
     @property
-    def expects_words(self) -> bool:
+    def awaiting_final_message(self) -> bool:
         """The turn ended a moment ago and what was said in it cannot be read yet."""
         body = self.body
         if body is None or body.phase not in {"waiting", "done"}:
@@ -97,28 +97,28 @@ class Followed:
         grace = self._grace
         if body.messages and body.messages[-1].is_devins:
             # Words that could be read while it worked need not be its last ones.
-            grace = FIRST_WORDS if body.messages[-1].event_id == self._said_at_work else 0.0
+            grace = FINAL_MESSAGE_GRACE_UNSEEN if body.messages[-1].event_id == self._said_at_work else 0.0
         return self._api.clock.now() < self._since + grace
 
     def was_at_work(self) -> None:
         """Known from elsewhere, before the first look here: its turn may have ended just now."""
         if self.body is None:
-            self._grace = LAST_WORDS
+            self._grace = FINAL_MESSAGE_GRACE
 
-    def look_now(self) -> None:
+    def poll_now(self) -> None:
         self._poked.set()
 
     @property
-    def was_just_told(self) -> bool:
+    def recently_messaged(self) -> bool:
         """Something was said to it through this server, and it may not have noticed yet."""
-        return self._api.clock.now() < self.told_at + NOTICING
+        return self._api.clock.now() < self.told_at + MESSAGE_VISIBILITY_LAG
 
     def touched(self) -> None:
         """Something was done to it through this server: look whether that shows."""
         self._blind = self._blind or self.body is None
         self.seen_at = -math.inf  # what is known is from before
         self._touches += 1
-        self.look_now()
+        self.poll_now()
 
     async def _run(self) -> None:
         began_by = current_call.get()
@@ -128,7 +128,7 @@ class Followed:
         outcome, error = "crashed", None
         try:
             await self._look()
-            while self.body is None or not self.body.is_over or self.expects_words:
+            while self.body is None or not self.body.is_over or self.awaiting_final_message:
                 await self._rest()
                 await self._look()
             outcome = "ok"
@@ -151,18 +151,18 @@ class Followed:
         began, touches = self._api.clock.now(), self._touches
         try:
             devin = get_session.at(self._api.devin(self._key))
-            body = await devin.send(SessionBody, session_id=self._session_id)
+            body = await devin.send(Session, session_id=self._session_id)
         except DevinError as trouble:
             if isinstance(trouble, BadKey | NotAllowed | NotFound | Invalid):
                 self._refused(trouble)
             self._blind = True
-            self._pause = max(getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._pause * 2))
+            self._retry_delay = max(getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._retry_delay * 2))
             self.failed_at = self._api.clock.now()
             self.tell(None)
         else:
             self._blind = self._blind or self._api.clock.now() - began > SLOW
             body.url = devin.web_url(body.session_id)
-            body.messages = with_ids(body.messages)
+            body.messages = assign_event_ids(body.messages)
             self._compare(body)
             if touches != self._touches:  # this look may have been from before
                 self.seen_at = -math.inf
@@ -175,11 +175,11 @@ class Followed:
             raise refusal
         self._refusals += 1
         if self._refusals == 1:
-            self.tell(Change(self.body, self.body.phase, 0, lost=True))
+            self.tell(SessionChange(self.body, self.body.phase, 0, lost=True))
         if self._refusals >= REFUSALS:
             raise refusal
 
-    def _compare(self, body: SessionBody) -> None:
+    def _compare(self, body: Session) -> None:
         ids = {message.event_id for message in body.messages}
         last, new = self.body, ids - self._ids
         self._ids |= ids
@@ -188,30 +188,30 @@ class Followed:
             self._said_at_work = body.messages[-1].event_id if body.messages else None
         change = None
         if last is None and self._blind:
-            change = Change(body, None, len(new))  # what happened while nothing could be seen would never be told
+            change = SessionChange(body, None, len(new))  # what happened while nothing could be seen would never be told
         elif last is not None:
             if last.phase != body.phase:
-                self._since, self._grace = self.seen_at, LAST_WORDS
+                self._since, self._grace = self.seen_at, FINAL_MESSAGE_GRACE
             if new or _shown(last) != _shown(body) or self._refusals:
-                self._pause = QUICK
-                change = Change(body, last.phase, len(new))
-            elif not self.expects_words:
-                self._pause = min(AT_WORK if body.is_at_work else AT_REST, self._pause * SLOWER)
+                self._retry_delay = QUICK
+                change = SessionChange(body, last.phase, len(new))
+            elif not self.awaiting_final_message:
+                self._retry_delay = min(AT_WORK if body.is_at_work else AT_REST, self._retry_delay * SLOWER)
         self._refusals = 0
         self.tell(change)
 
-    def tell(self, change: Change | None) -> None:
+    def tell(self, change: SessionChange | None) -> None:
         for listener in list(self.listeners):
             listener(change)
 
     async def _rest(self) -> None:
         """Until the next look, or until something was done to the session through this server."""
-        if await sleep_unless(self._poked, self._api.clock, self._pause * random.uniform(1 - JITTER, 1 + JITTER)):
+        if await sleep_unless(self._poked, self._api.clock, self._retry_delay * random.uniform(1 - JITTER, 1 + JITTER)):
             self._poked.clear()
-            self._pause = QUICK
+            self._retry_delay = QUICK
 
 
-def _shown(body: SessionBody) -> object:
+def _shown(body: Session) -> object:
     """What a reader would see changed, beside messages: those vanish while Devin works and come back (v1.md §3.6)."""
     pull_request = body.pull_request.url if body.pull_request else None
     return body.phase, pull_request, body.structured_output, body.title, body.tags

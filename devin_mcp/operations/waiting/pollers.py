@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from devin_mcp.api.client import Api
-from devin_mcp.api.pending_writes import Written
+from devin_mcp.api.client import DevinClient
+from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.errors import SlowDown
-from devin_mcp.operations.waiting.poller import NOTICING, Followed, Listener
+from devin_mcp.operations.waiting.poller import MESSAGE_VISIBILITY_LAG, Listener, SessionPoller
 
 MOST = 100
 """Sessions that one key may have followed at once."""
@@ -25,12 +25,12 @@ class Account:
     key: str = field(repr=False)
 
 
-class Following:
+class Pollers:
     """All pollers of the process."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: DevinClient) -> None:
         self._api = api
-        self._pollers: dict[tuple[str, str], Followed] = {}
+        self._pollers: dict[tuple[str, str], SessionPoller] = {}
         self._told: dict[tuple[str, str], float] = {}
         """When something was said to a session through this server, for as long as it may not have noticed."""
         self.freed: Callable[[str], None] = lambda _: None
@@ -38,7 +38,7 @@ class Following:
         self.closing = False
         api.writes.listeners.append(self._poke)
 
-    def tells_of(self, owner: str, session_id: str) -> bool:
+    def is_live(self, owner: str, session_id: str) -> bool:
         """It was seen and is not over: whatever happens to it now will be told."""
         followed = self._at((owner, bare(session_id)))
         return followed is not None and followed.body is not None
@@ -47,7 +47,7 @@ class Following:
         return self._at((owner, bare(session_id))) is not None
 
     @contextmanager
-    def follow(self, account: Account, session_id: str, listener: Listener, *, most: int = MOST) -> Iterator[Followed]:
+    def follow(self, account: Account, session_id: str, listener: Listener, *, most: int = MOST) -> Iterator[SessionPoller]:
         """Call `listener` for every change and look from now on, as long as the block lasts.
 
         Raises SlowDown when this key has `most` sessions followed already.
@@ -57,8 +57,8 @@ class Following:
         if followed is None:
             if sum(owner == account.owner for owner, _ in self._pollers) >= most:
                 raise SlowDown(f"With this key, {most} sessions are being followed already, the most this server allows.")
-            followed = self._pollers[place] = Followed(self._api, account.key, session_id)
-            followed.told_at = self._told.get(place, -NOTICING)
+            followed = self._pollers[place] = SessionPoller(self._api, account.key, session_id)
+            followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
             followed.task.add_done_callback(lambda _: self._forget(place, followed))
         followed.listeners.append(listener)
         try:
@@ -69,7 +69,7 @@ class Following:
                 followed.task.cancel()
                 self._forget(place, followed)
 
-    def begin_to_close(self) -> None:
+    def finish_waits(self) -> None:
         """Who waits gets an answer now, with what is known."""
         self.closing = True
         for followed in list(self._pollers.values()):
@@ -79,25 +79,25 @@ class Following:
         for followed in list(self._pollers.values()):
             followed.task.cancel()
 
-    def _at(self, place: tuple[str, str]) -> Followed | None:
+    def _at(self, place: tuple[str, str]) -> SessionPoller | None:
         """One that has just ended is forgotten a moment later, but calls nobody any more."""
         followed = self._pollers.get(place)
         return None if followed is None or followed.task.done() else followed
 
-    def _forget(self, place: tuple[str, str], followed: Followed) -> None:
+    def _forget(self, place: tuple[str, str], followed: SessionPoller) -> None:
         if self._pollers.get(place) is followed:
             del self._pollers[place]
             self.freed(place[0])
 
-    def _poke(self, written: Written) -> None:
+    def _poke(self, written: WriteEvent) -> None:
         """What was just told to a session soon shows in it."""
         place = (written.owner, bare(written.ids.get("session_id", "")))
         followed = self._pollers.get(place)
         now = self._api.clock.now()
         if written.route.method == "POST":
-            self._told = {one: when for one, when in self._told.items() if when > now - NOTICING} | {place: now}
+            self._told = {one: when for one, when in self._told.items() if when > now - MESSAGE_VISIBILITY_LAG} | {place: now}
         if followed is not None:
-            followed.told_at = self._told.get(place, -NOTICING)
+            followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
             followed.touched()
 
 

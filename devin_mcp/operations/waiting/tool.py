@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from devin_mcp.api.client import Devin
+from devin_mcp.api.client import ApiCall
 from devin_mcp.api.clock import sleep_unless
 from devin_mcp.api.models import SessionId
 from devin_mcp.errors import Broken, DevinError
@@ -17,11 +17,11 @@ from devin_mcp.operations.catalog import READ, workflow
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.results import NO_LIMIT
 from devin_mcp.operations.waiting import cursor as cursors
-from devin_mcp.operations.waiting.cursor import Mark
-from devin_mcp.operations.waiting.poller import Change
-from devin_mcp.operations.waiting.pollers import Account, Following, bare
-from devin_mcp.operations.waiting.result import WaitResult, WithNews, told
-from devin_mcp.operations.waiting.target import AnswerTo, Subject, WaitFor
+from devin_mcp.operations.waiting.cursor import Seen
+from devin_mcp.operations.waiting.poller import SessionChange
+from devin_mcp.operations.waiting.pollers import Account, Pollers, bare
+from devin_mcp.operations.waiting.result import WaitResult, WithUpdates, told
+from devin_mcp.operations.waiting.target import ReplyTo, WaitFor, WaitTarget
 
 MARGIN = 2.0
 """Seconds of the call's deadline that are kept for the answer."""
@@ -31,17 +31,17 @@ FOR_THE_OTHERS = 2.0
 FOR_A_LOOK = 10.0
 """Seconds beyond what the caller wanted to wait, for a first look that is still under way."""
 
-LONGEST_TITLE = 60
+MAX_TITLE_CHARS = 60
 
 Until = Literal["any", "all"]
-News = TypeVar("News", bound=WithNews)
+News = TypeVar("News", bound=WithUpdates)
 Wait = Annotated[int, Field(ge=1, le=50, description="Seconds to wait at most")]
 
 
 @workflow(READ, "sessions")
 async def wait_for_sessions(
-    devin: Devin,
-    following: Following,
+    devin: ApiCall,
+    following: Pollers,
     session_ids: Annotated[list[SessionId], Field(min_length=1, max_length=16, description="At most 16")],
     until: Annotated[Until, Field(description="One of them, or all")] = "any",
     wait_for: Annotated[
@@ -60,13 +60,13 @@ async def wait_for_sessions(
     refusals = [one.followed.refusal for one in subjects if one.followed.refusal is not None]
     if len(refusals) == len(subjects):
         raise refusals[0]
-    if not any(one.is_known for one in subjects):
+    if not any(one.is_resolved for one in subjects):
         raise Broken("Devin could not be asked in all that time.", "The sessions go on. Call again in a minute.")
     return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(since, ids))
 
 
-async def then_wait(
-    devin: Devin, following: Following, done: News, since: AnswerTo | None, max_wait_s: float, others: Sequence[str] = ()
+async def wait_after(
+    devin: ApiCall, following: Pollers, done: News, since: ReplyTo | None, max_wait_s: float, others: Sequence[str] = ()
 ) -> News:
     """What was done stands, whatever happens to the waiting."""
     try:
@@ -77,20 +77,20 @@ async def then_wait(
 
 
 async def waited(
-    devin: Devin,
-    following: Following,
-    wanted: Sequence[tuple[str, Mark | AnswerTo | None]],
+    devin: ApiCall,
+    following: Pollers,
+    wanted: Sequence[tuple[str, Seen | ReplyTo | None]],
     until: Until,
     wait_for: WaitFor,
     max_wait_s: float,
-) -> tuple[list[Subject], bool]:
+) -> tuple[list[WaitTarget], bool]:
     """The sessions as they are when the condition holds, or when the time is up (then True)."""
     clock, news = devin.deadline.clock, asyncio.Event()
     latest = clock.now() + max(0.0, devin.deadline.left() - MARGIN)
     end = min(latest, clock.now() + max_wait_s)
-    changes: list[Change] = []
+    changes: list[SessionChange] = []
 
-    def hear(change: Change | None) -> None:
+    def hear(change: SessionChange | None) -> None:
         if change is not None:
             changes.append(change)
         news.set()
@@ -100,11 +100,11 @@ async def waited(
         subjects = []
         for session_id, since in wanted:
             followed = stack.enter_context(following.follow(account, session_id, hear))
-            subjects.append(Subject.of(session_id, since, followed, clock.now()))
+            subjects.append(WaitTarget.of(session_id, since, followed, clock.now()))
         patience, overtime = clock.now() + FOR_THE_OTHERS, min(latest, end + FOR_A_LOOK)
         while not _holds(subjects, until, wait_for, hurry=clock.now() >= patience):
             # one look is worth more than being on time
-            due = end if any(one.was_tried for one in subjects) else overtime
+            due = end if any(one.was_polled for one in subjects) else overtime
             if following.closing or clock.now() >= due:
                 return subjects, True
             wake = patience if clock.now() < patience < due else due
@@ -115,10 +115,10 @@ async def waited(
         return subjects, False
 
 
-def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor, *, hurry: bool) -> bool:
+def _holds(subjects: Sequence[WaitTarget], until: Until, wait_for: WaitFor, *, hurry: bool) -> bool:
     """`hurry` when those that could not be looked at yet have had their time: one that is ready is enough then."""
     ready = [one.is_ready(wait_for) for one in subjects]
-    if not all(one.was_tried for one in subjects):
+    if not all(one.was_polled for one in subjects):
         return hurry and until == "any" and any(ready)
     if all(one.rests for one in subjects):
         return True  # nothing would come of itself
@@ -127,8 +127,8 @@ def _holds(subjects: Sequence[Subject], until: Until, wait_for: WaitFor, *, hurr
     return all(done or one.followed.refusal is not None or one.rests for done, one in zip(ready, subjects, strict=True))
 
 
-def _in_words(change: Change) -> str:
-    name = one_line(change.body.title, LONGEST_TITLE) or change.body.session_id
+def _in_words(change: SessionChange) -> str:
+    name = one_line(change.body.title, MAX_TITLE_CHARS) or change.body.session_id
     if change.lost:
         return f"{name} cannot be looked at just now"
     return f"{name} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"

@@ -16,23 +16,23 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.context import Identify
-from devin_mcp.server.http.auth import OURS, SCOPE, Door, Mode
-from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_BODY, Limits
-from devin_mcp.server.http.rejections import TurnedAway
+from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, Limits
+from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
-MCP_HEADERS = ("authorization", "mcp-protocol-version", "mcp-method", "mcp-name", *OURS)
+MCP_HEADERS = ("authorization", "mcp-protocol-version", "mcp-method", "mcp-name", *OUR_HEADERS)
 
 
-def from_the_door(own: Identity) -> Identify:
+def identity_from_scope(own: Identity) -> Identify:
     """Who asks, as the door found; in memory, where there is no door, everybody is the server's own."""
 
     def identify(ctx: Any) -> Identity:
         request = ctx.request
         if request is None:
             return own
-        identity: Identity | None = request.scope.get(SCOPE)
+        identity: Identity | None = request.scope.get(IDENTITY_KEY)
         if identity is None:
             raise MCPError(INVALID_REQUEST, "Nobody is known to ask.")
         return identity
@@ -42,12 +42,12 @@ def from_the_door(own: Identity) -> Identify:
 
 def http_app(
     server: MCPServer[Any],
-    mode: Mode,
+    mode: Authenticator,
     *,
     hosts: Collection[str] | None,
     origins: Collection[str] = (),
     most: int = 16,
-    for_a_body: float = FOR_A_BODY,
+    for_a_body: float = BODY_TIMEOUT,
     routes: Sequence[Route] = (),
     stateless: bool = True,
     **options: Any,
@@ -61,20 +61,20 @@ def http_app(
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     inner = server.streamable_http_app(
         streamable_http_path=PATH, stateless_http=stateless, transport_security=unchecked,
-        max_request_body_size=LARGEST_BODY, **options,
+        max_request_body_size=MAX_BODY_BYTES, **options,
     )  # fmt: skip
-    guarded: ASGIApp = Door(Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins)
+    guarded: ASGIApp = AuthMiddleware(Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins)
     if stateless:
-        guarded = _OnlyPost(guarded)
+        guarded = _PostOnly(guarded)
     if origins := [one for one in origins if not one.endswith(":*")]:
         guarded = CORSMiddleware(
             guarded, allow_origins=origins, allow_methods=["POST"], allow_headers=MCP_HEADERS,
             expose_headers=["www-authenticate", "retry-after"],
         )  # fmt: skip
-    return _Fork(guarded, Router(routes), inner)
+    return _PathRouter(guarded, Router(routes), inner)
 
 
-class _Fork:
+class _PathRouter:
     """What is at /mcp has to pass the door; besides it there are only probes and metadata, which take no bodies."""
 
     def __init__(self, guarded: ASGIApp, open_to_all: ASGIApp, lifespan: ASGIApp) -> None:
@@ -89,7 +89,7 @@ class _Fork:
         # Compared here and never matched again: the SDK's own route also takes a path with a line break behind it.
         is_ours = scope["path"] in {PATH, f"{PATH}/"}
         if _has_body(scope) and not (is_ours and scope["method"] == "POST"):
-            await TurnedAway(400, "unwanted_body", "Only POST /mcp takes a body.").answer(scope, receive, send)
+            await RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.").answer(scope, receive, send)
         elif is_ours:
             await self._guarded({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
         else:
@@ -101,7 +101,7 @@ def _has_body(scope: Scope) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-class _OnlyPost:
+class _PostOnly:
     """Without sessions the SDK answers GET with a stream that never ends; both official clients are content with 405."""
 
     def __init__(self, app: ASGIApp) -> None:

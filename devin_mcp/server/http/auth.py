@@ -15,24 +15,24 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.http.caller_tokens import CallerTokens
-from devin_mcp.server.http.rejections import TurnedAway
+from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.visibility import EVERYTHING, ONLY_READS, Narrowing
+from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
 from devin_mcp.settings.parsers import switch
 from devin_mcp.settings.settings import TOOLSETS
 
 KEY_HEADER = "x-devin-api-key"
 READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
-OURS = (KEY_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
-SCOPE = "devin_mcp.identity"
+OUR_HEADERS = (KEY_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
+IDENTITY_KEY = "devin_mcp.identity"
 """Where in the ASGI scope the caller stands once they are in."""
 
 _DEVIN_KEY = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
 """What the redaction knows, so that no key of a caller can be written anywhere."""
 
 
-class Mode(Protocol):
+class Authenticator(Protocol):
     """One of --auth."""
 
     takes_keys: bool
@@ -43,7 +43,7 @@ class Mode(Protocol):
         ...
 
 
-class Everybody:
+class NoAuth:
     """none: whoever reaches the loopback address, with this server's key."""
 
     takes_keys = False
@@ -55,7 +55,7 @@ class Everybody:
         return self._identity
 
 
-class WithOwnKey:
+class CallerKeyAuth:
     """caller-key: each request brings the Devin key it is to be served with, and no other is ever used."""
 
     takes_keys = True
@@ -67,13 +67,13 @@ class WithOwnKey:
         front = NOBODY_IN_FRONT if self._tokens is None else _named(self._tokens, headers)
         key = headers.get(KEY_HEADER, "").strip()
         if not key:
-            raise TurnedAway(403, "no_key", "Send your own Devin API key in the header X-Devin-Api-Key with every request.")
+            raise RequestRejected(403, "no_key", "Send your own Devin API key in the header X-Devin-Api-Key with every request.")
         if _DEVIN_KEY.fullmatch(key) is None:
-            raise TurnedAway(403, "no_key", "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.")
+            raise RequestRejected(403, "no_key", "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.")
         return replace(front, key=key)
 
 
-class WithToken:
+class TokenAuth:
     """token: who has one of the operator's bearer tokens, with this server's key."""
 
     takes_keys = False
@@ -91,13 +91,13 @@ NOBODY_IN_FRONT = Identity("")
 
 def _named(tokens: CallerTokens, headers: Headers) -> Identity:
     token = bearer(headers)
-    return Identity("", tokens.name_of(token), still_good=tokens.watch(token))
+    return Identity("", tokens.name_of(token), is_still_valid=tokens.watch(token))
 
 
-class Door:
+class AuthMiddleware:
     """ASGI middleware around everything that needs a caller."""
 
-    def __init__(self, app: ASGIApp, mode: Mode, hosts: Collection[str] | None, origins: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, mode: Authenticator, hosts: Collection[str] | None, origins: Collection[str]) -> None:
         """`hosts` None takes every name; `origins` are the web pages that may call, `http://localhost:*` at any port."""
         self._app = app
         self._mode = mode
@@ -110,25 +110,25 @@ class Door:
             self._check_where_it_comes_from(headers)
             _check_headers(headers)
             if KEY_HEADER in headers and not self._mode.takes_keys:
-                raise TurnedAway(
+                raise RequestRejected(
                     400, "unused_key", "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and somebody "
                     "else's ACUs spent. Leave it out, or ask for --auth caller-key.",
                 )  # fmt: skip
             identity = await self._mode.admit(headers)
             wished = _narrowing(headers)
-        except TurnedAway as refusal:
+        except RequestRejected as refusal:
             await refusal.answer(scope, receive, send)
             return
-        scope[SCOPE] = replace(identity, narrowing=identity.narrowing.and_also(wished))
+        scope[IDENTITY_KEY] = replace(identity, narrowing=identity.narrowing.and_also(wished))
         await self._app(scope, receive, send)
 
     def _check_where_it_comes_from(self, headers: Headers) -> None:
         """A web page must not reach a server that it can only reach through its visitor's browser (DNS rebinding)."""
         host, origin = headers.get("host", "").lower(), headers.get("origin", "").lower()
         if self._hosts is not None and re.sub(r":\d+$", "", host) not in self._hosts:
-            raise TurnedAway(421, "host", "This server is not known by that name; --allowed-hosts names more.")
+            raise RequestRejected(421, "host", "This server is not known by that name; --allowed-hosts names more.")
         if origin and not {origin, re.sub(r"(:\d+)?$", ":*", origin, count=1)} & set(self._origins):
-            raise TurnedAway(403, "origin", "Web pages of that origin may not call; --allowed-origins names those that may.")
+            raise RequestRejected(403, "origin", "Web pages of that origin may not call; --allowed-origins names those that may.")
 
 
 def bearer(headers: Headers) -> str:
@@ -138,26 +138,26 @@ def bearer(headers: Headers) -> str:
 
 
 def _check_headers(headers: Headers) -> None:
-    if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OURS)):
-        raise TurnedAway(400, "twice", "A header that says who you are or what you want was sent twice.")
+    if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OUR_HEADERS)):
+        raise RequestRejected(400, "twice", "A header that says who you are or what you want was sent twice.")
     if any(_DEVIN_KEY.fullmatch(part) for part in headers.get("authorization", "").split()):
-        raise TurnedAway(
+        raise RequestRejected(
             400, "key_as_token", "A Devin API key was sent in Authorization, which is for this server's own tokens. "
             "If this server takes callers' keys, send it in X-Devin-Api-Key.",
         )  # fmt: skip
 
 
-def _narrowing(headers: Headers) -> Narrowing:
+def _narrowing(headers: Headers) -> Restriction:
     """What the caller does without. Nothing here can add to what the operator allows."""
-    wished = EVERYTHING
+    wished = UNRESTRICTED
     if READ_ONLY_HEADER in headers:
         try:
-            wished = ONLY_READS if switch(headers[READ_ONLY_HEADER]) else EVERYTHING
+            wished = READ_ONLY if switch(headers[READ_ONLY_HEADER]) else UNRESTRICTED
         except ValueError:
-            raise TurnedAway(400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false.") from None
+            raise RequestRejected(400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false.") from None
     if TOOLSETS_HEADER in headers:
         names = frozenset(name.strip().lower() for name in headers[TOOLSETS_HEADER].split(",") if name.strip())
         if not names or not names <= frozenset(TOOLSETS):
-            raise TurnedAway(400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}.")
-        wished = wished.and_also(Narrowing(toolsets=names))
+            raise RequestRejected(400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}.")
+        wished = wished.and_also(Restriction(toolsets=names))
     return wished

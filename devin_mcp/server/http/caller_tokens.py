@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from devin_mcp.observability.log import event
-from devin_mcp.server.http.rejections import TurnedAway
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.server.http.rejections import RequestRejected
+from devin_mcp.settings.setting import SettingsError
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 
@@ -31,13 +31,13 @@ class CallerTokens:
         try:
             self._digests = _read(path)
         except (OSError, ValueError) as problem:
-            raise BadSetting(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
+            raise SettingsError(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
 
     def name_of(self, token: str) -> str:
         """Whose token it is. Raises TurnedAway."""
         name = self._name_of(hashlib.sha256(token.encode()).digest())
         if not token or name is None:
-            raise TurnedAway(403, "no_token", NO_TOKEN)
+            raise RequestRejected(403, "no_token", NO_TOKEN)
         return name
 
     def watch(self, token: str) -> Callable[[], bool]:

@@ -8,18 +8,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devin_mcp.api.client import Api
+from devin_mcp.api.client import DevinClient
 
 
 class Readiness:
     """From the start to the end of serving."""
 
     def __init__(self) -> None:
-        self.api: Api | None = None
+        self.api: DevinClient | None = None
         """There from the moment when everything is started."""
         self.draining = False
 
-    def begin(self, api: Api) -> None:
+    def begin(self, api: DevinClient) -> None:
         self.api = api
 
     def drain(self) -> None:

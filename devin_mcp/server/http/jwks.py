@@ -28,7 +28,7 @@ PATIENCE = 5.0
 LARGEST = 512 * 1024
 
 
-class Issuer:
+class JwksCache:
     """The keys of `--oauth-issuer`, read when needed, kept, and read again when a token names one that is new."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:

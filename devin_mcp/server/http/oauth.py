@@ -17,10 +17,10 @@ from starlette.routing import Route
 from devin_mcp.errors import Broken
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Effect
 from devin_mcp.server.http.auth import bearer
-from devin_mcp.server.http.jwks import Issuer
-from devin_mcp.server.http.rejections import TurnedAway
+from devin_mcp.server.http.jwks import JwksCache
+from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.visibility import Narrowing
+from devin_mcp.server.visibility import Restriction
 
 SCOPES: dict[str, frozenset[Effect]] = {
     "devin:read": frozenset({READ}),
@@ -37,12 +37,12 @@ _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 """As it was written: clients compare an issuer letter by letter."""
 
 
-class WithAccessToken:
+class OAuthAuth:
     """oauth: who has an access token of the issuer that is meant for this server, with this server's key."""
 
     takes_keys = False
 
-    def __init__(self, key: str, issuer: Issuer, *, issued_by: str, audience: str, public_url: str) -> None:
+    def __init__(self, key: str, issuer: JwksCache, *, issued_by: str, audience: str, public_url: str) -> None:
         self._key = key
         self._issuer = issuer
         self._issued_by = issued_by
@@ -71,7 +71,7 @@ class WithAccessToken:
         effects = frozenset[Effect]().union(*(SCOPES[one] for one in scopes & SCOPES.keys()))
         subject, until = str(claims["sub"]), float(claims["exp"]) + LEEWAY
         return Identity(
-            self._key, subject[:100], Narrowing(effects=effects), subject=subject, still_good=lambda: time.time() < until
+            self._key, subject[:100], Restriction(effects=effects), subject=subject, is_still_valid=lambda: time.time() < until
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -95,14 +95,16 @@ class WithAccessToken:
         except jwt.PyJWTError:
             raise self._challenge(401, "bad_token", "The access token is not valid here.", error="invalid_token") from None
         except Broken as trouble:
-            raise TurnedAway(503, "issuer", str(trouble), {"retry-after": "30"}) from None
+            raise RequestRejected(503, "issuer", str(trouble), {"retry-after": "30"}) from None
         return claims
 
-    def _challenge(self, status: int, reason: str, text: str, *, error: str = "", scope: str = " ".join(SCOPES)) -> TurnedAway:
+    def _challenge(
+        self, status: int, reason: str, text: str, *, error: str = "", scope: str = " ".join(SCOPES)
+    ) -> RequestRejected:
         described = {"error": error, "error_description": text if error else ""}
         parts = {**described, "scope": scope, "resource_metadata": str(self._metadata_url)}
         challenge = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
-        return TurnedAway(status, reason, text, {"www-authenticate": f"Bearer {challenge}"})
+        return RequestRejected(status, reason, text, {"www-authenticate": f"Bearer {challenge}"})
 
 
 def _scopes(claims: dict[str, Any]) -> set[str]:

@@ -17,7 +17,7 @@ MOST_OF_THE_REST = 16 * 1024 * 1024
 """Seconds and bytes for which the body of a refused request is let pass."""
 
 
-class TurnedAway(Exception):
+class RequestRejected(Exception):
     """`reason` is a word for log and metrics; `text` is for the caller and holds nothing they sent."""
 
     def __init__(

@@ -16,19 +16,19 @@ from devin_mcp.api.clock import Clock
 from devin_mcp.asgi_server import is_loopback, listen, run
 from devin_mcp.errors import BadKey
 from devin_mcp.observability.log import event
-from devin_mcp.server.build import build, own_key, warn_of_key
-from devin_mcp.server.context import Ending
-from devin_mcp.server.http.app import PATH, from_the_door, http_app
-from devin_mcp.server.http.auth import Everybody, Mode, WithOwnKey, WithToken
+from devin_mcp.server.build import build, own_key, warn_about_key
+from devin_mcp.server.context import Shutdown
+from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
+from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, TokenAuth
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.health import Readiness, probes
-from devin_mcp.server.http.jwks import Issuer
-from devin_mcp.server.http.limits import FOR_A_BODY, LARGEST_HEAD
-from devin_mcp.server.http.oauth import WithAccessToken
+from devin_mcp.server.http.jwks import JwksCache
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES
+from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.replication import check_bus
-from devin_mcp.server.visibility import view_of
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.server.visibility import visible_tools
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import Settings
 
 GRACE = 10
@@ -72,52 +72,52 @@ def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> No
     """Serve on a socket that listens: all of a process, or one of several that share it."""
     # It would cut every answer that is being streamed at the first signal, grace or not; ours end at the end of it.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse-starlette leaves it untyped
-    ending = Ending()
-    app = app_of(settings, ending, state_key=state_key)
+    ending = Shutdown()
+    app = build_app(settings, ending, state_key=state_key)
     run(
-        app, listener, grace=GRACE - GRACE_FOR_WRITES, ending=ending.begin, largest_head=LARGEST_HEAD,
+        app, listener, grace=GRACE - GRACE_FOR_WRITES, ending=ending.begin, largest_head=MAX_HEAD_BYTES,
         proxies=settings.forwarded_allow_ips,
     )  # fmt: skip
 
 
-def app_of(
-    settings: Settings, ending: Ending, *, state_key: str = "", clock: Clock | None = None, for_a_body: float = FOR_A_BODY
+def build_app(
+    settings: Settings, ending: Shutdown, *, state_key: str = "", clock: Clock | None = None, for_a_body: float = BODY_TIMEOUT
 ) -> ASGIApp:
     """All that is served, as the settings want it. `clock` and `for_a_body` are for tests."""
-    readiness, mode = Readiness(), mode_of(settings, clock)
+    readiness, mode = Readiness(), authenticator_for(settings, clock)
     ending.tell(readiness.drain)
     server = build(
         settings, "http", clock=clock, grace=GRACE_FOR_WRITES, ending=ending, state_key=state_key, at_start=readiness.begin,
-        identify=from_the_door(Identity(own_key(settings))), about_keys=ABOUT_KEYS.get(settings.auth, SERVERS_OWN),
+        identify=identity_from_scope(Identity(own_key(settings))), about_keys=ABOUT_KEYS.get(settings.auth, SERVERS_OWN),
     )  # fmt: skip
-    metadata = mode.routes if isinstance(mode, WithAccessToken) else []
+    metadata = mode.routes if isinstance(mode, OAuthAuth) else []
     return http_app(
-        server, mode, hosts=hosts_of(settings), origins=origins_of(settings), most=settings.max_concurrent, for_a_body=for_a_body,
+        server, mode, hosts=allowed_hosts_for(settings), origins=allowed_origins_for(settings), most=settings.max_concurrent, for_a_body=for_a_body,
         routes=[*probes(readiness), *metadata],
     )  # fmt: skip
 
 
-def mode_of(settings: Settings, clock: Clock | None = None) -> Mode:
+def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authenticator:
     """Raises BadSetting for what the mode lacks."""
     tokens = CallerTokens(settings.caller_tokens_file) if settings.caller_tokens_file else None
     match settings.auth:
         case "caller-key":
-            return WithOwnKey(tokens)
+            return CallerKeyAuth(tokens)
         case "token":
             if tokens is None:
-                raise BadSetting("--auth token needs --caller-tokens-file: a line name:sha256 for each who may call")
-            return WithToken(own_key(settings), tokens)
+                raise SettingsError("--auth token needs --caller-tokens-file: a line name:sha256 for each who may call")
+            return TokenAuth(own_key(settings), tokens)
         case "oauth":
             if not settings.oauth_issuer or not settings.public_url:
-                raise BadSetting("--auth oauth needs --oauth-issuer and --public-url, the address clients know this server by")
-            return WithAccessToken(
-                own_key(settings), Issuer(settings, clock), issued_by=settings.oauth_issuer,
+                raise SettingsError("--auth oauth needs --oauth-issuer and --public-url, the address clients know this server by")
+            return OAuthAuth(
+                own_key(settings), JwksCache(settings, clock), issued_by=settings.oauth_issuer,
                 audience=settings.oauth_audience or settings.public_url, public_url=settings.public_url,
             )  # fmt: skip
-    return Everybody(own_key(settings))
+    return NoAuth(own_key(settings))
 
 
-def hosts_of(settings: Settings) -> set[str] | None:
+def allowed_hosts_for(settings: Settings) -> set[str] | None:
     """The names a request may be addressed to; None takes all, where nobody gets in on the strength of a name."""
     public = urlsplit(settings.public_url).hostname
     named = {*settings.allowed_hosts, *([public] if public else [])}
@@ -126,7 +126,7 @@ def hosts_of(settings: Settings) -> set[str] | None:
     return {_bracketed(name) for name in named} or None
 
 
-def origins_of(settings: Settings) -> list[str]:
+def allowed_origins_for(settings: Settings) -> list[str]:
     """The pages that may call: those named, and on loopback what the same machine serves."""
     local = [f"http://{name}:*" for name in OWN_NAMES] if is_loopback(settings.host) else []
     return [*settings.allowed_origins, *local]
@@ -138,21 +138,23 @@ def _bracketed(host: str) -> str:
 
 def _check(settings: Settings) -> None:
     if not is_loopback(settings.host) and settings.auth == "none":
-        raise BadSetting(
+        raise SettingsError(
             f"--host {settings.host} is not a loopback address, so say who may call: --auth caller-key (each brings a Devin "
             "key), token or oauth (this server's key); SECURITY.md explains them"
         )
     if settings.sandbox and settings.workers > 1:
-        raise BadSetting("--sandbox lives in one process, and each worker would have its own; run `devin-mcp sandbox` beside it")
-    view_of(settings, "http")
-    mode_of(settings)
+        raise SettingsError(
+            "--sandbox lives in one process, and each worker would have its own; run `devin-mcp sandbox` beside it"
+        )
+    visible_tools(settings, "http")
+    authenticator_for(settings)
     if settings.bus:
         check_bus()
 
 
 def _warn(settings: Settings) -> None:
     if settings.auth != "caller-key":
-        warn_of_key(settings)
+        warn_about_key(settings)
     if settings.auth == "caller-key" and settings.api_key:
         event("own_key_unused", bad=True, why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used")
     if settings.workers > 1 and not settings.bus:

@@ -11,8 +11,8 @@ import anyio
 import httpx
 import pytest
 
-from devin_mcp.server.http.serve import hosts_of, mode_of, origins_of
-from devin_mcp.settings.setting import BadSetting
+from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
+from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import TOOLSETS, resolve
 from tests.conftest import Connect, Era, settings_for, text_of
 from tests.e2e.processes import serving
@@ -319,7 +319,7 @@ async def test_a_browser_is_told_so_for_named_origins_only(devin: Upstream) -> N
 )
 def test_the_names_a_request_may_be_addressed_to(given: dict[str, str], hosts: set[str] | None, origins: list[str]) -> None:
     here = resolve({name: [value] for name, value in given.items()}, {})
-    assert (hosts_of(here), origins_of(here)) == (hosts, origins)
+    assert (allowed_hosts_for(here), allowed_origins_for(here)) == (hosts, origins)
 
 
 @pytest.mark.parametrize(
@@ -329,8 +329,8 @@ def test_the_names_a_request_may_be_addressed_to(given: dict[str, str], hosts: s
 def test_a_file_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "t"
     file.write_bytes(content.encode("latin-1"))
-    with pytest.raises(BadSetting, match=f"--caller-tokens-file cannot be used: .*{says}"):
-        mode_of(resolve({"auth": ["token"], "caller_tokens_file": [str(file)]}, {}))
+    with pytest.raises(SettingsError, match=f"--caller-tokens-file cannot be used: .*{says}"):
+        authenticator_for(resolve({"auth": ["token"], "caller_tokens_file": [str(file)]}, {}))
 
 
 @pytest.mark.parametrize(
@@ -338,8 +338,8 @@ def test_a_file_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, content
     [({"auth": "token"}, "--caller-tokens-file"), ({"auth": "oauth"}, "--oauth-issuer"), ({"auth": "oauth", "oauth_issuer": "https://a.b"}, "--public-url")],
 )  # fmt: skip
 def test_a_mode_says_what_it_lacks(given: dict[str, str], says: str) -> None:
-    with pytest.raises(BadSetting, match=says):
-        mode_of(resolve({name: [value] for name, value in given.items()}, {}))
+    with pytest.raises(SettingsError, match=says):
+        authenticator_for(resolve({name: [value] for name, value in given.items()}, {}))
 
 
 async def test_in_memory_everybody_is_the_servers_own(connect: Connect, devin: Upstream) -> None:

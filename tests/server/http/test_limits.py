@@ -12,8 +12,8 @@ import anyio
 import httpx
 import pytest
 
-from devin_mcp.server.context import Ending
-from devin_mcp.server.http.limits import MOST_STREAMS
+from devin_mcp.server.context import Shutdown
+from devin_mcp.server.http.limits import MAX_STREAMS_PER_CALLER
 from tests.conftest import Era, settings_for
 from tests.e2e.processes import serving
 from tests.http_client import ACCEPT, PING, deployed, visiting
@@ -54,10 +54,10 @@ async def test_listen_streams_are_counted_apart(devin: Upstream) -> None:
                 opened += 1
                 await anyio.sleep_forever()
 
-        for _ in range(MOST_STREAMS):
+        for _ in range(MAX_STREAMS_PER_CALLER):
             group.start_soon(listen)
         with anyio.fail_after(5):
-            while opened < MOST_STREAMS:  # noqa: ASYNC110 - opened by the tasks above
+            while opened < MAX_STREAMS_PER_CALLER:  # noqa: ASYNC110 - opened by the tasks above
                 await anyio.sleep(0.01)
         await call.ok("list_playbooks")
         with pytest.raises(Exception, match="8 listen streams open"):
@@ -133,7 +133,7 @@ async def test_large_heads_and_bodies_are_refused_and_the_server_lives(devin: Up
 
 
 async def test_a_cluster_is_told_whether_it_lives_and_is_ready(devin: Upstream) -> None:
-    ending = Ending()
+    ending = Shutdown()
     async with deployed(settings_for(devin, auth="caller-key"), ending=ending) as url, httpx.AsyncClient() as web:
 
         async def probe(path: str) -> tuple[int, dict[str, str]]:

@@ -42,7 +42,7 @@ async def drops() -> AsyncIterator[bytes]:
 
 
 @dataclass
-class Issuer:
+class JwksCache:
     """An authorization server as far as a resource server sees it: metadata and keys, over real HTTP."""
 
     url: str = ""
@@ -75,10 +75,10 @@ class Issuer:
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
+async def issuer() -> AsyncIterator[JwksCache]:
     import asyncio
 
-    made = Issuer()
+    made = JwksCache()
     made.new_key("k1")
     listener, address = listen("127.0.0.1", 0)
     made.url = f"{address}/tenant"
@@ -89,7 +89,7 @@ async def issuer() -> AsyncIterator[Issuer]:
     await serving
 
 
-def guarded(devin: Upstream, issuer: Issuer, **more: Any) -> Settings:
+def guarded(devin: Upstream, issuer: JwksCache, **more: Any) -> Settings:
     return settings_for(devin, auth="oauth", oauth_issuer=issuer.url, public_url=US, **more)
 
 
@@ -109,7 +109,7 @@ def of(token: str) -> dict[str, str]:
 
 
 async def test_scopes_decide_what_there_is_and_the_token_goes_nowhere(
-    devin: Upstream, issuer: Issuer, era: Era, logs: Logs
+    devin: Upstream, issuer: JwksCache, era: Era, logs: Logs
 ) -> None:
     async with deployed(guarded(devin, issuer)) as url:
         for scope, count, gone in (
@@ -129,7 +129,7 @@ async def test_scopes_decide_what_there_is_and_the_token_goes_nowhere(
     assert "eyJ" not in str(logs())
 
 
-async def test_nobody_is_told_where_to_sign_in_but_by_the_challenge(devin: Upstream, issuer: Issuer) -> None:
+async def test_nobody_is_told_where_to_sign_in_but_by_the_challenge(devin: Upstream, issuer: JwksCache) -> None:
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock, httpx.AsyncClient() as web:
         challenge = (await knock(None)).headers["www-authenticate"]
         metadata = await web.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
@@ -154,7 +154,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("claims", "says"), REFUSED)
 async def test_a_token_that_is_not_for_this_server_is_refused(
-    devin: Upstream, issuer: Issuer, claims: dict[str, Any], says: str
+    devin: Upstream, issuer: JwksCache, claims: dict[str, Any], says: str
 ) -> None:
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token(**claims))
@@ -172,8 +172,8 @@ def forged(claims: dict[str, Any], secret: bytes) -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-async def test_signatures_that_prove_nothing_are_refused(devin: Upstream, issuer: Issuer) -> None:
-    stranger = Issuer(issuer.url)
+async def test_signatures_that_prove_nothing_are_refused(devin: Upstream, issuer: JwksCache) -> None:
+    stranger = JwksCache(issuer.url)
     stranger.new_key("k1")
     claims = {"iss": issuer.url, "aud": US, "sub": "ana", "exp": int(time.time()) + 300, "scope": ALL}
     public = issuer.keys["k1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -187,7 +187,7 @@ async def test_signatures_that_prove_nothing_are_refused(devin: Upstream, issuer
             assert (await knock(token)).status_code == 401
 
 
-async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upstream, issuer: Issuer) -> None:
+async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upstream, issuer: JwksCache) -> None:
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token("devin:write other"))
         as_list = await knock(issuer.token(scope=None, scp=["devin:read"]))
@@ -201,7 +201,7 @@ async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upst
     assert nobodys.status_code == 401
 
 
-async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: Issuer, clock: DrivenClock) -> None:
+async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: JwksCache, clock: DrivenClock) -> None:
     async with deployed(guarded(devin, issuer), clock=clock) as url, knocking(url) as knock:
         for _ in range(3):
             assert (await knock(issuer.token())).status_code == 200
@@ -210,7 +210,7 @@ async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: Issu
         assert (await knock(issuer.token(key="k2"))).status_code == 401, "looked a moment ago"
         clock.skip(31)
         assert (await knock(issuer.token(key="k2"))).status_code == 200
-        made_up = Issuer(issuer.url)
+        made_up = JwksCache(issuer.url)
         made_up.new_key("k9")
         before = len(issuer.asked)
         for _ in range(20):
@@ -223,7 +223,7 @@ async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: Issu
 
 
 async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
-    devin: Upstream, issuer: Issuer, clock: DrivenClock
+    devin: Upstream, issuer: JwksCache, clock: DrivenClock
 ) -> None:
     async with deployed(guarded(devin, issuer), clock=clock) as url, knocking(url) as knock:
         issuer.down = True
@@ -239,14 +239,14 @@ async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
         assert (await knock(issuer.token())).status_code == 503
 
 
-async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(devin: Upstream, issuer: Issuer) -> None:
+async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(devin: Upstream, issuer: JwksCache) -> None:
     issuer.dripping = True
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         with anyio.fail_after(9):
             assert (await knock(issuer.token())).status_code == 503
 
 
-async def test_where_the_keys_are_can_be_said(devin: Upstream, issuer: Issuer) -> None:
+async def test_where_the_keys_are_can_be_said(devin: Upstream, issuer: JwksCache) -> None:
     here = guarded(devin, issuer, oauth_jwks_url=f"{issuer.url}/keys", oauth_audience="devin")
     async with deployed(here) as url, knocking(url) as knock:
         assert (await knock(issuer.token(aud="devin"))).status_code == 200

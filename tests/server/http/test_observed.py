@@ -95,10 +95,10 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
         found = await measured(metrics)
         assert found['devin_mcp_calls_total{method="tools/call",operation="list_playbooks",outcome="ok"}'] == 24
         assert found['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
-        for one in list(devin.world.playbooks):  # asked by one worker, and as likely as not answered to the other
+        for one in list(devin.organization.playbooks):  # asked by one worker, and as likely as not answered to the other
             async with visiting(url, ask=agrees) as call:
                 await call.ok("delete_playbook", playbook_id=one)
-        assert devin.world.playbooks == {}
+        assert devin.organization.playbooks == {}
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
     assert b"Traceback" not in server.stderr

@@ -66,8 +66,8 @@ async def test_nothing_is_created_twice_and_every_doubt_is_told(devin: Upstream,
 
 
 def check(devin: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> None:
-    prompts = [life.body["prompt"] for life in devin.world.sessions.values()]
-    existing = {life.body["prompt"]: one for one, life in devin.world.sessions.items()}
+    prompts = [life.body["prompt"] for life in devin.organization.sessions.values()]
+    existing = {life.body["prompt"]: one for one, life in devin.organization.sessions.items()}
     assert [prompt for prompt, count in Counter(prompts).items() if count > 1] == [], "created twice"
     kinds = Counter(kind for kind, _ in outcomes.values())
     assert kinds["ok"] > CALLERS * EACH / 2
