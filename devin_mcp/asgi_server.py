@@ -56,10 +56,19 @@ def run(
     `largest_head` are the bytes of request line and headers, `proxies` those whose X-Forwarded-For is believed.
     """
     config = uvicorn.Config(
-        app, http="h11", h11_max_incomplete_event_size=largest_head, ws="none", log_config=None, access_log=False,
-        server_header=False, timeout_keep_alive=IDLE, timeout_graceful_shutdown=grace, lifespan="auto",
-        proxy_headers=True, forwarded_allow_ips=proxies,
-    )  # fmt: skip
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=largest_head,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=grace,
+        lifespan="auto",
+        proxy_headers=True,
+        forwarded_allow_ips=proxies,
+    )
     asyncio.run(_Server(config, ending).serve(sockets=[listener]))
 
 

@@ -105,7 +105,9 @@ class TooManySessions(Refused):
 class SlowDown(Refused):
     kind = "slow_down"
 
-    def __init__(self, what: str, *, retry_after: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, what: str, *, retry_after: float | None = None, status: int | None = None
+    ) -> None:
         wait = "about a minute" if retry_after is None else f"{max(1, round(retry_after))} seconds"
         super().__init__(what, f"Nothing was changed. Try again in {wait}.", status=status)
         self.retry_after = retry_after
@@ -113,4 +115,6 @@ class SlowDown(Refused):
 
 class Broken(DevinError):
     kind = "broken"
-    advice_by_default = "Nothing was changed. Try again in a minute; if it stays so, look at Devin's status page."
+    advice_by_default = (
+        "Nothing was changed. Try again in a minute; if it stays so, look at Devin's status page."
+    )

@@ -63,7 +63,9 @@ class PacedClock:
                 await self._moved.wait()
 
 
-async def while_time_passes(pace: PacedClock, work: Awaitable[T], *steps: float, until_asleep: int = 1) -> T:
+async def while_time_passes(
+    pace: PacedClock, work: Awaitable[T], *steps: float, until_asleep: int = 1
+) -> T:
     """What comes of the work while the time passes in these steps."""
     task = asyncio.ensure_future(work)
     for step in steps:

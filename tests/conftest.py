@@ -136,7 +136,10 @@ Connect = Callable[..., AbstractAsyncContextManager[Caller]]
 
 def settings_for(devin: Upstream, **given: Any) -> Settings:
     """Settings as the command line would make them, pointing at the upstream."""
-    flags = {name: [str(part) for part in (value if isinstance(value, list) else [value])] for name, value in given.items()}
+    flags = {
+        name: [str(part) for part in (value if isinstance(value, list) else [value])]
+        for name, value in given.items()
+    }
     environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
     environment |= {name: flags.pop(name)[0] for name in list(flags) if name.isupper()}
     return resolve(flags, environment)
@@ -162,13 +165,21 @@ def connect(devin: Upstream, clock: DrivenClock) -> Connect:
         ask: ElicitationFnT | None = None,
         **given: Any,
     ) -> AsyncIterator[Caller]:
-        server = build(settings_for(devin, **given), transport, clock=pace or clock, deadline=deadline, grace=grace)
+        server = build(
+            settings_for(devin, **given),
+            transport,
+            clock=pace or clock,
+            deadline=deadline,
+            grace=grace,
+        )
 
         async def hear(message: Any) -> None:
             if heard is not None:
                 heard.append(message)
 
-        async with Client(server, mode=era, message_handler=hear, elicitation_callback=ask) as client:
+        async with Client(
+            server, mode=era, message_handler=hear, elicitation_callback=ask
+        ) as client:
             yield Caller(client)
 
     return connected

@@ -16,7 +16,12 @@ COMMAND = "$ devin-mcp demo"
 COLUMNS = 112
 LETTER = 12.2
 """Its width in the picture."""
-LABELS = {"You": "bold #7cc4ff", "Devin": "bold #ffb454", "Session": "bold #ffb454", "Pull": "bold #8fe38f"}
+LABELS = {
+    "You": "bold #7cc4ff",
+    "Devin": "bold #ffb454",
+    "Session": "bold #ffb454",
+    "Pull": "bold #8fe38f",
+}
 """First word of a step -> how it stands out: what you do, what Devin does, what comes of it."""
 NIGHT = TerminalTheme((23, 32, 58), (222, 226, 236), [(0, 0, 0)] * 8, [(128, 136, 160)] * 8)
 
@@ -37,7 +42,9 @@ def draw(demo: str) -> str:
             console.print(Text(line, "#8890a8" if line.lstrip().startswith("next: ") else ""))
         else:
             style = LABELS.get(found[2].split()[0], "bold")
-            console.print(Text.assemble((found[1], "#8890a8"), "  ", (found[2], style), " ", found[3]))
+            console.print(
+                Text.assemble((found[1], "#8890a8"), "  ", (found[2], style), " ", found[3])
+            )
     drawn = console.export_svg(title="A delegation, simulated", theme=NIGHT, unique_id="delegation")
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)  # a picture fetches nothing
 
@@ -45,9 +52,14 @@ def draw(demo: str) -> str:
 def read(svg: str) -> list[str]:
     """The lines of text in a picture, without its title."""
     rows: dict[float, str] = {}
-    for x, y, text in re.findall(r'<text class="delegation-r\d+" x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>', svg):
+    for x, y, text in re.findall(
+        r'<text class="delegation-r\d+" x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>',
+        svg,
+    ):
         column = round(float(x) / LETTER)
-        rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace("\xa0", " ")
+        rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace(
+            "\xa0", " "
+        )
     return [text.rstrip() for _, text in sorted(rows.items())]
 
 

@@ -7,7 +7,11 @@ from typing import Any
 
 from tests.upstream import Exchange, Upstream, answer
 
-BASE = {"status": "running", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+BASE = {
+    "status": "running",
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+}
 
 
 @dataclass
@@ -27,7 +31,14 @@ class FakeSession:
         self._say("user_message", text, more)
 
     def _say(self, kind: str, text: str, more: dict[str, Any]) -> None:
-        self.said.append({"type": kind, "event_id": f"{self.session_id}-e{len(self.said)}", "message": text, **more})
+        self.said.append(
+            {
+                "type": kind,
+                "event_id": f"{self.session_id}-e{len(self.said)}",
+                "message": text,
+                **more,
+            }
+        )
 
     async def __call__(self, exchange: Exchange) -> None:
         """The session as GET answers it; a message sent to it is the user's, and Devin works on."""
@@ -37,7 +48,13 @@ class FakeSession:
             await answer(200, None)(exchange)
             return
         shown = self.said if self.readable is None else self.said[: self.readable]
-        body = {**BASE, "session_id": self.session_id, "status_enum": self.status_enum, "messages": shown, **self.more}
+        body = {
+            **BASE,
+            "session_id": self.session_id,
+            "status_enum": self.status_enum,
+            "messages": shown,
+            **self.more,
+        }
         await answer(200, body)(exchange)
 
     def at(self, devin: Upstream, times: int = 500) -> FakeSession:

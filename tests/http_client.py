@@ -30,7 +30,10 @@ class Quiet(uvicorn.Server):
 
 @asynccontextmanager
 async def deployed(
-    settings: Settings, clock: Clock | None = None, ending: Shutdown | None = None, for_a_body: float = 20
+    settings: Settings,
+    clock: Clock | None = None,
+    ending: Shutdown | None = None,
+    for_a_body: float = 20,
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
     listener, address = listen("127.0.0.1", 0)
@@ -46,7 +49,11 @@ async def deployed(
 
 @asynccontextmanager
 async def visiting(
-    url: str, headers: Mapping[str, str] | None = None, *, era: Era = "auto", ask: ElicitationFnT | None = None
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    era: Era = "auto",
+    ask: ElicitationFnT | None = None,
 ) -> AsyncIterator[Caller]:
     """A client that sends these headers with every request."""
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
@@ -56,9 +63,15 @@ async def visiting(
 
 
 PING = {
-    "jsonrpc": "2.0", "id": 1, "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}},
-}  # fmt: skip
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "raw", "version": "0"},
+    },
+}
 """A request that any caller may make, and that reaches nobody else."""
 
 ACCEPT = {"accept": "application/json, text/event-stream"}

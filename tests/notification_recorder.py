@@ -44,7 +44,9 @@ def _word(event: Any) -> str:
 
 
 @asynccontextmanager
-async def watching(call: Caller, ears: NotificationRecorder, era: Era, *uris: str) -> AsyncIterator[None]:
+async def watching(
+    call: Caller, ears: NotificationRecorder, era: Era, *uris: str
+) -> AsyncIterator[None]:
     """Listen to the lists and watch some addresses, as clients of this era do."""
     if era == "legacy":
         with warnings.catch_warnings():

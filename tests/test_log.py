@@ -58,14 +58,20 @@ async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: L
     ]
     first = calls[0]
     assert first["devin_session_id"] == made["session_id"]
-    assert (first["effect"], first["operation"], first["method"]) == ("create", "create_session", "tools/call")
+    assert (first["effect"], first["operation"], first["method"]) == (
+        "create",
+        "create_session",
+        "tools/call",
+    )
     assert first["duration_ms"] > 0
     assert first["bytes_out"] == len('{"prompt": "p"}')
     assert first["protocol"] == "2026-07-28"
     assert list(first)[:3] == ["timestamp", "level", "event"]
 
 
-async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: Logs, era: Era) -> None:
+async def test_an_unknown_prompt_is_refused_not_a_crash(
+    connect: Connect, logs: Logs, era: Era
+) -> None:
     async with connect(era=era) as call:
         with pytest.raises(MCPError, match="no prompt of that name") as refused:
             await call.client.get_prompt("nope")
@@ -77,15 +83,21 @@ async def test_an_unknown_prompt_is_refused_not_a_crash(connect: Connect, logs: 
 async def test_a_malformed_request_is_refused_not_a_crash(logs: Logs) -> None:
     async with running("--sandbox", "--log-format", "json") as server:
         await server.open()
-        for number, params in enumerate(({"name": 5}, {"name": "devin_list_sessions", "arguments": [1]}), 1):
+        for number, params in enumerate(
+            ({"name": 5}, {"name": "devin_list_sessions", "arguments": [1]}), 1
+        ):
             server.send(id=number, method="tools/call", params=params)
             assert (await server.line())["error"]["code"] == INVALID_PARAMS
             assert (await server.logged("mcp_call"))["outcome"] == "refused"
         await server.end()
 
 
-async def test_a_download_is_logged_when_it_has_ended(connect: Connect, devin: Upstream, logs: Logs) -> None:
-    devin.fail("GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved)
+async def test_a_download_is_logged_when_it_has_ended(
+    connect: Connect, devin: Upstream, logs: Logs
+) -> None:
+    devin.fail(
+        "GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved
+    )
     async with connect() as call:
         await call("download_attachment", uuid="u", name="t.txt")
         await call.error("download_attachment", uuid="u", name="t.txt")
@@ -98,7 +110,9 @@ def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> S
     clock = DrivenClock()
     house = House(SessionRateLimit(1, clock), Cache(0, clock), IdempotencyRegistry(), 25_000)
     following, view = Pollers(api), VisibleTools(operations, frozenset())
-    return ServerState(api, house, following, view, Subscriptions(following, view), "auto", lambda _: Identity(key))
+    return ServerState(
+        api, house, following, view, Subscriptions(following, view), "auto", lambda _: Identity(key)
+    )
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
@@ -133,7 +147,9 @@ def plant(draw: st.DrawFn, kind: str) -> str:
 
 @st.composite
 def planted(draw: st.DrawFn) -> dict[str, str]:
-    return {kind: plant(draw, kind) for kind in ("apk_", "Secret", "Prompt", "Body", "File", "Answer")}
+    return {
+        kind: plant(draw, kind) for kind in ("apk_", "Secret", "Prompt", "Body", "File", "Answer")
+    }
 
 
 @settings(
@@ -142,8 +158,14 @@ def planted(draw: st.DrawFn) -> dict[str, str]:
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(values=planted(), status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]), style=st.sampled_from(["json", "console"]))
-def test_nothing_planted_is_found_in_any_line_or_error(values: dict[str, str], status: int, style: str) -> None:
+@given(
+    values=planted(),
+    status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]),
+    style=st.sampled_from(["json", "console"]),
+)
+def test_nothing_planted_is_found_in_any_line_or_error(
+    values: dict[str, str], status: int, style: str
+) -> None:
     stream = io.StringIO()
     log.configure("debug", style, stream)
     errors = anyio.run(everything_with, values, status)
@@ -155,13 +177,22 @@ def test_nothing_planted_is_found_in_any_line_or_error(values: dict[str, str], s
 
 async def everything_with(values: dict[str, str], status: int) -> list[str]:
     """Every kind of argument and answer carries a planted value; the texts of all errors come back."""
-    secret, prompt, body, file, reply = (values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer"))
+    secret, prompt, body, file, reply = (
+        values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer")
+    )
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("create_session", {"prompt": prompt, "title": body, "session_secrets": [{"key": "K", "value": secret}]}),
+        (
+            "create_session",
+            {"prompt": prompt, "title": body, "session_secrets": [{"key": "K", "value": secret}]},
+        ),
         ("create_session", {"prompt": prompt, "max_acu_limit": secret}),
         (
             "create_session",
-            {"prompt": [prompt], "session_secrets": [{"kee": secret}], "structured_output_schema": {"type": body}},
+            {
+                "prompt": [prompt],
+                "session_secrets": [{"kee": secret}],
+                "structured_output_schema": {"type": body},
+            },
         ),
         ("create_session", {"promt": prompt}),
         ("get_session", {"session_id": f"../{secret}"}),
@@ -195,7 +226,9 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
             for tool, arguments in calls:
                 result = await client.call_tool(f"devin_{tool}", arguments)
                 if result.is_error:
-                    errors += [part.text for part in result.content if isinstance(part, TextContent)]
+                    errors += [
+                        part.text for part in result.content if isinstance(part, TextContent)
+                    ]
     assert errors
     return errors
 

@@ -72,7 +72,9 @@ def answer(status: int, body: Any = None, **headers: str) -> Fault:
 
 def page(status: int = 200) -> Fault:
     """A proxy's page of HTML."""
-    return answer(status, b"<html><body>Sign in to the network</body></html>", content_type="text/html")
+    return answer(
+        status, b"<html><body>Sign in to the network</body></html>", content_type="text/html"
+    )
 
 
 async def lost(exchange: Exchange) -> None:
@@ -96,7 +98,12 @@ async def silent(exchange: Exchange) -> None:
 async def halved(exchange: Exchange) -> None:
     """Do the work and send half of the reply's body."""
     done = await exchange.forward(exchange.seen)
-    exchange.writer.write(head(done.status_code, {"content-length": str(len(done.content)), "content-type": "application/json"}))
+    exchange.writer.write(
+        head(
+            done.status_code,
+            {"content-length": str(len(done.content)), "content-type": "application/json"},
+        )
+    )
     exchange.writer.write(done.content[: len(done.content) // 2])
     await exchange.writer.drain()
     exchange.writer.close()
@@ -109,7 +116,9 @@ def slow(gate: asyncio.Event) -> Fault:
         done = await exchange.forward(exchange.seen)
         await gate.wait()
         with suppress(ConnectionError):
-            await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+            await exchange.reply(
+                done.status_code, done.content, {"content-type": "application/json"}
+            )
 
     return fault
 
@@ -121,7 +130,9 @@ def late(gate: asyncio.Event) -> Fault:
         await gate.wait()
         done = await exchange.forward(exchange.seen)
         with suppress(ConnectionError):
-            await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+            await exchange.reply(
+                done.status_code, done.content, {"content-type": "application/json"}
+            )
 
     return fault
 
@@ -146,7 +157,10 @@ class Upstream:
         self._faults.append((method, re.compile(path), deque(faults)))
 
     def count(self, method: str, path: str = ".*") -> int:
-        return sum(seen.method == method and re.fullmatch(path, seen.path) is not None for seen in self.requests)
+        return sum(
+            seen.method == method and re.fullmatch(path, seen.path) is not None
+            for seen in self.requests
+        )
 
     async def until(self, method: str, path: str, count: int = 1) -> None:
         """Until so many such requests have arrived."""
@@ -162,7 +176,9 @@ class Upstream:
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
-        self._app = httpx.AsyncClient(transport=httpx.ASGITransport(self.sandbox.app()), base_url=self.url)
+        self._app = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.sandbox.app()), base_url=self.url
+        )
 
     async def stop(self) -> None:
         if self._server is None:
@@ -177,8 +193,14 @@ class Upstream:
 
     async def _forward(self, seen: Seen) -> httpx.Response:
         query = f"?{seen.query}" if seen.query else ""
-        kept = {name: value for name, value in seen.headers.items() if name not in {"accept-encoding", "connection"}}
-        return await self._app.request(seen.method, seen.path + query, headers=kept, content=seen.body)
+        kept = {
+            name: value
+            for name, value in seen.headers.items()
+            if name not in {"accept-encoding", "connection"}
+        }
+        return await self._app.request(
+            seen.method, seen.path + query, headers=kept, content=seen.body
+        )
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -193,7 +215,11 @@ class Upstream:
                     await fault(exchange)
                     continue
                 done = await self._forward(seen)
-                kept = {name: value for name, value in done.headers.items() if name in {"content-type", "location"}}
+                kept = {
+                    name: value
+                    for name, value in done.headers.items()
+                    if name in {"content-type", "location"}
+                }
                 await exchange.reply(done.status_code, done.content, kept)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -211,7 +237,10 @@ class Upstream:
 async def read_request(reader: asyncio.StreamReader) -> Seen:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
     method, target, _ = first.split(" ")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     parts = urlsplit(target)
     return Seen(method, parts.path, parts.query, headers, body)

@@ -116,7 +116,11 @@ class ApiCall:
 
     def web_url(self, session_id: str) -> str | None:
         """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
-        return f"{self.api.app_url}/sessions/{session_id.removeprefix('devin-')}" if self.api.app_url else None
+        return (
+            f"{self.api.app_url}/sessions/{session_id.removeprefix('devin-')}"
+            if self.api.app_url
+            else None
+        )
 
     def attachment_url(self, uuid: str, name: str) -> str | None:
         """Where an attachment is for Devin (v1.md §4). None where the web app's address is unknown."""
@@ -141,10 +145,14 @@ class ApiCall:
         request, sending = self._request(ids, query=query, content=content, headers=headers)
         return await self._exchange(request, sending, returns, body, ids, private=private)
 
-    async def upload(self, returns: type[T], name: str, data: BinaryIO, media_type: str | None) -> T:
+    async def upload(
+        self, returns: type[T], name: str, data: BinaryIO, media_type: str | None
+    ) -> T:
         """Send a file as the multipart field `file`, and close it when that is over, which may be after the call."""
         try:
-            request, sending = self._request({}, files={"file": (name, data, media_type or "application/octet-stream")})
+            request, sending = self._request(
+                {}, files={"file": (name, data, media_type or "application/octet-stream")}
+            )
         except DevinError:
             data.close()
             raise
@@ -174,17 +182,27 @@ class ApiCall:
                 await response.aclose()
 
     def _request(
-        self, ids: Mapping[str, str], *, stream: bool = False, headers: Mapping[str, str] | None = None, **parts: Any
+        self,
+        ids: Mapping[str, str],
+        *,
+        stream: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **parts: Any,
     ) -> tuple[httpx.Request, RequestState]:
         path = self.route.path(ids)
         self._check_key()
-        sending = RequestState(str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream)
+        sending = RequestState(
+            str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream
+        )
         # Made directly: the client's own build_request would parse and merge URL and headers a second time.
         request = httpx.Request(
-            self.route.method, _address(self.api.base_url + path), params=_query(parts.pop("query", None)),
+            self.route.method,
+            _address(self.api.base_url + path),
+            params=_query(parts.pop("query", None)),
             headers={**HEADERS, "authorization": f"Bearer {self.key}", **(headers or {})},
-            extensions={"sending": sending}, **parts,
-        )  # fmt: skip
+            extensions={"sending": sending},
+            **parts,
+        )
         return request, sending
 
     def _check_key(self) -> None:
@@ -219,22 +237,33 @@ class ApiCall:
 
         if not self.route.writes:
             return await self._in_time(work(), sending)
-        return await self._in_time(self.api.writes.finish(sending, work(), str(self.route), self.began), sending)
+        return await self._in_time(
+            self.api.writes.finish(sending, work(), str(self.route), self.began), sending
+        )
 
     async def _in_time(self, work: Awaitable[R], sending: RequestState) -> R:
         try:
             async with asyncio.timeout(self.deadline.left()):
                 return await work
         except TimeoutError:
-            raise self._no_response_error(sending, f"did not answer within {self.deadline.span:g} seconds") from None
+            raise self._no_response_error(
+                sending, f"did not answer within {self.deadline.span:g} seconds"
+            ) from None
 
-    async def _deliver(self, client: httpx.AsyncClient, request: httpx.Request, sending: RequestState) -> httpx.Response:
+    async def _deliver(
+        self, client: httpx.AsyncClient, request: httpx.Request, sending: RequestState
+    ) -> httpx.Response:
         try:
             return await client.send(request, stream=sending.stream)
         except httpx.RequestError as error:
             raise self._no_response_error(sending, trouble(error)) from None
-        except (httpx.InvalidURL, ValueError):  # httpx looks where a redirect leads, even if nobody follows it
-            raise self._no_response_error(sending, "redirected to something that is no address") from None
+        except (
+            httpx.InvalidURL,
+            ValueError,
+        ):  # httpx looks where a redirect leads, even if nobody follows it
+            raise self._no_response_error(
+                sending, "redirected to something that is no address"
+            ) from None
 
     def _no_response_error(self, sending: RequestState, what: str) -> DevinError:
         """No answer: did it leave, and could it have changed something?"""
@@ -244,8 +273,16 @@ class ApiCall:
 
     def _lost(self, what: str, status: int | None = None) -> DevinError:
         if self.route.method == "POST":
-            return ReplyLost(f"{what} The request had left, so it may have been carried out.", self.if_lost, status=status)
-        return ReplyLost(what, "Whether it was carried out is unknown; sending the same again is safe.", status=status)
+            return ReplyLost(
+                f"{what} The request had left, so it may have been carried out.",
+                self.if_lost,
+                status=status,
+            )
+        return ReplyLost(
+            what,
+            "Whether it was carried out is unknown; sending the same again is safe.",
+            status=status,
+        )
 
     def _failure(self, response: httpx.Response, sent: object, *, private: bool) -> DevinError:
         status = response.status_code
@@ -258,7 +295,11 @@ class ApiCall:
         if status < 400 and self.route.writes:  # 303 means that it was done
             return self._lost(f"Devin answered with an unexpected redirect ({status}).", status)
         if status < 400:
-            return Broken(f"Devin answered with an unexpected redirect ({status}).", "Check DEVIN_BASE_URL.", status=status)
+            return Broken(
+                f"Devin answered with an unexpected redirect ({status}).",
+                "Check DEVIN_BASE_URL.",
+                status=status,
+            )
         no = refusal(response, str(self.route), sent, private=private)
         return BadKey(no.what, self.api.about_keys, status=status) if isinstance(no, BadKey) else no
 
@@ -267,7 +308,11 @@ class ApiCall:
             return read(returns, response.content)
         except ValueError:
             page = "html" in response.headers.get("content-type", "")
-            what = "a web page instead of data (a proxy in between?)" if page else "something that could not be read"
+            what = (
+                "a web page instead of data (a proxy in between?)"
+                if page
+                else "something that could not be read"
+            )
             if self.route.writes:
                 raise self._lost(f"Devin answered with {what}.", response.status_code) from None
             raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
@@ -278,10 +323,18 @@ class ApiCall:
             host = parts.host
         except (httpx.InvalidURL, KeyError, ValueError):
             parts, host = httpx.URL("none:"), ""
-        if not host or (parts.scheme != "https" and not (parts.scheme == "http" and self.api.is_local and host in LOOPBACK)):
-            raise Broken("Devin redirected the download to an address that is not https.", "Nothing was fetched.")
+        if not host or (
+            parts.scheme != "https"
+            and not (parts.scheme == "http" and self.api.is_local and host in LOOPBACK)
+        ):
+            raise Broken(
+                "Devin redirected the download to an address that is not https.",
+                "Nothing was fetched.",
+            )
         sending = RequestState("GET presigned file", self.deadline, self.api.timeout, stream=True)
-        return httpx.Request("GET", parts, headers=HEADERS, extensions={"sending": sending}), sending
+        return httpx.Request(
+            "GET", parts, headers=HEADERS, extensions={"sending": sending}
+        ), sending
 
     async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
         chunks = response.aiter_bytes()
@@ -293,9 +346,14 @@ class ApiCall:
                     return
                 yield chunk
         except TimeoutError:
-            raise Broken(f"The download took longer than {self.deadline.span:g} seconds.", "Nothing was kept.") from None
+            raise Broken(
+                f"The download took longer than {self.deadline.span:g} seconds.",
+                "Nothing was kept.",
+            ) from None
         except httpx.RequestError as error:
-            raise Broken(f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again.") from None
+            raise Broken(
+                f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again."
+            ) from None
 
 
 @lru_cache(maxsize=256)
@@ -306,8 +364,18 @@ def _address(text: str) -> httpx.URL:
 
 def _closed(sending: RequestState, end: BaseException | None) -> None:
     if sending.closed is not None:
-        sending.closed(None if end is None else "cancelled" if isinstance(end, asyncio.CancelledError) else type(end).__name__)
+        sending.closed(
+            None
+            if end is None
+            else "cancelled"
+            if isinstance(end, asyncio.CancelledError)
+            else type(end).__name__
+        )
 
 
 def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if values is None else {name: value for name, value in values.items() if value is not None}
+    return (
+        None
+        if values is None
+        else {name: value for name, value in values.items() if value is not None}
+    )

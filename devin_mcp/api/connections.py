@@ -26,7 +26,11 @@ KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept."""
 MAX_IDLE_POOLS = 1000
 """Pools of idle keys that are kept; the one not used for longest goes first."""
-HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": f"devin-mcp/{__version__}"}
+HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate",
+    "user-agent": f"devin-mcp/{__version__}",
+}
 
 
 class _NoCookies(CookieJar):
@@ -129,13 +133,21 @@ class ConnectionPools:
 
     def _made(self) -> httpx.AsyncClient:
         if self._app is not None:
-            inside = RetryTransport(httpx.ASGITransport(app=self._app, raise_app_exceptions=False), self.upstream)
+            inside = RetryTransport(
+                httpx.ASGITransport(app=self._app, raise_app_exceptions=False), self.upstream
+            )
             return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
         most = self._settings.max_upstream
-        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE)
+        limits = httpx.Limits(
+            max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
+        )
         try:
             client = httpx.AsyncClient(verify=self._trust, cookies=_NoCookies(), limits=limits)
-        except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
+        except (
+            ImportError,
+            ValueError,
+            httpx.InvalidURL,
+        ):  # a kind of proxy that httpx does not know
             raise NotSent(
                 "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
                 "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the variable, and restart the server.",
@@ -144,7 +156,8 @@ class ConnectionPools:
         # default transport. So they are wrapped after the fact; there is no public way to have both.
         client._transport = RetryTransport(client._transport, self.upstream)
         client._mounts = {
-            where: None if inner is None else RetryTransport(inner, self.upstream) for where, inner in client._mounts.items()
+            where: None if inner is None else RetryTransport(inner, self.upstream)
+            for where, inner in client._mounts.items()
         }
         return client
 

@@ -39,7 +39,9 @@ def proxy_for(address: str) -> str | None:
     """The proxy that is used for it, without a user name or password."""
     parts = urlsplit(address)
     found = getproxies()
-    proxy = None if proxy_bypass(parts.hostname or "") else found.get(parts.scheme) or found.get("all")
+    proxy = (
+        None if proxy_bypass(parts.hostname or "") else found.get(parts.scheme) or found.get("all")
+    )
     if not proxy:
         return None
     try:
@@ -47,13 +49,21 @@ def proxy_for(address: str) -> str | None:
         shown = f"{whole.scheme}://{whole.hostname}:{whole.port or ''}".rstrip(":")
     except ValueError:
         return "one that is no address"
-    misread = "@" in f"{whole.path}{whole.query}{whole.fragment}"  # a password with / ? or # in it ends the host too early
-    return "one that is no address" if misread or not whole.hostname or whole.scheme not in _PROXIES else shown
+    misread = (
+        "@" in f"{whole.path}{whole.query}{whole.fragment}"
+    )  # a password with / ? or # in it ends the host too early
+    return (
+        "one that is no address"
+        if misread or not whole.hostname or whole.scheme not in _PROXIES
+        else shown
+    )
 
 
 def addresses_of(host: str) -> list[str]:
     """What its name resolves to. Raises OSError."""
-    return sorted({str(row[4][0]) for row in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)})
+    return sorted(
+        {str(row[4][0]) for row in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
+    )
 
 
 async def look(settings: Settings, path: str, app: Any = None) -> ProbeResult:
@@ -64,19 +74,32 @@ async def look(settings: Settings, path: str, app: Any = None) -> ProbeResult:
     try:
         async with (
             asyncio.timeout(settings.timeout),
-            httpx.AsyncClient(verify=trust(settings), transport=transport, timeout=settings.timeout, headers=HEADERS) as client,
-            client.stream("GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}) as answer,
+            httpx.AsyncClient(
+                verify=trust(settings),
+                transport=transport,
+                timeout=settings.timeout,
+                headers=HEADERS,
+            ) as client,
+            client.stream(
+                "GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}
+            ) as answer,
         ):
             took = time.perf_counter() - began
             is_data = "json" in answer.headers.get("content-type", "")
-            return ProbeResult(answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer))
+            return ProbeResult(
+                answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer)
+            )
     except TimeoutError:  # also of one who goes on sending, bit by bit
-        return ProbeResult(None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds")
+        return ProbeResult(
+            None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds"
+        )
     except httpx.RequestError as error:
         return ProbeResult(None, time.perf_counter() - began, trouble(error))
     except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
         return ProbeResult(
-            None, time.perf_counter() - began, "cannot be asked: the proxy that the environment names cannot be used"
+            None,
+            time.perf_counter() - began,
+            "cannot be asked: the proxy that the environment names cannot be used",
         )
 
 

@@ -18,7 +18,10 @@ T = TypeVar("T", bound=BaseModel)
 ROUNDS = 6
 """Leaving a field out can make its parent fail, and so on up."""
 
-_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
 
 
 def read(shape: type[T], body: bytes) -> T:
@@ -43,7 +46,10 @@ def read(shape: type[T], body: bytes) -> T:
             failed = problem
         else:
             return answer
-        places = {_place(error["type"], error["loc"]) for error in failed.errors(include_url=False, include_input=False)}
+        places = {
+            _place(error["type"], error["loc"])
+            for error in failed.errors(include_url=False, include_input=False)
+        }
         left_out = [_leave_out(data, place) for place in places]
         if not all(left_out):
             break
@@ -73,7 +79,12 @@ def _leave_out(data: Any, place: tuple[int | str, ...]) -> bool:
     if isinstance(data, dict) and last in data:
         del data[last]
         return True
-    if isinstance(data, list) and isinstance(last, int) and last < len(data) and not isinstance(data[last], dict):
+    if (
+        isinstance(data, list)
+        and isinstance(last, int)
+        and last < len(data)
+        and not isinstance(data[last], dict)
+    ):
         data[last] = ""
         return True
     return False

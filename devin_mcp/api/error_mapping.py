@@ -24,7 +24,9 @@ _PLAIN = re.compile(
 """A word, an abbreviation, a small number, a field's name. Anything else in a reason may be data, and is left out."""
 
 
-def refusal(response: httpx.Response, route: str, sent: object, *, private: bool) -> errors.DevinError:
+def refusal(
+    response: httpx.Response, route: str, sent: object, *, private: bool
+) -> errors.DevinError:
     """The error for a status of 400 or more that is not Devin's fault.
 
     `sent` is the request's body: nothing of it may come back in an error, so what Devin echoes is cut out, as is
@@ -34,7 +36,9 @@ def refusal(response: httpx.Response, route: str, sent: object, *, private: bool
     said = "" if private else _quote(_detail(response), sent)
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
-    if status == 403 and re.search(rb"out[ _]of[ _]quota|billing error|quota exceeded", response.content, re.IGNORECASE):
+    if status == 403 and re.search(
+        rb"out[ _]of[ _]quota|billing error|quota exceeded", response.content, re.IGNORECASE
+    ):
         return errors.OutOfQuota("The Devin organization is out of quota (403).", status=status)
     if status == 403:
         return errors.NotAllowed(
@@ -46,11 +50,19 @@ def refusal(response: httpx.Response, route: str, sent: object, *, private: bool
     if status == 404:
         return errors.NotFound(f"Devin does not know that id (404).{said}", status=status)
     if is_initializing(response):
-        return errors.NotReady("The session is still starting and takes no messages yet (400).", status=status)
+        return errors.NotReady(
+            "The session is still starting and takes no messages yet (400).", status=status
+        )
     if is_session_cap(response, route):
-        return errors.TooManySessions(f"Too many sessions are running in this organization (429).{said}", status=status)
+        return errors.TooManySessions(
+            f"Too many sessions are running in this organization (429).{said}", status=status
+        )
     if status == 429:
-        return errors.SlowDown(f"Devin is being asked too often (429).{said}", retry_after=retry_after(response), status=status)
+        return errors.SlowDown(
+            f"Devin is being asked too often (429).{said}",
+            retry_after=retry_after(response),
+            status=status,
+        )
     if status in {400, 413, 422}:
         return errors.Invalid(
             f"Devin did not accept the request ({status}).{said}",
@@ -59,7 +71,9 @@ def refusal(response: httpx.Response, route: str, sent: object, *, private: bool
         )
     if status == 409:
         advice = "Nothing was changed. Something of that name may exist already; take another name or change the existing one."
-        return errors.Refused(f"Devin refused the request as a conflict (409).{said}", advice, status=status)
+        return errors.Refused(
+            f"Devin refused the request as a conflict (409).{said}", advice, status=status
+        )
     return errors.Refused(f"Devin refused the request ({status}).{said}", status=status)
 
 
@@ -104,7 +118,9 @@ def _detail(response: httpx.Response) -> str:
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
         for item in detail
-        if isinstance(item, dict) and isinstance(item.get("loc"), list) and isinstance(item.get("msg"), str)
+        if isinstance(item, dict)
+        and isinstance(item.get("loc"), list)
+        and isinstance(item.get("msg"), str)
     )
 
 

@@ -92,7 +92,9 @@ def _with_prefix(text: str) -> str:
     return f"devin-{text}" if re.fullmatch(r"[0-9a-f]{32}", text) else text
 
 
-SessionId = Annotated[Id, AfterValidator(_with_prefix), Field(description="Session id, as devin-1a2b")]
+SessionId = Annotated[
+    Id, AfterValidator(_with_prefix), Field(description="Session id, as devin-1a2b")
+]
 NoteId = Annotated[Id, Field(description="Note id, as note-1a2b")]
 FolderId = Annotated[Id, Field(description="Folder id, as folder-1a2b")]
 PlaybookId = Annotated[Id, Field(description="Playbook id, as playbook-1a2b")]

@@ -59,7 +59,13 @@ class PendingWrites:
         for listener in self.listeners:
             listener(written)
 
-    async def finish(self, sending: RequestState, work: Coroutine[Any, Any, R], name: str, began: OnSent | None = None) -> R:
+    async def finish(
+        self,
+        sending: RequestState,
+        work: Coroutine[Any, Any, R],
+        name: str,
+        began: OnSent | None = None,
+    ) -> R:
         """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged.
 
         `began` is given its task at once.
@@ -73,7 +79,9 @@ class PendingWrites:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             sending.abandoned = True
-            if sending.left or task.done():  # done just now counts: nobody else will tell of its outcome
+            if (
+                sending.left or task.done()
+            ):  # done just now counts: nobody else will tell of its outcome
                 task.add_done_callback(_late_reply_logger(name))
                 asyncio.get_running_loop().call_later(DETACHED_WRITE_TIMEOUT, task.cancel)
             else:
@@ -97,10 +105,18 @@ def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
         if task.cancelled():
             event("late_reply", bad=True, outcome="tool_error", error=ReplyLost.kind, **facts)
         elif (problem := task.exception()) is not None:
-            event("late_reply", bad=True, outcome="tool_error", error=getattr(problem, "kind", type(problem).__name__), **facts)
+            event(
+                "late_reply",
+                bad=True,
+                outcome="tool_error",
+                error=getattr(problem, "kind", type(problem).__name__),
+                **facts,
+            )
         else:
             made = task.result()
-            known = {name: getattr(made, name) for name in ("session_id", "id") if hasattr(made, name)}
+            known = {
+                name: getattr(made, name) for name in ("session_id", "id") if hasattr(made, name)
+            }
             event("late_reply", outcome="ok", **facts, **known)
 
     return log

@@ -87,7 +87,11 @@ def is_initializing(response: httpx.Response) -> bool:
 
 def is_session_cap(response: httpx.Response, route: str) -> bool:
     """429 means two things; on starting a session it is usually the cap on parallel sessions (v1.md §8)."""
-    return response.status_code == 429 and route == "POST /v1/sessions" and _SESSION_CAP.search(response.content) is not None
+    return (
+        response.status_code == 429
+        and route == "POST /v1/sessions"
+        and _SESSION_CAP.search(response.content) is not None
+    )
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -99,7 +103,9 @@ def retry_after(response: httpx.Response) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        return max(
+            0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        )
     except (ValueError, OverflowError):
         return None
 
@@ -126,21 +132,38 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 try:
                     response, problem = await self._attempt(request, sending)
                 except BaseException as end:
-                    attempt.log(None, "cancelled" if isinstance(end, asyncio.CancelledError) else type(end).__name__)
+                    attempt.log(
+                        None,
+                        "cancelled"
+                        if isinstance(end, asyncio.CancelledError)
+                        else type(end).__name__,
+                    )
                     raise
-            self._upstream.is_well = response is not None and problem is None and response.status_code < 500
+            self._upstream.is_well = (
+                response is not None and problem is None and response.status_code < 500
+            )
             too_large = isinstance(problem, httpx.DecodingError)
-            pause = None if too_large else _retry_delay(request, sending, response if problem is None else None)
+            pause = (
+                None
+                if too_large
+                else _retry_delay(request, sending, response if problem is None else None)
+            )
             if sending.stream and problem is None and response is not None and response.is_success:
                 sending.closed = partial(attempt.log, response)
             else:
-                attempt.log(response, type(problem).__name__ if problem is not None else None, pause)
+                attempt.log(
+                    response, type(problem).__name__ if problem is not None else None, pause
+                )
             if pause is None and problem is not None:
                 raise problem
             if pause is None and response is not None:
-                done_before = request.method == "DELETE" and response.status_code == 404 and sending.arrived
+                done_before = (
+                    request.method == "DELETE" and response.status_code == 404 and sending.arrived
+                )
                 return httpx.Response(204, request=request) if done_before else response
-            sending.arrived = sending.arrived or (sending.left and (problem is not None or _is_transient(response)))
+            sending.arrived = sending.arrived or (
+                sending.left and (problem is not None or _is_transient(response))
+            )
             if sending.tell is not None and pause is not None:
                 await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
             sending.left = False  # whoever is cancelled in this pause leaves nothing behind
@@ -150,9 +173,13 @@ class RetryTransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, sending: RequestState
     ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
         """The answer, or what came in its place; a body that breaks off leaves both."""
-        if not trace.get_current_span().is_recording():  # nobody wants to know: a span costs a tenth of a call
+        if (
+            not trace.get_current_span().is_recording()
+        ):  # nobody wants to know: a span costs a tenth of a call
             return await self._exchanged(request, sending)
-        with _TRACER.start_as_current_span(sending.route, kind=trace.SpanKind.CLIENT, record_exception=False) as span:
+        with _TRACER.start_as_current_span(
+            sending.route, kind=trace.SpanKind.CLIENT, record_exception=False
+        ) as span:
             response, problem = await self._exchanged(request, sending)
             if span.is_recording():
                 _describe(span, request, sending, response, problem)
@@ -185,12 +212,21 @@ def _describe(
 ) -> None:
     """By the conventions for HTTP clients, but with the route in place of the address, which has ids and signatures."""
     method, _, template = sending.route.partition(" ")
-    span.set_attributes({"http.request.method": method, "url.template": template, "server.address": request.url.host})
+    span.set_attributes(
+        {
+            "http.request.method": method,
+            "url.template": template,
+            "server.address": request.url.host,
+        }
+    )
     span.set_attribute("http.request.resend_count", sending.number - 1)
     if response is not None:
         span.set_attribute("http.response.status_code", response.status_code)
     if problem is not None or (response is not None and response.status_code >= 400):
-        span.set_attribute("error.type", type(problem).__name__ if problem else str(response.status_code if response else ""))
+        span.set_attribute(
+            "error.type",
+            type(problem).__name__ if problem else str(response.status_code if response else ""),
+        )
         span.set_status(trace.StatusCode.ERROR)
 
 
@@ -218,10 +254,14 @@ def _is_transient(response: httpx.Response | None) -> bool:
 def _reason(response: httpx.Response | None) -> str:
     if response is None or response.status_code in _PASSING:
         return "Devin cannot be reached right now"
-    return "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
+    return (
+        "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
+    )
 
 
-def _retry_delay(request: httpx.Request, sending: RequestState, response: httpx.Response | None) -> float | None:
+def _retry_delay(
+    request: httpx.Request, sending: RequestState, response: httpx.Response | None
+) -> float | None:
     """Seconds to wait before sending again, or None when it must not or need not be sent again."""
     wait = _backoff_for(request, sending, response)
     if wait is None or sending.abandoned or wait >= sending.deadline.left():
@@ -229,7 +269,9 @@ def _retry_delay(request: httpx.Request, sending: RequestState, response: httpx.
     return wait
 
 
-def _backoff_for(request: httpx.Request, sending: RequestState, response: httpx.Response | None) -> float | None:
+def _backoff_for(
+    request: httpx.Request, sending: RequestState, response: httpx.Response | None
+) -> float | None:
     posts = request.method == "POST"
     if response is not None and response.is_success:
         return None
@@ -237,7 +279,9 @@ def _backoff_for(request: httpx.Request, sending: RequestState, response: httpx.
         return float(INITIALIZING_PAUSE * random.uniform(0.8, 1.0))
     if sending.number >= MAX_ATTEMPTS:
         return None
-    backoff: float = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (sending.number - 1)) * random.uniform(0.5, 1.0)
+    backoff: float = min(
+        MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (sending.number - 1)
+    ) * random.uniform(0.5, 1.0)
     if response is None:
         return None if posts and sending.left else backoff
     if (response.status_code == 429 and not is_session_cap(response, sending.route)) or (
@@ -266,8 +310,14 @@ class _Attempt:
             self._record.attempts += 1
             self._record.bytes_out += self._facts["bytes_out"]
 
-    def log(self, response: httpx.Response | None, error: str | None = None, pause: float | None = None) -> None:
-        facts = {**self._facts, "duration_ms": round((time.perf_counter() - self._began) * 1000, 1), "error": error}
+    def log(
+        self, response: httpx.Response | None, error: str | None = None, pause: float | None = None
+    ) -> None:
+        facts = {
+            **self._facts,
+            "duration_ms": round((time.perf_counter() - self._began) * 1000, 1),
+            "error": error,
+        }
         if response is not None:
             facts |= {"status": response.status_code, "bytes_in": response.num_bytes_downloaded}
         if pause is not None:
@@ -276,4 +326,8 @@ class _Attempt:
             facts = {"call_id": self._record.call_id, **facts}
             self._record.status = facts.get("status")
             self._record.bytes_in += facts.get("bytes_in", 0)
-        event("api_request", bad=error is not None or (response is not None and response.status_code >= 400), **facts)
+        event(
+            "api_request",
+            bad=error is not None or (response is not None and response.status_code >= 400),
+            **facts,
+        )

@@ -48,7 +48,11 @@ class ServerEntry:
     def headers(self, refer: Refer) -> dict[str, str]:
         if not self.secret:
             return {}
-        return {HEADER: refer(KEY)} if self.secret == KEY else {"Authorization": f"Bearer {refer(TOKEN)}"}
+        return (
+            {HEADER: refer(KEY)}
+            if self.secret == KEY
+            else {"Authorization": f"Bearer {refer(TOKEN)}"}
+        )
 
     def entry(self, refer: Refer, address: str = "url") -> dict[str, Any]:
         """As most clients write it."""
@@ -85,7 +89,11 @@ class Client:
         return not self.file.startswith(("~", "{"))
 
     def advice(self, wanted: ServerEntry) -> str:
-        return self.note.format(secret=wanted.secret, held=_pasted(wanted.secret)) if wanted.secret else ""
+        return (
+            self.note.format(secret=wanted.secret, held=_pasted(wanted.secret))
+            if wanted.secret
+            else ""
+        )
 
 
 def _pasted(variable: str) -> str:
@@ -106,11 +114,17 @@ def _asked(variable: str) -> str:
 
 
 def _input_of(variable: str) -> dict[str, Any]:
-    name, words = ("devin_key", "Devin API key") if variable == KEY else ("devin_token", "Token for the Devin server")
+    name, words = (
+        ("devin_key", "Devin API key")
+        if variable == KEY
+        else ("devin_token", "Token for the Devin server")
+    )
     return {"type": "promptString", "id": name, "description": words, "password": True}
 
 
-def _servers(refer: Refer, address: str = "url", under: str = "mcpServers") -> Callable[[ServerEntry], dict[str, Any]]:
+def _servers(
+    refer: Refer, address: str = "url", under: str = "mcpServers"
+) -> Callable[[ServerEntry], dict[str, Any]]:
     return lambda wanted: {under: {wanted.name: wanted.entry(refer, address)}}
 
 
@@ -119,7 +133,9 @@ def _claude_desktop(wanted: ServerEntry) -> dict[str, Any]:
     if not wanted.url:
         return _servers(_pasted)(wanted)
     args, env = ["-y", BRIDGE, wanted.url], {}
-    for name, value in wanted.headers(_pasted).items():  # by a variable, since on Windows no space survives in args
+    for name, value in wanted.headers(
+        _pasted
+    ).items():  # by a variable, since on Windows no space survives in args
         args += ["--header", f"{name}:${{{wanted.secret}}}"]
         env = {"env": {wanted.secret: value}}
     return {"mcpServers": {wanted.name: {"command": "npx", "args": args, **env}}}
@@ -140,7 +156,11 @@ def _codex(wanted: ServerEntry) -> dict[str, Any]:
     if wanted.url:
         entry = {"url": wanted.url}
         if wanted.secret:
-            entry |= {"env_http_headers": {HEADER: KEY}} if wanted.secret == KEY else {"bearer_token_env_var": TOKEN}
+            entry |= (
+                {"env_http_headers": {HEADER: KEY}}
+                if wanted.secret == KEY
+                else {"bearer_token_env_var": TOKEN}
+            )
     else:
         entry = {"command": wanted.command, "args": list(wanted.args)}
         entry |= {"env_vars": [KEY]} if wanted.secret else {}
@@ -178,19 +198,31 @@ FROM_THE_DESKTOP = "It reads the variable {secret}: start it from a shell that h
 FROM_THE_SHELL = "It reads the variable {secret} of the shell it is started in."
 
 CLIENTS: Mapping[str, Client] = {
-    "claude-desktop": Client("Claude Desktop", "{desktop}/claude_desktop_config.json", _claude_desktop, PASTE),
+    "claude-desktop": Client(
+        "Claude Desktop", "{desktop}/claude_desktop_config.json", _claude_desktop, PASTE
+    ),
     "claude-code": Client("Claude Code", ".mcp.json", _claude_code, FROM_THE_SHELL),
     "vs-code": Client(
-        "VS Code", ".vscode/mcp.json", _vs_code, "It asks once and keeps it as a secret.",
+        "VS Code",
+        ".vscode/mcp.json",
+        _vs_code,
+        "It asks once and keeps it as a secret.",
         {"VS Code": _vs_code_link(), "VS Code Insiders": _vs_code_link("&quality=insiders")},
     ),
-    "cursor": Client("Cursor", "~/.cursor/mcp.json", _servers(_env), FROM_THE_DESKTOP, {"Cursor": _cursor_link}),
-    "windsurf": Client("Windsurf", "~/.codeium/windsurf/mcp_config.json", _servers(_env, "serverUrl"), FROM_THE_DESKTOP),
+    "cursor": Client(
+        "Cursor", "~/.cursor/mcp.json", _servers(_env), FROM_THE_DESKTOP, {"Cursor": _cursor_link}
+    ),
+    "windsurf": Client(
+        "Windsurf",
+        "~/.codeium/windsurf/mcp_config.json",
+        _servers(_env, "serverUrl"),
+        FROM_THE_DESKTOP,
+    ),
     "zed": Client("Zed", "{zed}/settings.json", _servers(_pasted, under="context_servers"), PASTE),
     "codex": Client("Codex", "~/.codex/config.toml", _codex, FROM_THE_SHELL),
     "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, FROM_THE_SHELL),
     "json": Client("any other", "mcp.json", _servers(_pasted), PASTE),
-}  # fmt: skip
+}
 
 PUBLISHED = ServerEntry("uvx", ("devin-mcp",))
 """The released package, as manifests/ and the links name it."""

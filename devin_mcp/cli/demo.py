@@ -14,12 +14,20 @@ from typing import Any, TextIO
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import CallToolResult, ElicitResult, ResourceTemplateReference, TextContent, TextResourceContents
+from mcp.types import (
+    CallToolResult,
+    ElicitResult,
+    ResourceTemplateReference,
+    TextContent,
+    TextResourceContents,
+)
 
 from devin_mcp.cli.install import this_command
 from devin_mcp.settings.settings import child_environment
 
-PROMPT = "Orders with a negative price are accepted. Add a check, with tests, and open a pull request."
+PROMPT = (
+    "Orders with a negative price are accepted. Add a check, with tests, and open a pull request."
+)
 FAILURE = "FAILED tests/test_orders.py::test_negative_price - assert 200 == 422\n"
 ANSWER = "Strict, please: refuse the order with a 422."
 SHOWN = ("devin_delegate_task", "devin_wait_for_sessions", "devin_send_message")
@@ -35,7 +43,10 @@ class DemoFailure(Exception):
 def run() -> int:
     """Show it; 0 only when every step did what it should."""
     failed = False
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+", encoding="utf-8") as log:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "log").open("w+", encoding="utf-8") as log,
+    ):
         project = Path(folder) / "project"
         project.mkdir()
         (project / "failure.txt").write_text(FAILURE, encoding="utf-8")
@@ -72,13 +83,17 @@ async def _show(log: TextIO, folder: str) -> None:
         env=child_environment(),
     )
     with anyio.fail_after(LONGEST):
-        async with Client(stdio_client(command, errlog=log), elicitation_callback=_decline) as client:
+        async with Client(
+            stdio_client(command, errlog=log), elicitation_callback=_decline
+        ) as client:
             await _connect(client)
             session_id = await _hand_over(client)
             asked = await _call(client, "devin_wait_for_sessions", session_ids=[session_id])
             _news(asked, "waiting")
             _step("You answer", ANSWER)
-            answered = await _call(client, "devin_send_message", session_id=session_id, message=ANSWER, max_wait_s=45)
+            answered = await _call(
+                client, "devin_send_message", session_id=session_id, message=ANSWER, max_wait_s=45
+            )
             delivered = _news(answered, "done")
             _expect("pull_request" in delivered, "there is no pull request")
             _step("Pull request", delivered["pull_request"]["url"])
@@ -101,9 +116,13 @@ async def _connect(client: Client) -> None:
 async def _hand_over(client: Client) -> str:
     """Once, and once more as an assistant would that lost the answer."""
     task = {
-        "prompt": PROMPT, "repository": "acme/shop-api", "playbook": "!fixtest", "files": ["failure.txt"],
-        "max_acu_limit": 5, "request_key": "negative prices",
-    }  # fmt: skip
+        "prompt": PROMPT,
+        "repository": "acme/shop-api",
+        "playbook": "!fixtest",
+        "files": ["failure.txt"],
+        "max_acu_limit": 5,
+        "request_key": "negative prices",
+    }
     _step("You ask", PROMPT)
     _line("with the file failure.txt, the playbook !fixtest, at most 5 ACUs, and a request_key")
     made = await _call(client, "devin_delegate_task", **task)
@@ -122,7 +141,9 @@ def _news(answer: dict[str, Any], phase: str) -> dict[str, Any]:
     """What one wait brought."""
     (session,) = answer["sessions"]
     _expect(session["phase"] == phase, f"the session is {session['phase']} and should be {phase}")
-    said = [message for message in session.get("messages", []) if message["type"] == "devin_message"]
+    said = [
+        message for message in session.get("messages", []) if message["type"] == "devin_message"
+    ]
     _expect(said != [], "Devin said nothing")
     _step("Devin says", said[-1]["message"].split("\n")[0])
     _line(f"next: {answer['next']}")
@@ -132,16 +153,25 @@ def _news(answer: dict[str, Any], phase: str) -> dict[str, Any]:
 async def _browse(client: Client) -> None:
     """What a host can show without asking a model: resources to attach, completion, prompts as slash commands."""
     resources = (await client.list_resources()).resources
-    reference = ResourceTemplateReference(type="ref/resource", uri="devin://playbooks/{playbook_id}")
-    found = (await client.complete(reference, {"name": "playbook_id", "value": "fail"})).completion.values
-    _step("You browse", f"{len(resources)} resources; typing 'fail' into playbook_id completes to {', '.join(found)}")
+    reference = ResourceTemplateReference(
+        type="ref/resource", uri="devin://playbooks/{playbook_id}"
+    )
+    found = (
+        await client.complete(reference, {"name": "playbook_id", "value": "fail"})
+    ).completion.values
+    _step(
+        "You browse",
+        f"{len(resources)} resources; typing 'fail' into playbook_id completes to {', '.join(found)}",
+    )
     _expect(len(found) == 1, "nothing was completed")
     (content,) = (await client.read_resource(f"devin://playbooks/{found[0]}")).contents
     _step("A resource", f"devin://playbooks/{found[0]}")
     _block(content.text if isinstance(content, TextResourceContents) else "")
     prompts = (await client.list_prompts()).prompts
     _step("Prompts", ", ".join(f"/{prompt.name}" for prompt in prompts))
-    filled = await client.get_prompt("fixtest", {"task": "tests/test_orders.py fails since Tuesday"})
+    filled = await client.get_prompt(
+        "fixtest", {"task": "tests/test_orders.py fails since Tuesday"}
+    )
     _expect(len(filled.messages) == 2, "the prompt does not bring its playbook along")
     text = filled.messages[0].content
     _step("/fixtest", "puts this before your assistant, with the playbook attached:")
@@ -149,12 +179,19 @@ async def _browse(client: Client) -> None:
 
 
 async def _go_wrong(client: Client) -> None:
-    result = await client.call_tool("devin_terminate_session", {"session_id": "../secrets/secret-0001"})
+    result = await client.call_tool(
+        "devin_terminate_session", {"session_id": "../secrets/secret-0001"}
+    )
     _expect(isinstance(result, CallToolResult) and bool(result.is_error), "a wrong id was taken")
-    _step("A wrong id", "devin_terminate_session ../secrets/secret-0001 is refused before a request exists")
+    _step(
+        "A wrong id",
+        "devin_terminate_session ../secrets/secret-0001 is refused before a request exists",
+    )
     _line(_text(result))
     result = await client.call_tool("devin_delete_playbook", {"playbook_id": "playbook-0001"})
-    _expect(bool(getattr(result, "is_error", False)), "something was deleted though the user declined")
+    _expect(
+        bool(getattr(result, "is_error", False)), "something was deleted though the user declined"
+    )
     _line(_text(result))
 
 
@@ -172,7 +209,9 @@ async def _call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def _text(result: Any) -> str:
-    return " ".join(part.text for part in getattr(result, "content", []) if isinstance(part, TextContent))
+    return " ".join(
+        part.text for part in getattr(result, "content", []) if isinstance(part, TextContent)
+    )
 
 
 def _expect(holds: bool, otherwise: str) -> None:
@@ -207,7 +246,9 @@ def _show_log(log: TextIO) -> None:
     calls = [event for event in events if event["event"] == "mcp_call"]
     requests = sum(event["event"] == "api_request" for event in events)
     _expect(calls != [], "nothing was logged")
-    print(f"\nThe log (JSON lines on stderr): {len(calls)} calls, {requests} requests. The last three:")
+    print(
+        f"\nThe log (JSON lines on stderr): {len(calls)} calls, {requests} requests. The last three:"
+    )
     for call in calls[-3:]:
         kept = (
             "event",

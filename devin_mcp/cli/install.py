@@ -35,15 +35,28 @@ _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 def this_command(args: tuple[str, ...] = (), url: str = "") -> ServerEntry:
     """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
     parts = set(Path(sys.prefix).parts)
-    if parts & {"archive-v0", "builds-v0"}:  # uvx made this environment, and clears it away when it likes
+    if parts & {
+        "archive-v0",
+        "builds-v0",
+    }:  # uvx made this environment, and clears it away when it likes
         beside = Path(path_of_uv()).with_name(f"uvx{ENDING}")
-        uvx = str(beside) if beside.is_absolute() and beside.exists() else shutil.which("uvx") or "uvx"
+        uvx = (
+            str(beside)
+            if beside.is_absolute() and beside.exists()
+            else shutil.which("uvx") or "uvx"
+        )
         return ServerEntry(uvx, (*_origin("--from"), "devin-mcp", *args), url)
     if {"pipx", ".cache"} <= parts:
-        return ServerEntry(shutil.which("pipx") or "pipx", ("run", *_origin("--spec"), "devin-mcp", *args), url)
+        return ServerEntry(
+            shutil.which("pipx") or "pipx", ("run", *_origin("--spec"), "devin-mcp", *args), url
+        )
     script = Path(sys.executable).with_name(f"devin-mcp{ENDING}")
     found = str(script) if script.exists() else shutil.which("devin-mcp")
-    return ServerEntry(found, args, url) if found else ServerEntry(sys.executable, ("-m", "devin_mcp", *args), url)
+    return (
+        ServerEntry(found, args, url)
+        if found
+        else ServerEntry(sys.executable, ("-m", "devin_mcp", *args), url)
+    )
 
 
 def _origin(flag: str) -> tuple[str, ...]:
@@ -62,15 +75,22 @@ def _origin(flag: str) -> tuple[str, ...]:
     if "vcs_info" in found:
         versions = found["vcs_info"]
         address = f"{versions['vcs']}+{address}@{versions.get('requested_revision') or versions['commit_id']}"
-    return (flag, f"{address}#subdirectory={found['subdirectory']}" if "subdirectory" in found else address)
+    return (
+        flag,
+        f"{address}#subdirectory={found['subdirectory']}" if "subdirectory" in found else address,
+    )
 
 
 def file_of(name: str) -> Path:
     """Where the client keeps its configuration. Raises BadSetting where nobody has a home."""
     try:
-        return Path(CLIENTS[name].file.format(**FOLDERS.get(sys.platform, FOLDERS["linux"]))).expanduser()
+        return Path(
+            CLIENTS[name].file.format(**FOLDERS.get(sys.platform, FOLDERS["linux"]))
+        ).expanduser()
     except RuntimeError:
-        raise SettingsError("there is no home directory, and so no place for clients' files") from None
+        raise SettingsError(
+            "there is no home directory, and so no place for clients' files"
+        ) from None
 
 
 def write(name: str, wanted: ServerEntry) -> tuple[str, bool]:
@@ -80,12 +100,16 @@ def write(name: str, wanted: ServerEntry) -> tuple[str, bool]:
     nothing was changed.
     """
     if name == "json":
-        raise SettingsError("--write is not for json: it has no file; `devin-mcp config json` prints it")
+        raise SettingsError(
+            "--write is not for json: it has no file; `devin-mcp config json` prints it"
+        )
     file = file_of(name)
     try:
         return _write(file, name, wanted)
     except OSError as problem:
-        raise SettingsError(f"{file} cannot be written ({problem.strerror}); nothing was changed") from None
+        raise SettingsError(
+            f"{file} cannot be written ({problem.strerror}); nothing was changed"
+        ) from None
     except (ValueError, RecursionError):
         kind = "TOML" if CLIENTS[name].ending == "toml" else "plain JSON (has it comments?)"
         raise SettingsError(
@@ -119,7 +143,12 @@ def _parsed(before: bytes, ending: str) -> MutableMapping[str, Any]:
         import tomlkit
 
         return tomlkit.parse(text)
-    known = json.loads(text if text.strip() else "{}", object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
+    known = json.loads(
+        text if text.strip() else "{}",
+        object_pairs_hook=_once,
+        parse_constant=_refuse,
+        parse_float=_finite,
+    )
     if not isinstance(known, dict):
         raise ValueError  # noqa: TRY004 - it is the text that is wrong
     return known
@@ -150,7 +179,9 @@ def _text(known: Mapping[str, Any], ending: str) -> str:
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
 
 
-def _merge(known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path) -> bool:
+def _merge(
+    known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path
+) -> bool:
     """Ours beside what is there. An entry of that name keeps its key, its flags and whatever else somebody put into it.
 
     Returns whether there was none.
@@ -204,7 +235,11 @@ def _flags_to_keep(there: Any, ours: Mapping[str, Any]) -> list[str] | None:
     if "command" not in there or "command" not in ours or not isinstance(args, list):
         return None
     if Path(str(there["command"])).stem != "devin-mcp":
-        named = [place for place, word in enumerate(args) if str(word).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}]
+        named = [
+            place
+            for place, word in enumerate(args)
+            if str(word).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}
+        ]
         if not named:
             return None
         args = args[named[-1] + 1 :]
@@ -223,8 +258,12 @@ def _flag(word: str) -> str:
 
 def _backup(file: Path, contents: bytes) -> Path:
     """A new file beside it, as private as it is; an earlier backup stays."""
-    names = (f"{file.name}.before-devin-mcp{'' if number == 1 else f'-{number}'}" for number in count(1))
-    backup = next(file.with_name(name) for name in names if not os.path.lexists(file.with_name(name)))
+    names = (
+        f"{file.name}.before-devin-mcp{'' if number == 1 else f'-{number}'}" for number in count(1)
+    )
+    backup = next(
+        file.with_name(name) for name in names if not os.path.lexists(file.with_name(name))
+    )
     descriptor = os.open(backup, _NEW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as data:

@@ -39,7 +39,9 @@ ABOUT = "Model Context Protocol server for Devin: hand over a task, follow it, a
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status (2 for a wrong setting)."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a letter is no reason to fail
+        if isinstance(
+            stream, TextIOWrapper
+        ):  # a terminal that cannot show a letter is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     given: dict[str, list[str]] = {}
     words = list(sys.argv[1:] if argv is None else argv)
@@ -86,17 +88,28 @@ def _refuse_misplaced(words: Sequence[str]) -> None:
     for word in words:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag not in known:
-            raise SettingsError(f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}")
+            raise SettingsError(
+                f"there is no flag {flag}{did_you_mean(flag, list(known)) or '; see devin-mcp --help'}"
+            )
         if flag.startswith("--") and command not in known[flag]:
-            raise SettingsError(f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}")
+            raise SettingsError(
+                f"{flag} is not for `devin-mcp {command}` but for: {', '.join(known[flag])}"
+            )
 
 
 def _command_in(words: Sequence[str]) -> str:
     """The first word that is one and not a flag's value."""
-    takes_value = {name for one in SETTINGS if one.flag and not one.is_switch for name in _names(one)}
+    takes_value = {
+        name for one in SETTINGS if one.flag and not one.is_switch for name in _names(one)
+    }
     before = ["", *words]
     return next(
-        (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in takes_value), "stdio"
+        (
+            word
+            for last, word in zip(before, words, strict=False)
+            if word in COMMANDS and last not in takes_value
+        ),
+        "stdio",
     )
 
 
@@ -105,13 +118,17 @@ def _names(one: Setting) -> list[str]:
     return [flag, f"--no-{flag[2:]}"] if one.is_switch else [flag]
 
 
-def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> int:
+def _run(
+    options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]
+) -> int:
     command = options.command or "stdio"
     if command == "demo":
         from devin_mcp.cli.demo import run
 
         return run()
-    if command == "stdio":  # a host waits for it: what is loaded now stays, so nothing is looked through until it serves
+    if (
+        command == "stdio"
+    ):  # a host waits for it: what is loaded now stays, so nothing is looked through until it serves
         gc.disable()
     from devin_mcp.observability import log, tracing
 
@@ -141,7 +158,9 @@ def _run(options: argparse.Namespace, settings: Settings, given: Mapping[str, Se
     return serve_stdio(settings)
 
 
-def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> int:
+def _configure(
+    options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]
+) -> int:
     from devin_mcp.cli.client_configs import CLIENTS, rendered
     from devin_mcp.cli.install import file_of, write
 
@@ -156,13 +175,18 @@ def _configure(options: argparse.Namespace, settings: Settings, given: Mapping[s
     wanted = _wanted(options, settings, given)
     if options.write:
         if not wanted.url and shutil.which(wanted.command) is None:
-            raise SettingsError(f"{wanted.command} is not found, so no client could start it; nothing was changed")
+            raise SettingsError(
+                f"{wanted.command} is not found, so no client could start it; nothing was changed"
+            )
         done, is_new = write(name, wanted)
         print(printable(done))
         hints = [CLIENTS[name].advice(wanted)] if is_new else []
     else:
         print(rendered(name, wanted), end="")
-        hints = [CLIENTS[name].advice(wanted), "" if name == "json" else f"This goes into {file_of(name)}."]
+        hints = [
+            CLIENTS[name].advice(wanted),
+            "" if name == "json" else f"This goes into {file_of(name)}.",
+        ]
     for hint in filter(None, [*hints, *_warnings(CLIENTS[name], name, wanted)]):
         print(printable(hint), file=sys.stderr)
     return 0
@@ -178,26 +202,42 @@ def _warnings(client: Client, name: str, wanted: ServerEntry) -> Iterator[str]:
         yield "The address has no path; that of devin-mcp ends in /mcp."
 
 
-def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]) -> ServerEntry:
+def _wanted(
+    options: argparse.Namespace, settings: Settings, given: Mapping[str, Sequence[str]]
+) -> ServerEntry:
     """What the client is to start, with the flags that stand here, or to reach."""
     from devin_mcp.cli.client_configs import ServerEntry
     from devin_mcp.cli.install import this_command
 
     flags: list[str] = []
-    for one in (one for one in SETTINGS if one.flag and one.name in given and "stdio" in one.commands):
+    for one in (
+        one for one in SETTINGS if one.flag and one.name in given and "stdio" in one.commands
+    ):
         value = getattr(settings, one.name)
         if one.is_switch:
             flags.append(_names(one)[0 if value else 1])
         else:
-            flags += [word for part in (value if one.many else (value,)) for word in (str(one.flag), str(part))]
+            flags += [
+                word
+                for part in (value if one.many else (value,))
+                for word in (str(one.flag), str(part))
+            ]
     if options.http is None:
         if "auth" in given:
-            raise SettingsError("--auth goes with --http: it says how the server there lets callers in")
+            raise SettingsError(
+                "--auth goes with --http: it says how the server there lets callers in"
+            )
         known = origins(given)
-        env = {one.env: str(getattr(settings, one.name)) for one in SETTINGS if one.name in {"base_url", "app_url"} & set(known)}
+        env = {
+            one.env: str(getattr(settings, one.name))
+            for one in SETTINGS
+            if one.name in {"base_url", "app_url"} & set(known)
+        }
         return replace(this_command(tuple(flags)), env={} if settings.sandbox else env)
     if set(flags) - {"--sandbox"}:
-        raise SettingsError(f"{flags[0]} is for a server that the client starts; one at an address has settings of its own")
+        raise SettingsError(
+            f"{flags[0]} is for a server that the client starts; one at an address has settings of its own"
+        )
     try:
         url = web_address(options.http)
     except ValueError as problem:
@@ -209,24 +249,37 @@ def _wanted(options: argparse.Namespace, settings: Settings, given: Mapping[str,
 
 def _parser(given: dict[str, list[str]]) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="devin-mcp", description=ABOUT, epilog=_environment(), formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="devin-mcp",
+        description=ABOUT,
+        epilog=_environment(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-    )  # fmt: skip
+    )
     parser.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
     _add_flags(parser, "stdio", given)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, text in COMMANDS.items():
         one = commands.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=_environment() if name in {"stdio", "http"} else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-        )  # fmt: skip
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=_environment() if name in {"stdio", "http"} else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         one.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
         _add_flags(one, name, given)
         if name in {"tools", "doctor"}:
             one.add_argument("--json", action="store_true", help="as JSON")
         if name == "config":
-            one.add_argument("client", nargs="?", help="whose configuration; without it, they are listed")
-            one.add_argument("--write", action="store_true", help="merge it into the client's own file, with a backup beside it")
+            one.add_argument(
+                "client", nargs="?", help="whose configuration; without it, they are listed"
+            )
+            one.add_argument(
+                "--write",
+                action="store_true",
+                help="merge it into the client's own file, with a backup beside it",
+            )
             one.add_argument("--http", metavar="URL", help=HTTP_HELP)
     return parser
 
@@ -236,7 +289,11 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
 
     class Gather(argparse.Action):
         def __call__(self, _: Any, __: Any, values: Any, option: str | None = None) -> None:
-            text = ("false" if (option or "").startswith("--no-") else "true") if values == [] else str(values)
+            text = (
+                ("false" if (option or "").startswith("--no-") else "true")
+                if values == []
+                else str(values)
+            )
             given.setdefault(self.dest, []).append(text)
 
     group = parser.add_argument_group("settings")
@@ -244,9 +301,14 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, given: dict[str, l
         if one.flag is None or command not in one.commands:
             continue
         group.add_argument(
-            *_names(one), dest=one.name, action=Gather, nargs=0 if one.is_switch else None, default=argparse.SUPPRESS,
-            metavar=None if one.is_switch else one.metavar, help=_help(one),
-        )  # fmt: skip
+            *_names(one),
+            dest=one.name,
+            action=Gather,
+            nargs=0 if one.is_switch else None,
+            default=argparse.SUPPRESS,
+            metavar=None if one.is_switch else one.metavar,
+            help=_help(one),
+        )
 
 
 def _help(one: Setting) -> str:
@@ -258,5 +320,7 @@ def _help(one: Setting) -> str:
 def _environment() -> str:
     lines = [f"  {one.env:<20} {one.help}" for one in SETTINGS if one.flag is None]
     return (
-        "environment:\n" + "\n".join(lines) + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
+        "environment:\n"
+        + "\n".join(lines)
+        + "\n  Every flag is also DEVIN_MCP_<FLAG>, as in DEVIN_MCP_MAX_ACU=10; a flag wins."
     )

@@ -14,7 +14,10 @@ from devin_mcp.settings.settings import Settings
 
 def published_tools(view: VisibleTools) -> list[dict[str, Any]]:
     """The tools as `tools/list` answers them."""
-    return [one.listed.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools_of(view).values()]
+    return [
+        one.listed.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for one in tools_of(view).values()
+    ]
 
 
 def effect_of(operation: Operation[Any, Any]) -> str:

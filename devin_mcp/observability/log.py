@@ -27,7 +27,12 @@ from opentelemetry import trace
 from devin_mcp.observability.log_buffer import LineBuffer
 from devin_mcp.observability.redaction import redactor
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 _FOREIGN = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
 
 Event = MutableMapping[str, Any]
@@ -88,11 +93,18 @@ def flush() -> None:
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process: `level` debug..error, `style` json or console; to stderr unless told otherwise."""
     stream = sys.stderr if stream is None else stream
-    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _stamped(style), _frames_only, _in_order]
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        _stamped(style),
+        _frames_only,
+        _in_order,
+    ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=_as_json)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=_wants_colour(stream), pad_event_to=12, sort_keys=False)
+        else structlog.dev.ConsoleRenderer(
+            colors=_wants_colour(stream), pad_event_to=12, sort_keys=False
+        )
     )
     # Looked through last of all, so that nothing is written that was not.
     written: list[structlog.typing.Processor] = (
@@ -123,11 +135,14 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
-                structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["error", "frames"]), _with_whose, *shared,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(["error", "frames"]),
+                _with_whose,
+                *shared,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
-    )  # fmt: skip
+    )
     handler.addFilter(_strip_texts)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -189,7 +204,9 @@ def _strip_texts(record: logging.LogRecord) -> bool:
         args = record.args if isinstance(record.args, tuple) else (record.args,)
         record.msg = _fill(str(record.msg), args)
         record.args = None
-    if record.name.startswith("httpcore"):  # it writes headers into its texts: cookies, signed addresses, echoes
+    if record.name.startswith(
+        "httpcore"
+    ):  # it writes headers into its texts: cookies, signed addresses, echoes
         record.msg = str(record.msg).split(" ")[0]
     record.msg = str(record.msg)[:300]
     if record.exc_info and record.exc_info[0] is not None:
@@ -208,7 +225,11 @@ def _fill(template: str, args: tuple[Any, ...]) -> str:
         if match[0] == "%%":
             return "%"
         value = left.pop(0) if left else None
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else "<...>"
+        return (
+            str(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else "<...>"
+        )
 
     return re.sub(r"%(?:%|\([^)]*\)[a-zA-Z]|[-+ #0]*[\d.*]*[a-zA-Z])", one, template)
 
@@ -219,7 +240,9 @@ def _debugging() -> bool:
 
 def frames(trace: TracebackType | None) -> list[str]:
     """Where an exception came from, without its text: `file:line function`, innermost last."""
-    return [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(trace)[-8:]]
+    return [
+        f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(trace)[-8:]
+    ]
 
 
 def _in_order(logger: object, method: str, event: Event) -> Event:

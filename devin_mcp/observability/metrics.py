@@ -27,7 +27,9 @@ class Metrics:
         from prometheus_client import Counter, Gauge, Histogram
 
         def gauge(name: str, text: str, *labels: str) -> Any:
-            return Gauge(f"devin_mcp_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
+            return Gauge(
+                f"devin_mcp_{name}", text, labels, registry=registry, multiprocess_mode="livesum"
+            )
 
         def histogram(name: str, text: str, *labels: str) -> Any:
             return Histogram(f"devin_mcp_{name}", text, labels, registry=registry, buckets=SECONDS)
@@ -35,14 +37,25 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Any:
             return Counter(f"devin_mcp_{name}", text, labels, registry=registry)
 
-        self._calls = counter("calls_total", "Calls at their end.", "method", "operation", "outcome")
+        self._calls = counter(
+            "calls_total", "Calls at their end.", "method", "operation", "outcome"
+        )
         self._took = histogram("call_duration_seconds", "How long calls took.", "method")
         self._in_flight = gauge("calls_in_flight", "Calls being served.", "method")
         self._pollers = gauge("pollers", "Sessions being looked at for those who wait or watch.")
-        self._attempts = counter("upstream_attempts_total", "Requests to Devin.", "route", "outcome")
-        self._attempt_took = histogram("upstream_attempt_duration_seconds", "How long requests to Devin took.", "route")
-        self._trouble = gauge("upstream_trouble", "1 in each process whose last request to Devin failed on Devin's side.")
-        self._turned_away = counter("turned_away_total", "Requests refused before they were calls.", "reason")
+        self._attempts = counter(
+            "upstream_attempts_total", "Requests to Devin.", "route", "outcome"
+        )
+        self._attempt_took = histogram(
+            "upstream_attempt_duration_seconds", "How long requests to Devin took.", "route"
+        )
+        self._trouble = gauge(
+            "upstream_trouble",
+            "1 in each process whose last request to Devin failed on Devin's side.",
+        )
+        self._turned_away = counter(
+            "turned_away_total", "Requests refused before they were calls.", "reason"
+        )
         observers.append(self)
 
     def __call__(self, name: str, facts: Mapping[str, Any]) -> None:
@@ -51,13 +64,17 @@ class Metrics:
                 self._running(facts["method"]).inc()
             case "mcp_call":
                 self._running(facts["method"]).dec()
-                self._calls.labels(facts["method"], facts.get("operation", ""), facts["outcome"]).inc()
+                self._calls.labels(
+                    facts["method"], facts.get("operation", ""), facts["outcome"]
+                ).inc()
                 if facts["method"] not in {"watch", "subscriptions/listen"}:
                     self._took.labels(facts["method"]).observe(facts["duration_ms"] / 1000)
             case "api_request":
                 failed = "error" in facts or facts["status"] >= 500
                 self._trouble.set(1 if failed else 0)
-                self._attempts.labels(facts["route"], facts.get("error") or str(facts["status"])).inc()
+                self._attempts.labels(
+                    facts["route"], facts.get("error") or str(facts["status"])
+                ).inc()
                 self._attempt_took.labels(facts["route"]).observe(facts["duration_ms"] / 1000)
             case "turned_away":
                 self._turned_away.labels(facts["reason"]).inc()
@@ -75,7 +92,12 @@ def serve_metrics(host: str, port: int, *, shared: bool) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="devin-mcp-metrics-")) if shared else None
     if folder is not None:
         share_metrics(folder)
-    from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
+    from prometheus_client import (
+        CollectorRegistry,
+        PlatformCollector,
+        ProcessCollector,
+        start_http_server,
+    )
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
@@ -88,7 +110,9 @@ def serve_metrics(host: str, port: int, *, shared: bool) -> Iterator[str]:
     try:
         server, _ = start_http_server(port, host, registry)
     except OSError as problem:
-        raise SettingsError(f"--metrics-port {port} cannot be used on {host}: {problem.strerror}") from None
+        raise SettingsError(
+            f"--metrics-port {port} cannot be used on {host}: {problem.strerror}"
+        ) from None
     try:
         yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
     finally:

@@ -21,7 +21,11 @@ class Redactor:
     def hide(self, values: Iterable[str]) -> None:
         """Never write these values. Shorter than four characters would blank ordinary words, so those are skipped."""
         self._values.update(value for value in values if len(value) >= 4)
-        self._escaped = {json.dumps(value, ensure_ascii=plain)[1:-1] for value in self._values for plain in (False, True)}
+        self._escaped = {
+            json.dumps(value, ensure_ascii=plain)[1:-1]
+            for value in self._values
+            for plain in (False, True)
+        }
 
     def clean(self, text: str) -> str:
         if "apk_" in text or "cog_" in text:
@@ -33,9 +37,15 @@ class Redactor:
 
     def clean_json(self, text: str) -> str:
         """The same within JSON, where a value may stand escaped."""
-        if "apk_" not in text and "cog_" not in text and not any(value in text for value in self._escaped):
+        if (
+            "apk_" not in text
+            and "cog_" not in text
+            and not any(value in text for value in self._escaped)
+        ):
             return text
-        return json.dumps(self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":")
+        )
 
     def _cleaned(self, value: Any) -> Any:
         if isinstance(value, str):

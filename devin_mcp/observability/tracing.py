@@ -23,7 +23,11 @@ def configure() -> None:
     if not names:
         return
     if find_spec("opentelemetry.sdk") is None:
-        event("no_traces", bad=True, why="the environment asks for traces; they need the extra otel: devin-mcp[otel]")
+        event(
+            "no_traces",
+            bad=True,
+            why="the environment asks for traces; they need the extra otel: devin-mcp[otel]",
+        )
         return
     from opentelemetry import trace
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -50,5 +54,7 @@ def _exporter(name: str) -> Any:
     """As OpenTelemetry's own configuration finds it: by the name under which a package offers it."""
     found = list(entry_points(group="opentelemetry_traces_exporter", name=name))
     if not found:
-        raise SettingsError(f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}")
+        raise SettingsError(
+            f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}"
+        )
     return found[0].load()()

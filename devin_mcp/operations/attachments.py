@@ -44,10 +44,18 @@ IF_REPLY_LOST = "The upload did no harm and cost nothing. Upload again."
 async def upload_attachment(
     devin: ApiCall,
     house: House,
-    path: Annotated[str | None, Field(max_length=4096, description="Local file, instead of content"), needs(READ_FILES)] = None,
-    content: Annotated[str | None, Field(max_length=4_000_000, description="The file's content")] = None,
+    path: Annotated[
+        str | None,
+        Field(max_length=4096, description="Local file, instead of content"),
+        needs(READ_FILES),
+    ] = None,
+    content: Annotated[
+        str | None, Field(max_length=4_000_000, description="The file's content")
+    ] = None,
     name: FileName | None = None,
-    encoding: Annotated[Literal["text", "base64"], Field(description="How content is written")] = "text",
+    encoding: Annotated[
+        Literal["text", "base64"], Field(description="How content is written")
+    ] = "text",
 ) -> Attachment:
     """The uploaded file's URL and the ATTACHMENT line that hands it to Devin in a prompt or message.
 
@@ -59,7 +67,9 @@ async def upload_attachment(
         found, data = house.reads.opened(path)
         return await _upload(devin, name or found, data)
     if content is None or name is None:
-        raise Invalid("Give content and name." if not house.reads.roots else "Give path, or content and name.")
+        raise Invalid(
+            "Give content and name." if not house.reads.roots else "Give path, or content and name."
+        )
     return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
 
 
@@ -109,7 +119,10 @@ async def attached(devin: ApiCall, house: House, file: str) -> Attachment:
     if not _is_url(file):
         return await upload_attachment(devin, house, path=file)
     uuid, name = _parts(file, None, None)
-    url = devin.attachment_url(uuid, name) or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    url = (
+        devin.attachment_url(uuid, name)
+        or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    )
     return Attachment(url=url, line=_line(url), bytes=0, next="")
 
 
@@ -153,18 +166,26 @@ class Download(Result):
             return self
         end, length = self.from_char + len(shown), self.from_char + len(self.text)
         text = f"Cut at character {end} of {length}: from_char={end} of devin_download_attachment reads on."
-        return self.model_copy(update={"text": shown, "truncated": True, "length": length, "next": text})
+        return self.model_copy(
+            update={"text": shown, "truncated": True, "length": length, "next": text}
+        )
 
 
 @operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
 async def download_attachment(
     devin: ApiCall,
     house: House,
-    url: Annotated[str | None, Field(max_length=2000, description="As it stands in a message")] = None,
-    uuid: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name")] = None,
+    url: Annotated[
+        str | None, Field(max_length=2000, description="As it stands in a message")
+    ] = None,
+    uuid: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name")
+    ] = None,
     name: FileName | None = None,
     save_to: Annotated[
-        str | None, Field(max_length=4096, description="Local file or directory to save it to"), needs(WRITE_FILES)
+        str | None,
+        Field(max_length=4096, description="Local file or directory to save it to"),
+        needs(WRITE_FILES),
     ] = None,
     from_char: FromChar = 0,
 ) -> Download:
@@ -174,14 +195,18 @@ async def download_attachment(
         if save_to is not None:
             with house.writes.writing(save_to, name) as (found, data):
                 size = await _copy(chunks, data, LARGEST)
-            return Download(name=name, size=size, media_type=_media_type(declared), saved_to=str(found))
+            return Download(
+                name=name, size=size, media_type=_media_type(declared), saved_to=str(found)
+            )
         instead = "Save it with save_to." if house.writes.roots else "Open it in Devin's web app."
         inline = io.BytesIO()
         await _copy(chunks, inline, MAX_INLINE_BYTES, instead)
     return _inline(name, declared, inline.getvalue(), from_char, instead)
 
 
-def _parts(url: str | None, uuid: str | None, name: str | None, argument: str = "url") -> tuple[str, str]:
+def _parts(
+    url: str | None, uuid: str | None, name: str | None, argument: str = "url"
+) -> tuple[str, str]:
     """Of a URL only uuid and name are used, never its host."""
     if url is not None and (uuid is not None or name is not None):
         raise Invalid("Give url, or uuid and name.")
@@ -197,7 +222,9 @@ def _parts(url: str | None, uuid: str | None, name: str | None, argument: str = 
     return uuid, name
 
 
-async def _copy(chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = "") -> int:
+async def _copy(
+    chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = ""
+) -> int:
     size = 0
     async for chunk in chunks:
         size += len(chunk)
@@ -207,7 +234,12 @@ async def _copy(chunks: AsyncIterator[bytes], target: BinaryIO, most: int, inste
     return size
 
 
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
 """What models can look at; others are files (an SVG is text)."""
 
 
@@ -226,8 +258,12 @@ def _inline(name: str, declared: str, data: bytes, from_char: int, instead: str)
     try:
         text = data.decode(charset[1] if charset else "utf-8")
     except (UnicodeDecodeError, LookupError):
-        raise Invalid(f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead) from None
-    return Download(name=name, size=len(data), media_type=media_type, text=text[from_char:], from_char=from_char)
+        raise Invalid(
+            f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead
+        ) from None
+    return Download(
+        name=name, size=len(data), media_type=media_type, text=text[from_char:], from_char=from_char
+    )
 
 
 def _media_type(declared: str) -> str:

@@ -42,7 +42,9 @@ class Cache:
         self._loading: Counter[asyncio.Task[Any]] = Counter()
         """How many wait for each of them, also for those whose place was taken or dropped meanwhile."""
 
-    async def get(self, owner: str, what: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+    async def get(
+        self, owner: str, what: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False
+    ) -> T:
         """What is kept, or what `load` answers; `fresh` loads in any case. Raises what `load` raises.
 
         The load outlives a caller who goes away, since others may wait for it; so it must have a deadline of its own.
@@ -63,7 +65,9 @@ class Cache:
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
-            if fresh and self._loading[flight] == 1:  # asked for by one who is gone, and nobody else waits for it
+            if (
+                fresh and self._loading[flight] == 1
+            ):  # asked for by one who is gone, and nobody else waits for it
                 flight.cancel()
                 if self._flights.get(place) is flight:  # nobody may join it any more
                     del self._flights[place]
@@ -75,7 +79,9 @@ class Cache:
     def drop(self, owner: str, what: str) -> None:
         """Forget it and its parts (`what/...`), also those just being loaded: they may have been read before the write."""
         for known in (self._kept, self._flights):
-            for place in [place for place in known if place[0] == owner and place[1].split("/")[0] == what]:
+            for place in [
+                place for place in known if place[0] == owner and place[1].split("/")[0] == what
+            ]:
                 del known[place]
 
     def drop_all(self) -> None:

@@ -76,11 +76,18 @@ class LocalFiles:
         found = self._resolve(path, argument)
         try:
             # O_NOFOLLOW and O_NONBLOCK: neither a link swapped in after the check nor a pipe may be opened.
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            flags = (
+                os.O_RDONLY
+                | getattr(os, "O_NOFOLLOW", 0)
+                | getattr(os, "O_NONBLOCK", 0)
+                | getattr(os, "O_BINARY", 0)
+            )
             descriptor = os.open(found, flags)
         except OSError:
             raise Invalid(f"{argument} names no file that can be read.") from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked first: a directory cannot even be wrapped
+        if not stat.S_ISREG(
+            os.fstat(descriptor).st_mode
+        ):  # asked first: a directory cannot even be wrapped
             os.close(descriptor)
             raise Invalid(f"{argument} names no ordinary file.")
         return found.name, os.fdopen(descriptor, "rb")
@@ -95,7 +102,9 @@ class LocalFiles:
             self._refuse_hidden(found)
             data = found.open("xb")
         except FileExistsError:
-            raise Invalid("save_to names a file that exists already; nothing is overwritten.") from None
+            raise Invalid(
+                "save_to names a file that exists already; nothing is overwritten."
+            ) from None
         except OSError:
             raise Invalid("save_to cannot be written; does its directory exist?") from None
         try:
@@ -110,7 +119,10 @@ class LocalFiles:
         """Programs look for files that somebody planted there: .git, .venv, .vscode."""
         below = [found.relative_to(root).parts for root in self.roots if found.is_relative_to(root)]
         if all(any(part.startswith(".") for part in parts) for parts in below):
-            raise NotAllowed("save_to leads to a hidden file or directory.", "Nothing was done. Save it somewhere that is seen.")
+            raise NotAllowed(
+                "save_to leads to a hidden file or directory.",
+                "Nothing was done. Save it somewhere that is seen.",
+            )
 
     def _resolve(self, path: str, argument: str) -> Path:
         if not self.roots:
@@ -124,7 +136,10 @@ class LocalFiles:
             raise Invalid(f"{argument} is not a usable path.") from None
         if not any(found.is_relative_to(root) for root in self.roots):
             allowed = ", ".join(str(root) for root in self.roots)
-            raise NotAllowed(f"{argument} lies outside the allowed directories.", f"Nothing was done. Allowed: {allowed}")
+            raise NotAllowed(
+                f"{argument} lies outside the allowed directories.",
+                f"Nothing was done. Allowed: {allowed}",
+            )
         return found
 
 
@@ -166,9 +181,15 @@ class House:
             raise Invalid("Give value or value_from_env, not both.")
         if name not in self.secret_env:
             allowed = ", ".join(sorted(self.secret_env)) or "none"
-            raise NotAllowed("That variable may not be handed over.", f"Nothing was sent. Allowed with --secret-env: {allowed}.")
+            raise NotAllowed(
+                "That variable may not be handed over.",
+                f"Nothing was sent. Allowed with --secret-env: {allowed}.",
+            )
         found = environment_value(name)
         if not found:
-            raise Invalid("That variable is not set where this server runs.", "Nothing was sent. Set it and restart the server.")
+            raise Invalid(
+                "That variable is not set where this server runs.",
+                "Nothing was sent. Set it and restart the server.",
+            )
         redactor.hide([found])
         return found

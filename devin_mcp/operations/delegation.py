@@ -22,7 +22,13 @@ from devin_mcp.operations.output_schema import OutputSchema, validate_output_sch
 from devin_mcp.operations.playbooks import resolve_playbook
 from devin_mcp.operations.sessions.conversation import LONGEST, Text
 from devin_mcp.operations.sessions.model import PhaseText, Session, SessionSummary, next_by_phase
-from devin_mcp.operations.sessions.tools import SessionCreated, Tag, create_session, get_session, tagged
+from devin_mcp.operations.sessions.tools import (
+    SessionCreated,
+    Tag,
+    create_session,
+    get_session,
+    tagged,
+)
 from devin_mcp.operations.waiting.pollers import Pollers
 from devin_mcp.operations.waiting.result import WaitResult, WithUpdates
 from devin_mcp.operations.waiting.tool import wait_after
@@ -36,7 +42,11 @@ PAUSES = (0.5, 1.0, 2.0, 3.0, 4.0)
 
 Repository = Annotated[
     str,
-    Field(max_length=300, pattern=r"^(https?://[\w.:-]+/)?[\w.~-]+(/[\w.~-]+)+/?$", description="owner/name"),
+    Field(
+        max_length=300,
+        pattern=r"^(https?://[\w.:-]+/)?[\w.~-]+(/[\w.~-]+)+/?$",
+        description="owner/name",
+    ),
 ]
 
 
@@ -62,19 +72,34 @@ async def delegate_task(
     house: House,
     following: Pollers,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
-    title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
-    repository: Repository | None = None,
-    playbook: Annotated[str | None, Field(min_length=1, max_length=500, description="Id, !macro or exact title")] = None,
-    knowledge: Annotated[
-        list[str] | None, Field(max_length=200, description="Ids or names of notes; absent = all, [] = none")
+    title: Annotated[
+        str | None, Field(max_length=500, description="Made by Devin when absent")
     ] = None,
-    files: Annotated[list[str] | None, Field(max_length=20, description="Local paths or attachment URLs")] = None,
-    tags: Annotated[list[Tag] | None, Field(max_length=49, description="Labels, at most 49")] = None,
+    repository: Repository | None = None,
+    playbook: Annotated[
+        str | None, Field(min_length=1, max_length=500, description="Id, !macro or exact title")
+    ] = None,
+    knowledge: Annotated[
+        list[str] | None,
+        Field(max_length=200, description="Ids or names of notes; absent = all, [] = none"),
+    ] = None,
+    files: Annotated[
+        list[str] | None, Field(max_length=20, description="Local paths or attachment URLs")
+    ] = None,
+    tags: Annotated[
+        list[Tag] | None, Field(max_length=49, description="Labels, at most 49")
+    ] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
-    structured_output_schema: Annotated[OutputSchema | None, Field(description="JSON Schema (draft 7) to fill")] = None,
+    structured_output_schema: Annotated[
+        OutputSchema | None, Field(description="JSON Schema (draft 7) to fill")
+    ] = None,
     request_key: Annotated[
         str | None,
-        Field(min_length=1, max_length=200, description="Safe to repeat: the same key starts no second session"),
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Safe to repeat: the same key starts no second session",
+        ),
     ] = None,
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for news")] = 0,
 ) -> Delegated:
@@ -93,15 +118,25 @@ async def delegate_task(
         if done is None:
             house.acu_limit(max_acu_limit)
             house.starts.check(devin.owner)
-            playbook_id = None if playbook is None else await resolve_playbook(devin, house, playbook)
-            knowledge_ids = None if knowledge is None else await resolve_notes(devin, house, knowledge)
+            playbook_id = (
+                None if playbook is None else await resolve_playbook(devin, house, playbook)
+            )
+            knowledge_ids = (
+                None if knowledge is None else await resolve_notes(devin, house, knowledge)
+            )
             async with _with_files(devin, house, task, files or ()) as whole:
                 handover.begins(_fingerprint(task))
                 start = create_session(
-                    _starting(devin, handover), house, prompt=whole, title=title, tags=[*(tags or ()), tag],
-                    playbook_id=playbook_id, knowledge_ids=knowledge_ids, max_acu_limit=max_acu_limit,
+                    _starting(devin, handover),
+                    house,
+                    prompt=whole,
+                    title=title,
+                    tags=[*(tags or ()), tag],
+                    playbook_id=playbook_id,
+                    knowledge_ids=knowledge_ids,
+                    max_acu_limit=max_acu_limit,
                     structured_output_schema=structured_output_schema,
-                )  # fmt: skip
+                )
                 try:
                     done = _begun(await start, tag)
                 except ReplyLost as lost:
@@ -113,19 +148,28 @@ async def delegate_task(
 def _starting(devin: ApiCall, handover: IdempotentStart) -> ApiCall:
     starting = devin.earlier(FOR_LOOKING)
     if starting.deadline.left() < LEAST_FOR_STARTING:
-        raise NotSent("Preparing took so long that the session could not be started in the time a call has.")
+        raise NotSent(
+            "Preparing took so long that the session could not be started in the time a call has."
+        )
     return replace(starting, began=handover.began)
 
 
 def _begun(made: SessionCreated, tag: str) -> Delegated:
     return Delegated(
-        session_id=made.session_id, phase=made.phase, url=made.url, is_new_session=True, max_acu_limit=made.max_acu_limit,
-        tag=tag, next=made.next,
-    )  # fmt: skip
+        session_id=made.session_id,
+        phase=made.phase,
+        url=made.url,
+        is_new_session=True,
+        max_acu_limit=made.max_acu_limit,
+        tag=tag,
+        next=made.next,
+    )
 
 
 @asynccontextmanager
-async def _with_files(devin: ApiCall, house: House, task: str, files: Sequence[str]) -> AsyncIterator[str]:
+async def _with_files(
+    devin: ApiCall, house: House, task: str, files: Sequence[str]
+) -> AsyncIterator[str]:
     """The prompt with the files' lines. All are checked before the first is sent, and none needs to be sent twice."""
     _check_length(task)
     check_attached(house, files)
@@ -140,7 +184,9 @@ async def _with_files(devin: ApiCall, house: House, task: str, files: Sequence[s
         yield whole
     except DevinError as trouble:
         if sent:
-            trouble.what += f" Uploaded already, to be given as files: {', '.join(one.url for one in sent)}"
+            trouble.what += (
+                f" Uploaded already, to be given as files: {', '.join(one.url for one in sent)}"
+            )
         raise
 
 
@@ -148,7 +194,9 @@ async def _attached(devin: ApiCall, house: House, file: str) -> Attachment:
     try:
         return await attached(devin, house, file)
     except ReplyLost as lost:  # which speaks of a session everywhere else here
-        raise Broken(f"A file could not be uploaded. {lost.what}", "No session was started. Call again.") from None
+        raise Broken(
+            f"A file could not be uploaded. {lost.what}", "No session was started. Call again."
+        ) from None
 
 
 def _check_length(prompt: str) -> None:
@@ -159,7 +207,9 @@ def _check_length(prompt: str) -> None:
         )
 
 
-async def _earlier(devin: ApiCall, handover: IdempotentStart, tag: str, task: str) -> Delegated | None:
+async def _earlier(
+    devin: ApiCall, handover: IdempotentStart, tag: str, task: str
+) -> Delegated | None:
     """The session that was started for the same request_key, by this process or another."""
     session_id, others = handover.session_id, 0
     if session_id is None:
@@ -173,10 +223,14 @@ async def _earlier(devin: ApiCall, handover: IdempotentStart, tag: str, task: st
         body = await get_session.at(devin).send(Session, session_id=session_id)
     except (Broken, NotSent, SlowDown) as trouble:  # it exists, and that is what matters
         return Delegated(
-            session_id=session_id, phase="starting", url=devin.web_url(session_id), is_new_session=False, tag=tag,
+            session_id=session_id,
+            phase="starting",
+            url=devin.web_url(session_id),
+            is_new_session=False,
+            tag=tag,
             remark=f"Started before for the same request_key; how it stands could not be read now. {trouble.what}",
             next="Look at it with devin_get_session.",
-        )  # fmt: skip
+        )
     same = _is_same(body, handover, task)
     if same is False:
         raise Invalid(
@@ -189,16 +243,23 @@ async def _earlier(devin: ApiCall, handover: IdempotentStart, tag: str, task: st
     if others:
         remark += f" So were {others} more: see them with the tag."
     return Delegated(
-        session_id=session_id, phase=body.phase, url=devin.web_url(session_id), is_new_session=False, tag=tag, remark=remark,
+        session_id=session_id,
+        phase=body.phase,
+        url=devin.web_url(session_id),
+        is_new_session=False,
+        tag=tag,
+        remark=remark,
         next=next_by_phase(body),
-    )  # fmt: skip
+    )
 
 
 def _is_same(body: Session, handover: IdempotentStart, task: str) -> bool | None:
     """Whether a session was started with this task; None when nobody here can tell."""
     if handover.session_id == body.session_id:
         return handover.prompt == _fingerprint(task)
-    prompt = next((one.message for one in body.messages if one.type == "initial_user_message"), None)
+    prompt = next(
+        (one.message for one in body.messages if one.type == "initial_user_message"), None
+    )
     if prompt:
         return _fingerprint(prompt) == _fingerprint(task)
     return handover.prompt == _fingerprint(task) if handover.prompt else None
@@ -220,10 +281,14 @@ async def _found(devin: ApiCall, handover: IdempotentStart, tag: str, lost: Repl
             status=lost.status,
         )
     return Delegated(
-        session_id=row.session_id, phase=row.phase, url=devin.web_url(row.session_id), is_new_session=True, tag=tag,
+        session_id=row.session_id,
+        phase=row.phase,
+        url=devin.web_url(row.session_id),
+        is_new_session=True,
+        tag=tag,
         remark="Devin's reply was lost; this is the session it started, found by its tag.",
         next="Devin is starting. Wait for it with devin_wait_for_sessions.",
-    )  # fmt: skip
+    )
 
 
 async def _appearing(devin: ApiCall, handover: IdempotentStart, tag: str) -> SessionSummary | None:

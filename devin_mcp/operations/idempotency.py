@@ -24,7 +24,11 @@ MOST = 1000
 
 def tag_for(request_key: str | None) -> str:
     """The same for the same key; without one, never the same."""
-    return PREFIX + (secrets.token_hex(12) if request_key is None else sha256(request_key.encode()).hexdigest()[:24])
+    return PREFIX + (
+        secrets.token_hex(12)
+        if request_key is None
+        else sha256(request_key.encode()).hexdigest()[:24]
+    )
 
 
 @dataclass
@@ -67,7 +71,9 @@ class IdempotentStart:
             async with asyncio.timeout(deadline.left()):
                 await self._turn.acquire()
         except TimeoutError:
-            raise NotSent("Another call with this request_key has been starting the session all that time.") from None
+            raise NotSent(
+                "Another call with this request_key has been starting the session all that time."
+            ) from None
         try:
             if self._writing is not None:
                 await asyncio.wait({self._writing}, timeout=deadline.left())

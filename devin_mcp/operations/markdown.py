@@ -19,7 +19,10 @@ def one_line(text: str | None, longest: int = ONE_LINE) -> str:
 
 def first_line(text: str | None) -> str:
     """What a markdown text begins with, without the signs of a heading or a list."""
-    lines = (re.sub(r"^[\s#>*+-]+|^\s*\d+[.)]\s+", "", line).strip() for line in (text or "").splitlines())
+    lines = (
+        re.sub(r"^[\s#>*+-]+|^\s*\d+[.)]\s+", "", line).strip()
+        for line in (text or "").splitlines()
+    )
     return one_line(next((line for line in lines if line), ""))
 
 
@@ -36,7 +39,9 @@ def quoted(text: str) -> str:
 def facts(**pairs: str | None) -> str:
     """`- Name: value` for every value there is, each on one line; underscores in names read as spaces."""
     return "\n".join(
-        f"- {name.replace('_', ' ').capitalize()}: {one_line(value, 1000)}" for name, value in pairs.items() if value
+        f"- {name.replace('_', ' ').capitalize()}: {one_line(value, 1000)}"
+        for name, value in pairs.items()
+        if value
     )
 
 

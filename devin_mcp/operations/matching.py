@@ -142,7 +142,9 @@ PROMPTS: list[Prompt] = []
 
 
 def prompt(
-    *needs: Operation[Any, Any], cards: Variants | None = None, list_tool: Operation[Any, Any] | None = None
+    *needs: Operation[Any, Any],
+    cards: Variants | None = None,
+    list_tool: Operation[Any, Any] | None = None,
 ) -> Callable[[RenderPrompt], RenderPrompt]:
     """Declare a prompt; it is there only where all tools that it `needs` are.
 
@@ -205,22 +207,29 @@ def match_one(candidates: Sequence[Candidate], said: str, what: str, tool: str) 
     """
     wanted = _plain(said.strip())
     found = [one for one in candidates if one.value == said.strip()]
-    found = found or [one for one in candidates if wanted in {_plain(word) for word in one.words if word}]
+    found = found or [
+        one for one in candidates if wanted in {_plain(word) for word in one.words if word}
+    ]
     if len(found) == 1:
         return found[0].value
     if found:
-        raise Invalid(f"More than one {what} is called that: {_quoted(found)}.", "Nothing was started. Give the id.")
+        raise Invalid(
+            f"More than one {what} is called that: {_quoted(found)}.",
+            "Nothing was started. Give the id.",
+        )
     likely = set(best(candidates, said)) or set(_close(candidates, wanted))
     near = [one for one in candidates if one.value in likely]
     meant = f" Perhaps one of these is meant: {_quoted(near)}." if near else ""
     raise NotFound(
-        f"None of the {len(candidates)} {what}s has that id or name.{meant}", f"Nothing was started. See them all with {tool}."
+        f"None of the {len(candidates)} {what}s has that id or name.{meant}",
+        f"Nothing was started. See them all with {tool}.",
     )
 
 
 def _quoted(some: Sequence[Candidate]) -> str:
     return ", ".join(
-        f"{json.dumps(one_line(one.words[-1], 80), ensure_ascii=False)} ({one.value})" for one in some[:MAX_SUGGESTIONS]
+        f"{json.dumps(one_line(one.words[-1], 80), ensure_ascii=False)} ({one.value})"
+        for one in some[:MAX_SUGGESTIONS]
     )
 
 
@@ -274,7 +283,9 @@ def unique_names(wanted: Iterable[tuple[str, str]], taken: Iterable[str]) -> dic
         wish_or_id = wish or f"playbook-{one[-4:]}"
         further = (f"{wish_or_id}-{one[-length:]}" for length in count(4))
         names[one] = next(
-            name for name in chain([wish_or_id], islice(further, len(one)), _numbered(wish_or_id)) if name not in used
+            name
+            for name in chain([wish_or_id], islice(further, len(one)), _numbered(wish_or_id))
+            if name not in used
         )
         used.add(names[one])
     return names

@@ -34,14 +34,23 @@ FOR_A_LOOK = 5.0
 IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
 
-@operation(CHANGE, "sessions", v1="POST /v1/sessions/{session_id}/message", spends=True, if_lost=IF_REPLY_LOST)
+@operation(
+    CHANGE,
+    "sessions",
+    v1="POST /v1/sessions/{session_id}/message",
+    spends=True,
+    if_lost=IF_REPLY_LOST,
+)
 async def send_message(
     devin: ApiCall,
     following: Pollers,
     session_id: SessionId,
     message: Annotated[Text, Field(description="What to tell Devin")],
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
-    since: Annotated[str | None, Field(max_length=300, description="From the last answer: only what is new since")] = None,
+    since: Annotated[
+        str | None,
+        Field(max_length=300, description="From the last answer: only what is new since"),
+    ] = None,
 ) -> MessageSent:
     """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
 
@@ -56,7 +65,9 @@ async def send_message(
         before = await get_session.at(looking).send(Session, session_id=session_id)
     answer_to = ReplyTo.to(message, before, told)
     sent = await _deliver(devin, session_id, message)
-    return await wait_after(devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id]))
+    return await wait_after(
+        devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id])
+    )
 
 
 async def _deliver(devin: ApiCall, session_id: str, message: str) -> MessageSent:

@@ -22,30 +22,43 @@ def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
     except (ValueError, RecursionError):  # NaN, half an emoji, or no end of levels
-        raise Invalid("structured_output_schema holds something that cannot be written as JSON.") from None
+        raise Invalid(
+            "structured_output_schema holds something that cannot be written as JSON."
+        ) from None
     if size > LARGEST:
         raise Invalid(f"structured_output_schema has {size} bytes; Devin takes at most {LARGEST}.")
     for reference in _references(schema):
         if not reference.startswith("#"):
-            raise Invalid("structured_output_schema refers to something outside itself; only references starting with # work.")
+            raise Invalid(
+                "structured_output_schema refers to something outside itself; only references starting with # work."
+            )
         if not _is_there(schema, reference):
             raise Invalid("structured_output_schema refers to something that is not in it.")
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and "draft-07" not in dialect:
-        raise Invalid("structured_output_schema names another dialect; Devin takes JSON Schema draft 7.")
+        raise Invalid(
+            "structured_output_schema names another dialect; Devin takes JSON Schema draft 7."
+        )
     import jsonschema
 
     try:
         jsonschema.Draft7Validator.check_schema(schema)
     except jsonschema.SchemaError as problem:
-        raise Invalid(f"structured_output_schema is not valid JSON Schema draft 7, at {_place(problem.path)}.") from None
+        raise Invalid(
+            f"structured_output_schema is not valid JSON Schema draft 7, at {_place(problem.path)}."
+        ) from None
     return schema
 
 
 def _place(path: Iterable[str | int]) -> str:
     """Where, in the standard's own words: names that the caller chose are left out."""
     known = jsonschema_keywords()
-    return "/".join(str(step) if isinstance(step, int) or step in known else "…" for step in path)[:100] or "its root"
+    return (
+        "/".join(str(step) if isinstance(step, int) or step in known else "…" for step in path)[
+            :100
+        ]
+        or "its root"
+    )
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,9 @@ class RawNotes(ApiModel):
     knowledge: ListOrNull[RawRecord]
 
 
-def kept(now: RawRecord, given: Mapping[str, str | None], needed: Container[str]) -> dict[str, str | None]:
+def kept(
+    now: RawRecord, given: Mapping[str, str | None], needed: Container[str]
+) -> dict[str, str | None]:
     """What is given, else what is there; an empty text clears. Raises Invalid rather than losing what cannot be read."""
     whole: dict[str, str | None] = {}
     for name, value in given.items():

@@ -28,10 +28,21 @@ from devin_mcp.operations.matching import (
     unique_names,
 )
 from devin_mcp.operations.partial_update import RawRecord, kept
-from devin_mcp.operations.results import FromChar, Next, Offset, Page, Result, TextSlice, json_size, prefix_that_fits
+from devin_mcp.operations.results import (
+    FromChar,
+    Next,
+    Offset,
+    Page,
+    Result,
+    TextSlice,
+    json_size,
+    prefix_that_fits,
+)
 
 Title = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
-Body = Annotated[str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")]
+Body = Annotated[
+    str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")
+]
 Macro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy; empty = none")]
 
 
@@ -73,21 +84,29 @@ class PlaybookIndex:
     def entries(self) -> list[ResourceEntry]:
         return [
             ResourceEntry(
-                id=book.playbook_id, title=redactor.clean(one_line(book.title)),
+                id=book.playbook_id,
+                title=redactor.clean(one_line(book.title)),
                 description=redactor.clean(first_line(book.body)),
-                size=len(redactor.clean(book.markdown).encode()), modified=book.updated_at,
+                size=len(redactor.clean(book.markdown).encode()),
+                modified=book.updated_at,
             )
             for book in self.named
-        ]  # fmt: skip
+        ]
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(book.playbook_id, (macro_text(book.macro), book.title)) for book in self.named]
+        return [
+            Candidate(book.playbook_id, (macro_text(book.macro), book.title)) for book in self.named
+        ]
 
     def by_name(self, taken: frozenset[str]) -> dict[str, PlaybookBody]:
         """Under names that can be typed: from the macro, else the title; names in `taken` are avoided."""
-        oldest_first = sorted(self.named, key=lambda book: (book.created_at or "", book.playbook_id))
-        names = unique_names(((book.playbook_id, slug(book.macro or book.title)) for book in oldest_first), taken)
+        oldest_first = sorted(
+            self.named, key=lambda book: (book.created_at or "", book.playbook_id)
+        )
+        names = unique_names(
+            ((book.playbook_id, slug(book.macro or book.title)) for book in oldest_first), taken
+        )
         books = {book.playbook_id: book for book in self.named}
         return dict(sorted((name, books[one]) for one, name in names.items()))
 
@@ -110,7 +129,9 @@ async def list_playbooks(
 ) -> Playbooks:
     """The team's playbooks with id, title and macro."""
     books = (await shelf(devin, house, fresh=not offset)).books[offset:]
-    return Playbooks.of([book.model_copy(update={"body": book.body if body else None}) for book in books], offset)
+    return Playbooks.of(
+        [book.model_copy(update={"body": book.body if body else None}) for book in books], offset
+    )
 
 
 async def shelf(devin: ApiCall, house: House, *, fresh: bool = False) -> PlaybookIndex:
@@ -131,7 +152,9 @@ async def resolve_playbook(devin: ApiCall, house: House, said: str) -> str:
     except NotFound:
         if is_id(said):
             with suppress(NotFound, Invalid):  # the list has the team's alone (v1.md §7)
-                return (await get_playbook.at(devin).send(PlaybookRow, playbook_id=said)).playbook_id
+                return (
+                    await get_playbook.at(devin).send(PlaybookRow, playbook_id=said)
+                ).playbook_id
         raise
 
 
@@ -142,7 +165,9 @@ class Playbook(PlaybookRow, Result):
 
     def within(self, limit: int) -> Playbook:
         room = limit - json_size(self.model_copy(update={"body": ""})) - 200
-        return _playbook(self, self._whole, self._start, len(prefix_that_fits(self._whole[self._start :], room)))
+        return _playbook(
+            self, self._whole, self._start, len(prefix_that_fits(self._whole[self._start :], room))
+        )
 
 
 def _playbook(row: PlaybookRow, whole: str, start: int, room: int) -> Playbook:
@@ -152,15 +177,19 @@ def _playbook(row: PlaybookRow, whole: str, start: int, room: int) -> Playbook:
     if end < len(whole):
         text = f"The body was cut: devin_get_playbook with from_char={end} reads it on. {text}"
     facts = row.model_dump(include=set(PlaybookRow.model_fields)) | {
-        "body": piece.text, "truncated": piece.truncated, "length": piece.length,
-    }  # fmt: skip
+        "body": piece.text,
+        "truncated": piece.truncated,
+        "length": piece.length,
+    }
     made = Playbook(**facts, next=text)
     made._whole, made._start = whole, start
     return made
 
 
 @operation(READ, "playbooks", v1="GET /v1/playbooks/{playbook_id}")
-async def get_playbook(devin: ApiCall, playbook_id: PlaybookId, from_char: FromChar = 0) -> Playbook:
+async def get_playbook(
+    devin: ApiCall, playbook_id: PlaybookId, from_char: FromChar = 0
+) -> Playbook:
     """One playbook with its whole text, or the part from from_char on."""
     row = await devin.send(PlaybookRow, playbook_id=playbook_id)
     return _playbook(row, row.body or "", from_char, len(row.body or ""))
@@ -177,9 +206,13 @@ IF_REPLY_LOST = "The playbook may exist. Look with devin_list_playbooks before c
 
 
 @operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_lost=IF_REPLY_LOST)
-async def create_playbook(devin: ApiCall, title: Title, body: Body, macro: Macro | None = None) -> PlaybookSaved:
+async def create_playbook(
+    devin: ApiCall, title: Title, body: Body, macro: Macro | None = None
+) -> PlaybookSaved:
     """The new playbook's id. Needs the permission to manage playbooks."""
-    made = await devin.send(PlaybookRow, body={"title": title, "body": body, "macro": macro or None})
+    made = await devin.send(
+        PlaybookRow, body={"title": title, "body": body, "macro": macro or None}
+    )
     return _saved(made.playbook_id, made.title, made.macro)
 
 
@@ -216,17 +249,28 @@ class PlaybookDeleted(Result):
 
 
 async def title_of(devin: ApiCall, house: House, playbook_id: str) -> str | None:
-    return next((book.title for book in (await shelf(devin, house)).books if book.playbook_id == playbook_id), None)
+    return next(
+        (
+            book.title
+            for book in (await shelf(devin, house)).books
+            if book.playbook_id == playbook_id
+        ),
+        None,
+    )
 
 
-DELETING = Confirmation("Delete the playbook", "The team can no longer use it, and its macro becomes free.", title_of)
+DELETING = Confirmation(
+    "Delete the playbook", "The team can no longer use it, and its macro becomes free.", title_of
+)
 
 
 @operation(DESTROY, "playbooks", v1="DELETE /v1/playbooks/{playbook_id}", stake=DELETING)
 async def delete_playbook(devin: ApiCall, playbook_id: PlaybookId) -> PlaybookDeleted:
     """Confirmation that the playbook is gone and its macro free."""
     await devin.send(Acknowledgement, playbook_id=playbook_id)
-    return PlaybookDeleted(playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks.")
+    return PlaybookDeleted(
+        playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks."
+    )
 
 
 async def entries(devin: ApiCall, house: House) -> list[ResourceEntry]:
@@ -237,23 +281,36 @@ async def entries(devin: ApiCall, house: House) -> list[ResourceEntry]:
 async def all_playbooks(devin: ApiCall, house: House) -> ResourceContent:
     """The team's playbooks as one table."""
     books = (await shelf(devin, house)).books
-    rows = [(one_line(book.title, CELL), book.macro, (book.updated_at or "")[:10], book.playbook_id) for book in books]
+    rows = [
+        (one_line(book.title, CELL), book.macro, (book.updated_at or "")[:10], book.playbook_id)
+        for book in books
+    ]
     lines, missing = table(("Title", "Macro", "Updated", "Id"), rows, house.result_limit)
     text = f"# Playbooks\n\n{lines}" if rows else "# Playbooks\n\nThere is none yet."
     if missing:
-        return ResourceContent(text, f"{missing} more do not fit here. Page through them with devin_list_playbooks.")
+        return ResourceContent(
+            text, f"{missing} more do not fit here. Page through them with devin_list_playbooks."
+        )
     return ResourceContent(
         text,
-        "Read one with devin_get_playbook or at devin://playbooks/{id}." if rows else "Write one with devin_create_playbook.",
+        "Read one with devin_get_playbook or at devin://playbooks/{id}."
+        if rows
+        else "Write one with devin_create_playbook.",
     )
 
 
-@resource("devin://playbooks/{playbook_id}", tool=get_playbook, entries=entries, list_tool=list_playbooks)
+@resource(
+    "devin://playbooks/{playbook_id}", tool=get_playbook, entries=entries, list_tool=list_playbooks
+)
 async def playbook(devin: ApiCall, house: House, playbook_id: PlaybookId) -> ResourceContent:  # noqa: ARG001 - resources share a shape
     """One playbook as markdown, with its title and macro on top."""
-    return ResourceContent((await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook_id)).markdown)
+    return ResourceContent(
+        (await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook_id)).markdown
+    )
 
 
 @completes("playbook_id", tool=list_playbooks)
-async def known_playbooks(devin: ApiCall, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+async def known_playbooks(
+    devin: ApiCall, house: House, filled: Mapping[str, str]
+) -> list[Candidate]:
     return (await shelf(devin, house)).candidates

@@ -17,11 +17,19 @@ from devin_mcp.operations.context import House
 from devin_mcp.operations.delegation import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
 from devin_mcp.operations.matching import PROMPTS, PromptVariant, RenderedPrompt, prompt
-from devin_mcp.operations.playbooks import PlaybookBody, create_playbook, get_playbook, list_playbooks, shelf
+from devin_mcp.operations.playbooks import (
+    PlaybookBody,
+    create_playbook,
+    get_playbook,
+    list_playbooks,
+    shelf,
+)
 from devin_mcp.operations.sessions.tools import get_session, list_sessions
 
 Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
-Repository = Annotated[str, Field(max_length=300, description="owner/name, where it is clear already")]
+Repository = Annotated[
+    str, Field(max_length=300, description="owner/name, where it is clear already")
+]
 SessionTitle = Annotated[str, Field(max_length=200, description="How the session is to be called")]
 
 LONGEST_GIVEN = 300
@@ -45,9 +53,13 @@ HAND_OVER = """\
 @prompt(delegate_task)
 async def delegate(
     devin: ApiCall, house: House, task: Task | None = None, repository: Repository | None = None
-) -> RenderedPrompt:  # noqa: ARG001
+) -> RenderedPrompt:
     """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
-    what = "Hand this task over to Devin:\n\n{task}\n" if task else "Hand what we have been working on over to Devin.\n"
+    what = (
+        "Hand this task over to Devin:\n\n{task}\n"
+        if task
+        else "Hand what we have been working on over to Devin.\n"
+    )
     where = "\nRepository: {repository}\n" if repository else ""
     values = {"task": task or "", "repository": one_line(repository, LONGEST_GIVEN)}
     return RenderedPrompt(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
@@ -90,7 +102,9 @@ Do not send the message before I have agreed. When I have, use devin_send_messag
 
 
 @prompt(create_playbook)
-async def write_playbook(devin: ApiCall, house: House, session_id: SessionId | None = None) -> RenderedPrompt:  # noqa: ARG001
+async def write_playbook(
+    devin: ApiCall, house: House, session_id: SessionId | None = None
+) -> RenderedPrompt:
     """Turn what worked, here or in a Devin session, into a playbook that Devin can follow again."""
     text = """\
 Look with devin_list_playbooks whether one exists that should be improved instead.
@@ -107,7 +121,8 @@ Show me title, macro and text. When I have agreed, save it with devin_create_pla
         return RenderedPrompt(f"Turn what we did here into a Devin playbook.\n\n{text}")
     read = "Read it with devin_get_session, from its first message on (after_event_id=start)."
     return RenderedPrompt(
-        f"Turn the Devin session {{session_id}} into a Devin playbook.\n\n{read}\n{text}", {"session_id": session_id}
+        f"Turn the Devin session {{session_id}} into a Devin playbook.\n\n{read}\n{text}",
+        {"session_id": session_id},
     )
 
 
@@ -117,7 +132,9 @@ async def cards(devin: ApiCall, house: House) -> Mapping[str, PromptVariant]:
     books = (await shelf(devin, house)).by_name(fixed)
     return {
         name: PromptVariant(
-            one_line(book.title), f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(), book
+            one_line(book.title),
+            f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(),
+            book,
         )
         for name, book in books.items()
     }
@@ -147,12 +164,19 @@ Use devin_delegate_task with
 {called}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
 {HAND_OVER}"""
     values = {
-        "title": json.dumps(one_line(playbook.title, 80), ensure_ascii=False), "task": task, "playbook_id": playbook.playbook_id,
+        "title": json.dumps(one_line(playbook.title, 80), ensure_ascii=False),
+        "task": task,
+        "playbook_id": playbook.playbook_id,
         "repository": one_line(repository, LONGEST_GIVEN),
         "session_title": json.dumps(one_line(session_title, LONGEST_GIVEN), ensure_ascii=False),
-    }  # fmt: skip
+    }
     return RenderedPrompt(
-        text, values, attached=(f"devin://playbooks/{playbook.playbook_id}", _attached(playbook, house.result_limit))
+        text,
+        values,
+        attached=(
+            f"devin://playbooks/{playbook.playbook_id}",
+            _attached(playbook, house.result_limit),
+        ),
     )
 
 

@@ -47,11 +47,21 @@ class Page(Result):
     tool: ClassVar[str]
 
     next: Next
-    next_offset: int | None = Field(None, description="offset of the next page, when there may be one")
+    next_offset: int | None = Field(
+        None, description="offset of the next page, when there may be one"
+    )
     _offset: int = PrivateAttr(0)
 
     @classmethod
-    def of(cls, rows: Sequence[BaseModel], offset: int, *, more: bool = False, next_says: str = "", **others: Any) -> Self:
+    def of(
+        cls,
+        rows: Sequence[BaseModel],
+        offset: int,
+        *,
+        more: bool = False,
+        next_says: str = "",
+        **others: Any,
+    ) -> Self:
         following = offset + len(rows)
         if more:
             text = f"There may be more: {cls.tool} with offset={following}. {cls.hint}"
@@ -59,13 +69,22 @@ class Page(Result):
             text = cls.hint
         else:
             text = cls.empty if not offset else f"No more rows. {cls.hint}"
-        page = cls(next=f"{next_says}{text}", next_offset=following if more else None, **{cls.rows: rows}, **others)
+        page = cls(
+            next=f"{next_says}{text}",
+            next_offset=following if more else None,
+            **{cls.rows: rows},
+            **others,
+        )
         page._offset = offset
         return page
 
     def within(self, limit: int) -> Self:
         rows: list[BaseModel] = getattr(self, self.rows)
-        others = {name: getattr(self, name) for name in type(self).model_fields if name not in {"next", "next_offset", self.rows}}
+        others = {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name not in {"next", "next_offset", self.rows}
+        }
         room = limit - json_size(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
         kept = rows[: count_that_fit(rows, room)]
         if not kept and rows:
@@ -99,7 +118,13 @@ def json_size(part: BaseModel) -> int:
 def prefix_that_fits(text: str, room: int) -> str:
     """The longest start of `text` that takes at most `room` characters once it is a JSON string."""
     for index, character in enumerate(text):
-        room -= 1 if character >= " " and character not in '"\\' else 2 if character in '"\\\n\r\t\b\f' else 6
+        room -= (
+            1
+            if character >= " " and character not in '"\\'
+            else 2
+            if character in '"\\\n\r\t\b\f'
+            else 6
+        )
         if room < 0:
             return text[:index]
     return text

@@ -8,7 +8,15 @@ from pydantic import Field
 
 from devin_mcp.api.client import ApiCall
 from devin_mcp.api.models import Acknowledgement, ApiModel, Rows, SecretId, Time
-from devin_mcp.operations.catalog import CREATE, DESTROY, READ, READ_ENVIRONMENT, Confirmation, needs, operation
+from devin_mcp.operations.catalog import (
+    CREATE,
+    DESTROY,
+    READ,
+    READ_ENVIRONMENT,
+    Confirmation,
+    needs,
+    operation,
+)
 from devin_mcp.operations.context import House
 from devin_mcp.operations.results import Next, Offset, Page, Result
 
@@ -16,7 +24,11 @@ Key = Annotated[str, Field(min_length=1, max_length=256, description="Its name")
 Value = Annotated[str, Field(min_length=1, max_length=65_536, description="The secret itself")]
 FromEnv = Annotated[
     str,
-    Field(min_length=1, max_length=128, description="Variable to take the value from, instead of value"),
+    Field(
+        min_length=1,
+        max_length=128,
+        description="Variable to take the value from, instead of value",
+    ),
     needs(READ_ENVIRONMENT),
 ]
 
@@ -30,7 +42,11 @@ class SessionSecret(ApiModel):
     sensitive: Annotated[bool, Field(description="Hide it in Devin's logs")] = True
 
     def wire(self, house: House) -> dict[str, Any]:
-        return {"key": self.key, "value": house.secret(self.value, self.value_from_env), "sensitive": self.sensitive}
+        return {
+            "key": self.key,
+            "value": house.secret(self.value, self.value_from_env),
+            "sensitive": self.sensitive,
+        }
 
 
 class Secret(ApiModel):
@@ -83,7 +99,13 @@ async def create_secret(
     note: Annotated[str, Field(max_length=10_000, description="What it is for")] = "",
 ) -> SecretCreated:
     """The new secret's id. Stores a secret for the organization; only sessions started afterwards see it."""
-    body = {"type": type, "key": key, "value": house.secret(value, value_from_env), "sensitive": sensitive, "note": note}
+    body = {
+        "type": type,
+        "key": key,
+        "value": house.secret(value, value_from_env),
+        "sensitive": sensitive,
+        "note": note,
+    }
     made = await devin.send(Created, body=body, private=True)
     return SecretCreated(id=made.id, key=key, next="New sessions can use it; running ones cannot.")
 
@@ -99,11 +121,17 @@ async def name_of(devin: ApiCall, house: House, secret_id: str) -> str | None:  
     return next((secret.key for secret in secrets if secret.id == secret_id), None)
 
 
-DELETING = Confirmation("Delete the secret", "Devin can no longer log in with it, and its value cannot be read back.", name_of)
+DELETING = Confirmation(
+    "Delete the secret",
+    "Devin can no longer log in with it, and its value cannot be read back.",
+    name_of,
+)
 
 
 @operation(DESTROY, "secrets", v1="DELETE /v1/secrets/{secret_id}", stake=DELETING)
 async def delete_secret(devin: ApiCall, secret_id: SecretId) -> SecretDeleted:
     """Confirmation that the secret is gone. Its value cannot be brought back."""
     await devin.send(Acknowledgement, secret_id=secret_id)
-    return SecretDeleted(secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets.")
+    return SecretDeleted(
+        secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets."
+    )

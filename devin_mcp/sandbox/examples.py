@@ -23,7 +23,9 @@ def _value(schema: Any, root: Any, depth: int) -> Any:
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind or ("array" if "items" in schema else "object")
+    kind = (
+        kind[0] if isinstance(kind, list) else kind or ("array" if "items" in schema else "object")
+    )
     match kind:
         case "object":
             return _object(schema, root, depth)
@@ -42,15 +44,21 @@ def _whole(schema: Mapping[str, Any], root: Any) -> dict[str, Any]:
     """With what it refers to, all that `allOf` adds, and the first of its alternatives."""
     seen = 0
     whole = dict(schema)
-    while seen < DEEPEST and (more := [name for name in ("$ref", "allOf", "anyOf", "oneOf") if whole.get(name)]):
+    while seen < DEEPEST and (
+        more := [name for name in ("$ref", "allOf", "anyOf", "oneOf") if whole.get(name)]
+    ):
         seen += 1
         part = whole.pop(more[0])
-        for one in part if more[0] == "allOf" else [_at(root, part) if more[0] == "$ref" else part[0]]:
+        for one in (
+            part if more[0] == "allOf" else [_at(root, part) if more[0] == "$ref" else part[0]]
+        ):
             if isinstance(one, Mapping):
                 properties = {**one.get("properties", {}), **whole.get("properties", {})}
                 required = [*one.get("required", []), *whole.get("required", [])]
                 whole = {**one, **whole}
-                whole |= ({"properties": properties} if properties else {}) | ({"required": required} if required else {})
+                whole |= ({"properties": properties} if properties else {}) | (
+                    {"required": required} if required else {}
+                )
     return whole
 
 
@@ -65,7 +73,9 @@ def _at(root: Any, reference: str) -> Any:
 def _object(schema: Mapping[str, Any], root: Any, depth: int) -> dict[str, Any]:
     properties, required = schema.get("properties", {}), schema.get("required", [])
     wanted = list(dict.fromkeys([*required, *properties])) if depth < DEEPEST else required
-    return {name: _value(properties.get(name, {"type": "string"}), root, depth + 1) for name in wanted}
+    return {
+        name: _value(properties.get(name, {"type": "string"}), root, depth + 1) for name in wanted
+    }
 
 
 def _array(schema: Mapping[str, Any], root: Any, depth: int) -> list[Any]:
@@ -85,13 +95,20 @@ def _other(value: Any, place: int) -> Any:
     """Another value of the same kind."""
     if isinstance(value, str):
         return f"{value}{place}" if place else value
-    return value + place if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return (
+        value + place if isinstance(value, int | float) and not isinstance(value, bool) else value
+    )
 
 
 _FORMATS = {
-    "date": "2026-01-01", "date-time": "2026-01-01T00:00:00Z", "time": "00:00:00Z", "email": "devin@sandbox.invalid",
-    "uri": "https://sandbox.invalid", "uuid": "00000000-0000-4000-8000-000000000000", "ipv4": "192.0.2.1",
-}  # fmt: skip
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "time": "00:00:00Z",
+    "email": "devin@sandbox.invalid",
+    "uri": "https://sandbox.invalid",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "ipv4": "192.0.2.1",
+}
 
 
 def _text(schema: Mapping[str, Any]) -> str:
@@ -101,8 +118,12 @@ def _text(schema: Mapping[str, Any]) -> str:
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> Any:
     step = 1 if whole else 0.5
-    low = schema.get("minimum", schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else None)
-    high = schema.get("maximum", schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else None)
+    low = schema.get(
+        "minimum", schema["exclusiveMinimum"] + step if "exclusiveMinimum" in schema else None
+    )
+    high = schema.get(
+        "maximum", schema["exclusiveMaximum"] - step if "exclusiveMaximum" in schema else None
+    )
     value = low if low is not None else 1 if high is None or high >= 1 else high
     multiple = schema.get("multipleOf")
     if multiple:

@@ -12,22 +12,38 @@ _TEXT, _FLAG, _TEXTS, _COUNT, _OBJECTS, _OBJECT = str, bool, list, int, list, di
 
 SHAPES: dict[str, dict[str, tuple[type, bool]]] = {
     "CreateSessionRequest": {
-        "prompt": (_TEXT, True), "title": (_TEXT, False), "tags": (_TEXTS, False), "playbook_id": (_TEXT, False),
-        "knowledge_ids": (_TEXTS, False), "secret_ids": (_TEXTS, False), "session_secrets": (_OBJECTS, False),
-        "snapshot_id": (_TEXT, False), "max_acu_limit": (_COUNT, False), "idempotent": (_FLAG, False),
-        "unlisted": (_FLAG, False), "structured_output_schema": (_OBJECT, False),
+        "prompt": (_TEXT, True),
+        "title": (_TEXT, False),
+        "tags": (_TEXTS, False),
+        "playbook_id": (_TEXT, False),
+        "knowledge_ids": (_TEXTS, False),
+        "secret_ids": (_TEXTS, False),
+        "session_secrets": (_OBJECTS, False),
+        "snapshot_id": (_TEXT, False),
+        "max_acu_limit": (_COUNT, False),
+        "idempotent": (_FLAG, False),
+        "unlisted": (_FLAG, False),
+        "structured_output_schema": (_OBJECT, False),
     },
     "SendMessageRequest": {"message": (_TEXT, True)},
     "UpdateTagsRequest": {"tags": (_TEXTS, True)},
     "CreateSecretRequest": {
-        "type": (_TEXT, True), "key": (_TEXT, True), "value": (_TEXT, True), "sensitive": (_FLAG, True), "note": (_TEXT, True),
+        "type": (_TEXT, True),
+        "key": (_TEXT, True),
+        "value": (_TEXT, True),
+        "sensitive": (_FLAG, True),
+        "note": (_TEXT, True),
     },
     "KnowledgeWrite": {
-        "name": (_TEXT, True), "body": (_TEXT, True), "trigger_description": (_TEXT, True),
-        "parent_folder_id": (_TEXT, False), "macro": (_TEXT, False), "pinned_repo": (_TEXT, False),
+        "name": (_TEXT, True),
+        "body": (_TEXT, True),
+        "trigger_description": (_TEXT, True),
+        "parent_folder_id": (_TEXT, False),
+        "macro": (_TEXT, False),
+        "pinned_repo": (_TEXT, False),
     },
     "PlaybookWrite": {"title": (_TEXT, True), "body": (_TEXT, True), "macro": (_TEXT, False)},
-}  # fmt: skip
+}
 """Field -> type and whether it is required; the names are those of v1.openapi.yaml, which a test compares."""
 
 

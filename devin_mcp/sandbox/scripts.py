@@ -35,13 +35,19 @@ ASK = "I have read {}. Should the new check be strict (an error) or lenient (a w
 DONE = "Done: the change is in the pull request, all tests pass."
 GIVE_UP = "I could not do this: the tests need a database that I cannot reach. Please give me access or another task."
 
-ORDINARY: tuple[Stage, ...] = ((ScriptedEvent(3, "blocked", ASK),), (ScriptedEvent(3, "finished", DONE, delivers=True),))
+ORDINARY: tuple[Stage, ...] = (
+    (ScriptedEvent(3, "blocked", ASK),),
+    (ScriptedEvent(3, "finished", DONE, delivers=True),),
+)
 
 SCRIPTS: dict[str, tuple[Stage, ...]] = {
     "quick": ((ScriptedEvent(2, "blocked", DONE, delivers=True),),),
     "fail": ((ScriptedEvent(3, "blocked", GIVE_UP),),),
     "expire": ((ScriptedEvent(3, "expired"),),),
-    "sleep": ((ScriptedEvent(3, "suspended"),), (ScriptedEvent(3, "finished", DONE, delivers=True),)),
+    "sleep": (
+        (ScriptedEvent(3, "suspended"),),
+        (ScriptedEvent(3, "finished", DONE, delivers=True),),
+    ),
     "forever": ((),),
     "starve": ((),),
 }
@@ -129,7 +135,9 @@ class SimulatedSession:
         text = moment.say.format(self._given())
         if moment.delivers:
             self.pull_request = f"https://sandbox.invalid/acme/shop-api/pull/{len(self.messages)}"
-            report = self.store("report.md", "text/markdown", b"# Report\n\nOne check added, 12 tests pass.\n")
+            report = self.store(
+                "report.md", "text/markdown", b"# Report\n\nOne check added, 12 tests pass.\n"
+            )
             text += f'\n\nATTACHMENT:"{report}"'
             schema = self.body.get("structured_output_schema")
             self.output = example_of(schema) if schema is not None else None

@@ -12,6 +12,10 @@ GRACE = 2
 def serve(host: str, port: int) -> int:
     """Serve until a signal. Any key that starts with apk_ is taken; each sees its own organization."""
     listener, address = listen(host, port)
-    event("simulated_devin", url=address, use_with=f"DEVIN_BASE_URL={address} and any DEVIN_API_KEY that starts with apk")
+    event(
+        "simulated_devin",
+        url=address,
+        use_with=f"DEVIN_BASE_URL={address} and any DEVIN_API_KEY that starts with apk",
+    )
     run(sandbox_app(), listener, grace=GRACE)
     return 0

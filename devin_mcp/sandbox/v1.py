@@ -46,9 +46,13 @@ class Sandbox:
         return self.organizations[key]
 
     def app(self) -> Starlette:
-        routes = [Route(path, self._serving(handler), methods=[method]) for (method, path), handler in ROUTES.items()]
+        routes = [
+            Route(path, self._serving(handler), methods=[method])
+            for (method, path), handler in ROUTES.items()
+        ]
         return Starlette(
-            routes=[*routes, Route("/_presigned/{token}", self._file)], exception_handlers={404: _unknown, 405: _unknown}
+            routes=[*routes, Route("/_presigned/{token}", self._file)],
+            exception_handlers={404: _unknown, 405: _unknown},
         )
 
     def _serving(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -63,11 +67,17 @@ class Sandbox:
         return serve
 
     async def _file(self, request: Request) -> Response:
-        expires, media_type, data = self.presigned.get(request.path_params["token"], (None, "", b""))
+        expires, media_type, data = self.presigned.get(
+            request.path_params["token"], (None, "", b"")
+        )
         if expires is None or self.clock.now() > expires:
-            return Response("<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml")
+            return Response(
+                "<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml"
+            )
         if "authorization" in request.headers:  # as S3 does: one way to sign in, not two
-            return Response("<Error><Code>InvalidArgument</Code></Error>", 400, media_type="application/xml")
+            return Response(
+                "<Error><Code>InvalidArgument</Code></Error>", 400, media_type="application/xml"
+            )
         return Response(data, media_type=media_type)
 
 
@@ -100,19 +110,27 @@ def _life(organization: Organization, request: Request) -> SimulatedSession:
 
 def _summary(life: SimulatedSession) -> dict[str, Any]:
     return {
-        "session_id": life.session_id, "status": "running" if not life.is_over else life.status,
-        "status_enum": life.status, "title": life.body.get("title") or f"{' '.join(life.body['prompt'].split())[:40]}…",
-        "created_at": stamp(life.born), "updated_at": stamp(life.updated or life.born), "tags": life.tags, "playbook_id": life.body.get("playbook_id"),
-        "snapshot_id": life.body.get("snapshot_id"), "structured_output": life.output,
+        "session_id": life.session_id,
+        "status": "running" if not life.is_over else life.status,
+        "status_enum": life.status,
+        "title": life.body.get("title") or f"{' '.join(life.body['prompt'].split())[:40]}…",
+        "created_at": stamp(life.born),
+        "updated_at": stamp(life.updated or life.born),
+        "tags": life.tags,
+        "playbook_id": life.body.get("playbook_id"),
+        "snapshot_id": life.body.get("snapshot_id"),
+        "structured_output": life.output,
         "pull_request": {"url": life.pull_request} if life.pull_request else None,
-    }  # fmt: skip
+    }
 
 
 async def list_sessions(box: Sandbox, organization: Organization, request: Request) -> Response:
     query = request.query_params
     wanted = set(query.getlist("tags"))
     lives = [
-        life for life in reversed(organization.sessions.values()) if wanted <= set(life.tags) and not life.body.get("unlisted")
+        life
+        for life in reversed(organization.sessions.values())
+        if wanted <= set(life.tags) and not life.body.get("unlisted")
     ]
     for life in lives:
         life.play()
@@ -134,17 +152,28 @@ async def create_session(box: Sandbox, organization: Organization, request: Requ
         raise Refusal(403, "Your organization has a billing error. Error: out_of_quota")
     if word == "cap" or organization.running() >= organization.parallel:
         raise Refusal(
-            429, f"You have {organization.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once."
+            429,
+            f"You have {organization.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once.",
         )
     life = SimulatedSession(
-        new_id("devin"), body, box.clock.now(), box.clock.now, organization.store, tags=list(body.get("tags") or [])
+        new_id("devin"),
+        body,
+        box.clock.now(),
+        box.clock.now,
+        organization.store,
+        tags=list(body.get("tags") or []),
     )
     organization.sessions[life.session_id] = life
-    return JSONResponse(_started(life) | ({"is_new_session": True} if body.get("idempotent") else {}))
+    return JSONResponse(
+        _started(life) | ({"is_new_session": True} if body.get("idempotent") else {})
+    )
 
 
 def _started(life: SimulatedSession) -> dict[str, Any]:
-    return {"session_id": life.session_id, "url": f"{WEB}/sessions/{life.session_id.removeprefix('devin-')}"}
+    return {
+        "session_id": life.session_id,
+        "url": f"{WEB}/sessions/{life.session_id.removeprefix('devin-')}",
+    }
 
 
 async def get_session(box: Sandbox, organization: Organization, request: Request) -> Response:
@@ -171,7 +200,9 @@ async def terminate_session(box: Sandbox, organization: Organization, request: R
     return JSONResponse({"detail": "Session terminated"})
 
 
-async def update_session_tags(box: Sandbox, organization: Organization, request: Request) -> Response:
+async def update_session_tags(
+    box: Sandbox, organization: Organization, request: Request
+) -> Response:
     life = _life(organization, request)
     life.tags = (await checked(request, "UpdateTagsRequest"))["tags"]
     return JSONResponse({"detail": "Tags updated"})
@@ -182,10 +213,14 @@ async def upload_attachment(box: Sandbox, organization: Organization, request: R
         file = form.get("file")
         if file is None or isinstance(file, str) or set(form) != {"file"}:
             raise BadBody("file", "Field required")
-        return JSONResponse(organization.store(file.filename or "file", file.content_type or "", await file.read()))
+        return JSONResponse(
+            organization.store(file.filename or "file", file.content_type or "", await file.read())
+        )
 
 
-async def download_attachment(box: Sandbox, organization: Organization, request: Request) -> Response:
+async def download_attachment(
+    box: Sandbox, organization: Organization, request: Request
+) -> Response:
     stored = organization.files.get((request.path_params["uuid"], request.path_params["name"]))
     if stored is None:
         raise Refusal(404, "Attachment not found")
@@ -219,7 +254,9 @@ async def delete_secret(box: Sandbox, organization: Organization, request: Reque
 
 
 async def list_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
-    return JSONResponse({"folders": organization.folders, "knowledge": list(organization.notes.values())})
+    return JSONResponse(
+        {"folders": organization.folders, "knowledge": list(organization.notes.values())}
+    )
 
 
 async def create_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
@@ -239,7 +276,9 @@ async def update_knowledge(box: Sandbox, organization: Organization, request: Re
 
 async def _note(request: Request) -> dict[str, Any]:
     """PUT replaces: an optional field that is not sent is reset."""
-    return {"parent_folder_id": None, "macro": None, "pinned_repo": None} | await checked(request, "KnowledgeWrite")
+    return {"parent_folder_id": None, "macro": None, "pinned_repo": None} | await checked(
+        request, "KnowledgeWrite"
+    )
 
 
 async def delete_knowledge(box: Sandbox, organization: Organization, request: Request) -> Response:
@@ -254,7 +293,9 @@ async def list_playbooks(box: Sandbox, organization: Organization, request: Requ
 
 async def create_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
     body = await checked(request, "PlaybookWrite")
-    made = playbook(new_id("playbook"), body["title"], body["body"], body.get("macro"), stamp(box.clock.now()))
+    made = playbook(
+        new_id("playbook"), body["title"], body["body"], body.get("macro"), stamp(box.clock.now())
+    )
     organization.playbooks[made["playbook_id"]] = made
     return JSONResponse(made)
 
@@ -265,7 +306,11 @@ async def get_playbook(box: Sandbox, organization: Organization, request: Reques
 
 async def update_playbook(box: Sandbox, organization: Organization, request: Request) -> Response:
     now = _playbook(organization, request)
-    now.update({"macro": None} | await checked(request, "PlaybookWrite") | {"updated_at": stamp(box.clock.now())})
+    now.update(
+        {"macro": None}
+        | await checked(request, "PlaybookWrite")
+        | {"updated_at": stamp(box.clock.now())}
+    )
     return JSONResponse({"status": "success"})
 
 

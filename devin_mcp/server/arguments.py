@@ -28,7 +28,9 @@ def checked(given: Mapping[str, Any], schema: Schema, model: type[BaseModel]) ->
     try:
         valid = model.model_validate(cleaned)
     except ValidationError as problem:
-        reasons = [_in_words(error) for error in problem.errors(include_url=False, include_input=False)[:5]]
+        reasons = [
+            _in_words(error) for error in problem.errors(include_url=False, include_input=False)[:5]
+        ]
         raise Invalid("; ".join(reasons) + ".", NOT_SENT) from None
     return {name: getattr(valid, name) for name in type(valid).model_fields}
 
@@ -40,7 +42,9 @@ def _value(value: Any, schema: Schema, where: str) -> Any:
     if kind == "object" and isinstance(value, dict) and "properties" in schema:
         return _object(value, schema, where)
     if kind == "array" and isinstance(value, list):
-        return [_value(item, schema["items"], f"{where}[{place}]") for place, item in enumerate(value)]
+        return [
+            _value(item, schema["items"], f"{where}[{place}]") for place, item in enumerate(value)
+        ]
     return value
 
 
@@ -102,7 +106,9 @@ LONG_TEXT = 10_000
 
 
 def _in_words(error: ErrorDetails) -> str:
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"]).lstrip(".")
+    where = "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"]
+    ).lstrip(".")
     bounds = error.get("ctx", {})
     wanted = _KINDS.get(error["type"].split("_")[0], "of another kind")
     text = _WORDS.get(error["type"], f"must be {wanted}").format_map(bounds)

@@ -63,19 +63,33 @@ def build(
     @asynccontextmanager
     async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
         simulated = _simulated() if settings.sandbox else None
-        api = DevinClient(settings, app=simulated, clock=clock, deadline=deadline, about_keys=about_keys)
+        api = DevinClient(
+            settings, app=simulated, clock=clock, deadline=deadline, about_keys=about_keys
+        )
         house = _house(settings, view, api.clock)
-        api.writes.listeners.append(lambda written: house.cache.drop(written.owner, toolset_of(written.route)))
+        api.writes.listeners.append(
+            lambda written: house.cache.drop(written.owner, toolset_of(written.route))
+        )
         following = Pollers(api)
         notices = Subscriptions(following, view)
         api.writes.listeners.append(notices.wrote)
         ending.tell(following.finish_waits)
         ending.tell(notices.close)
         try:
-            async with _bus(settings, api, house):  # around the end of the writes: other replicas hear of those, too
+            async with _bus(
+                settings, api, house
+            ):  # around the end of the writes: other replicas hear of those, too
                 try:
                     at_start(api)
-                    yield ServerState(api, house, following, view, notices, settings.confirm, identify or (lambda _: own))
+                    yield ServerState(
+                        api,
+                        house,
+                        following,
+                        view,
+                        notices,
+                        settings.confirm,
+                        identify or (lambda _: own),
+                    )
                 finally:
                     with anyio.CancelScope(shield=True):
                         notices.close()
@@ -93,13 +107,22 @@ def build(
         version=__version__,
         website_url=WEBSITE,
         lifespan=lifespan,
-        request_state_security=request_state_security(settings.state_keys or ((state_key,) if state_key else ())),
+        request_state_security=request_state_security(
+            settings.state_keys or ((state_key,) if state_key else ())
+        ),
         # Fixed for the life of the process; private, because later callers may see different ones.
         cache_hints={"tools/list": kept, "resources/templates/list": kept},
     )
     # Inside the SDK's tracing and around its seal, so that an answer the seal refuses is logged and explained too.
-    seal = next(place for place, one in enumerate(server.middleware) if isinstance(one, RequestStateBoundary))
-    server.middleware[seal:seal] = [log_calls, explain_rejected_state(shared=bool(settings.state_keys))]
+    seal = next(
+        place
+        for place, one in enumerate(server.middleware)
+        if isinstance(one, RequestStateBoundary)
+    )
+    server.middleware[seal:seal] = [
+        log_calls,
+        explain_rejected_state(shared=bool(settings.state_keys)),
+    ]
     install(server, transport, sandbox=settings.sandbox)
     return server
 

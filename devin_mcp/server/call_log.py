@@ -43,7 +43,9 @@ async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
         failed = isinstance(result, Mapping) and result.get("isError") is True
         outcome = "tool_error" if failed else "ok"
         if failed and "tool" not in record.facts:
-            note(outcome="refused", error="unknown_tool")  # its name is the caller's text, so it is not written
+            note(
+                outcome="refused", error="unknown_tool"
+            )  # its name is the caller's text, so it is not written
     except asyncio.CancelledError:
         outcome = "cancelled"
         raise
@@ -65,8 +67,14 @@ def named(problem: Exception) -> DevinError:
     """What went wrong as an answer somebody can act on, and as the outcome of this call in the log."""
     record = current_call.get()
     if isinstance(problem, DevinError):
-        asked = problem.status is not None or isinstance(problem, ReplyLost) or (record is not None and record.attempts > 0)
-        outcome = "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
+        asked = (
+            problem.status is not None
+            or isinstance(problem, ReplyLost)
+            or (record is not None and record.attempts > 0)
+        )
+        outcome = (
+            "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
+        )
         note(outcome=outcome, error=None if outcome == "declined" else problem.kind)
         return problem
     note(outcome="crashed", error=type(problem).__name__)
@@ -77,7 +85,9 @@ def named(problem: Exception) -> DevinError:
     )
 
 
-def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float) -> None:
+def _log_call(
+    ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float
+) -> None:
     line: dict[str, Any] = {
         "call_id": record.call_id,
         "method": ctx.method,
@@ -95,4 +105,8 @@ def _log_call(ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: di
 
 def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:
     params = ctx.session.client_params
-    return params.client_info.name[:60] if params is not None and params.client_info is not None else None
+    return (
+        params.client_info.name[:60]
+        if params is not None and params.client_info is not None
+        else None
+    )

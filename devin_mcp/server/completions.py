@@ -8,7 +8,13 @@ from itertools import chain
 from typing import TypeVar
 
 from mcp import MCPError
-from mcp.types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, PromptReference
+from mcp.types import (
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    PromptReference,
+)
 
 from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import note
@@ -32,10 +38,19 @@ async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
     if names is not None and name not in names:
         raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
     sources = [] if names is None else caller.view.completions(name)
-    found = await asyncio.gather(*(_or_nothing(one.candidates(caller.devin(), caller.house, filled)) for one in sources))
-    values = [redactor.clean(one) for one in best(chain.from_iterable(one or () for one in found), params.argument.value)]
+    found = await asyncio.gather(
+        *(_or_nothing(one.candidates(caller.devin(), caller.house, filled)) for one in sources)
+    )
+    values = [
+        redactor.clean(one)
+        for one in best(chain.from_iterable(one or () for one in found), params.argument.value)
+    ]
     return CompleteResult(
-        completion=Completion(values=values[:MAX_COMPLETIONS], total=len(values), has_more=len(values) > MAX_COMPLETIONS)
+        completion=Completion(
+            values=values[:MAX_COMPLETIONS],
+            total=len(values),
+            has_more=len(values) > MAX_COMPLETIONS,
+        )
     )
 
 
@@ -54,4 +69,9 @@ async def _names(caller: Caller, params: CompleteRequestParams) -> set[str]:
     if isinstance(params.ref, PromptReference):
         prompt, _ = await find(caller, params.ref.name)
         return set() if prompt is None else {argument.name for argument in prompt_arguments(prompt)}
-    return {name for one in caller.view.resources if one.uri == params.ref.uri for name in variables(one)}
+    return {
+        name
+        for one in caller.view.resources
+        if one.uri == params.ref.uri
+        for name in variables(one)
+    }

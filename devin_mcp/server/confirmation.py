@@ -40,7 +40,9 @@ MODERN = "2026-07-28"
 Ask = Callable[[], Awaitable[str]]
 
 
-async def consent(context: Context[Any, Any], policy: str, question: Ask) -> InputRequiredResult | None:
+async def consent(
+    context: Context[Any, Any], policy: str, question: Ask
+) -> InputRequiredResult | None:
     """None when it may be done, else the question for the client to bring to its user.
 
     Raises Declined when the person said no, NotAllowed when somebody had to be asked and nobody can be.
@@ -63,7 +65,9 @@ async def consent(context: Context[Any, Any], policy: str, question: Ask) -> Inp
             return None
         if _is_modern(context):
             note(outcome="asked")
-            form = ElicitRequest(params=ElicitRequestFormParams(message=text, requested_schema=FORM))
+            form = ElicitRequest(
+                params=ElicitRequestFormParams(message=text, requested_schema=FORM)
+            )
             return InputRequiredResult(input_requests={NAME: form}, request_state=ASKED)
         answer = await _answer(context, text)
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
@@ -74,7 +78,9 @@ async def consent(context: Context[Any, Any], policy: str, question: Ask) -> Inp
 async def _answer(context: Context[Any, Any], question: str) -> ElicitResult:
     try:
         async with asyncio.timeout(PATIENCE):
-            answer: ElicitResult = await context.session.elicit_form(question, FORM, related_request_id=context.request_id)
+            answer: ElicitResult = await context.session.elicit_form(
+                question, FORM, related_request_id=context.request_id
+            )
             return answer
     except TimeoutError:
         raise Declined("The user was asked and did not answer.") from None
@@ -108,14 +114,20 @@ async def question_about(caller: Caller, stake: Confirmation, thing: str) -> str
         raise
     except (DevinError, TimeoutError):
         pass  # the id alone will do
-    known = f"{json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)} ({thing})" if title else thing
+    known = (
+        f"{json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)} ({thing})"
+        if title
+        else thing
+    )
     return redactor.clean(f"{stake.does} {known}? {stake.lost}")
 
 
 def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:
     """How the state of a question is sealed: for one caller, with keys that replicas share or with this process's own."""
     redactor.hide(keys)
-    return RequestStateSecurity(keys=list(dict.fromkeys(keys)) or [os.urandom(32)], ttl=PATIENCE, bind_principal=_principal)
+    return RequestStateSecurity(
+        keys=list(dict.fromkeys(keys)) or [os.urandom(32)], ttl=PATIENCE, bind_principal=_principal
+    )
 
 
 def _principal(ctx: ServerRequestContext[Any, Any]) -> str:

@@ -46,7 +46,9 @@ def install(server: MCPServer[ServerState], transport: Transport, *, sandbox: bo
 
     def put(method: str, params: Any, handler: Handler) -> None:
         before = low.get_request_handler(method)
-        low.add_request_handler(method, params, _guarded(handler, before.handler if before else None))
+        low.add_request_handler(
+            method, params, _guarded(handler, before.handler if before else None)
+        )
 
     put("tools/list", PaginatedRequestParams, tools.list)
     put("tools/call", CallToolRequestParams, tools.call)
@@ -58,10 +60,14 @@ def install(server: MCPServer[ServerState], transport: Transport, *, sandbox: bo
     put("completion/complete", CompleteRequestParams, complete)
     put("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
     server.middleware.append(_instructing(sandbox=sandbox))
-    if transport == "stdio":  # over HTTP nothing could reach a client of an older revision, so none is offered to watch
+    if (
+        transport == "stdio"
+    ):  # over HTTP nothing could reach a client of an older revision, so none is offered to watch
         put("resources/subscribe", SubscribeRequestParams, _subscribe)
         put("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
-        server.middleware.append(_only({"initialize", "notifications/initialized"}, _welcome_old_clients))
+        server.middleware.append(
+            _only({"initialize", "notifications/initialized"}, _welcome_old_clients)
+        )
 
 
 def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
@@ -83,7 +89,9 @@ def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
     return handle
 
 
-async def _listen(ctx: Asked, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+async def _listen(
+    ctx: Asked, params: SubscriptionsListenRequestParams
+) -> SubscriptionsListenResult:
     note(outcome="ok")  # that the client leaves is how a stream ends
     caller = caller_of(ctx)
     return await caller.app.notices.listen(ctx, params, caller.account, caller.view)
@@ -125,7 +133,9 @@ async def _welcome_old_clients(ctx: Asked, call_next: CallNext) -> HandlerResult
     return result
 
 
-def _only(methods: Collection[str], middleware: ServerMiddleware[ServerState]) -> ServerMiddleware[ServerState]:
+def _only(
+    methods: Collection[str], middleware: ServerMiddleware[ServerState]
+) -> ServerMiddleware[ServerState]:
     """For these methods; the others go past it without as much as a frame on the stack."""
 
     def choosing(ctx: Asked, call_next: CallNext) -> Awaitable[HandlerResult]:

@@ -46,15 +46,21 @@ class Page(Generic[T]):
     """False when Devin would not tell everything, so that nobody keeps it."""
 
 
-async def paginate(fixed: Sequence[T], sources: Sequence[ListSource[Any, T]], cursor: str | None) -> Page[T]:
+async def paginate(
+    fixed: Sequence[T], sources: Sequence[ListSource[Any, T]], cursor: str | None
+) -> Page[T]:
     """At most 250 things, those after the cursor: the fixed ones first, then section by section.
 
     A first page without what Devin would not tell is better than none, for a host may take a failing list for a failing
     server; on a later page the error is raised, for it must not look like the end.
     """
     after = None if cursor is None else _decoded(cursor)
-    answers = await asyncio.gather(*(_patiently(one.load) for one in sources), return_exceptions=True)
-    rows: list[tuple[Key, T]] = [((0, f"{place:02}", ""), thing) for place, thing in enumerate(fixed)]
+    answers = await asyncio.gather(
+        *(_patiently(one.load) for one in sources), return_exceptions=True
+    )
+    rows: list[tuple[Key, T]] = [
+        ((0, f"{place:02}", ""), thing) for place, thing in enumerate(fixed)
+    ]
     complete = True
     for section, (source, answer) in enumerate(zip(sources, answers, strict=True), 1):
         if not isinstance(answer, BaseException):
@@ -86,7 +92,11 @@ def _decoded(cursor: str) -> Key:
     try:
         order, text, one = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError, RecursionError):
-        raise MCPError(INVALID_PARAMS, "The cursor is not one of this server's. List again from the start.") from None
+        raise MCPError(
+            INVALID_PARAMS, "The cursor is not one of this server's. List again from the start."
+        ) from None
     if not (isinstance(order, int) and isinstance(text, str) and isinstance(one, str)):
-        raise MCPError(INVALID_PARAMS, "The cursor is not one of this server's. List again from the start.")
+        raise MCPError(
+            INVALID_PARAMS, "The cursor is not one of this server's. List again from the start."
+        )
     return order, text, one

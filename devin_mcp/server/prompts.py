@@ -45,14 +45,17 @@ class Prompts:
         caller = caller_of(ctx)
         sources = [
             ListSource(partial(one.cards, caller.devin(), caller.house), partial(_made, one))
-            for one in caller.view.prompts if one.cards is not None
-        ]  # fmt: skip
+            for one in caller.view.prompts
+            if one.cards is not None
+        ]
         page = await paginate(_fixed(caller.view), sources, params.cursor)
         others = [] if params.cursor else await self._server.list_prompts()
         return ListPromptsResult(
-            prompts=page.things + others, next_cursor=page.following,
-            ttl_ms=caller.kept_for_ms if page.complete else 0, cache_scope="private",
-        )  # fmt: skip
+            prompts=page.things + others,
+            next_cursor=page.following,
+            ttl_ms=caller.kept_for_ms if page.complete else 0,
+            cache_scope="private",
+        )
 
     async def get(self, ctx: Asked, params: GetPromptRequestParams) -> GetPromptResult | None:
         """None for what is not ours but the SDK's."""
@@ -73,7 +76,8 @@ class Prompts:
         subject = () if card is None else (card.subject,)
         handout = await prompt.say(caller.devin(), caller.house, *subject, **arguments)
         return GetPromptResult(
-            description=card.description if card else _description(prompt), messages=_messages(handout, caller.view)
+            description=card.description if card else _description(prompt),
+            messages=_messages(handout, caller.view),
         )
 
 
@@ -83,7 +87,9 @@ async def find(caller: Caller, name: str) -> tuple[Prompt | None, PromptVariant 
         if prompt.cards is None and prompt.name == name:
             return prompt, None
     for prompt in caller.view.prompts:
-        deck: Mapping[str, PromptVariant] = {} if prompt.cards is None else await prompt.cards(caller.devin(), caller.house)
+        deck: Mapping[str, PromptVariant] = (
+            {} if prompt.cards is None else await prompt.cards(caller.devin(), caller.house)
+        )
         if name in deck:
             return prompt, deck[name]
     return None, None
@@ -117,7 +123,10 @@ def _made(prompt: Prompt, deck: Mapping[str, PromptVariant]) -> Rows[ListedPromp
         (
             (name, ""),
             ListedPrompt(
-                name=name, title=redactor.clean(card.title), description=redactor.clean(card.description), arguments=arguments
+                name=name,
+                title=redactor.clean(card.title),
+                description=redactor.clean(card.description),
+                arguments=arguments,
             ),
         )
         for name, card in deck.items()
@@ -129,12 +138,17 @@ def _description(prompt: Prompt) -> str:
 
 
 def _messages(handout: RenderedPrompt, view: VisibleTools) -> list[PromptMessage]:
-    blocks: list[ContentBlock] = [TextContent(type="text", text=redactor.clean(handout.filled(view.text(handout.text))))]
+    blocks: list[ContentBlock] = [
+        TextContent(type="text", text=redactor.clean(handout.filled(view.text(handout.text))))
+    ]
     if handout.attached is not None:
         uri, text = handout.attached
         blocks.append(
             EmbeddedResource(
-                type="resource", resource=TextResourceContents(uri=uri, mime_type=MARKDOWN, text=redactor.clean(text))
+                type="resource",
+                resource=TextResourceContents(
+                    uri=uri, mime_type=MARKDOWN, text=redactor.clean(text)
+                ),
             )
         )
     return [PromptMessage(role="user", content=block) for block in blocks]

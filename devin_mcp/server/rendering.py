@@ -30,9 +30,15 @@ def present(result: Result, view: VisibleTools, limit: int) -> CallToolResult:
     if len(text) > limit:
         note(error="too_long")
         return present_error(
-            Broken(f"The answer does not fit into {limit} characters (--result-limit).", "Ask for less at once."), view
+            Broken(
+                f"The answer does not fit into {limit} characters (--result-limit).",
+                "Ask for less at once.",
+            ),
+            view,
         )
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=json.loads(text))
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=json.loads(text)
+    )
 
 
 def _as_json(result: BaseModel, view: VisibleTools) -> str:
@@ -42,7 +48,9 @@ def _as_json(result: BaseModel, view: VisibleTools) -> str:
 def present_error(error: DevinError, view: VisibleTools) -> CallToolResult:
     """What happened, whether anything changed, what to do next; tools that are not there are not named."""
     text = f"{error.what} {view.text(error.advice)}".strip()
-    return CallToolResult(content=[TextContent(type="text", text=redactor.clean(text))], is_error=True)
+    return CallToolResult(
+        content=[TextContent(type="text", text=redactor.clean(text))], is_error=True
+    )
 
 
 def _rendered(result: ResultT, view: VisibleTools) -> ResultT:
@@ -61,12 +69,27 @@ def _download(result: Download, limit: int) -> CallToolResult:
         content.append(TextContent(type="text", text=f"{about} Saved to {result.saved_to}."))
     elif result.image is not None:
         content.append(TextContent(type="text", text=about))
-        content.append(ImageContent(type="image", data=base64.b64encode(result.image).decode(), mime_type=result.media_type))
+        content.append(
+            ImageContent(
+                type="image",
+                data=base64.b64encode(result.image).decode(),
+                mime_type=result.media_type,
+            )
+        )
     else:
         result = result.within(limit)
         # The file's own text stands apart from ours, encoded as data: it is a third party's.
-        facts = {"about": about, "from_char": result.from_char, "truncated": result.truncated, "length": result.length}
-        known = {name: value for name, value in {**facts, "next": result.next or None}.items() if value is not None}
+        facts = {
+            "about": about,
+            "from_char": result.from_char,
+            "truncated": result.truncated,
+            "length": result.length,
+        }
+        known = {
+            name: value
+            for name, value in {**facts, "next": result.next or None}.items()
+            if value is not None
+        }
         file = json.dumps(known, ensure_ascii=False)
         content.append(TextContent(type="text", text=file))
         content.append(TextContent(type="text", text=redactor.clean(result.text or "")))

@@ -38,7 +38,9 @@ def check_bus() -> None:
 
 
 @asynccontextmanager
-async def relay_writes(address: str, writes: PendingWrites, missed: Callable[[], None]) -> AsyncIterator[None]:
+async def relay_writes(
+    address: str, writes: PendingWrites, missed: Callable[[], None]
+) -> AsyncIterator[None]:
     """Hand writes on to the other replicas and tell ours of theirs. `missed` is called when some may have been lost."""
     bus = _Bus(address, writes, missed)
     writes.relay = bus.tell
@@ -60,7 +62,9 @@ class _Bus:
     def __init__(self, address: str, writes: PendingWrites, missed: Callable[[], None]) -> None:
         from redis.asyncio import Redis
 
-        self._redis: Any = Redis.from_url(address, socket_connect_timeout=5, socket_timeout=20, socket_keepalive=True)
+        self._redis: Any = Redis.from_url(
+            address, socket_connect_timeout=5, socket_timeout=20, socket_keepalive=True
+        )
         self._writes = writes
         self._missed = missed
         self._own = token_hex(8)
@@ -68,7 +72,12 @@ class _Bus:
         self._retry_delay = FIRST_PAUSE
 
     def tell(self, written: WriteEvent) -> None:
-        message = {"from": self._own, "owner": written.owner, "route": str(written.route), "ids": dict(written.ids)}
+        message = {
+            "from": self._own,
+            "owner": written.owner,
+            "route": str(written.route),
+            "ids": dict(written.ids),
+        }
         with suppress(asyncio.QueueFull):
             self._queue.put_nowait(json.dumps(message))
 
@@ -107,15 +116,26 @@ class _Bus:
                         self._missed()
                     pause, connected_before = FIRST_PAUSE, True
                     while True:  # not listen(): a connection that died without a word is noticed by asking now and then
-                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=ASKED_AFTER)
+                        message = await channel.get_message(
+                            ignore_subscribe_messages=True, timeout=ASKED_AFTER
+                        )
                         if message is None:
                             await channel.ping()
                         elif message["type"] == "message":
                             self._hear(message["data"])
             except (RedisError, OSError) as trouble:
-                event("bus", bad=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause)
+                event(
+                    "bus", bad=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause
+                )
             except Exception as trouble:  # noqa: BLE001 - named in the log; a bus that falls silent would not be noticed
-                event("bus", bad=True, crash=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause)
+                event(
+                    "bus",
+                    bad=True,
+                    crash=True,
+                    outcome="lost",
+                    error=type(trouble).__name__,
+                    retry_in_s=pause,
+                )
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
 

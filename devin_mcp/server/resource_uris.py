@@ -25,7 +25,9 @@ class ResourceMatch:
     @property
     def arguments(self) -> dict[str, Any]:
         """Raises Invalid, in our own words, for what is no id."""
-        return checked(self.given, schema_of(self.resource.read), arguments_model(self.resource.read))
+        return checked(
+            self.given, schema_of(self.resource.read), arguments_model(self.resource.read)
+        )
 
 
 def match_uri(uri: str, view: VisibleTools) -> ResourceMatch | None:

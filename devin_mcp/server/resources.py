@@ -46,8 +46,9 @@ class Resources:
         caller = caller_of(ctx)
         sources = [
             ListSource(partial(one.entries, caller.devin(), caller.house), partial(_rows, one))
-            for one in caller.view.resources if one.entries is not None and one.list_tool and caller.view.has(one.list_tool)
-        ]  # fmt: skip
+            for one in caller.view.resources
+            if one.entries is not None and one.list_tool and caller.view.has(one.list_tool)
+        ]
         page = await paginate(_indexes(caller.view), sources, params.cursor)
         others = [] if params.cursor else await self._server.list_resources()
         return ListResourcesResult(
@@ -61,14 +62,23 @@ class Resources:
         view = caller_of(ctx).view
         ours = [
             ResourceTemplate(
-                uri_template=one.uri, name=one.read.__name__, title=_title(one), description=_description(one, view),
-                mime_type=MARKDOWN, annotations=FOR_BOTH,
+                uri_template=one.uri,
+                name=one.read.__name__,
+                title=_title(one),
+                description=_description(one, view),
+                mime_type=MARKDOWN,
+                annotations=FOR_BOTH,
             )
-            for one in view.resources if one.is_template
-        ]  # fmt: skip
-        return ListResourceTemplatesResult(resource_templates=[*ours, *await self._server.list_resource_templates()])
+            for one in view.resources
+            if one.is_template
+        ]
+        return ListResourceTemplatesResult(
+            resource_templates=[*ours, *await self._server.list_resource_templates()]
+        )
 
-    async def read(self, ctx: Asked, params: ReadResourceRequestParams) -> ReadResourceResult | None:
+    async def read(
+        self, ctx: Asked, params: ReadResourceRequestParams
+    ) -> ReadResourceResult | None:
         """None for what is not ours."""
         caller, uri = caller_of(ctx), str(params.uri)
         target = match_uri(uri, caller.view)
@@ -80,9 +90,14 @@ class Resources:
             note(devin_session_id=given.get("session_id"))
             document = await target.resource.read(caller.devin(), caller.house, **given)
         except NotFound:
-            raise NotFound(f"Unknown resource: {uri}", f"See resources/list, or {target.resource.tool.tool_name}.") from None
+            raise NotFound(
+                f"Unknown resource: {uri}",
+                f"See resources/list, or {target.resource.tool.tool_name}.",
+            ) from None
         except Invalid as refusal:
-            raise Invalid(f"Unknown resource: {uri}. {refusal.what}", "", status=refusal.status) from None
+            raise Invalid(
+                f"Unknown resource: {uri}. {refusal.what}", "", status=refusal.status
+            ) from None
         following = caller.view.text(document.next)
         text = f"{document.text}\n\nNext: {following}" if following else document.text
         return ReadResourceResult(
@@ -95,9 +110,13 @@ class Resources:
 def _indexes(view: VisibleTools) -> list[Listed]:
     def index(one: Resource) -> ListedResource:
         return ListedResource(
-            uri=one.uri, name=one.read.__name__, title=_title(one), description=_description(one, view),
-            mime_type=MARKDOWN, annotations=FOR_BOTH,
-        )  # fmt: skip
+            uri=one.uri,
+            name=one.read.__name__,
+            title=_title(one),
+            description=_description(one, view),
+            mime_type=MARKDOWN,
+            annotations=FOR_BOTH,
+        )
 
     return [partial(index, one) for one in view.resources if not one.is_template]
 
@@ -107,10 +126,16 @@ def _rows(resource: Resource, entries: Sequence[ResourceEntry]) -> Rows[Listed]:
 
     def listed(entry: ResourceEntry) -> ListedResource:
         return ListedResource(
-            uri=address(resource, **{variable: entry.id}), name=slug(entry.title) or entry.id, title=entry.title,
-            description=entry.description or None, mime_type=MARKDOWN, size=entry.size,
-            annotations=Annotations(audience=["user", "assistant"], last_modified=_time(entry.modified)),
-        )  # fmt: skip
+            uri=address(resource, **{variable: entry.id}),
+            name=slug(entry.title) or entry.id,
+            title=entry.title,
+            description=entry.description or None,
+            mime_type=MARKDOWN,
+            size=entry.size,
+            annotations=Annotations(
+                audience=["user", "assistant"], last_modified=_time(entry.modified)
+            ),
+        )
 
     return (((entry.title.casefold()[:60], entry.id), partial(listed, entry)) for entry in entries)
 
@@ -125,4 +150,6 @@ def _title(resource: Resource) -> str:
 
 
 def _description(resource: Resource, view: VisibleTools) -> str:
-    return view.text(f"{inspect.cleandoc(resource.read.__doc__ or '')} The tool {resource.tool.tool_name} shows the same.")
+    return view.text(
+        f"{inspect.cleandoc(resource.read.__doc__ or '')} The tool {resource.tool.tool_name} shows the same."
+    )

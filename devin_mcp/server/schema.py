@@ -56,9 +56,14 @@ def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]
-        if hint in (ApiCall, House, Pollers) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        if hint in (ApiCall, House, Pollers) or (
+            isinstance(hint, type) and issubclass(hint, BaseModel)
+        ):
             continue
-        fields[name] = (hint, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        fields[name] = (
+            hint,
+            ... if parameter.default is inspect.Parameter.empty else parameter.default,
+        )
     config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
     return create_model(f"{function.__name__}_arguments", __config__=config, **fields)
 
@@ -94,16 +99,22 @@ def _tidy(schema: Schema, powers: set[str]) -> Schema:
             tidy.setdefault("type", "string")
         if "properties" in node:
             tidy["properties"] = {
-                name: walk(part) for name, part in node["properties"].items() if _shown(part, definitions, powers)
+                name: walk(part)
+                for name, part in node["properties"].items()
+                if _shown(part, definitions, powers)
             }
-            tidy["required"] = [name for name in node.get("required", []) if name in tidy["properties"]]
+            tidy["required"] = [
+                name for name in node.get("required", []) if name in tidy["properties"]
+            ]
             if not tidy["required"]:
                 del tidy["required"]
         if "items" in node:
             tidy["items"] = walk(node["items"])
         return tidy
 
-    root = walk({name: value for name, value in schema.items() if name not in {"$defs", "description"}})
+    root = walk(
+        {name: value for name, value in schema.items() if name not in {"$defs", "description"}}
+    )
     root.setdefault("properties", {})
     return root
 

@@ -29,14 +29,17 @@ def serve(settings: Settings) -> int:
     ended_by: list[int] = []
 
     def leave() -> None:
-        if ended_by:  # the SDK's reader thread is stuck in read(0): nothing else would end the process
+        if (
+            ended_by
+        ):  # the SDK's reader thread is stuck in read(0): nothing else would end the process
             _leave()
 
     server = build(settings, "stdio", at_exit=leave)
     warn_about_key(settings)
     if sys.stdin.isatty():
         log.event(
-            "serving", on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. Ctrl-C ends it."
+            "serving",
+            on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. Ctrl-C ends it.",
         )
     gc.freeze()  # what was loaded is no garbage, now or ever; the command line turned collection off for as long as it loaded
     gc.enable()

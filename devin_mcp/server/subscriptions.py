@@ -14,7 +14,13 @@ from typing import Any
 
 from mcp.server import ServerRequestContext
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import ListenHandler, PromptsListChanged, ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import (
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+)
 from mcp.types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from devin_mcp.api.models import is_id
@@ -87,12 +93,18 @@ class Subscriptions:
         return line
 
     async def listen(
-        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams, account: Account, view: VisibleTools
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        params: SubscriptionsListenRequestParams,
+        account: Account,
+        view: VisibleTools,
     ) -> SubscriptionsListenResult:
         """Serve one stream until its client leaves or the server ends. What the caller does not have is never heard of."""
         uris = list(dict.fromkeys(params.notifications.resource_subscriptions or ()))
         if len(uris) > MOST_WATCHED:
-            raise Invalid(f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer.")
+            raise Invalid(
+                f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer."
+            )
         line = self.line(account)
         uris = [uri for uri in uris if match_uri(uri, view) is not None]
         params.notifications.resource_subscriptions = uris or None
@@ -107,7 +119,9 @@ class Subscriptions:
 
     def attach_legacy_client(self, session: ServerSession, account: Account) -> None:
         """Tell a client of the older revisions, over stdio, of changed lists and of what it will watch."""
-        if self._old_clients:  # there is one at the other end, however often it says that it is ready
+        if (
+            self._old_clients
+        ):  # there is one at the other end, however often it says that it is ready
             return
         line = self.line(account)
         events: asyncio.Queue[ServerEvent] = asyncio.Queue(BACKLOG)
@@ -125,7 +139,9 @@ class Subscriptions:
     def watch(self, account: Account, uri: str) -> None:
         line = self.line(account)
         if len(line.watched) >= MOST_WATCHED:
-            raise Invalid(f"At most {MOST_WATCHED} resources can be watched.", "Unsubscribe from some.")
+            raise Invalid(
+                f"At most {MOST_WATCHED} resources can be watched.", "Unsubscribe from some."
+            )
         self._watch(line, [uri])
         line.watched[uri] = 1  # watching twice is watching once
 
@@ -142,11 +158,16 @@ class Subscriptions:
         toolset = toolset_of(written.route)
         # Of a session that is followed, its poller tells: it looks at once, and knows what really changed.
         session_id = written.ids.get("session_id", "")
-        if bare(session_id) not in line.followed or not self._following.is_live(written.owner, session_id):
+        if bare(session_id) not in line.followed or not self._following.is_live(
+            written.owner, session_id
+        ):
             self._touch(line, toolset, written.ids)
         if any(one.entries is not None and one.toolset == toolset for one in self._view.resources):
             line.announce(ResourcesListChanged())
-        if any(one.list_tool is not None and one.list_tool.toolset == toolset for one in self._view.prompts):
+        if any(
+            one.list_tool is not None and one.list_tool.toolset == toolset
+            for one in self._view.prompts
+        ):
             line.announce(PromptsListChanged())
 
     def close(self) -> None:
@@ -171,7 +192,9 @@ class Subscriptions:
 
     def _follow(self, line: KeySubscribers, session_id: str) -> bool:
         """Whether the session is followed now."""
-        if bare(session_id) in line.followed and self._following.is_followed(line.account.owner, session_id):
+        if bare(session_id) in line.followed and self._following.is_followed(
+            line.account.owner, session_id
+        ):
             return True
         line.stop_following(session_id)  # it ended, and somebody asks anew
 
@@ -181,7 +204,9 @@ class Subscriptions:
 
         watch = ExitStack()
         try:
-            watch.enter_context(self._following.follow(line.account, session_id, changed, most=MOST_FOLLOWED))
+            watch.enter_context(
+                self._following.follow(line.account, session_id, changed, most=MOST_FOLLOWED)
+            )
         except SlowDown:
             return False
         line.followed[bare(session_id)] = watch
@@ -194,14 +219,22 @@ class Subscriptions:
             return
         for uri in line.watched:
             session_id = self._session_of(uri)
-            if session_id is not None and bare(session_id) not in line.followed and not self._follow(line, session_id):
+            if (
+                session_id is not None
+                and bare(session_id) not in line.followed
+                and not self._follow(line, session_id)
+            ):
                 return
 
     def _unwatch(self, line: KeySubscribers, uris: Iterable[str]) -> None:
         for uri in uris:
             line.watched[uri] -= 1
         line.watched = +line.watched
-        needed = {bare(session_id) for uri in line.watched if (session_id := self._session_of(uri)) is not None}
+        needed = {
+            bare(session_id)
+            for uri in line.watched
+            if (session_id := self._session_of(uri)) is not None
+        }
         for session_id in line.followed.keys() - needed:
             line.stop_following(session_id)
 
@@ -210,7 +243,9 @@ class Subscriptions:
         session_id = target.given.get("session_id") if target is not None else None
         return session_id if isinstance(session_id, str) and is_id(session_id) else None
 
-    def _touch(self, line: KeySubscribers, toolset: str, ids: Mapping[str, str], *, index: bool = True) -> None:
+    def _touch(
+        self, line: KeySubscribers, toolset: str, ids: Mapping[str, str], *, index: bool = True
+    ) -> None:
         for uri in list(line.watched):
             target = match_uri(uri, self._view)
             if target is None or target.resource.toolset != toolset:

@@ -33,7 +33,13 @@ from devin_mcp.server.call_log import named
 from devin_mcp.server.confirmation import consent, question_about
 from devin_mcp.server.context import Asked, Caller, ServerState, caller_of
 from devin_mcp.server.rendering import present, present_error
-from devin_mcp.server.schema import arguments_model, injected_parameters, input_schema, output_schema, type_hints
+from devin_mcp.server.schema import (
+    arguments_model,
+    injected_parameters,
+    input_schema,
+    output_schema,
+    type_hints,
+)
 from devin_mcp.server.visibility import VisibleTools
 
 
@@ -74,11 +80,16 @@ class DevinTool:
             note(devin_session_id=arguments.get("session_id"))
             if (stake := operation.stake) is not None:
                 (thing,) = arguments.values()
-                question = await consent(context, caller.app.confirm, lambda: question_about(caller, stake, thing))
+                question = await consent(
+                    context, caller.app.confirm, lambda: question_about(caller, stake, thing)
+                )
                 if question is not None:
                     return question
             devin = caller.devin(_teller(context))
-            injected = {name: caller.app.following if kind is Pollers else caller.house for name, kind in self.injected.items()}
+            injected = {
+                name: caller.app.following if kind is Pollers else caller.house
+                for name, kind in self.injected.items()
+            }
             result: Result = await operation(devin, **injected, **arguments)
             note(devin_session_id=getattr(result, "session_id", arguments.get("session_id")))
             return present(result, caller.view, caller.house.result_limit)
@@ -102,13 +113,17 @@ class Tools:
         ours = [one.listed for one in tools_of(caller_of(ctx).view).values()]
         return ListToolsResult(tools=ours + await self._server.list_tools())
 
-    async def call(self, ctx: Asked, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult | None:
+    async def call(
+        self, ctx: Asked, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult | None:
         """None for what is not ours, or not this caller's: the SDK knows no such tool."""
         caller = caller_of(ctx)
         tool = tools_of(caller.view).get(params.name)
         if tool is None:
             return None
-        context: Context[Any, Any] = Context(request_context=ctx, mcp_server=self._server, input_params=params)
+        context: Context[Any, Any] = Context(
+            request_context=ctx, mcp_server=self._server, input_params=params
+        )
         return await tool.run(caller, params.arguments or {}, context)
 
 

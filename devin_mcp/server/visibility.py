@@ -9,8 +9,22 @@ from functools import cached_property
 from typing import Any, Literal
 
 from devin_mcp.operations import OPERATIONS, Operation
-from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Capability, Effect
-from devin_mcp.operations.matching import COMPLETIONS, PROMPTS, RESOURCES, Completion, Prompt, Resource
+from devin_mcp.operations.catalog import (
+    READ,
+    READ_ENVIRONMENT,
+    READ_FILES,
+    WRITE_FILES,
+    Capability,
+    Effect,
+)
+from devin_mcp.operations.matching import (
+    COMPLETIONS,
+    PROMPTS,
+    RESOURCES,
+    Completion,
+    Prompt,
+    Resource,
+)
 from devin_mcp.settings.parsers import closest
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import TOOLSETS, Settings
@@ -50,7 +64,11 @@ class VisibleTools:
             return self
         known = self._narrower.get(to)
         if known is None:
-            left = tuple(one for one in self.operations if one.toolset in to.toolsets and one.effect in to.effects)
+            left = tuple(
+                one
+                for one in self.operations
+                if one.toolset in to.toolsets and one.effect in to.effects
+            )
             known = self._narrower[to] = VisibleTools(left, self.powers)
         return known
 
@@ -80,12 +98,16 @@ class VisibleTools:
         if self.names.issuperset(_TOOL_NAME.findall(text)):
             return text
         sentences = re.split(r"(?<=[.!?])(?=\s)", text)
-        return "".join(one for one in sentences if self.names.issuperset(_TOOL_NAME.findall(one))).strip()
+        return "".join(
+            one for one in sentences if self.names.issuperset(_TOOL_NAME.findall(one))
+        ).strip()
 
 
 def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
     """Raises BadSetting when a setting names a tool that does not exist."""
-    catalogue = sorted(OPERATIONS, key=lambda one: (TOOLSETS.index(one.toolset), _EFFECTS.index(one.effect)))
+    catalogue = sorted(
+        OPERATIONS, key=lambda one: (TOOLSETS.index(one.toolset), _EFFECTS.index(one.effect))
+    )
     by_name = {one.tool_name: one for one in catalogue}
     added = _known(settings.tools, by_name, "--tools")
     removed = _known(settings.exclude_tools, by_name, "--exclude-tools")

@@ -38,7 +38,10 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 def seconds(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None or not low <= float(text) <= high:
+        if (
+            re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None
+            or not low <= float(text) <= high
+        ):
             raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
         return float(text)
 
@@ -51,7 +54,9 @@ class OneOf:
 
     def __call__(self, text: str) -> str:
         if text.strip().lower() not in self.choices:
-            raise ValueError(f"must be one of: {', '.join(self.choices)}{did_you_mean(text, self.choices)}")
+            raise ValueError(
+                f"must be one of: {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
+            )
         return text.strip().lower()
 
 
@@ -67,7 +72,9 @@ def word(text: str) -> str:
 
 def sealing_key(text: str) -> str:
     if len(text.strip()) < 32:
-        raise ValueError("must hold keys of at least 32 characters each; `openssl rand -hex 32` makes one")
+        raise ValueError(
+            "must hold keys of at least 32 characters each; `openssl rand -hex 32` makes one"
+        )
     return text.strip()
 
 
@@ -81,7 +88,9 @@ def variable(text: str) -> str:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text.strip()) is None:
         raise ValueError("must be the name of an environment variable")
     if text.strip().upper().startswith("DEVIN_"):
-        raise ValueError("may not name a DEVIN_ variable: those configure this server, the key among them")
+        raise ValueError(
+            "may not name a DEVIN_ variable: those configure this server, the key among them"
+        )
     return text.strip()
 
 
@@ -93,8 +102,15 @@ def web_address(text: str) -> str:
         host = parts.hostname or ""
         _check_international(host)
     except ValueError:
-        raise ValueError("must be a web address such as https://example.com, with a host name that can exist") from None
-    if parts.scheme not in {"http", "https"} or parts.query or parts.fragment or not _HOST.fullmatch(host):
+        raise ValueError(
+            "must be a web address such as https://example.com, with a host name that can exist"
+        ) from None
+    if (
+        parts.scheme not in {"http", "https"}
+        or parts.query
+        or parts.fragment
+        or not _HOST.fullmatch(host)
+    ):
         raise ValueError("must be a web address such as https://example.com")
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
@@ -119,7 +135,11 @@ def base_address(text: str) -> str:
 
 def issuer(text: str) -> str:
     """As written, for tokens repeat it letter by letter. Plain http only where nothing leaves the machine."""
-    if web_address(text) and urlsplit(text.strip()).scheme == "http" and urlsplit(text.strip()).hostname not in LOOPBACK:
+    if (
+        web_address(text)
+        and urlsplit(text.strip()).scheme == "http"
+        and urlsplit(text.strip()).hostname not in LOOPBACK
+    ):
         raise ValueError("must be an https address")
     return text.strip()
 
@@ -138,7 +158,9 @@ def audience(text: str) -> str:
 
 def redis_address(text: str) -> str:
     parts = urlsplit(text.strip())
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path.strip("/")):
+    if parts.scheme not in {"redis", "rediss", "unix"} or not (
+        parts.hostname or parts.path.strip("/")
+    ):
         raise ValueError("must be an address such as redis://host:6379")
     return text.strip()
 
@@ -155,7 +177,11 @@ def addresses(text: str) -> str:
 def api_key(text: str) -> str:
     if is_placeholder(text):  # said wherever a key is needed, and no reason not to start
         return text.strip()
-    if not text.strip().isascii() or not text.strip().isprintable() or set(text.strip()) & set(" \"'"):
+    if (
+        not text.strip().isascii()
+        or not text.strip().isprintable()
+        or set(text.strip()) & set(" \"'")
+    ):
         raise ValueError("holds characters that no API key has; copy it again")
     return text.strip()
 
@@ -182,7 +208,10 @@ def key_state(key: str) -> KeyState:
 
 def printable(text: str) -> str:
     """For a terminal: what would steer it or hide is shown as what it is."""
-    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
 
 
 def folder(text: str) -> Path:
@@ -199,7 +228,11 @@ def _found(text: str, is_there: Callable[[Path], bool], otherwise: str) -> Path:
         path = Path(text).expanduser()
         if is_there(path):
             return path
-    except (OSError, RuntimeError, ValueError):  # nobody's home, too long a name, a name with a zero in it
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # nobody's home, too long a name, a name with a zero in it
         pass
     raise ValueError(otherwise)
 

@@ -22,7 +22,16 @@ from devin_mcp.settings.parsers import (
 
 SERVING = ("stdio", "http", "tools", "doctor")
 
-_MAY_HOLD_SECRETS = {api_key, sealing_key, web_address, base_address, issuer, origin, redis_address, variable}
+_MAY_HOLD_SECRETS = {
+    api_key,
+    sealing_key,
+    web_address,
+    base_address,
+    issuer,
+    origin,
+    redis_address,
+    variable,
+}
 """What was given is shown only where it cannot hold a key, a password or NAME=value."""
 
 
@@ -58,7 +67,9 @@ class Setting:
     def split_variable(self, text: str) -> list[str]:
         if not self.many:
             return [text]
-        return [part for part in text.split(os.pathsep if self.parse is folder else ",") if part.strip()]
+        return [
+            part for part in text.split(os.pathsep if self.parse is folder else ",") if part.strip()
+        ]
 
     def value(self, texts: Sequence[str], source: str) -> Any:
         """Raises BadSetting, naming the flag or variable it came from."""
@@ -92,7 +103,14 @@ def setting(
     What a host can give the server, `devin-mcp config` can put into the host's file.
     """
     commands = (*commands, "config") if "stdio" in commands else commands
-    facts = {"parse": parse, "help": help, "env": env, "flag": flag, "metavar": metavar, "many": many}
+    facts = {
+        "parse": parse,
+        "help": help,
+        "env": env,
+        "flag": flag,
+        "metavar": metavar,
+        "many": many,
+    }
     facts |= {"secret": secret, "commands": commands}
     return field(default=default, repr=not secret, metadata=facts)
 
@@ -103,6 +121,13 @@ def settings_of(settings: type) -> tuple[Setting, ...]:
     for item in fields(settings):
         facts = dict(item.metadata)
         flag = f"--{item.name.replace('_', '-')}" if facts.pop("flag") else None
-        env, metavar = facts.pop("env") or f"DEVIN_MCP_{item.name.upper()}", facts.pop("metavar") or item.name.upper()
-        found.append(Setting(name=item.name, default=item.default, env=env, flag=flag, metavar=metavar, **facts))
+        env, metavar = (
+            facts.pop("env") or f"DEVIN_MCP_{item.name.upper()}",
+            facts.pop("metavar") or item.name.upper(),
+        )
+        found.append(
+            Setting(
+                name=item.name, default=item.default, env=env, flag=flag, metavar=metavar, **facts
+            )
+        )
     return tuple(found)

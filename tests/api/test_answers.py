@@ -14,17 +14,31 @@ from tests.upstream import KEY, Fault, Upstream, answer, page
     ("status", "body", "says"),
     [
         (401, {"detail": "Invalid token"}, "does not accept this API key"),
-        (403, {"detail": "Your organization has a billing error. Error: out_of_quota"}, "out of quota"),
+        (
+            403,
+            {"detail": "Your organization has a billing error. Error: out_of_quota"},
+            "out of quota",
+        ),
         (403, {"detail": "Forbidden"}, "may not do that"),
         (404, {"detail": "gone"}, "does not know that id"),
         (409, {"detail": "conflict"}, "conflict (409)"),
-        (422, {"detail": [{"loc": ["query", "limit"], "msg": "too big", "type": "x", "input": "LEAK"}]}, "query.limit: too big"),
+        (
+            422,
+            {
+                "detail": [
+                    {"loc": ["query", "limit"], "msg": "too big", "type": "x", "input": "LEAK"}
+                ]
+            },
+            "query.limit: too big",
+        ),
         (422, {"detail": "odd"}, "odd"),
         (400, ["not", "an", "object"], "(400)"),
         (302, None, "unexpected redirect"),
     ],
-)  # fmt: skip
-async def test_refusals_are_told_apart(connect: Connect, devin: Upstream, status: int, body: Any, says: str) -> None:
+)
+async def test_refusals_are_told_apart(
+    connect: Connect, devin: Upstream, status: int, body: Any, says: str
+) -> None:
     devin.fail("GET", "/v1/sessions", answer(status, body))
     async with connect() as call:
         text = await call.error("list_sessions")
@@ -33,9 +47,20 @@ async def test_refusals_are_told_apart(connect: Connect, devin: Upstream, status
 
 
 @pytest.mark.parametrize(
-    "fault", [page(), page(403), page(404), page(502), answer(200, b"\xff\xfe"), answer(200, [1]), answer(200, b"")]
+    "fault",
+    [
+        page(),
+        page(403),
+        page(404),
+        page(502),
+        answer(200, b"\xff\xfe"),
+        answer(200, [1]),
+        answer(200, b""),
+    ],
 )
-async def test_what_is_not_data_is_never_pasted_through(connect: Connect, devin: Upstream, fault: Fault) -> None:
+async def test_what_is_not_data_is_never_pasted_through(
+    connect: Connect, devin: Upstream, fault: Fault
+) -> None:
     devin.fail("GET", "/v1/sessions", *[fault] * 4)
     async with connect() as call:
         text = await call.error("list_sessions")
@@ -45,34 +70,68 @@ async def test_what_is_not_data_is_never_pasted_through(connect: Connect, devin:
 
 
 @pytest.mark.parametrize(
-    "fault", [answer(204, b""), answer(200, None), answer(200, {"detail": "ok"}), answer(200, b""), answer(200, {"message": 1})]
+    "fault",
+    [
+        answer(204, b""),
+        answer(200, None),
+        answer(200, {"detail": "ok"}),
+        answer(200, b""),
+        answer(200, {"message": 1}),
+    ],
 )
-async def test_a_plain_yes_may_take_any_form(connect: Connect, devin: Upstream, fault: Fault) -> None:
+async def test_a_plain_yes_may_take_any_form(
+    connect: Connect, devin: Upstream, fault: Fault
+) -> None:
     devin.fail("POST", ".*/message", fault)
     devin.fail("DELETE", ".*", fault)
     devin.fail("PUT", ".*/tags", fault)
     devin.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
     async with connect() as call:
-        assert (await call.ok("send_message", session_id="devin-1", message="m"))["delivered"] is True
+        assert (await call.ok("send_message", session_id="devin-1", message="m"))[
+            "delivered"
+        ] is True
         assert (await call.ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
         assert (await call.ok("update_session_tags", session_id="devin-1", tags=[]))["tags"] == []
 
 
-async def test_unknown_fields_nulls_and_odd_times_are_taken(connect: Connect, devin: Upstream) -> None:
+async def test_unknown_fields_nulls_and_odd_times_are_taken(
+    connect: Connect, devin: Upstream
+) -> None:
     row = {
-        "session_id": "devin-1", "status": "odd", "status_enum": "blocked", "title": None, "tags": None, "pull_request": {"url": "u", "n": 1},
-        "created_at": "2026-01-02T05:04:05+02:00", "updated_at": "yesterday", "messages": None, "brand_new": {"x": [1]},
-    }  # fmt: skip
+        "session_id": "devin-1",
+        "status": "odd",
+        "status_enum": "blocked",
+        "title": None,
+        "tags": None,
+        "pull_request": {"url": "u", "n": 1},
+        "created_at": "2026-01-02T05:04:05+02:00",
+        "updated_at": "yesterday",
+        "messages": None,
+        "brand_new": {"x": [1]},
+    }
     devin.fail("GET", "/v1/sessions/devin-1", answer(200, row))
     async with connect() as call:
         got = await call.ok("get_session", session_id="devin-1")
-    assert (got["created_at"], got["updated_at"], got["tags"], got["messages"]) == ("2026-01-02T03:04:05Z", "yesterday", [], [])
+    assert (got["created_at"], got["updated_at"], got["tags"], got["messages"]) == (
+        "2026-01-02T03:04:05Z",
+        "yesterday",
+        [],
+        [],
+    )
     assert got["pull_request"] == {"url": "u"}
 
 
 async def test_five_megabytes_are_no_trouble(connect: Connect, devin: Upstream) -> None:
-    messages = [{"type": "devin_message", "event_id": f"e{n}", "message": "x" * 50_000} for n in range(100)]
-    row = {"session_id": "devin-1", "status": "x", "created_at": "x", "updated_at": "x", "messages": messages}
+    messages = [
+        {"type": "devin_message", "event_id": f"e{n}", "message": "x" * 50_000} for n in range(100)
+    ]
+    row = {
+        "session_id": "devin-1",
+        "status": "x",
+        "created_at": "x",
+        "updated_at": "x",
+        "messages": messages,
+    }
     devin.fail("GET", "/v1/sessions/devin-1", answer(200, row))
     async with connect() as call:
         result = await call("get_session", session_id="devin-1")
@@ -80,8 +139,14 @@ async def test_five_megabytes_are_no_trouble(connect: Connect, devin: Upstream) 
     assert len(result.content[0].model_dump()["text"]) <= 25_000
 
 
-async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(connect: Connect, devin: Upstream) -> None:
-    devin.fail("POST", "/v1/playbooks", answer(400, {"detail": f"title 'My private title' and {KEY} are no good"}))
+async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(
+    connect: Connect, devin: Upstream
+) -> None:
+    devin.fail(
+        "POST",
+        "/v1/playbooks",
+        answer(400, {"detail": f"title 'My private title' and {KEY} are no good"}),
+    )
     async with connect() as call:
         text = await call.error("create_playbook", title="My private title", body="b")
     assert devin.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -92,7 +157,8 @@ async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(conn
 
 
 @pytest.mark.parametrize(
-    ("key", "says"), [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")]
+    ("key", "says"),
+    [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")],
 )
 async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why(
     connect: Connect, devin: Upstream, key: str, says: str

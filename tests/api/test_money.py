@@ -47,7 +47,9 @@ async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
     assert devin.count("POST") == 1
 
 
-async def test_a_cancelled_read_is_given_up_at_once(connect: Connect, devin: Upstream, logs: Logs) -> None:
+async def test_a_cancelled_read_is_given_up_at_once(
+    connect: Connect, devin: Upstream, logs: Logs
+) -> None:
     devin.fail("GET", "/v1/sessions", slow(asyncio.Event()))
     async with connect() as call:
         with anyio.move_on_after(0.1) as scope:
@@ -55,7 +57,10 @@ async def test_a_cancelled_read_is_given_up_at_once(connect: Connect, devin: Ups
         assert scope.cancelled_caught
         await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
     assert late_replies(logs) == []
-    request, ended = (next(line for line in logs() if line["event"] == name) for name in ("api_request", "mcp_call"))
+    request, ended = (
+        next(line for line in logs() if line["event"] == name)
+        for name in ("api_request", "mcp_call")
+    )
     assert (request["error"], request["attempt"]) == ("cancelled", 1)
     assert (ended["outcome"], ended["attempts"]) == ("cancelled", 1)
 
@@ -108,7 +113,9 @@ async def test_at_shutdown_writes_get_the_grace_period(
     assert [line["outcome"] for line in late_replies(logs)] == [outcome]
 
 
-async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(connect: Connect, devin: Upstream, logs: Logs) -> None:
+async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(
+    connect: Connect, devin: Upstream, logs: Logs
+) -> None:
     """`refused` says that nothing was sent; here a session exists."""
     devin.fail("POST", "/v1/sessions", slow(asyncio.Event()))
     async with connect(deadline=0.3, grace=0) as call:
@@ -116,4 +123,7 @@ async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(conne
     (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert (ended["outcome"], ended["error"], ended["attempts"]) == ("tool_error", "reply_lost", 1)
     assert len(devin.organization.sessions) == 1
-    assert [line["error"] for line in logs() if line["event"] == "api_request"] in (["ReadTimeout"], ["cancelled"])
+    assert [line["error"] for line in logs() if line["event"] == "api_request"] in (
+        ["ReadTimeout"],
+        ["cancelled"],
+    )

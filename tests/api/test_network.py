@@ -73,10 +73,15 @@ async def test_retries_work_through_a_real_proxy(
         await call.ok("list_sessions")
     server.close()
     assert devin.count("GET") == 3
-    assert proxy.lines[0] == f"GET http://127.0.0.1:{devin.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
+    assert (
+        proxy.lines[0]
+        == f"GET http://127.0.0.1:{devin.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
+    )
 
 
-async def test_no_proxy_is_respected(connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_respected(
+    connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with connect() as call:
@@ -84,7 +89,9 @@ async def test_no_proxy_is_respected(connect: Connect, devin: Upstream, monkeypa
     assert devin.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
 
 
-async def test_an_unusable_proxy_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unusable_proxy_is_named(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1")
     async with connect() as call:
         for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
@@ -107,7 +114,9 @@ class Secure:
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         self.served += 1
-        writer.write(head(200, {"content-length": "16", "connection": "close"}) + b'{"sessions": []}')
+        writer.write(
+            head(200, {"content-length": "16", "connection": "close"}) + b'{"sessions": []}'
+        )
         writer.close()
 
 
@@ -138,7 +147,9 @@ async def test_a_companys_own_certificates_are_added(
     assert proxy.lines[0] == f"CONNECT localhost:{port} HTTP/1.1"
 
 
-async def test_connections_of_a_key_that_is_idle_are_closed(devin: Upstream, clock: DrivenClock) -> None:
+async def test_connections_of_a_key_that_is_idle_are_closed(
+    devin: Upstream, clock: DrivenClock
+) -> None:
     """Each key has its own; what one of them left open must not be kept for ever."""
     api = DevinClient(settings_for(devin), clock=clock)
     for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):

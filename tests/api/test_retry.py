@@ -14,8 +14,15 @@ from tests.upstream import Fault, Upstream, answer, dropped, halved, lost, page,
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_a_read_is_repeated_until_it_works(connect: Connect, devin: Upstream, clock: DrivenClock, status: int) -> None:
-    devin.fail("GET", "/v1/sessions", answer(status, {"detail": "later"}), answer(status, {"detail": "later"}))
+async def test_a_read_is_repeated_until_it_works(
+    connect: Connect, devin: Upstream, clock: DrivenClock, status: int
+) -> None:
+    devin.fail(
+        "GET",
+        "/v1/sessions",
+        answer(status, {"detail": "later"}),
+        answer(status, {"detail": "later"}),
+    )
     async with connect() as call:
         await call.ok("list_sessions")
     assert devin.count("GET") == 3
@@ -25,7 +32,9 @@ async def test_a_read_is_repeated_until_it_works(connect: Connect, devin: Upstre
 
 
 @pytest.mark.parametrize("fault", [dropped, lost, halved])
-async def test_a_read_whose_reply_broke_is_repeated(connect: Connect, devin: Upstream, fault: Fault) -> None:
+async def test_a_read_whose_reply_broke_is_repeated(
+    connect: Connect, devin: Upstream, fault: Fault
+) -> None:
     devin.fail("GET", "/v1/sessions", fault)
     async with connect() as call:
         await call.ok("list_sessions")
@@ -59,7 +68,9 @@ async def test_a_put_is_repeated(connect: Connect, devin: Upstream, fault: Fault
 
 
 @pytest.mark.parametrize("fault", [answer(502), lost])
-async def test_a_404_on_a_repeated_delete_counts_as_done(connect: Connect, devin: Upstream, fault: Fault) -> None:
+async def test_a_404_on_a_repeated_delete_counts_as_done(
+    connect: Connect, devin: Upstream, fault: Fault
+) -> None:
     async with connect() as call:
         made = await call.ok("create_knowledge", name="n", body="b", trigger_description="t")
         devin.fail("DELETE", ".*", lost, fault)
@@ -76,11 +87,18 @@ async def test_a_404_after_a_slow_down_is_still_a_404(connect: Connect, devin: U
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (lost, "broke the connection off"), (dropped, "broke the connection off"), (halved, "broke the connection off"),
-        (answer(502), "502"), (answer(503), "503"), (answer(500), "500"), (page(), "web page"), (answer(200, b"{oops"), "could not be read"),
-        (answer(200, {"unexpected": 1}), "could not be read"), (answer(200, b""), "could not be read"),
+        (lost, "broke the connection off"),
+        (dropped, "broke the connection off"),
+        (halved, "broke the connection off"),
+        (answer(502), "502"),
+        (answer(503), "503"),
+        (answer(500), "500"),
+        (page(), "web page"),
+        (answer(200, b"{oops"), "could not be read"),
+        (answer(200, {"unexpected": 1}), "could not be read"),
+        (answer(200, b""), "could not be read"),
     ],
-)  # fmt: skip
+)
 async def test_a_create_is_never_sent_twice_and_the_doubt_is_reported(
     connect: Connect, devin: Upstream, fault: Fault, says: str
 ) -> None:
@@ -94,7 +112,9 @@ async def test_a_create_is_never_sent_twice_and_the_doubt_is_reported(
     assert "devin_list_sessions" in text
 
 
-async def test_a_lost_message_is_reported_too(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_lost_message_is_reported_too(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt="p")
         clock.skip(2)
@@ -104,7 +124,9 @@ async def test_a_lost_message_is_reported_too(connect: Connect, devin: Upstream,
     assert "devin_get_session whether the message arrived" in text
 
 
-async def test_a_lost_reply_does_not_suggest_a_hidden_tool(connect: Connect, devin: Upstream) -> None:
+async def test_a_lost_reply_does_not_suggest_a_hidden_tool(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("POST", "/v1/sessions", lost)
     async with connect(exclude_tools="devin_list_sessions") as call:
         text = await call.error("create_session", prompt="p")
@@ -112,7 +134,9 @@ async def test_a_lost_reply_does_not_suggest_a_hidden_tool(connect: Connect, dev
     assert "devin_list_sessions" not in text
 
 
-async def test_a_create_that_never_left_is_sent_again(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_create_that_never_left_is_sent_again(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     await devin.stop()
     clock.then = devin.start
     async with connect() as call:
@@ -120,7 +144,9 @@ async def test_a_create_that_never_left_is_sent_again(connect: Connect, devin: U
     assert len(devin.organization.sessions) == 1
 
 
-async def test_a_devin_that_cannot_be_reached_is_not_sent(connect: Connect, devin: Upstream) -> None:
+async def test_a_devin_that_cannot_be_reached_is_not_sent(
+    connect: Connect, devin: Upstream
+) -> None:
     await devin.stop()
     async with connect() as call:
         for tool, arguments in [
@@ -133,31 +159,46 @@ async def test_a_devin_that_cannot_be_reached_is_not_sent(connect: Connect, devi
             assert "Nothing was changed" in text
 
 
-async def test_a_slow_down_is_waited_for_even_on_a_create(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
-    devin.fail("POST", "/v1/sessions", answer(429, {"detail": "Rate limit exceeded"}, retry_after="7"))
+async def test_a_slow_down_is_waited_for_even_on_a_create(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
+    devin.fail(
+        "POST", "/v1/sessions", answer(429, {"detail": "Rate limit exceeded"}, retry_after="7")
+    )
     async with connect() as call:
         await call.ok("create_session", prompt="p")
     assert clock.waits == [7.0]
     assert len(devin.organization.sessions) == 1
 
 
-async def test_the_session_cap_is_not_waited_for(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_the_session_cap_is_not_waited_for(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         text = await call.error("create_session", prompt="sandbox:cap")
     assert clock.waits == []
     assert "devin_terminate_session" in text
 
 
-async def test_retry_after_may_be_a_date(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_retry_after_may_be_a_date(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=10), usegmt=True)
-    devin.fail("GET", "/v1/sessions", answer(503, None, retry_after=moment), answer(429, None, retry_after="soon"))
+    devin.fail(
+        "GET",
+        "/v1/sessions",
+        answer(503, None, retry_after=moment),
+        answer(429, None, retry_after="soon"),
+    )
     async with connect() as call:
         await call.ok("list_sessions")
     assert 5 < clock.waits[0] <= 10
     assert clock.waits[1] <= 1
 
 
-async def test_a_long_retry_after_is_told_instead_of_waited_for(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_long_retry_after_is_told_instead_of_waited_for(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     devin.fail("GET", "/v1/sessions", answer(429, {"detail": "no"}, retry_after="90"))
     async with connect() as call:
         text = await call.error("list_sessions")
@@ -165,7 +206,9 @@ async def test_a_long_retry_after_is_told_instead_of_waited_for(connect: Connect
     assert "Try again in 90 seconds" in text
 
 
-async def test_nothing_waits_longer_than_the_call_has_left(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_nothing_waits_longer_than_the_call_has_left(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     devin.fail("GET", "/v1/sessions", *[answer(503, None, retry_after="15")] * 9)
     async with connect(deadline=40) as call:
         await call.error("list_sessions")
@@ -190,7 +233,9 @@ async def test_one_deadline_holds_for_everything(connect: Connect, devin: Upstre
         from tests.upstream import Exchange, head
 
         assert isinstance(exchange, Exchange)
-        exchange.writer.write(head(200, {"content-length": "9999", "content-type": "application/json"}))
+        exchange.writer.write(
+            head(200, {"content-length": "9999", "content-type": "application/json"})
+        )
         for _ in range(100):
             exchange.writer.write(b" ")
             await asyncio.sleep(0.02)
@@ -200,7 +245,9 @@ async def test_one_deadline_holds_for_everything(connect: Connect, devin: Upstre
         assert "within 0.3 seconds" in await call.error("list_sessions")
 
 
-async def test_who_waits_is_told_why(connect: Connect, devin: Upstream, clock: DrivenClock, era: Era) -> None:
+async def test_who_waits_is_told_why(
+    connect: Connect, devin: Upstream, clock: DrivenClock, era: Era
+) -> None:
     told: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
@@ -212,12 +259,16 @@ async def test_who_waits_is_told_why(connect: Connect, devin: Upstream, clock: D
         await call.ok("list_sessions")  # who does not listen is not bothered
     assert [number for number, _ in told] == [1, 2, 3]
     assert [str(text).split(";")[0] for _, text in told] == [
-        "Devin cannot be reached right now", "Devin asks to slow down", "Devin cannot be reached right now",
-    ]  # fmt: skip
+        "Devin cannot be reached right now",
+        "Devin asks to slow down",
+        "Devin cannot be reached right now",
+    ]
     assert told[1][1] == "Devin asks to slow down; trying again in 9 s"
 
 
-async def test_every_attempt_is_logged_and_joined_by_the_call(connect: Connect, devin: Upstream, logs: object) -> None:
+async def test_every_attempt_is_logged_and_joined_by_the_call(
+    connect: Connect, devin: Upstream, logs: object
+) -> None:
     devin.fail("GET", "/v1/sessions", answer(503), dropped)
     async with connect() as call:
         await call.ok("list_sessions")

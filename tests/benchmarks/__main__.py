@@ -26,7 +26,11 @@ ROOT = HERE.parent.parent
 BARE_HOME = ROOT / ".witnesses" / "bare"
 IN_FLIGHT = 32
 SESSION = "devin-" + "0" * 32
-INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "0"}}
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "bench", "version": "0"},
+}
 
 
 @dataclass
@@ -51,7 +55,12 @@ class Peer:
 
     def __init__(self, contestant: Contestant, log: Any) -> None:
         self.process = subprocess.Popen(
-            contestant.command, env=contestant.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT
+            contestant.command,
+            env=contestant.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=ROOT,
         )
         self._tool = contestant.tool
         self._next = 0
@@ -87,7 +96,14 @@ class Peer:
         status = Path(f"/proc/{self.process.pid}/status")
         if not status.exists():
             return 0.0
-        return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+        return (
+            int(
+                next(
+                    line for line in status.read_text().splitlines() if line.startswith("VmHWM")
+                ).split()[1]
+            )
+            / 1024
+        )
 
     def processor_ms(self) -> float:
         """User and system time so far, from the operating system."""
@@ -139,7 +155,9 @@ def burst(contestant: Contestant, peer: Peer, count: int) -> None:
 
 @contextmanager
 def upstream() -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
@@ -186,7 +204,9 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
             else f"{'<=' if low else '>='} {bound:.2f} {'ok' if (ratio <= bound) == low or ratio == bound else 'NO'}"
         )
         lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
-    lines.append(f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and {ours.tools})")
+    lines.append(
+        f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and {ours.tools})"
+    )
     json_size = (middle(ours.calls) - middle(quiet.calls)) * 1000
     lines.append(f"logging (two JSON lines a call) costs {json_size:.0f} microseconds a call")
     return "\n".join(lines)
@@ -196,17 +216,36 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     options.add_argument("--rounds", type=int, default=5, help="fresh processes")
     options.add_argument("--turns", type=int, default=8, help="turns per round")
-    options.add_argument("--calls", type=int, default=40, help="single calls per turn; twice as many with 32 in flight")
+    options.add_argument(
+        "--calls",
+        type=int,
+        default=40,
+        help="single calls per turn; twice as many with 32 in flight",
+    )
     given = options.parse_args()
     with upstream() as base, Path(os.devnull).open("wb") as log:
         # Without what keeps Python from keeping what it compiled: it would slow down an editable install alone.
         left_out = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
         plain = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-        devin = plain | {"DEVIN_BASE_URL": base, "DEVIN_API_KEY": "apk_bench", "DEVIN_MCP_LOG_FORMAT": "json"}
+        devin = plain | {
+            "DEVIN_BASE_URL": base,
+            "DEVIN_API_KEY": "apk_bench",
+            "DEVIN_MCP_LOG_FORMAT": "json",
+        }
         command = [sys.executable, "-m", "devin_mcp"]
         ours = Contestant("devin-mcp", command, devin, "devin_get_session")
-        quiet = Contestant("without logging", command, devin | {"DEVIN_MCP_LOG_LEVEL": "error"}, "devin_get_session")
-        bare = Contestant("bare", [bare_python(), str(HERE / "bare.py")], plain | {"BARE_UPSTREAM": base}, "get_session")
+        quiet = Contestant(
+            "without logging",
+            command,
+            devin | {"DEVIN_MCP_LOG_LEVEL": "error"},
+            "devin_get_session",
+        )
+        bare = Contestant(
+            "bare",
+            [bare_python(), str(HERE / "bare.py")],
+            plain | {"BARE_UPSTREAM": base},
+            "get_session",
+        )
         contestants = (bare, ours, quiet)
         for one in contestants:
             start(one, log).close()  # warms the caches of the file system
@@ -223,7 +262,9 @@ def main() -> int:
                 one.peaks.append(peer.peak_mb())
                 peer.close()
             print(f"round {done + 1} of {given.rounds}", file=sys.stderr)
-    print(f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, {os.cpu_count()} cores, stdio")
+    print(
+        f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, {os.cpu_count()} cores, stdio"
+    )
     print(table(ours, quiet, bare))
     return 0
 

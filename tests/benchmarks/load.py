@@ -21,9 +21,13 @@ from typing import Any
 
 SPEAKS = "2026-07-28"
 ASKED: list[tuple[str, dict[str, Any]]] = [
-    ("devin_list_playbooks", {}), ("devin_list_sessions", {}), ("devin_get_session", {"session_id": ""}),
-    ("devin_list_knowledge", {"search": "test"}), ("devin_get_session", {"session_id": ""}), ("devin_list_secrets", {}),
-]  # fmt: skip
+    ("devin_list_playbooks", {}),
+    ("devin_list_sessions", {}),
+    ("devin_get_session", {"session_id": ""}),
+    ("devin_list_knowledge", {"search": "test"}),
+    ("devin_get_session", {"session_id": ""}),
+    ("devin_list_secrets", {}),
+]
 
 
 @dataclass
@@ -33,10 +37,18 @@ class Found:
 
 
 def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
-    meta = {f"io.modelcontextprotocol/{name}": value for name, value in
-            {"protocolVersion": SPEAKS, "clientInfo": {"name": "load", "version": "0"}, "clientCapabilities": {}}.items()}  # fmt: skip
+    meta = {
+        f"io.modelcontextprotocol/{name}": value
+        for name, value in {
+            "protocolVersion": SPEAKS,
+            "clientInfo": {"name": "load", "version": "0"},
+            "clientCapabilities": {},
+        }.items()
+    }
     params = {"name": tool, "arguments": arguments, "_meta": meta}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    body = json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
     head = (
         f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
         f"mcp-protocol-version: {SPEAKS}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\nx-devin-api-key: {key}\r\n"
@@ -47,7 +59,11 @@ def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
 
 async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(next(line for line in head.split("\r\n") if line.startswith("content-length:")).split(":")[1])
+    length = int(
+        next(line for line in head.split("\r\n") if line.startswith("content-length:")).split(":")[
+            1
+        ]
+    )
     body = json.loads(await reader.readexactly(length) or b"{}")
     return int(head.split(" ")[1]), body
 
@@ -62,7 +78,11 @@ async def caller(port: int, number: int, until: float, found: Found) -> None:
         status, answer = await answered(reader)
         found.times.append(time.perf_counter() - started)
         result = answer.get("result", {})
-        said = "" if status == 200 and not result.get("isError") else f"{status} {json.dumps(answer)[:120]}"
+        said = (
+            ""
+            if status == 200 and not result.get("isError")
+            else f"{status} {json.dumps(answer)[:120]}"
+        )
         found.outcomes[said or "ok"] += 1
         return dict(result.get("structuredContent") or {})
 
@@ -70,7 +90,11 @@ async def caller(port: int, number: int, until: float, found: Found) -> None:
     turn = number
     while time.monotonic() < until:
         tool, arguments = ASKED[turn % len(ASKED)]
-        await ask(tool, {name: made.get("session_id", "devin-0") for name in arguments if name == "session_id"} or arguments)
+        await ask(
+            tool,
+            {name: made.get("session_id", "devin-0") for name in arguments if name == "session_id"}
+            or arguments,
+        )
         turn += 1
     writer.close()
 
@@ -85,7 +109,10 @@ class Usage:
     @classmethod
     def of(cls, process: int) -> Usage:
         status = Path(f"/proc/{process}/status").read_text()
-        rss = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+        rss = (
+            int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+            / 1024
+        )
         return cls(rss, sum(1 for _ in Path(f"/proc/{process}/fd").iterdir()))
 
 
@@ -105,8 +132,19 @@ def started(*words: str, **variables: str) -> tuple[subprocess.Popen[str], dict[
 
 async def run(callers: int, seconds: float) -> int:
     sandbox, at = started("sandbox", "--port", "0", "--log-format", "json")
-    server, serving = started("http", "--port", "0", "--auth", "caller-key", "--log-format", "json", DEVIN_BASE_URL=at["url"])
-    drained = asyncio.get_running_loop().run_in_executor(None, lambda: server.stderr and server.stderr.read())
+    server, serving = started(
+        "http",
+        "--port",
+        "0",
+        "--auth",
+        "caller-key",
+        "--log-format",
+        "json",
+        DEVIN_BASE_URL=at["url"],
+    )
+    drained = asyncio.get_running_loop().run_in_executor(
+        None, lambda: server.stderr and server.stderr.read()
+    )
     port = int(serving["url"].split(":")[2].split("/")[0])
     found, usages = Found(), list[Usage]()
     until = time.monotonic() + seconds
@@ -126,7 +164,9 @@ async def run(callers: int, seconds: float) -> int:
     return 0 if set(found.outcomes) == {"ok"} else 1
 
 
-def report(callers: int, seconds: float, found: Found, usages: list[Usage], status: int, log: str) -> None:
+def report(
+    callers: int, seconds: float, found: Found, usages: list[Usage], status: int, log: str
+) -> None:
     cuts = statistics.quantiles(found.times, n=100)
     third = usages[len(usages) // 3]
     print(
@@ -134,11 +174,15 @@ def report(callers: int, seconds: float, found: Found, usages: list[Usage], stat
     )
     print(f"calls            {len(found.times)} ({len(found.times) / seconds:.0f}/s)")
     print(f"errors           {sum(found.outcomes.values()) - found.outcomes['ok']}")
-    print(f"p50, p95, p99    {cuts[49] * 1000:.0f}, {cuts[94] * 1000:.0f}, {cuts[98] * 1000:.0f} ms")
+    print(
+        f"p50, p95, p99    {cuts[49] * 1000:.0f}, {cuts[94] * 1000:.0f}, {cuts[98] * 1000:.0f} ms"
+    )
     print(
         f"memory           {usages[0].rss_mb:.0f} MB at first, {third.rss_mb:.0f} after a third, {usages[-1].rss_mb:.0f} at the end"
     )
-    print(f"descriptors      {max(one.descriptors for one in usages)} at most, {usages[-1].descriptors} at the end")
+    print(
+        f"descriptors      {max(one.descriptors for one in usages)} at most, {usages[-1].descriptors} at the end"
+    )
     print(f"end              exit status {status}, {log.count('Traceback')} tracebacks")
     for outcome, count in found.outcomes.most_common(6):
         print(f"  {count:>7} {outcome}")

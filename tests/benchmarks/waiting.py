@@ -24,10 +24,14 @@ def cpu_ms(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-async def call(server: Process, name: str, ids: int = 1, **arguments: object) -> list[dict[str, object]]:
+async def call(
+    server: Process, name: str, ids: int = 1, **arguments: object
+) -> list[dict[str, object]]:
     """The same call so many times side by side."""
     for number in range(ids):
-        server.send(id=number, method="tools/call", params={"name": f"devin_{name}", "arguments": arguments})
+        server.send(
+            id=number, method="tools/call", params={"name": f"devin_{name}", "arguments": arguments}
+        )
     answers: list[dict[str, object]] = []
     while len(answers) < ids:
         answers.append((await server.line(within=SECONDS + 20))["result"]["structuredContent"])
@@ -37,11 +41,18 @@ async def call(server: Process, name: str, ids: int = 1, **arguments: object) ->
 async def waits(devin: Upstream, waiters: int) -> tuple[int, float]:
     """Requests and processor milliseconds for so many waiters on the same sessions."""
     devin.organization.sessions.clear()
-    async with running("--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as server:
+    async with running(
+        "--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+    ) as server:
         await server.open()
-        made = [(await call(server, "create_session", prompt="sandbox:forever"))[0]["session_id"] for _ in range(SESSIONS)]
+        made = [
+            (await call(server, "create_session", prompt="sandbox:forever"))[0]["session_id"]
+            for _ in range(SESSIONS)
+        ]
         before, spent = len(devin.requests), cpu_ms(server.process.pid)
-        answers = await call(server, "wait_for_sessions", waiters, session_ids=made, max_wait_s=SECONDS)
+        answers = await call(
+            server, "wait_for_sessions", waiters, session_ids=made, max_wait_s=SECONDS
+        )
         assert all(answer["timed_out"] for answer in answers)
         requests, took = len(devin.requests) - before, cpu_ms(server.process.pid) - spent
         await server.end()
@@ -49,8 +60,12 @@ async def waits(devin: Upstream, waiters: int) -> tuple[int, float]:
 
 
 async def main() -> int:
-    print(f"{SESSIONS} sessions, {SECONDS} s, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio")
-    print(f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}{'a session and second':>22}")
+    print(
+        f"{SESSIONS} sessions, {SECONDS} s, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio"
+    )
+    print(
+        f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}{'a session and second':>22}"
+    )
     async with upstream() as devin:
         devin.sandbox.parallel = devin.organization.parallel = SESSIONS
         counts = []
@@ -58,7 +73,9 @@ async def main() -> int:
             requests, took = await waits(devin, waiters)
             counts.append(requests)
             each = requests / SESSIONS * 60 / SECONDS
-            print(f"{waiters:>8}{requests:>10}{each:>22.1f}{took:>9.0f}{took / waiters:>10.1f}{took / SESSIONS / SECONDS:>22.2f}")
+            print(
+                f"{waiters:>8}{requests:>10}{each:>22.1f}{took:>9.0f}{took / waiters:>10.1f}{took / SESSIONS / SECONDS:>22.2f}"
+            )
     assert max(counts) <= min(counts) + SESSIONS, "more waiters must not cost more requests"
     return 0
 

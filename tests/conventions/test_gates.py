@@ -23,5 +23,12 @@ ROOT = Path(__file__).parent.parent.parent
     ids=["lint", "format", "types", "types-windows"],
 )
 def test_the_gate_is_clean(gate: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *gate], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *gate],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,7 +22,10 @@ from devin_mcp.settings.settings import resolve
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CONTRACT = yaml.safe_load((Path(__file__).parent / "v1.openapi.yaml").read_text())
-FULL = VisibleTools(visible_tools(resolve({}, {}), "stdio").operations, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
+FULL = VisibleTools(
+    visible_tools(resolve({}, {}), "stdio").operations,
+    frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}),
+)
 TOOLS = {tool["name"]: tool for tool in published_tools(FULL)}
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
@@ -45,10 +48,23 @@ def test_schemas_are_plain_objects_that_real_clients_survive(tool: dict[str, Any
     for schema in schemas(tool):
         assert schema["type"] == "object"
         for where, node in nodes(schema):
-            forbidden = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "additionalProperties", "default"} & set(node)
+            forbidden = {
+                "$ref",
+                "$defs",
+                "anyOf",
+                "oneOf",
+                "allOf",
+                "const",
+                "additionalProperties",
+                "default",
+            } & set(node)
             assert not forbidden, f"{tool['name']}{where} has {forbidden}; make it one plain type"
-            assert isinstance(node.get("type"), str), f"{tool['name']}{where} needs exactly one type"
-            assert not isinstance(node.get("title"), str), f"{tool['name']}{where} carries a generated title"
+            assert isinstance(node.get("type"), str), (
+                f"{tool['name']}{where} needs exactly one type"
+            )
+            assert not isinstance(node.get("title"), str), (
+                f"{tool['name']}{where} carries a generated title"
+            )
             if node["type"] == "array":
                 assert "items" in node, f"{tool['name']}{where} is a list of what?"
             assert all(isinstance(choice, str) for choice in node.get("enum", []))
@@ -67,7 +83,9 @@ def test_every_parameter_is_described_in_one_line(tool: dict[str, Any]) -> None:
 def test_names_and_descriptions_keep_their_form(tool: dict[str, Any]) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,29}", tool["name"])
     assert 20 <= len(tool["description"]) <= 1024
-    assert not tool["description"].startswith(("This", "Use", "Gets", "Calls")), "the first sentence says what comes back"
+    assert not tool["description"].startswith(("This", "Use", "Gets", "Calls")), (
+        "the first sentence says what comes back"
+    )
 
 
 @every_tool
@@ -78,18 +96,26 @@ def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
     assert hints["openWorldHint"] is True
     if tool["name"] != "devin_download_attachment":
         assert hints["readOnlyHint"] == (operation.effect is READ)
-        assert hints["idempotentHint"] == (operation.v1 is not None and operation.v1.method != "POST")
+        assert hints["idempotentHint"] == (
+            operation.v1 is not None and operation.v1.method != "POST"
+        )
 
 
 def test_only_download_has_no_output_schema() -> None:
-    assert [name for name, tool in TOOLS.items() if "outputSchema" not in tool] == ["devin_download_attachment"]
+    assert [name for name, tool in TOOLS.items() if "outputSchema" not in tool] == [
+        "devin_download_attachment"
+    ]
 
 
 def test_downloading_is_a_read_until_it_can_write() -> None:
     def reads(**flags: list[str]) -> bool:
         view = visible_tools(resolve(flags, {}), "stdio")
-        tool = next(one for one in published_tools(view) if one["name"] == "devin_download_attachment")
-        assert ("save_to" in tool["inputSchema"]["properties"]) != tool["annotations"]["readOnlyHint"]
+        tool = next(
+            one for one in published_tools(view) if one["name"] == "devin_download_attachment"
+        )
+        assert ("save_to" in tool["inputSchema"]["properties"]) != tool["annotations"][
+            "readOnlyHint"
+        ]
         return bool(tool["annotations"]["readOnlyHint"])
 
     assert reads(read_only=["true"], files_root=["."]) is True
@@ -99,7 +125,11 @@ def test_downloading_is_a_read_until_it_can_write() -> None:
 def test_the_budget_everybody_pays() -> None:
     """CONTRIBUTING's question: should everyone pay for this tool?"""
     asked = sum(
-        len(json.dumps([tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")))
+        len(
+            json.dumps(
+                [tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")
+            )
+        )
         for tool in TOOLS.values()
     )
     whole = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
@@ -113,7 +143,12 @@ def test_the_order_is_stable() -> None:
 
 
 def test_instructions_are_short_and_name_only_what_is_there() -> None:
-    for flags in ({}, {"read_only": ["true"]}, {"toolsets": ["knowledge"]}, {"tools": ["get_session"]}):
+    for flags in (
+        {},
+        {"read_only": ["true"]},
+        {"toolsets": ["knowledge"]},
+        {"tools": ["get_session"]},
+    ):
         view = visible_tools(resolve(flags, {}), "stdio")
         text = instructions(view, sandbox=True)
         assert len(text) <= LONGEST
@@ -140,7 +175,9 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.v1 is not None], ids=lambda one: one.operation_id)
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if one.v1 is not None], ids=lambda one: one.operation_id
+)
 def test_parameters_keep_devins_names_and_required_ones_are_required(operation: Any) -> None:
     documented = CONTRACT["paths"][operation.v1.template][operation.v1.method.lower()]
     schema = TOOLS[operation.tool_name]["inputSchema"]
@@ -149,17 +186,43 @@ def test_parameters_keep_devins_names_and_required_ones_are_required(operation: 
     if "application/json" in media:
         body = resolved(media["application/json"]["schema"])
         assert set(body["properties"]) <= names, "a documented field is missing"
-        changes = operation.effect.value == "change" and operation.operation_id.startswith("update_") and "tags" not in names
+        changes = (
+            operation.effect.value == "change"
+            and operation.operation_id.startswith("update_")
+            and "tags" not in names
+        )
         optional = {"value", "sensitive", "note"}  # given another way, or with a default
         if not changes:
             assert set(body["required"]) - optional <= set(schema.get("required", []))
-    ours = {"messages", "after_event_id", "from_char", "offset", "search", "folder_id", "note_ids", "body", "value_from_env",
-            "path", "content", "encoding", "name", "url", "save_to", "phase", "max_wait_s", "since"}  # fmt: skip
+    ours = {
+        "messages",
+        "after_event_id",
+        "from_char",
+        "offset",
+        "search",
+        "folder_id",
+        "note_ids",
+        "body",
+        "value_from_env",
+        "path",
+        "content",
+        "encoding",
+        "name",
+        "url",
+        "save_to",
+        "phase",
+        "max_wait_s",
+        "since",
+    }
     query = {parameter["name"] for parameter in documented.get("parameters", [])} - {"skip"}
     assert query <= names
     places = set(re.findall(r"\{(\w+)\}", operation.v1.template))
-    documented_names = query | places | (set(body["properties"]) if "application/json" in media else set())
-    assert names - documented_names <= ours, "a parameter that Devin does not have needs a reason here"
+    documented_names = (
+        query | places | (set(body["properties"]) if "application/json" in media else set())
+    )
+    assert names - documented_names <= ours, (
+        "a parameter that Devin does not have needs a reason here"
+    )
 
 
 @every_tool
@@ -171,7 +234,9 @@ def test_the_published_schemas_are_the_ones_in_the_snapshots(tool: dict[str, Any
         SNAPSHOTS.mkdir(exist_ok=True)
         file.write_text(text)
     before = file.read_text() if file.exists() else ""
-    assert before == text, "".join(difflib.unified_diff(before.splitlines(True), text.splitlines(True), "snapshot", "now"))
+    assert before == text, "".join(
+        difflib.unified_diff(before.splitlines(True), text.splitlines(True), "snapshot", "now")
+    )
 
 
 def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:

@@ -25,7 +25,20 @@ ROOMS = {
     "api": {"api", "settings", "values", "errors", "log", "redaction", ""},
     "operations": {"operations", "api", "settings", "errors", "log", "redaction"},
     "server": {
-        "server", "operations", "api", "settings", "knobs", "values", "errors", "log", "redaction", "listen", "metrics", "tracing", "sandbox", "",
+        "server",
+        "operations",
+        "api",
+        "settings",
+        "knobs",
+        "values",
+        "errors",
+        "log",
+        "redaction",
+        "listen",
+        "metrics",
+        "tracing",
+        "sandbox",
+        "",
     },
     "sandbox": {"sandbox", "settings", "log", "listen"},
     "settings": {"knobs", "values"},
@@ -38,7 +51,7 @@ ROOMS = {
     "listen": {"knobs", "values"},
     "metrics": {"settings", "knobs", "log"},
     "tracing": {"settings", "knobs", "log"},
-}  # fmt: skip
+}
 """Room -> what it may import of ours; the package itself ("") holds the version."""
 
 
@@ -75,7 +88,9 @@ def test_only_settings_reads_the_environment_and_nothing_prints_while_serving(fi
         assert not re.search(r"\bos\.(environ|getenv|putenv)\b", text), "ask settings.py"
     if file.name not in {"cli.py", "demo.py", "doctor.py", "listing.py"}:
         calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-        assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"], "log it instead"
+        assert not [
+            call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"
+        ], "log it instead"
 
 
 @every_file
@@ -92,32 +107,42 @@ def test_a_file_is_small_and_says_what_it_is(file: Path) -> None:
 def test_nothing_posix_only_is_imported_at_start(file: Path) -> None:
     module = ast.parse(file.read_text())
     top = [name for node in module.body for name in imports(node)]
-    assert not {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "uvloop"} & set(top), "Windows users exist"
+    assert not {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "uvloop"} & set(top), (
+        "Windows users exist"
+    )
 
 
 @pytest.mark.parametrize("file", [*(PACKAGE / "server").rglob("*.py")], ids=lambda file: file.name)
 def test_the_protocol_knows_no_words_of_devins(file: Path) -> None:
-    assert not re.search(r"/v1/|status_enum|\"blocked\"|\"finished\"|if [\w.]*read_only\b(?!.*visibility)", file.read_text()) or (
-        file.name == "visibility.py"
-    )
+    assert not re.search(
+        r"/v1/|status_enum|\"blocked\"|\"finished\"|if [\w.]*read_only\b(?!.*visibility)",
+        file.read_text(),
+    ) or (file.name == "visibility.py")
 
 
 def test_importing_a_noun_is_not_forgotten() -> None:
     declared = {
-        file.stem for file in (PACKAGE / "operations").glob("*.py") if re.search(r"\n@(operation|workflow)\(", file.read_text())
+        file.stem
+        for file in (PACKAGE / "operations").glob("*.py")
+        if re.search(r"\n@(operation|workflow)\(", file.read_text())
     }
     assert declared == {one.function.__module__.rsplit(".", 1)[1] for one in OPERATIONS}
 
 
 def test_the_sandbox_serves_just_the_contracts_routes_and_fields() -> None:
     documented = {
-        (method.upper(), path) for path, methods in CONTRACT["paths"].items() for method in methods if method != "parameters"
+        (method.upper(), path)
+        for path, methods in CONTRACT["paths"].items()
+        for method in methods
+        if method != "parameters"
     }
     assert set(ROUTES) == documented
     for name, fields in SHAPES.items():
         schema = CONTRACT["components"]["schemas"][name]
         assert set(fields) == set(schema["properties"])
-        assert {field for field, (_, required) in fields.items() if required} == set(schema["required"])
+        assert {field for field, (_, required) in fields.items() if required} == set(
+            schema["required"]
+        )
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])
@@ -126,7 +151,13 @@ def test_version_and_help_answer_without_the_sdk(argument: str) -> None:
         "import sys\nfrom devin_mcp.cli.main import main\ntry:\n    main([sys.argv[1]])\nexcept SystemExit: pass\n"
         "heavy = {'mcp', 'httpx', 'pydantic', 'structlog', 'starlette'} & set(sys.modules)\nassert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, argument],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "devin-mcp" in done.stdout
 
@@ -134,8 +165,10 @@ def test_version_and_help_answer_without_the_sdk(argument: str) -> None:
 def test_no_test_asserts_nothing() -> None:
     for file in PACKAGE.parent.joinpath("tests").rglob("test_*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+                "test_"
+            ):
                 body = ast.unparse(node)
-                assert re.search(r"\bassert\b|raises|\.ok\(|\.error\(|jsonschema\.validate", body), (
-                    f"{file.name}: {node.name} asserts nothing"
-                )
+                assert re.search(
+                    r"\bassert\b|raises|\.ok\(|\.error\(|jsonschema\.validate", body
+                ), f"{file.name}: {node.name} asserts nothing"

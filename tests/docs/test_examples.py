@@ -20,7 +20,8 @@ from tests.third_party.processes import DEVIN_MCP, PACKAGES
 
 README = (ROOT / "README.md").read_text()
 CALLS: list[tuple[str, dict[str, Any]]] = [
-    (name, json.loads(arguments)) for name, arguments in re.findall(r"^(devin_[a-z_]+) +(\{.*\})$", README, re.MULTILINE)
+    (name, json.loads(arguments))
+    for name, arguments in re.findall(r"^(devin_[a-z_]+) +(\{.*\})$", README, re.MULTILINE)
 ]
 LONGEST = 60.0
 """Seconds for the whole conversation; the simulated Devin takes about eight."""
@@ -28,7 +29,9 @@ LONGEST = 60.0
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    with processes.serving([DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], tmp_path / "log") as address:
+    with processes.serving(
+        [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], tmp_path / "log"
+    ) as address:
         yield address
 
 
@@ -71,10 +74,24 @@ def test_the_inspector_makes_the_calls(node: str, url: str, tmp_path: Path) -> N
 def test_claude_code_takes_the_lines_for_it(tmp_path: Path) -> None:
     lines = re.findall(r"^claude (mcp add .+)$", README, re.MULTILINE)
     assert len(lines) == 3
-    serve = [DEVIN_MCP, "http", "--sandbox", "--auth", "caller-key", "--port", "0", "--log-format", "json"]
+    serve = [
+        DEVIN_MCP,
+        "http",
+        "--sandbox",
+        "--auth",
+        "caller-key",
+        "--port",
+        "0",
+        "--log-format",
+        "json",
+    ]
     with processes.serving(serve, tmp_path / "log") as address:
         for line in lines:
-            host("claude", tmp_path, *shlex.split(line.replace("https://mcp.example.com/mcp", address)))
+            host(
+                "claude",
+                tmp_path,
+                *shlex.split(line.replace("https://mcp.example.com/mcp", address)),
+            )
         said = host("claude", tmp_path, "mcp", "list")
     assert f"devin-http: {address} (HTTP) - ✔ Connected" in said
     assert "devin-sandbox: uvx devin-mcp --sandbox - ✔ Connected" in said
@@ -84,7 +101,13 @@ def test_claude_code_takes_the_lines_for_it(tmp_path: Path) -> None:
     assert "apk_" not in kept, "the key is referred to and not copied"
 
 
-COMMANDS = sorted({one for one in re.findall(r"uvx (devin-mcp config [^`#|\n]+[^`#|\s])", README) if "CLIENT" not in one})
+COMMANDS = sorted(
+    {
+        one
+        for one in re.findall(r"uvx (devin-mcp config [^`#|\n]+[^`#|\s])", README)
+        if "CLIENT" not in one
+    }
+)
 
 
 def test_the_lines_for_every_client_work(tmp_path: Path) -> None:

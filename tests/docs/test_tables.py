@@ -47,7 +47,13 @@ def settings_table(*, http: bool = False) -> str:
     for setting in SETTINGS:
         if http is not (not {"stdio", "tools"} & set(setting.commands)):
             continue
-        flag = "" if setting.flag is None else f"`{setting.flag}`" if setting.is_switch else f"`{setting.flag} {setting.metavar}`"
+        flag = (
+            ""
+            if setting.flag is None
+            else f"`{setting.flag}`"
+            if setting.is_switch
+            else f"`{setting.flag} {setting.metavar}`"
+        )
         default = "" if setting.default in (None, "", (), False) else f"`{setting.default}`"
         again = "; can be repeated" if setting.many and setting.flag else ""
         lines.append(f"| {flag} | `{setting.env}` | {default} | {setting.help}{again} |")
@@ -56,14 +62,18 @@ def settings_table(*, http: bool = False) -> str:
 
 def resources_table() -> str:
     lines = ["| resource | what it is | tool |", "|---|---|---|"]
-    lines += [f"| `{one.uri}` | {first_of(one.read)} | `{one.tool.tool_name}` |" for one in RESOURCES]
+    lines += [
+        f"| `{one.uri}` | {first_of(one.read)} | `{one.tool.tool_name}` |" for one in RESOURCES
+    ]
     return "\n".join(lines)
 
 
 def prompts_table() -> str:
     lines = ["| prompt | what it is for |", "|---|---|"]
     for one in PROMPTS:
-        name = f"`/{one.name}`" if one.cards is None else "one for each playbook, such as `/upgrade`"
+        name = (
+            f"`/{one.name}`" if one.cards is None else "one for each playbook, such as `/upgrade`"
+        )
         lines.append(f"| {name} | {first_of(one.say)} |")
     return "\n".join(lines)
 
@@ -76,7 +86,9 @@ def clients_table() -> str:
     lines = ["| client | in thirty seconds | the key |", "|---|---|---|"]
     command = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
     for name, one in CLIENTS.items():
-        links = "".join(f"[install in {title}]({link(PUBLISHED)}), " for title, link in one.links.items())
+        links = "".join(
+            f"[install in {title}]({link(PUBLISHED)}), " for title, link in one.links.items()
+        )
         if name in {"json", "zed"}:  # Zed's file comes with comments, and is edited by hand
             how = f"`{command} {name}` prints it"
         else:
@@ -96,7 +108,9 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize(("name", "file", "table"), [(name, *one) for name, one in TABLES.items()], ids=TABLES)
+@pytest.mark.parametrize(
+    ("name", "file", "table"), [(name, *one) for name, one in TABLES.items()], ids=TABLES
+)
 def test_the_tables_say_what_the_code_does(name: str, file: Path, table: Any) -> None:
     """`UPDATE_DOCS=1` writes them."""
     text = file.read_text()
@@ -113,7 +127,9 @@ def test_every_metric_is_documented_and_no_other() -> None:
     Metrics(registry)
     observers.pop()
     made = {
-        name for family in registry.collect() for name in [f"{family.name}_total" if family.type == "counter" else family.name]
+        name
+        for family in registry.collect()
+        for name in [f"{family.name}_total" if family.type == "counter" else family.name]
     }
     assert set(re.findall(r"devin_mcp_[a-z_]+", OPERATING.read_text())) == made
 
@@ -122,9 +138,13 @@ def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
     text = OPERATING.read_text()
     default = next(one.default for one in SETTINGS if one.name == "max_concurrent")
     for row in (
-        f"`--max-concurrent` ({default})", f"| {limits.MAX_STREAMS_PER_CALLER} | 429", f"{limits.MAX_BODY_BYTES >> 20} MiB, within {limits.BODY_TIMEOUT:g} s",
-        f"{limits.MAX_HEAD_BYTES >> 10} KiB", f"| idle connections | {IDLE} s", f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
-    ):  # fmt: skip
+        f"`--max-concurrent` ({default})",
+        f"| {limits.MAX_STREAMS_PER_CALLER} | 429",
+        f"{limits.MAX_BODY_BYTES >> 20} MiB, within {limits.BODY_TIMEOUT:g} s",
+        f"{limits.MAX_HEAD_BYTES >> 10} KiB",
+        f"| idle connections | {IDLE} s",
+        f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
+    ):
         assert row in text, row
 
 
@@ -135,13 +155,21 @@ def test_every_mode_has_its_threat_model(mode: str) -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for file in [file for folder in ("", "docs/", "manifests/**/") for file in README.parent.glob(f"{folder}*.md")]:
-        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", file.read_text()):
+    for file in [
+        file
+        for folder in ("", "docs/", "manifests/**/")
+        for file in README.parent.glob(f"{folder}*.md")
+    ]:
+        for target, anchor in re.findall(
+            r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", file.read_text()
+        ):
             there = file.parent / target if target else file
             assert there.exists(), f"{file.name} links to {target}"
             if anchor:
                 heads = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
-                assert anchor in {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}, anchor
+                assert anchor in {
+                    re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads
+                }, anchor
 
 
 def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
@@ -149,7 +177,10 @@ def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
     phases = re.search(r"\| phase \|.*?\n\n", text, re.DOTALL)
     assert phases is not None
     assert tuple(re.findall(r"^\| `([a-z]+)` \|", phases[0], re.MULTILINE)) == get_args(Phase)
-    assert f"within {next(one.default for one in SETTINGS if one.name == 'result_limit'):,} characters" in text
+    assert (
+        f"within {next(one.default for one in SETTINGS if one.name == 'result_limit'):,} characters"
+        in text
+    )
     assert f"one of up to {cursors.MOST} sessions" in text
     assert set(re.findall(r"^\| [^|]+ key \| `(\w+)`", text, re.MULTILINE)) == {*KINDS, "cog_"}
     assert f"devin-mcp@{__version__}" in (README.parent / "SECURITY.md").read_text()
@@ -162,24 +193,34 @@ def test_every_word_of_the_sandbox_is_documented() -> None:
 
 
 def test_the_two_lines_are_where_a_newcomer_and_the_gate_look() -> None:
-    lines = [line for line in README.read_text().splitlines() if line.startswith("python3 -m venv .venv && ")]
+    lines = [
+        line
+        for line in README.read_text().splitlines()
+        if line.startswith("python3 -m venv .venv && ")
+    ]
     assert len(lines) == 2
     assert lines[0].endswith("devin-mcp demo")
     assert "pytest" in lines[1]
 
 
 def test_the_readme_says_that_nothing_is_released_as_long_as_that_is_so() -> None:
-    (latest,) = re.findall(r"^## (.+)$", (README.parent / "CHANGELOG.md").read_text(), re.MULTILINE)[:1]
+    (latest,) = re.findall(
+        r"^## (.+)$", (README.parent / "CHANGELOG.md").read_text(), re.MULTILINE
+    )[:1]
     assert latest.startswith(__version__)
     assert ("Not released yet" in README.read_text()) == ("unreleased" in latest)
 
 
 def test_the_code_in_the_recipe_is_the_code() -> None:
-    code = "\n".join(file.read_text() for file in (README.parent / "devin_mcp" / "operations").glob("*.py"))
+    code = "\n".join(
+        file.read_text() for file in (README.parent / "devin_mcp" / "operations").glob("*.py")
+    )
     blocks = [
         block
         for name in ("CONTRIBUTING.md", "docs/writing-an-operation.md")
-        for block in re.findall(r"```python\n(.*?)```", (README.parent / name).read_text(), re.DOTALL)
+        for block in re.findall(
+            r"```python\n(.*?)```", (README.parent / name).read_text(), re.DOTALL
+        )
     ]
     assert len(blocks) >= 5
     for block in blocks:

@@ -26,10 +26,14 @@ Scene = Callable[["Stage"], Awaitable[str]]
 
 
 class Stage:
-    def __init__(self, connect: Connect, devin: Upstream, files: Path, node: Callable[[], str]) -> None:
+    def __init__(
+        self, connect: Connect, devin: Upstream, files: Path, node: Callable[[], str]
+    ) -> None:
         self.connect, self.devin, self.files, self.node = connect, devin, files, node
 
-    async def told(self, tool: str, *, settings: dict[str, Any] | None = None, **arguments: Any) -> str:
+    async def told(
+        self, tool: str, *, settings: dict[str, Any] | None = None, **arguments: Any
+    ) -> str:
         """What a call says that must fail."""
         async with self.connect(**(settings or {})) as call:
             return await call.error(tool, **arguments)
@@ -45,7 +49,11 @@ async def no_uvx(stage: Stage) -> str:
     """What Node, in which most clients are written, says of a command that it does not find."""
     code = "require('child_process').spawn('uvx', ['devin-mcp']).on('error', problem => console.log(problem.message))"
     process = await asyncio.create_subprocess_exec(
-        stage.node(), "-e", code, env=environment(PATH=str(stage.files)), stdout=asyncio.subprocess.PIPE
+        stage.node(),
+        "-e",
+        code,
+        env=environment(PATH=str(stage.files)),
+        stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
     return said.decode()
@@ -61,7 +69,9 @@ async def uvx_says(index: str) -> str:
     }
     env["UV_CACHE_DIR"] = str(place("empty"))
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(str(SCRIPTS / "uvx"), "devin-mcp", env=env, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        str(SCRIPTS / "uvx"), "devin-mcp", env=env, stdout=pipe, stderr=pipe
+    )
     _, said = await process.communicate()
     return " ".join(said.decode().split())
 
@@ -111,7 +121,9 @@ async def a_stranger() -> AsyncIterator[int]:
 
 async def signed_anew(stage: Stage) -> str:
     async with a_stranger() as port:
-        return await stage.told("list_sessions", settings={"DEVIN_BASE_URL": f"https://localhost:{port}"})
+        return await stage.told(
+            "list_sessions", settings={"DEVIN_BASE_URL": f"https://localhost:{port}"}
+        )
 
 
 async def key_refused(stage: Stage) -> str:
@@ -125,20 +137,30 @@ async def signed_in_nowhere(stage: Stage) -> str:
 
 
 async def no_directory(_: Stage) -> str:
-    command = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment(), cwd="/")
+    command = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment(), cwd="/"
+    )
     async with Client(stdio_client(command)) as client:
         result = await client.call_tool("devin_delegate_task", {"prompt": "p", "files": ["a.txt"]})
     return text_of(result)
 
 
 async def outside(stage: Stage) -> str:
-    return await stage.told("upload_attachment", settings={"files_root": [stage.files]}, path="/etc/passwd")
+    return await stage.told(
+        "upload_attachment", settings={"files_root": [stage.files]}, path="/etc/passwd"
+    )
 
 
 async def asked(*arguments: str, headers: dict[str, str]) -> str:
     async with serving(*arguments) as (_, url), httpx.AsyncClient(trust_env=False) as client:
         hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        return (await client.post(url, json=hello, headers={"accept": "application/json, text/event-stream", **headers})).text
+        return (
+            await client.post(
+                url,
+                json=hello,
+                headers={"accept": "application/json, text/event-stream", **headers},
+            )
+        ).text
 
 
 async def no_key_over_http(_: Stage) -> str:
@@ -157,14 +179,20 @@ SCENES: dict[str, Scene] = {
     "was not found in the package registry": not_released,
     "invalid peer certificate: UnknownIssuer": fetched_through_a_proxy,
     "spawn uvx ENOENT": no_uvx,
-    "There is no Devin API key, so nothing was sent.": lambda stage: stage.told("list_sessions", settings={"DEVIN_API_KEY": ""}),
+    "There is no Devin API key, so nothing was sent.": lambda stage: stage.told(
+        "list_sessions", settings={"DEVIN_API_KEY": ""}
+    ),
     "is a placeholder that nobody filled in": lambda stage: stage.told(
         "list_sessions", settings={"DEVIN_API_KEY": "${DEVIN_API_KEY}"}
     ),
-    "This is a cog_ key.": lambda stage: stage.told("list_sessions", settings={"DEVIN_API_KEY": "cog_abcdefgh"}),
+    "This is a cog_ key.": lambda stage: stage.told(
+        "list_sessions", settings={"DEVIN_API_KEY": "cog_abcdefgh"}
+    ),
     "Devin does not accept this API key (401).": key_refused,
     "The Devin organization is out of quota (403).": out_of_quota,
-    "Too many sessions are running in this organization (429).": lambda stage: stage.told("create_session", prompt="sandbox:cap"),
+    "Too many sessions are running in this organization (429).": lambda stage: stage.told(
+        "create_session", prompt="sandbox:cap"
+    ),
     "its limit (--max-sessions).": one_too_many,
     "so it may have been carried out.": reply_lost,
     "its certificate did not verify": signed_anew,
@@ -175,7 +203,9 @@ SCENES: dict[str, Scene] = {
     "Local files cannot be read here": no_directory,
     "lies outside the allowed directories.": outside,
     "is not a setting of devin-mcp": lambda _: printed(DEVIN_MCP_MAXACU="5"),
-    "is not a loopback address, so say who may call": lambda _: printed("http", "--host", "192.0.2.1"),
+    "is not a loopback address, so say who may call": lambda _: printed(
+        "http", "--host", "192.0.2.1"
+    ),
     "Send your own Devin API key in the header X-Devin-Api-Key": no_key_over_http,
     "This server is not known by that name": other_name,
     "cannot be used on 127.0.0.1": port_taken,
@@ -183,7 +213,9 @@ SCENES: dict[str, Scene] = {
 
 
 def test_every_row_has_its_scene() -> None:
-    found = re.search(r"<!-- troubleshooting -->\n(.*?)<!-- /troubleshooting -->", README.read_text(), re.DOTALL)
+    found = re.search(
+        r"<!-- troubleshooting -->\n(.*?)<!-- /troubleshooting -->", README.read_text(), re.DOTALL
+    )
     assert found is not None
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \|$", found[1], re.MULTILINE)
     assert rows == list(SCENES)
@@ -194,4 +226,6 @@ def test_every_row_has_its_scene() -> None:
 async def test_the_message_is_seen(
     message: str, connect: Connect, devin: Upstream, files: Path, request: pytest.FixtureRequest
 ) -> None:
-    assert message in await SCENES[message](Stage(connect, devin, files, lambda: request.getfixturevalue("node")))
+    assert message in await SCENES[message](
+        Stage(connect, devin, files, lambda: request.getfixturevalue("node"))
+    )

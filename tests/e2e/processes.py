@@ -17,7 +17,9 @@ COMMAND = [sys.executable, "-m", "devin_mcp"]
 
 def environment(**given: str) -> dict[str, str]:
     """This process's environment without anything of Devin's, and with `given`."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")} | given
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")
+    } | given
 
 
 class Process:
@@ -58,7 +60,11 @@ class Process:
 
     async def open(self) -> None:
         """The handshake of the older era."""
-        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
+        hello = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "0"},
+        }
         self.send(id=0, method="initialize", params=hello)
         await self.line()
         self.send(method="notifications/initialized")
@@ -80,7 +86,13 @@ class Process:
 async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(**given), limit=8 * 1024 * 1024
+        *COMMAND,
+        *arguments,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=environment(**given),
+        limit=8 * 1024 * 1024,
     )
     try:
         yield Process(process)
@@ -93,5 +105,7 @@ async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def serving(*arguments: str, **given: str) -> AsyncIterator[tuple[Process, str]]:
     """The command over HTTP, and its address."""
-    async with running("http", "--port", "0", "--log-format", "json", *arguments, **given) as server:
+    async with running(
+        "http", "--port", "0", "--log-format", "json", *arguments, **given
+    ) as server:
         yield server, (await server.logged("serving"))["url"]

@@ -64,8 +64,10 @@ def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]
         (["--read-only=no"], {}, "see devin-mcp --help"),
         (["--max-acu"], {}, "expected one argument"),
     ],
-)  # fmt: skip
-def test_a_wrong_value_is_one_line_and_status_2(arguments: list[str], variables: dict[str, str], says: str) -> None:
+)
+def test_a_wrong_value_is_one_line_and_status_2(
+    arguments: list[str], variables: dict[str, str], says: str
+) -> None:
     done = devin_mcp(*arguments, **variables)
     assert done.returncode == 2
     assert says in done.stderr
@@ -74,7 +76,9 @@ def test_a_wrong_value_is_one_line_and_status_2(arguments: list[str], variables:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["stdio", "http", "sandbox", "demo", "tools", "doctor", "config"])
+@pytest.mark.parametrize(
+    "command", ["stdio", "http", "sandbox", "demo", "tools", "doctor", "config"]
+)
 def test_every_command_has_help_and_version(command: str) -> None:
     assert "usage: devin-mcp" in devin_mcp(command, "--help").stdout
     assert devin_mcp(command, "--version").stdout.startswith("devin-mcp 0.")
@@ -83,22 +87,44 @@ def test_every_command_has_help_and_version(command: str) -> None:
 def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() -> None:
     for arguments in (["--read-only", "tools", "--json"], ["tools", "--read-only", "--json"]):
         assert len(json.loads(devin_mcp(*arguments).stdout)["tools"]) == 8
-    assert len(json.loads(devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout)["tools"]) == 22
-    assert len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"]) == 8
-    both = devin_mcp("--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json")
+    assert (
+        len(
+            json.loads(
+                devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout
+            )["tools"]
+        )
+        == 22
+    )
+    assert (
+        len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"])
+        == 8
+    )
+    both = devin_mcp(
+        "--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json"
+    )
     assert len(json.loads(both.stdout)["tools"]) == 20
 
 
 def test_a_value_that_looks_like_a_command_is_a_value(tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
     command = [*COMMAND, "--files-root", "sandbox", "tools"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_a_directory_that_was_deleted_is_no_reason_not_to_start(tmp_path: Path) -> None:
     script = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && {COMMAND[0]} -m devin_mcp tools"
-    done = subprocess.run(script, shell=True, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        script,
+        shell=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert (done.returncode, "22 tools" in done.stdout) == (0, True), done.stderr
 
 
@@ -106,9 +132,14 @@ def test_where_windows_starts_its_programs_is_no_place_for_files(tmp_path: Path)
     (there := tmp_path / "Windows" / "System32").mkdir(parents=True)
     for where, allowed in ((there, False), (tmp_path, True)):
         found = subprocess.run(
-            [*COMMAND, "doctor", "--sandbox"], cwd=where, env=environment(SYSTEMROOT=str(tmp_path / "Windows")), capture_output=True,
-            text=True, timeout=60, check=True,
-        )  # fmt: skip
+            [*COMMAND, "doctor", "--sandbox"],
+            cwd=where,
+            env=environment(SYSTEMROOT=str(tmp_path / "Windows")),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
         assert ("no directory is allowed" not in found.stdout) is allowed
 
 
@@ -135,7 +166,14 @@ def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
 
 def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
     code = "import devin_mcp.cli.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run())"
-    done = subprocess.run([COMMAND[0], "-c", code], env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [COMMAND[0], "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert "out of quota" in done.stderr
     assert "Traceback" not in done.stderr
@@ -157,6 +195,10 @@ def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
     ):
         assert step in done.stdout
     assert "apk_real" not in done.stdout + done.stderr
-    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != plain([PROMPT, *told(done.stdout)]):
+    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != plain(
+        [PROMPT, *told(done.stdout)]
+    ):
         PICTURE.write_text(draw(done.stdout))
-    assert plain(read(PICTURE.read_text())) == plain([PROMPT, *told(done.stdout)]), "the README's picture is of another demo"
+    assert plain(read(PICTURE.read_text())) == plain([PROMPT, *told(done.stdout)]), (
+        "the README's picture is of another demo"
+    )

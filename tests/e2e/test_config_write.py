@@ -59,12 +59,19 @@ def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: 
     file.chmod(0o640)
     again = config(name, "--write", "--sandbox", home=tmp_path)
     after = parsed(file)
-    assert group_of(after) == {"other": {"command": "x", "args": ["é"]}, "devin-sandbox": group_of(fresh)["devin-sandbox"]}
+    assert group_of(after) == {
+        "other": {"command": "x", "args": ["é"]},
+        "devin-sandbox": group_of(fresh)["devin-sandbox"],
+    }
     assert {"theme", "model"} & set(after)
-    assert ("# mine" in file.read_text(), "# theirs" in file.read_text()) == (("# mine" in mine),) * 2
+    assert ("# mine" in file.read_text(), "# theirs" in file.read_text()) == (
+        ("# mine" in mine),
+    ) * 2
     backup = file.with_name(f"{file.name}.before-devin-mcp")
     assert backup.read_text() == mine
-    assert (backup.stat().st_mode, file.stat().st_mode & 0o777) == (file.stat().st_mode, 0o640), "as private as it was"
+    assert (backup.stat().st_mode, file.stat().st_mode & 0o777) == (file.stat().st_mode, 0o640), (
+        "as private as it was"
+    )
     assert backup.name in again.stdout
     assert "has it already" in config(name, "--write", "--sandbox", home=tmp_path).stdout
     assert config(name, "--write", home=tmp_path).returncode == 0
@@ -72,11 +79,15 @@ def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: 
     assert set(group_of(parsed(file))) == {"other", "devin-sandbox", "devin"}
 
 
-def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path, tmp_path: Path) -> None:
+def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(
+    cursor: Path, tmp_path: Path
+) -> None:
     old = {
-        "command": "/old/devin-mcp", "args": ["--max-acu", "5"], "disabled": True,
+        "command": "/old/devin-mcp",
+        "args": ["--max-acu", "5"],
+        "disabled": True,
         "env": {"DEVIN_API_KEY": "apk_user_real_1234", "DEVIN_MCP_READ_ONLY": "1"},
-    }  # fmt: skip
+    }
     cursor.write_text(json.dumps({"mcpServers": {"devin": old}}))
     done = config("cursor", "--write", home=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -84,10 +95,16 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path,
     assert entry == old | {"command": entry["command"]}
     assert entry["command"] != "/old/devin-mcp"
     assert "apk_user_real" not in done.stdout + done.stderr
-    assert "DEVIN_API_KEY" not in done.stderr, "it has its key, so nothing is said of where one comes from"
+    assert "DEVIN_API_KEY" not in done.stderr, (
+        "it has its key, so nothing is said of where one comes from"
+    )
     assert config("cursor", "--write", "--max-acu", "9", home=tmp_path).returncode == 0
-    assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], "what is said now is meant"
-    cursor.write_text(json.dumps({"mcpServers": {"devin": old | {"args": ["--no-read-only", "--max-acu=5"]}}}))
+    assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], (
+        "what is said now is meant"
+    )
+    cursor.write_text(
+        json.dumps({"mcpServers": {"devin": old | {"args": ["--no-read-only", "--max-acu=5"]}}})
+    )
     assert config("cursor", "--write", "--read-only", home=tmp_path).returncode == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--read-only", "--max-acu=5"]
     uvx = old | {"command": "uvx", "args": ["devin-mcp@0.1.0", "--max-acu", "5"]}
@@ -99,7 +116,10 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(cursor: Path,
 def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None:
     (tmp_path / ".vscode").mkdir()
     file = tmp_path / ".vscode" / "mcp.json"
-    theirs = {"inputs": [{"type": "promptString", "id": "other"}], "servers": {"other": {"command": "x"}}}
+    theirs = {
+        "inputs": [{"type": "promptString", "id": "other"}],
+        "servers": {"other": {"command": "x"}},
+    }
     file.write_text(json.dumps(theirs))
     for _ in range(2):
         assert config("vs-code", "--write", home=tmp_path).returncode == 0
@@ -118,7 +138,9 @@ def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None
     ],
     ids=["remote", "local", "text", "list"],
 )
-def test_another_server_of_that_name_is_not_touched(theirs: object, cursor: Path, tmp_path: Path) -> None:
+def test_another_server_of_that_name_is_not_touched(
+    theirs: object, cursor: Path, tmp_path: Path
+) -> None:
     cursor.write_text(before := json.dumps({"mcpServers": {"devin": theirs}}))
     done = config("cursor", "--write", home=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -129,12 +151,37 @@ def test_another_server_of_that_name_is_not_touched(theirs: object, cursor: Path
 @pytest.mark.parametrize(
     "before",
     [
-        b"{ // my servers\n}", b'{"mcpServers": {},}', b"[]", b'{"mcpServers": []}', b'{"mcpServers": "x"}', b'{"a": 1, "a": 2}', b'{"a": 1e400}',
-        b'{"a": NaN}', b'{"a": "\\ud800"}', '{"a": "é"}'.encode("latin-1"), '{"a": 1}'.encode("utf-16"), b"[" * 100_000,
+        b"{ // my servers\n}",
+        b'{"mcpServers": {},}',
+        b"[]",
+        b'{"mcpServers": []}',
+        b'{"mcpServers": "x"}',
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1e400}',
+        b'{"a": NaN}',
+        b'{"a": "\\ud800"}',
+        '{"a": "é"}'.encode("latin-1"),
+        '{"a": 1}'.encode("utf-16"),
+        b"[" * 100_000,
     ],
-    ids=["comments", "comma", "list", "servers-list", "servers-text", "twice", "huge", "nan", "surrogate", "latin-1", "utf-16", "deep"],
-)  # fmt: skip
-def test_a_file_that_cannot_be_understood_is_left_as_it_is(before: bytes, cursor: Path, tmp_path: Path) -> None:
+    ids=[
+        "comments",
+        "comma",
+        "list",
+        "servers-list",
+        "servers-text",
+        "twice",
+        "huge",
+        "nan",
+        "surrogate",
+        "latin-1",
+        "utf-16",
+        "deep",
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_left_as_it_is(
+    before: bytes, cursor: Path, tmp_path: Path
+) -> None:
     cursor.write_bytes(before)
     done = config("cursor", "--write", home=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
@@ -144,7 +191,9 @@ def test_a_file_that_cannot_be_understood_is_left_as_it_is(before: bytes, cursor
 
 
 @pytest.mark.parametrize(
-    "before", [b"", b" \n", b"\xef\xbb\xbf{}", b'{"mcpServers": null}'], ids=["empty", "blank", "bom", "null"]
+    "before",
+    [b"", b" \n", b"\xef\xbb\xbf{}", b'{"mcpServers": null}'],
+    ids=["empty", "blank", "bom", "null"],
 )
 def test_a_file_with_nothing_in_it_is_one(before: bytes, cursor: Path, tmp_path: Path) -> None:
     cursor.write_bytes(before)
@@ -189,8 +238,12 @@ def test_a_link_stays_one_and_a_directory_is_no_file(cursor: Path, tmp_path: Pat
 def test_a_home_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (home := tmp_path / "home").write_text("")
     done = subprocess.run(
-        [*COMMAND, "config", "cursor", "--write"], env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [*COMMAND, "config", "cursor", "--write"],
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "cannot be written" in done.stderr

@@ -32,11 +32,15 @@ def verdicts(found: dict[str, Any]) -> dict[str, str]:
 
 
 def said(found: dict[str, Any], check: str) -> str:
-    return next(f"{one['found']} {one['advice']}" for one in found["checks"] if one["check"] == check)
+    return next(
+        f"{one['found']} {one['advice']}" for one in found["checks"] if one["check"] == check
+    )
 
 
 async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Upstream) -> None:
-    status, found = await examined("--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url, DEVIN_MCP_MAX_ACU="5")
+    status, found = await examined(
+        "--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url, DEVIN_MCP_MAX_ACU="5"
+    )
     assert (status, found["ok"]) == (0, True)
     assert "FAIL" not in verdicts(found).values()
     assert said(found, "Key").startswith("a personal v1 key is set")
@@ -60,12 +64,18 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
 @pytest.mark.parametrize(
     ("fault", "check", "says"),
     [
-        (answer(401), "Accepted", "does not accept the key"), (answer(403), "Accepted", "may not read sessions"),
-        (answer(404), "Accepted", "is not the Devin API"), (answer(500), "Accepted", "answered with 500"), (page(502), "Accepted", "502"),
-        (page(200), "Accepted", "is a web page"), (answer(302, location="https://login.example.com"), "Accepted", "leads elsewhere (302)"),
+        (answer(401), "Accepted", "does not accept the key"),
+        (answer(403), "Accepted", "may not read sessions"),
+        (answer(404), "Accepted", "is not the Devin API"),
+        (answer(500), "Accepted", "answered with 500"),
+        (page(502), "Accepted", "502"),
+        (page(200), "Accepted", "is a web page"),
+        (answer(302, location="https://login.example.com"), "Accepted", "leads elsewhere (302)"),
     ],
-)  # fmt: skip
-async def test_what_devin_says_is_told_with_what_to_do(devin: Upstream, fault: Any, check: str, says: str) -> None:
+)
+async def test_what_devin_says_is_told_with_what_to_do(
+    devin: Upstream, fault: Any, check: str, says: str
+) -> None:
     devin.fail("GET", "/v1/sessions", fault)
     status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
     assert (status, verdicts(found)[check]) == (1, "FAIL")
@@ -99,7 +109,9 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             await asyncio.sleep(0.2)
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]"
+            )
             await writer.drain()
         writer.close()
 
@@ -117,7 +129,10 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
         assert (status, said(found, "Proxy").strip()) == (1, "http://127.0.0.1:1")
 
 
-@pytest.mark.parametrize("date", ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"])
+@pytest.mark.parametrize(
+    "date",
+    ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"],
+)
 async def test_a_date_that_is_none_is_no_trouble(devin: Upstream, date: str) -> None:
     devin.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=date))
     status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
@@ -140,10 +155,22 @@ async def test_one_who_answers_bit_by_bit_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://bob:12#hunter2@127.0.0.1:9", "hunter2://x", "http://hunter2#x:y@127.0.0.1:9", "//hunter2:p@h"]
+    "proxy",
+    [
+        "http://bob:12#hunter2@127.0.0.1:9",
+        "hunter2://x",
+        "http://hunter2#x:y@127.0.0.1:9",
+        "//hunter2:p@h",
+    ],
 )
 async def test_a_proxys_password_is_not_shown_even_where_it_is_misread(proxy: str) -> None:
-    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL="http://127.0.0.1:1", HTTP_PROXY=proxy, NO_PROXY="", no_proxy="")
+    _, found = await examined(
+        DEVIN_API_KEY=KEY,
+        DEVIN_BASE_URL="http://127.0.0.1:1",
+        HTTP_PROXY=proxy,
+        NO_PROXY="",
+        no_proxy="",
+    )
     assert said(found, "Proxy").startswith("one that is no address")
     assert not {"hunter2", "bob:12"} & set(json.dumps(found).replace('"', " ").split())
 
@@ -159,14 +186,34 @@ async def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "check", "says"),
     [
-        ({}, "Key", "there is none"), ({"DEVIN_API_KEY": "${DEVIN_API_KEY}"}, "Key", "only a placeholder"), ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "does not serve yet"),
-        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1"}, "Devin", "could not be reached"),
-        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "https://nowhere.invalid"}, "DNS", "cannot be found"),
-        ({"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1", "HTTP_PROXY": "http://me:pw@127.0.0.1:9", "NO_PROXY": ""}, "Devin",
-         "proxy"),
+        ({}, "Key", "there is none"),
+        ({"DEVIN_API_KEY": "${DEVIN_API_KEY}"}, "Key", "only a placeholder"),
+        ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "does not serve yet"),
+        (
+            {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1"},
+            "Devin",
+            "could not be reached",
+        ),
+        (
+            {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "https://nowhere.invalid"},
+            "DNS",
+            "cannot be found",
+        ),
+        (
+            {
+                "DEVIN_API_KEY": KEY,
+                "DEVIN_BASE_URL": "http://127.0.0.1:1",
+                "HTTP_PROXY": "http://me:pw@127.0.0.1:9",
+                "NO_PROXY": "",
+            },
+            "Devin",
+            "proxy",
+        ),
     ],
-)  # fmt: skip
-async def test_what_is_missing_on_this_side_is_told(given: dict[str, str], check: str, says: str) -> None:
+)
+async def test_what_is_missing_on_this_side_is_told(
+    given: dict[str, str], check: str, says: str
+) -> None:
     status, found = await examined(**given)
     assert (status, verdicts(found)[check]) == (1, "FAIL")
     assert says in said(found, check)
@@ -179,4 +226,8 @@ async def test_for_people_it_is_a_page_of_ascii() -> None:
     lines = doctor.stdout.decode("ascii").splitlines()
     assert all(len(line) <= 110 for line in lines)
     assert lines[-1].startswith("Everything that can be checked for free is fine.")
-    assert [line.split()[1] for line in lines if line[:5].strip() in {"ok", "note", "FAIL"} and line[0] != " "][-1] == "Quota"
+    assert [
+        line.split()[1]
+        for line in lines
+        if line[:5].strip() in {"ok", "note", "FAIL"} and line[0] != " "
+    ][-1] == "Quota"

@@ -27,7 +27,9 @@ async def test_clients_of_both_eras_share_one_server() -> None:
             listed = await Caller(legacy).ok("list_sessions")
             assert [row["session_id"] for row in listed["sessions"]] == [made["session_id"]]
             names = [tool.input_schema["properties"] for tool in (await modern.list_tools()).tools]
-            assert not [schema for schema in names if {"path", "save_to", "value_from_env"} & set(schema)]
+            assert not [
+                schema for schema in names if {"path", "save_to", "value_from_env"} & set(schema)
+            ]
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
 
@@ -46,17 +48,26 @@ async def test_strangers_are_turned_away_and_no_stream_is_held_open() -> None:
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
         hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         accept = {"accept": "application/json, text/event-stream"}
-        assert (await web.post(url, json=hello, headers=accept | {"host": "evil.example"})).status_code == 421
-        assert (await web.post(url, json=hello, headers=accept | {"origin": "https://evil.example"})).status_code == 403
         assert (
-            await web.post(url, content=b"x" * 5_000_000, headers=accept | {"content-type": "application/json"})
+            await web.post(url, json=hello, headers=accept | {"host": "evil.example"})
+        ).status_code == 421
+        assert (
+            await web.post(url, json=hello, headers=accept | {"origin": "https://evil.example"})
+        ).status_code == 403
+        assert (
+            await web.post(
+                url, content=b"x" * 5_000_000, headers=accept | {"content-type": "application/json"}
+            )
         ).status_code == 413
         assert (await web.get(url.replace("/mcp", "/"))).status_code == 404
 
 
 async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, era: Era) -> None:
     devin.fail("GET", "/v1/sessions", *[silent] * 9)
-    async with serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url), asyncio.TaskGroup() as group:
+    async with (
+        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url),
+        asyncio.TaskGroup() as group,
+    ):
 
         async def call_and_be_cut_off() -> None:
             with pytest.raises(BaseException):  # noqa: B017, PT011 - which one depends on client and moment
@@ -88,10 +99,15 @@ async def test_who_waits_when_the_server_ends_is_told_where_to_go_on(era: Era) -
     assert b"ASGI" not in server.stderr
 
 
-async def test_an_answer_that_comes_within_the_grace_still_arrives(devin: Upstream, era: Era) -> None:
+async def test_an_answer_that_comes_within_the_grace_still_arrives(
+    devin: Upstream, era: Era
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
-    async with serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url), Client(url, mode=era) as client:
+    async with (
+        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url),
+        Client(url, mode=era) as client,
+    ):
         await client.list_tools()  # the client looks up the output schema when the answer is there, and nobody serves by then
         call = asyncio.ensure_future(Caller(client).ok("create_session", prompt="p"))
         await devin.arrived.wait()
@@ -110,7 +126,9 @@ async def test_anything_but_loopback_is_refused(host: str) -> None:
 
 async def test_a_taken_port_is_one_clear_line() -> None:
     async with serving("--sandbox") as (_, url):
-        async with running("http", "--port", url.split(":")[2].split("/")[0], "--sandbox") as second:
+        async with running(
+            "http", "--port", url.split(":")[2].split("/")[0], "--sandbox"
+        ) as second:
             assert await second.end() == 2
         assert second.stderr.count(b"\n") == 1
         assert b"--port" in second.stderr
@@ -121,8 +139,13 @@ async def test_the_simulated_api_serves_other_programs() -> None:
         address = (await api.logged("simulated_devin"))["url"]
         async with running(DEVIN_BASE_URL=address, DEVIN_API_KEY="apk_anything") as server:
             await server.open()
-            server.send(id=1, method="tools/call", params={"name": "devin_list_playbooks", "arguments": {}})
-            assert len(json.loads((await server.line())["result"]["content"][0]["text"])["playbooks"]) == 6
+            server.send(
+                id=1, method="tools/call", params={"name": "devin_list_playbooks", "arguments": {}}
+            )
+            assert (
+                len(json.loads((await server.line())["result"]["content"][0]["text"])["playbooks"])
+                == 6
+            )
             assert await server.end() == 0
         api.process.send_signal(signal.SIGINT)
         assert await api.end(close=False) == 0

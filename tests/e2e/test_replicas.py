@@ -36,7 +36,9 @@ def needed(command: str) -> str:
     if found is None:
         if os.environ.get("WITNESSES_REQUIRED") == "1":
             pytest.fail(f"WITNESSES_REQUIRED is set, but there is no {command}")
-        pytest.skip(f"there is no {command}; `python -m tests.third_party.install` brings it on a Debian")
+        pytest.skip(
+            f"there is no {command}; `python -m tests.third_party.install` brings it on a Debian"
+        )
     return found
 
 
@@ -50,7 +52,9 @@ def free_port() -> int:
 @asynccontextmanager
 async def started(*command: str) -> AsyncIterator[None]:
     quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=quiet, stdout=quiet, stderr=quiet
+    )
     try:
         yield
     finally:
@@ -81,8 +85,22 @@ class Cluster:
 
     async def add(self) -> None:
         port = next(one for one in self.ports if one not in self.replicas)
-        settings = {"DEVIN_BASE_URL": self.devin, "DEVIN_MCP_STATE_KEYS": STATE_KEY, "DEVIN_MCP_BUS": self.broker}
-        command = ["http", "--port", str(port), "--auth", "caller-key", "--log-format", "json", "--confirm", "auto"]
+        settings = {
+            "DEVIN_BASE_URL": self.devin,
+            "DEVIN_MCP_STATE_KEYS": STATE_KEY,
+            "DEVIN_MCP_BUS": self.broker,
+        }
+        command = [
+            "http",
+            "--port",
+            str(port),
+            "--auth",
+            "caller-key",
+            "--log-format",
+            "json",
+            "--confirm",
+            "auto",
+        ]
         replica = await self.stack.enter_async_context(running(*command, **settings))
         await replica.logged("serving")
         self.replicas[port] = replica
@@ -93,7 +111,9 @@ class Cluster:
 
     async def sessions(self, key: str) -> list[dict[str, Any]]:
         async with httpx.AsyncClient() as web:
-            answer = await web.get(f"{self.devin}/v1/sessions?limit=1000", headers={"authorization": f"Bearer {key}"})
+            answer = await web.get(
+                f"{self.devin}/v1/sessions?limit=1000", headers={"authorization": f"Bearer {key}"}
+            )
         found: list[dict[str, Any]] = answer.json()["sessions"]
         return found
 
@@ -123,11 +143,17 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     redis, haproxy = needed("redis-server"), needed("haproxy")
     async with AsyncExitStack() as stack:
         broker, front, ports = free_port(), free_port(), [free_port() for _ in range(4)]
-        await stack.enter_async_context(started(redis, "--port", str(broker), "--save", "", "--dir", str(tmp_path)))
-        simulated = await stack.enter_async_context(running("sandbox", "--port", "0", "--log-format", "json"))
+        await stack.enter_async_context(
+            started(redis, "--port", str(broker), "--save", "", "--dir", str(tmp_path))
+        )
+        simulated = await stack.enter_async_context(
+            running("sandbox", "--port", "0", "--log-format", "json")
+        )
         devin = (await simulated.logged("simulated_devin"))["url"]
         await reachable(broker)
-        made = Cluster(devin, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack)
+        made = Cluster(
+            devin, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack
+        )
         for _ in range(3):
             await made.add()
         servers = "\n".join(f"    server replica{port} 127.0.0.1:{port}" for port in ports)
@@ -139,7 +165,9 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         yield made
 
 
-async def persistently(cluster: Cluster, era: Era, whose: str, tool: str, **arguments: Any) -> dict[str, Any]:
+async def persistently(
+    cluster: Cluster, era: Era, whose: str, tool: str, **arguments: Any
+) -> dict[str, Any]:
     """A call as a careful assistant makes it: once more, with the same words, when the connection broke."""
     for _ in range(6):
         try:
@@ -148,7 +176,10 @@ async def persistently(cluster: Cluster, era: Era, whose: str, tool: str, **argu
         except AssertionError:
             raise
         except BaseExceptionGroup as broken:
-            if broken.subgroup(AssertionError) is not None or broken.subgroup(asyncio.CancelledError) is not None:
+            if (
+                broken.subgroup(AssertionError) is not None
+                or broken.subgroup(asyncio.CancelledError) is not None
+            ):
                 raise
         except Exception:  # noqa: BLE001, S110 - whatever a broken connection looks like to this client
             pass
@@ -158,11 +189,15 @@ async def persistently(cluster: Cluster, era: Era, whose: str, tool: str, **argu
 
 async def story(cluster: Cluster, era: Era, key: str, number: int) -> list[str]:
     """A task handed over, its question answered, its result awaited: what was told, call by call."""
-    made = await persistently(cluster, era, key, "delegate_task", prompt=f"Task {number}", request_key=f"{era} {number}")
+    made = await persistently(
+        cluster, era, key, "delegate_task", prompt=f"Task {number}", request_key=f"{era} {number}"
+    )
     one, since, told, answered = made["session_id"], None, list[str](), False
     while True:
         more: dict[str, Any] = {"since": since} if since else {}
-        got = await persistently(cluster, era, key, "wait_for_sessions", session_ids=[one], max_wait_s=10, **more)
+        got = await persistently(
+            cluster, era, key, "wait_for_sessions", session_ids=[one], max_wait_s=10, **more
+        )
         since = got["since"]
         told += [message["message"] for message in got["sessions"][0].get("messages", [])]
         phase = got["sessions"][0]["phase"]
@@ -198,7 +233,9 @@ async def confirming(cluster: Cluster, key: str, count: int) -> int:
     """Deletions that the person agrees to: asked by one replica, answered to another."""
     done = 0
     for number in range(count):
-        made = await persistently(cluster, "auto", key, "create_secret", type="key-value", key=f"K{number}", value="v")
+        made = await persistently(
+            cluster, "auto", key, "create_secret", type="key-value", key=f"K{number}", value="v"
+        )
         for _ in range(6):
             try:
                 async with visiting(cluster.url, {"X-Devin-Api-Key": key}, ask=agrees) as call:
@@ -230,8 +267,17 @@ async def test_everything_goes_on_while_replicas_come_and_go(cluster: Cluster) -
             await cluster.add()
         assert await confirmed == 4
         heard.clear()
-        for number in range(6):  # through whichever replica the balancer takes, and heard on another
-            await persistently(cluster, "auto", "apk_user_watcher_3", "create_playbook", title=f"Book {number}", body="b")
+        for number in range(
+            6
+        ):  # through whichever replica the balancer takes, and heard on another
+            await persistently(
+                cluster,
+                "auto",
+                "apk_user_watcher_3",
+                "create_playbook",
+                title=f"Book {number}",
+                body="b",
+            )
         with anyio.move_on_after(5):
             while len(heard) < 6:  # noqa: ASYNC110 - heard by the task above
                 await anyio.sleep(0.05)
@@ -241,10 +287,14 @@ async def test_everything_goes_on_while_replicas_come_and_go(cluster: Cluster) -
         assert len(await cluster.sessions(key)) == STORIES, "nothing was started twice"
         for number in range(STORIES):
             texts = [text[:6] for text in told[era, number]]
-            assert texts == [f"Task {number}"[:6], "I have", "strict", "Done: "], f"{era} {number}: every word once and in order"
+            assert texts == [f"Task {number}"[:6], "I have", "strict", "Done: "], (
+                f"{era} {number}: every word once and in order"
+            )
 
 
-async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_others(cluster: Cluster) -> None:
+async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_others(
+    cluster: Cluster,
+) -> None:
     key = {"X-Devin-Api-Key": "apk_user_cache_4"}
     ports = list(cluster.replicas)
     addresses = [f"http://127.0.0.1:{port}/mcp" for port in ports]
@@ -262,13 +312,18 @@ async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_o
                 async for event in events:
                     into += [event]
 
-        tasks = [asyncio.ensure_future(listen_on(two, heard)), asyncio.ensure_future(listen_on(other, foreign))]
+        tasks = [
+            asyncio.ensure_future(listen_on(two, heard)),
+            asyncio.ensure_future(listen_on(other, foreign)),
+        ]
         await anyio.sleep(0.5)
         await one.ok("create_playbook", title="Written elsewhere", body="b")
         with anyio.fail_after(5):
             while not heard:  # noqa: ASYNC110 - heard by the task above
                 await anyio.sleep(0.02)
-        assert "Written elsewhere" in await two.read("devin://playbooks"), "what was kept is forgotten"
+        assert "Written elsewhere" in await two.read("devin://playbooks"), (
+            "what was kept is forgotten"
+        )
         await anyio.sleep(0.2)
         assert foreign == []
         heard.clear()
@@ -296,7 +351,14 @@ async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_o
 
 async def test_a_broker_that_is_gone_is_borne_with() -> None:
     async with running(
-        "http", "--sandbox", "--port", "0", "--log-format", "json", "--bus", "redis://:secret-word@127.0.0.1:1"
+        "http",
+        "--sandbox",
+        "--port",
+        "0",
+        "--log-format",
+        "json",
+        "--bus",
+        "redis://:secret-word@127.0.0.1:1",
     ) as server:
         url = (await server.logged("serving"))["url"]
         lost = await server.logged("bus")

@@ -19,7 +19,9 @@ from tests.upstream import KEY, Upstream, slow
 
 
 async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
-    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment())
+    server = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
+    )
     async with Client(stdio_client(server), mode=era) as client:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
@@ -30,7 +32,9 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
 
 async def test_a_client_of_either_era_is_told_of_changes(era: Era) -> None:
     ears, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
-    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment())
+    server = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
+    )
     heard = ears.old(era)
 
     async def hear(message: object) -> None:
@@ -43,7 +47,9 @@ async def test_a_client_of_either_era_is_told_of_changes(era: Era) -> None:
         async with watching(call, ears, era, uri, f"devin://sessions/{session}"):
             await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
             await ears.hears("resources", "prompts", uri)
-            await ears.hears(f"devin://sessions/{session}", within=9)  # delivered after two seconds, seen at the next look
+            await ears.hears(
+                f"devin://sessions/{session}", within=9
+            )  # delivered after two seconds, seen at the next look
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -52,12 +58,17 @@ async def test_every_byte_on_stdout_is_protocol(unbuffered: str) -> None:
         await server.open()
         for number, (name, arguments) in enumerate(
             [
-                ("devin_list_sessions", {}), ("devin_get_session", {"session_id": "../x"}), ("devin_get_session", {"session_id": "devin-no"}),
-                ("nope", {}), ("devin_create_session", {"prompt": "sandbox:quota"}),
+                ("devin_list_sessions", {}),
+                ("devin_get_session", {"session_id": "../x"}),
+                ("devin_get_session", {"session_id": "devin-no"}),
+                ("nope", {}),
+                ("devin_create_session", {"prompt": "sandbox:quota"}),
             ],
             1,
-        ):  # fmt: skip
-            server.send(id=number, method="tools/call", params={"name": name, "arguments": arguments})
+        ):
+            server.send(
+                id=number, method="tools/call", params={"name": name, "arguments": arguments}
+            )
             assert (await server.line())["id"] == number
         server.send_raw(b"this is no json\n\n")
         server.send(id=99, method="no/such/method")
@@ -73,13 +84,21 @@ async def test_every_byte_on_stdout_is_protocol(unbuffered: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
 @pytest.mark.parametrize("ending", ["eof", "SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "call in flight"])
-async def test_it_ends_with_status_0_and_cleans_up(devin: Upstream, ending: str, busy: bool) -> None:
+async def test_it_ends_with_status_0_and_cleans_up(
+    devin: Upstream, ending: str, busy: bool
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
-    async with running("--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as server:
+    async with running(
+        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+    ) as server:
         await server.open()
         if busy:
-            server.send(id=1, method="tools/call", params={"name": "devin_create_session", "arguments": {"prompt": "p"}})
+            server.send(
+                id=1,
+                method="tools/call",
+                params={"name": "devin_create_session", "arguments": {"prompt": "p"}},
+            )
             await devin.arrived.wait()
             asyncio.get_running_loop().call_later(0.3, gate.set)
         if ending != "eof":
@@ -89,17 +108,27 @@ async def test_it_ends_with_status_0_and_cleans_up(devin: Upstream, ending: str,
         events = [json.loads(line) for line in server.stderr.splitlines()]
         (late,) = [event for event in events if event["event"] == "late_reply"]
         assert late["session_id"] in devin.organization.sessions
-        assert [event["outcome"] for event in events if event["event"] == "mcp_call"] == ["cancelled"]
+        assert [event["outcome"] for event in events if event["event"] == "mcp_call"] == [
+            "cancelled"
+        ]
     assert b"Traceback" not in server.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
-async def test_a_second_signal_does_not_cut_off_what_the_first_left_time_for(devin: Upstream) -> None:
+async def test_a_second_signal_does_not_cut_off_what_the_first_left_time_for(
+    devin: Upstream,
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", "/v1/sessions", slow(gate))
-    async with running("--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as server:
+    async with running(
+        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+    ) as server:
         await server.open()
-        server.send(id=1, method="tools/call", params={"name": "devin_create_session", "arguments": {"prompt": "p"}})
+        server.send(
+            id=1,
+            method="tools/call",
+            params={"name": "devin_create_session", "arguments": {"prompt": "p"}},
+        )
         await devin.arrived.wait()
         server.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
@@ -134,7 +163,9 @@ async def test_the_server_starts_without_a_key_and_says_where_one_comes_from() -
         await server.open()
         server.send(id=1, method="tools/list")
         assert len((await server.line())["result"]["tools"]) == 22
-        server.send(id=2, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}})
+        server.send(
+            id=2, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}}
+        )
         result = (await server.line())["result"]
         assert result["isError"] is True
         assert "DEVIN_API_KEY" in result["content"][0]["text"]
@@ -143,10 +174,16 @@ async def test_the_server_starts_without_a_key_and_says_where_one_comes_from() -
 
 async def test_the_sandbox_ignores_the_real_key_and_address() -> None:
     async with running(
-        "--sandbox", "--log-level", "debug", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1"
+        "--sandbox",
+        "--log-level",
+        "debug",
+        DEVIN_API_KEY="apk_real_key_1234",
+        DEVIN_BASE_URL="http://127.0.0.1:1",
     ) as server:
         await server.open()
-        server.send(id=1, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}})
+        server.send(
+            id=1, method="tools/call", params={"name": "devin_list_sessions", "arguments": {}}
+        )
         assert (await server.line())["result"]["isError"] is False
         assert await server.end() == 0
     assert b"apk_real" not in server.stderr + server.stdout
@@ -154,10 +191,14 @@ async def test_the_sandbox_ignores_the_real_key_and_address() -> None:
 
 def test_garbage_is_collected_while_it_serves() -> None:
     """The command line turns that off for as long as it loads."""
-    served = (
-        "import gc; from devin_mcp.cli.main import main; print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
-    )
+    served = "import gc; from devin_mcp.cli.main import main; print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
     done = run(
-        [sys.executable, "-c", served], input="", capture_output=True, text=True, env=environment(), timeout=30, check=False
+        [sys.executable, "-c", served],
+        input="",
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=30,
+        check=False,
     )
     assert done.stdout == "0 True True\n", done.stderr

@@ -37,18 +37,24 @@ each_revision = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"]
 def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The built command over HTTP, for all tests of one worker."""
     log = tmp_path_factory.mktemp("production") / "log"
-    with processes.serving([DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], log) as address:
+    with processes.serving(
+        [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], log
+    ) as address:
         yield address
 
 
 @each_transport
 @each_era
-def test_the_typescript_client_delegates_browses_and_completes(node: str, url: str, transport: Transport, era: Era) -> None:
+def test_the_typescript_client_delegates_browses_and_completes(
+    node: str, url: str, transport: Transport, era: Era
+) -> None:
     """It checks every result against the output schema that it was given, and fails when one does not fit."""
     server = [url] if transport == "http" else [DEVIN_MCP, "--sandbox"]
     mode = "legacy" if era == "legacy" else "auto"
     command = [node, "--input-type=module", "-", mode, transport, *server]
-    finished = processes.run(command, cwd=PACKAGES.parent, timeout=ONE_CLIENT, script=WITNESSES / "client.mjs")
+    finished = processes.run(
+        command, cwd=PACKAGES.parent, timeout=ONE_CLIENT, script=WITNESSES / "client.mjs"
+    )
     assert finished.status == 0, str(finished)
 
     got = json.loads(finished.out)
@@ -61,12 +67,19 @@ def test_the_typescript_client_delegates_browses_and_completes(node: str, url: s
     assert read["session_id"] == created["session_id"]
     assert read["tags"] == ["witness"]
     for result in (got["created"], got["read"]):
-        assert [json.loads(block["text"]) for block in result["content"]] == [result["structuredContent"]]
+        assert [json.loads(block["text"]) for block in result["content"]] == [
+            result["structuredContent"]
+        ]
 
-    assert {"devin://playbooks", "devin://knowledge/note-0001"} <= {one["uri"] for one in got["resources"]}
+    assert {"devin://playbooks", "devin://knowledge/note-0001"} <= {
+        one["uri"] for one in got["resources"]
+    }
     assert got["note"]["contents"][0]["text"].startswith("# Commit messages")
     assert {"delegate", "upgrade"} <= {one["name"] for one in got["prompts"]}
-    assert got["prompt"]["messages"][1]["content"]["resource"]["uri"] == "devin://playbooks/playbook-0002"
+    assert (
+        got["prompt"]["messages"][1]["content"]["resource"]["uri"]
+        == "devin://playbooks/playbook-0002"
+    )
     assert got["completion"]["values"] == ["playbook-0002"]
 
     assert got["refused"]["isError"] is True
@@ -93,11 +106,15 @@ def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None
 @each_transport
 @each_era
 def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
-    finished = inspector.call("devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"}))
+    finished = inspector.call(
+        "devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"})
+    )
     assert finished.status == 0, str(finished)
     result = json.loads(finished.out)["result"]
     assert result["structuredContent"]["session_id"].startswith("devin-")
-    assert ("_meta" in result) == (era == "modern"), "only 2026-07-28 stamps results with the server's name"
+    assert ("_meta" in result) == (era == "modern"), (
+        "only 2026-07-28 stamps results with the server's name"
+    )
 
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "legacy"), ("http", "modern")])
@@ -105,8 +122,12 @@ def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> No
     listed = json.loads(inspector.run("--method", "resources/list").out)["result"]["resources"]
     read = inspector.run("--method", "resources/read", "--uri", listed[-1]["uri"])
     assert read.status == 0, str(read)
-    assert json.loads(read.out)["result"]["contents"][0]["text"].startswith(f"# {listed[-1]['title']}")
-    filled = inspector.run("--method", "prompts/get", "--prompt-name", "upgrade", "--prompt-args", "task=t")
+    assert json.loads(read.out)["result"]["contents"][0]["text"].startswith(
+        f"# {listed[-1]['title']}"
+    )
+    filled = inspector.run(
+        "--method", "prompts/get", "--prompt-name", "upgrade", "--prompt-args", "task=t"
+    )
     assert filled.status == 0, str(filled)
     assert "playbook-0002" in filled.out
 
@@ -126,11 +147,15 @@ def test_the_production_build_fails_nothing_but_fixtures_it_does_not_have(
     verdict = conformance.check(node, url, revision, baseline, tmp_path)
     assert verdict.holds, str(verdict)
     assert verdict.ran >= conformance.required(revision)
-    assert conformance.baseline_of(baseline) == verdict.excused, "an entry that nothing failed is out of date"
+    assert conformance.baseline_of(baseline) == verdict.excused, (
+        "an entry that nothing failed is out of date"
+    )
 
 
 @each_revision
-def test_with_the_fixtures_it_conforms_in_full(node: str, revision: Revision, tmp_path: Path) -> None:
+def test_with_the_fixtures_it_conforms_in_full(
+    node: str, revision: Revision, tmp_path: Path
+) -> None:
     """2026-07-28 as it is served, without sessions; 2025-11-25 with them, for its fixtures ask the client mid-call."""
     command = [sys.executable, "-m", "tests.third_party.fixture_server", "--port", "0"]
     if revision == "2025-11-25":
@@ -142,4 +167,6 @@ def test_with_the_fixtures_it_conforms_in_full(node: str, revision: Revision, tm
     assert verdict.holds, str(verdict)
     assert verdict.ran >= conformance.required(revision)
     beside_tasks = {scenario for scenario in verdict.failed if not scenario.startswith("tasks-")}
-    assert not beside_tasks, "not scored, but all of it passes except the tasks extension, which we do not have"
+    assert not beside_tasks, (
+        "not scored, but all of it passes except the tasks extension, which we do not have"
+    )

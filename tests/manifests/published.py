@@ -37,9 +37,13 @@ def server_json() -> dict[str, Any]:
     """For the MCP registry, schema 2025-12-11."""
     variables = [_variable(one) for one in SETTINGS if "stdio" in one.commands]
     package = {
-        "registryType": "pypi", "identifier": PROJECT["name"], "version": __version__, "runtimeHint": PUBLISHED.command,
-        "transport": {"type": "stdio"}, "environmentVariables": variables,
-    }  # fmt: skip
+        "registryType": "pypi",
+        "identifier": PROJECT["name"],
+        "version": __version__,
+        "runtimeHint": PUBLISHED.command,
+        "transport": {"type": "stdio"},
+        "environmentVariables": variables,
+    }
     return {
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": REGISTRY_NAME,
@@ -53,7 +57,13 @@ def server_json() -> dict[str, Any]:
 def _variable(one: Setting) -> dict[str, Any]:
     numbers = isinstance(one.default, int | float) or one.metavar in {"N", "S"}
     kind = (
-        "boolean" if one.is_switch else "number" if numbers else "filepath" if one.parse in {certificates, folder} else "string"
+        "boolean"
+        if one.is_switch
+        else "number"
+        if numbers
+        else "filepath"
+        if one.parse in {certificates, folder}
+        else "string"
     )
     found: dict[str, Any] = {"name": one.env, "description": one.help, "format": kind}
     if one.env == KEY:
@@ -61,7 +71,9 @@ def _variable(one: Setting) -> dict[str, Any]:
     if one.secret:
         found["isSecret"] = True
     if one.default not in (None, "", (), False):
-        found["default"] = f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
+        found["default"] = (
+            f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
+        )
     if isinstance(one.parse, OneOf) and not one.many:
         found["choices"] = list(one.parse.choices)
     return found
@@ -73,9 +85,10 @@ def bundle() -> dict[str, Any]:
     `--project` and not `--directory`: the server must not take the place where its own code lies for a place for files.
     """
     command = {
-        "command": "uv", "args": ["run", "--quiet", "--project", "${__dirname}", "devin-mcp"],
+        "command": "uv",
+        "args": ["run", "--quiet", "--project", "${__dirname}", "devin-mcp"],
         "env": {KEY: "${user_config.api_key}", "DEVIN_MCP_READ_ONLY": "${user_config.read_only}"},
-    }  # fmt: skip
+    }
     return {
         "manifest_version": "0.4",
         "name": PROJECT["name"],
@@ -87,21 +100,33 @@ def bundle() -> dict[str, Any]:
         "license": PROJECT["license"],
         "keywords": PROJECT["keywords"],
         "server": {"type": "uv", "entry_point": "devin_mcp/__main__.py", "mcp_config": command},
-        "tools": [{"name": tool["name"], "description": _first(tool["description"])} for tool in published_tools(FULL)],
+        "tools": [
+            {"name": tool["name"], "description": _first(tool["description"])}
+            for tool in published_tools(FULL)
+        ],
         "tools_generated": True,
         "prompts_generated": True,
         "user_config": {
             "api_key": {
-                "type": "string", "title": "Devin API key", "description": ABOUT_THE_KEY, "sensitive": True, "required": True,
+                "type": "string",
+                "title": "Devin API key",
+                "description": ABOUT_THE_KEY,
+                "sensitive": True,
+                "required": True,
             },
             "read_only": {
-                "type": "boolean", "title": "Only read", "description": _help("read_only"), "required": False, "default": False,
+                "type": "boolean",
+                "title": "Only read",
+                "description": _help("read_only"),
+                "required": False,
+                "default": False,
             },
         },
         "compatibility": {
-            "platforms": ["darwin", "linux", "win32"], "runtimes": {"python": PROJECT["requires-python"]},
+            "platforms": ["darwin", "linux", "win32"],
+            "runtimes": {"python": PROJECT["requires-python"]},
         },
-    }  # fmt: skip
+    }
 
 
 def plugin() -> dict[str, Any]:
@@ -115,11 +140,15 @@ def plugin() -> dict[str, Any]:
         "keywords": PROJECT["keywords"],
         "userConfig": {
             "api_key": {
-                "type": "string", "title": "Devin API key", "description": ABOUT_THE_KEY, "sensitive": True, "required": True,
+                "type": "string",
+                "title": "Devin API key",
+                "description": ABOUT_THE_KEY,
+                "sensitive": True,
+                "required": True,
             },
         },
         "mcpServers": {PUBLISHED.name: PUBLISHED.entry(lambda _: "${user_config.api_key}")},
-    }  # fmt: skip
+    }
 
 
 def marketplace() -> dict[str, Any]:
@@ -128,7 +157,9 @@ def marketplace() -> dict[str, Any]:
         "name": "devin-mcp",
         "description": "Devin from Claude Code.",
         "owner": AUTHOR,
-        "plugins": [{"name": "devin", "source": "./", "description": SHORT, "version": __version__}],
+        "plugins": [
+            {"name": "devin", "source": "./", "description": SHORT, "version": __version__}
+        ],
     }
 
 
@@ -146,7 +177,10 @@ def _as_json(contents: Callable[[], dict[str, Any]]) -> str:
 
 
 FILES: Mapping[str, Callable[[], str]] = {
-    **{f"clients/{name}.{client.ending}": partial(rendered, name, PUBLISHED) for name, client in CLIENTS.items()},
+    **{
+        f"clients/{name}.{client.ending}": partial(rendered, name, PUBLISHED)
+        for name, client in CLIENTS.items()
+    },
     "server.json": partial(_as_json, server_json),
     "mcpb/manifest.json": partial(_as_json, bundle),
     "claude-code-plugin/.claude-plugin/plugin.json": partial(_as_json, plugin),

@@ -35,7 +35,9 @@ from tests.third_party import processes
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "manifests" / "kubernetes"
 OBJECTS = {
-    file.name: yaml.safe_load(file.read_text()) for file in sorted(CLUSTER.glob("*.yaml")) if file.name != "kustomization.yaml"
+    file.name: yaml.safe_load(file.read_text())
+    for file in sorted(CLUSTER.glob("*.yaml"))
+    if file.name != "kustomization.yaml"
 }
 DEPLOYMENT = OBJECTS["deployment.yaml"]["spec"]["template"]["spec"]
 CONTAINER = DEPLOYMENT["containers"][0]
@@ -55,31 +57,50 @@ def test_the_cluster_takes_every_object(name: str, version: str) -> None:
 
 
 def test_everything_is_in_the_kustomization() -> None:
-    assert set(yaml.safe_load((CLUSTER / "kustomization.yaml").read_text())["resources"]) == set(OBJECTS)
+    assert set(yaml.safe_load((CLUSTER / "kustomization.yaml").read_text())["resources"]) == set(
+        OBJECTS
+    )
 
 
 def test_probes_ports_and_grace_are_the_servers_own() -> None:
     ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
-    assert ports == {"http": next(one.default for one in SETTINGS if one.name == "port"), "metrics": 9090}
-    paths = {CONTAINER[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert ports == {
+        "http": next(one.default for one in SETTINGS if one.name == "port"),
+        "metrics": 9090,
+    }
+    paths = {
+        CONTAINER[probe]["httpGet"]["path"]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
     assert paths == {"/readyz", "/healthz"}
-    assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/healthz", "trouble with Devin must restart nobody"
-    assert DEPLOYMENT["terminationGracePeriodSeconds"] > CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] + 10
+    assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/healthz", (
+        "trouble with Devin must restart nobody"
+    )
+    assert (
+        DEPLOYMENT["terminationGracePeriodSeconds"]
+        > CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] + 10
+    )
     assert CONTAINER["image"] == f"devin-mcp:{__version__}"
 
 
 def test_nobody_can_write_or_gain_anything_in_the_container() -> None:
     assert DEPLOYMENT["securityContext"]["runAsNonRoot"] is True
     assert CONTAINER["securityContext"] == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-    }  # fmt: skip
-    assert not [one for one in CONTAINER.get("env", []) if "value" in one], "what is secret is only referred to"
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not [one for one in CONTAINER.get("env", []) if "value" in one], (
+        "what is secret is only referred to"
+    )
     assert CONTAINER["envFrom"] == [{"secretRef": {"name": "devin-mcp"}}]
 
 
 def test_the_servers_flags_in_the_manifests_exist() -> None:
     known = {one.flag for one in SETTINGS if one.flag and "http" in one.commands}
-    compose = yaml.safe_load((ROOT / "manifests" / "compose.yaml").read_text())["services"]["server"]["command"]
+    compose = yaml.safe_load((ROOT / "manifests" / "compose.yaml").read_text())["services"][
+        "server"
+    ]["command"]
     for words in (CONTAINER["args"], compose):
         assert {word.split("=")[0] for word in words if word.startswith("--")} <= known
 
@@ -92,11 +113,15 @@ def test_no_session_sticks_and_no_request_is_sent_twice() -> None:
 
 
 def test_a_linter_has_nothing_against_the_dockerfile() -> None:
-    linter = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    linter = shutil.which(
+        "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
     if linter is None:
         required("there is no hadolint for this machine")
     assert linter is not None
-    done = subprocess.run([linter, str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [linter, str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -104,16 +129,28 @@ def test_a_linter_has_nothing_against_the_compose_file() -> None:
     linter = processes.PACKAGES / ".bin" / "dclint"
     if not linter.exists():
         required("the witnesses are not installed")
-    command = [processes.node(), str(linter), "--max-warnings", "0", str(ROOT / "manifests" / "compose.yaml")]
+    command = [
+        processes.node(),
+        str(linter),
+        "--max-warnings",
+        "0",
+        str(ROOT / "manifests" / "compose.yaml"),
+    ]
     done = processes.run(command, cwd=ROOT, timeout=60)
     assert done.status == 0, str(done)
 
 
-LINES = [(one["instruction"], one["value"]) for one in DockerfileParser(path=str(ROOT / "Dockerfile")).structure]
+LINES = [
+    (one["instruction"], one["value"])
+    for one in DockerfileParser(path=str(ROOT / "Dockerfile")).structure
+]
 
 
 def test_the_registry_finds_whose_image_it_is() -> None:
-    assert f'io.modelcontextprotocol.server.name="{REGISTRY_NAME}"' in (ROOT / "Dockerfile").read_text()
+    assert (
+        f'io.modelcontextprotocol.server.name="{REGISTRY_NAME}"'
+        in (ROOT / "Dockerfile").read_text()
+    )
 
 
 def of_last_stage(instruction: str) -> str:
@@ -135,7 +172,11 @@ def test_the_lock_names_what_the_project_asks_for_and_no_place() -> None:
 
     text = (ROOT / "requirements.lock").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["redis"], *project["optional-dependencies"]["otel"]]
+    asked = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["redis"],
+        *project["optional-dependencies"]["otel"],
+    ]
     names = {re.split(r"[\[<>=; ]", one)[0].lower() for one in asked}
     locked = set(re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE))
     assert names <= locked, f"renew requirements.lock: {names - locked}"
@@ -157,16 +198,31 @@ def image() -> Iterator[Path]:
             else:
                 shutil.copy(source, target)
         elif instruction == "RUN":
-            script = re.sub(r"(?<!\S)/(opt|src)", rf"{tree}/\1", value).replace("python -m", f"{sys.executable} -m")
-            done = subprocess.run(["sh", "-ec", script], cwd=tree, capture_output=True, text=True, timeout=300, check=False)
+            script = re.sub(r"(?<!\S)/(opt|src)", rf"{tree}/\1", value).replace(
+                "python -m", f"{sys.executable} -m"
+            )
+            done = subprocess.run(
+                ["sh", "-ec", script],
+                cwd=tree,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
             assert done.returncode == 0, done.stderr[-2000:]
     yield tree
     shutil.rmtree(tree)
 
 
 def variables(tree: Path) -> dict[str, str]:
-    pairs = dict(part.split("=", 1) for name, value in LINES if name == "ENV" for part in value.split())
-    return {name: re.sub(r"/opt", f"{tree}/opt", value) for name, value in pairs.items() if not name.startswith("PIP_")}
+    pairs = dict(
+        part.split("=", 1) for name, value in LINES if name == "ENV" for part in value.split()
+    )
+    return {
+        name: re.sub(r"/opt", f"{tree}/opt", value)
+        for name, value in pairs.items()
+        if not name.startswith("PIP_")
+    }
 
 
 def nobody() -> tuple[str, dict[str, Any]]:
@@ -187,9 +243,20 @@ def test_the_image_serves_is_healthy_and_ends_in_time(image: Path) -> None:
     listener.close()
     port = address.rsplit(":", 1)[1]
     python, as_user = nobody()
-    command = [python, *json.loads(of_last_stage("ENTRYPOINT"))[1:], *json.loads(of_last_stage("CMD"))]
-    given = {**variables(image), "DEVIN_MCP_PORT": port, "DEVIN_MCP_LOG_FORMAT": "json", "PATH": os.environ["PATH"]}
-    server = subprocess.Popen(command, cwd="/", env=given, stderr=subprocess.PIPE, text=True, **as_user)
+    command = [
+        python,
+        *json.loads(of_last_stage("ENTRYPOINT"))[1:],
+        *json.loads(of_last_stage("CMD")),
+    ]
+    given = {
+        **variables(image),
+        "DEVIN_MCP_PORT": port,
+        "DEVIN_MCP_LOG_FORMAT": "json",
+        "PATH": os.environ["PATH"],
+    }
+    server = subprocess.Popen(
+        command, cwd="/", env=given, stderr=subprocess.PIPE, text=True, **as_user
+    )
     try:
         assert server.stderr is not None
         line = json.loads(server.stderr.readline())
@@ -212,12 +279,24 @@ def test_the_image_serves_is_healthy_and_ends_in_time(image: Path) -> None:
 def test_the_image_speaks_stdio_when_asked(image: Path) -> None:
     command = [sys.executable, *json.loads(of_last_stage("ENTRYPOINT"))[1:], "stdio", "--sandbox"]
     hello = {
-        "jsonrpc": "2.0", "id": 1, "method": "initialize",
-        "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}},
-    }  # fmt: skip
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "0"},
+        },
+    }
     done = subprocess.run(
-        command, cwd="/", env=environment(**variables(image)), input=json.dumps(hello) + "\n", capture_output=True, text=True, timeout=60,
+        command,
+        cwd="/",
+        env=environment(**variables(image)),
+        input=json.dumps(hello) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[0])["result"]["serverInfo"]["version"] == __version__

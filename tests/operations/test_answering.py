@@ -30,18 +30,27 @@ async def says(call: Caller, pace: PacedClock, message: str, **arguments: Any) -
     return await while_time_passes(pace, call.ok("send_message", **given), 2, 70, until_asleep=2)
 
 
-async def test_a_turn_that_takes_longer_than_the_call_is_told_once(connect: Connect, pace: PacedClock, era: Era) -> None:
+async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
+    connect: Connect, pace: PacedClock, era: Era
+) -> None:
     async with connect(era=era, pace=pace) as call:
         one = (await call.ok("create_session", prompt="Mend it"))["session_id"]
         asked = await while_time_passes(pace, call.ok("wait_for_sessions", session_ids=[one]), 8, 8)
         told = words(asked)
         sent = await while_time_passes(
             pace,
-            call.ok("send_message", session_id=one, message="strict", max_wait_s=2, since=asked["since"]), 1, 2, until_asleep=2,
-        )  # fmt: skip
+            call.ok(
+                "send_message", session_id=one, message="strict", max_wait_s=2, since=asked["since"]
+            ),
+            1,
+            2,
+            until_asleep=2,
+        )
         assert sent["timed_out"] is True
         told += words(sent)
-        done = await while_time_passes(pace, call.ok("wait_for_sessions", session_ids=[one], since=sent["since"]), 8, 8)
+        done = await while_time_passes(
+            pace, call.ok("wait_for_sessions", session_ids=[one], since=sent["since"]), 8, 8
+        )
         told += words(done)
     assert [text[:7] for text in told] == ["Mend it", "I have ", "strict", "Done: t"]
     assert done["sessions"][0]["phase"] == "done"
@@ -59,10 +68,17 @@ async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
         talk.devin("Went.")
         talk.status_enum = "blocked"
         last = await waits(call, pace, since=sent["since"])
-    assert words(first) + words(sent) + words(last) == ["Seen.", "Budget exceeded, stop?", "go", "Went."]
+    assert words(first) + words(sent) + words(last) == [
+        "Seen.",
+        "Budget exceeded, stop?",
+        "go",
+        "Went.",
+    ]
 
 
-async def test_without_a_cursor_only_the_answer_is_told(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_without_a_cursor_only_the_answer_is_told(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     talk = FakeSession(status_enum="blocked").at(devin)
     talk.devin("Seen.")
     async with connect(pace=pace) as call:
@@ -81,10 +97,15 @@ async def test_the_same_words_said_long_ago_do_not_bring_the_old_reply(
     talk.user("go on", timestamp="2020-01-01T00:00:00Z")
     talk.devin("OLD reply", timestamp="2020-01-01T00:01:00Z")
     async with connect(pace=pace) as call:
-        sending = asyncio.ensure_future(call.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40))
+        sending = asyncio.ensure_future(
+            call.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40)
+        )
         await devin.until("GET", "/v1/sessions/devin-1", 2)
         await pace.asleep(2)
-        talk.status_enum, talk.readable = "blocked", 2  # its turn has ended, and the last words are late
+        talk.status_enum, talk.readable = (
+            "blocked",
+            2,
+        )  # its turn has ended, and the last words are late
         await pace.pass_(7, until_asleep=2)
         talk.devin("NEW reply")
         talk.readable = None
@@ -118,10 +139,16 @@ async def test_waiting_that_cannot_look_says_why_and_what_was_done_stands(
     assert "may not do that" in sent["sessions"][0]["problem"]
 
 
-STEPS = st.lists(st.sampled_from(["devin", "hide", "show", "wait", "answer", "block", "work"]), min_size=3, max_size=16)
+STEPS = st.lists(
+    st.sampled_from(["devin", "hide", "show", "wait", "answer", "block", "work"]),
+    min_size=3,
+    max_size=16,
+)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @for_any(STEPS, st.booleans())
 async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_and_in_order(
     connect: Connect, devin: Upstream, steps: list[str], named: bool
@@ -147,7 +174,14 @@ async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_
                 case "wait":
                     learn(await waits(call, pace, **({"since": since} if since else {})))
                 case "answer":
-                    learn(await says(call, pace, f"a{len(talk.said)}", **({"since": since} if since else {"since": ""})))
+                    learn(
+                        await says(
+                            call,
+                            pace,
+                            f"a{len(talk.said)}",
+                            **({"since": since} if since else {"since": ""}),
+                        )
+                    )
             if not named:
                 for message in talk.said:
                     message.pop("event_id", None)

@@ -19,27 +19,42 @@ from tests.clock import DrivenClock
 from tests.conftest import Connect, text_of
 from tests.upstream import Upstream, answer
 
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 
 
-async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(connect: Connect, devin: Upstream) -> None:
+async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         made = await call.ok("upload_attachment", content="hello\n", name="notes.txt")
     assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
     assert list(devin.organization.files.values()) == [("text/plain", b"hello\n")]
 
 
-async def test_base64_and_files_below_an_allowed_root_are_uploaded(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_base64_and_files_below_an_allowed_root_are_uploaded(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     (files / "pixel.png").write_bytes(PIXEL)
     async with connect(files_root=files) as call:
-        await call.ok("upload_attachment", content=base64.b64encode(PIXEL).decode(), encoding="base64", name="a b.png")
+        await call.ok(
+            "upload_attachment",
+            content=base64.b64encode(PIXEL).decode(),
+            encoding="base64",
+            name="a b.png",
+        )
         made = await call.ok("upload_attachment", path="pixel.png")
-        assert "not base64" in await call.error("upload_attachment", content="@@@", encoding="base64", name="x")
+        assert "not base64" in await call.error(
+            "upload_attachment", content="@@@", encoding="base64", name="x"
+        )
     assert made["bytes"] == len(PIXEL)
     assert [data for _, data in devin.organization.files.values()] == [PIXEL, PIXEL]
 
 
-async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstream, files: Path, tmp_path: Path) -> None:
+async def test_only_allowed_directories_are_read(
+    connect: Connect, devin: Upstream, files: Path, tmp_path: Path
+) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("private")
     (files / "link.txt").symlink_to(outside)
@@ -50,7 +65,10 @@ async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstre
             assert "private" not in text
             assert "outside the allowed" in text or "not a usable path" in text
         assert "no ordinary file" in await call.error("upload_attachment", path="pipe")
-        assert "no ordinary file" in await call.error("upload_attachment", path=".") or os.name == "posix"
+        assert (
+            "no ordinary file" in await call.error("upload_attachment", path=".")
+            or os.name == "posix"
+        )
         assert "can be read" in await call.error("upload_attachment", path="missing.txt")
         assert "not both" in await call.error("upload_attachment", path="x", content="y", name="z")
         assert "path, or content" in await call.error("upload_attachment", name="z")
@@ -58,7 +76,9 @@ async def test_only_allowed_directories_are_read(connect: Connect, devin: Upstre
     assert devin.requests == []
 
 
-async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_file_from_a_message_is_fetched_without_the_key(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt="sandbox:quick")
         clock.skip(4)
@@ -76,9 +96,16 @@ async def test_a_file_from_a_message_is_fetched_without_the_key(connect: Connect
 
 
 @pytest.mark.parametrize(
-    "form", ["url", 'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}', "https://evil.example/attachments/{uuid}/n.txt?x=1"]
+    "form",
+    [
+        "url",
+        'ATTACHMENT:{{"url": "{url}", "fileSize": 5}}',
+        "https://evil.example/attachments/{uuid}/n.txt?x=1",
+    ],
 )
-async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect, devin: Upstream, form: str) -> None:
+async def test_of_an_attachment_url_only_uuid_and_name_are_used(
+    connect: Connect, devin: Upstream, form: str
+) -> None:
     url = devin.organization.store("n.txt", "text/plain", b"hello")
     uuid = url.split("/")[-2]
     given = url if form == "url" else form.format(url=url, uuid=uuid)
@@ -91,11 +118,16 @@ async def test_of_an_attachment_url_only_uuid_and_name_are_used(connect: Connect
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"url": "https://app.devin.ai/sessions/1"}, {"url": "https://x/attachments/../secrets/1"}, {"uuid": "a/b", "name": "x"},
-        {"url": "https://x/attachments/abc/..%2F..%2Fsecrets"}, {"uuid": "abc", "name": ".."}, {"uuid": "abc"}, {},
+        {"url": "https://app.devin.ai/sessions/1"},
+        {"url": "https://x/attachments/../secrets/1"},
+        {"uuid": "a/b", "name": "x"},
+        {"url": "https://x/attachments/abc/..%2F..%2Fsecrets"},
+        {"uuid": "abc", "name": ".."},
+        {"uuid": "abc"},
+        {},
         {"url": "https://x/attachments/abc/n", "name": "n"},
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_attachment_is_refused_before_a_request(
     connect: Connect, devin: Upstream, arguments: dict[str, str]
 ) -> None:
@@ -104,7 +136,9 @@ async def test_what_is_no_attachment_is_refused_before_a_request(
     assert devin.requests == []
 
 
-async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_images_come_as_images_and_binaries_have_to_be_saved(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     image = devin.organization.store("p.png", "image/png", PIXEL)
     binary = devin.organization.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
     async with connect(files_root=files) as call:
@@ -115,15 +149,25 @@ async def test_images_come_as_images_and_binaries_have_to_be_saved(connect: Conn
         saved = await call("download_attachment", url=binary, save_to=".")
         assert (files / "b.bin").read_bytes() == b"\xff\xfe\x00"
         assert "Saved to" in text_of(saved)
-        assert "exists already" in await call.error("download_attachment", url=binary, save_to="b.bin")
-        assert "outside the allowed" in await call.error("download_attachment", url=binary, save_to="../x")
+        assert "exists already" in await call.error(
+            "download_attachment", url=binary, save_to="b.bin"
+        )
+        assert "outside the allowed" in await call.error(
+            "download_attachment", url=binary, save_to="../x"
+        )
         (files / ".venv").mkdir()
         for hidden in (".venv", ".venv/evil.pth", ".envrc"):
-            assert "leads to a hidden" in await call.error("download_attachment", url=binary, save_to=hidden)
-        assert "directory exist" in await call.error("download_attachment", url=binary, save_to="no/such/x")
+            assert "leads to a hidden" in await call.error(
+                "download_attachment", url=binary, save_to=hidden
+            )
+        assert "directory exist" in await call.error(
+            "download_attachment", url=binary, save_to="no/such/x"
+        )
 
 
-async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     big = devin.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
     async with connect(files_root=files) as call:
         text = await call.error("download_attachment", url=big)
@@ -135,7 +179,9 @@ async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(connect: 
         assert "save_to" not in await call.error("download_attachment", url=big)
 
 
-async def test_a_broken_download_leaves_no_half_file(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_a_broken_download_leaves_no_half_file(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     from tests.upstream import halved
 
     url = devin.organization.store("n.txt", "text/plain", b"hello" * 100)
@@ -156,14 +202,18 @@ async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: 
     assert text_of(second).endswith("0123456789")
 
 
-async def test_control_characters_count_as_what_they_take(connect: Connect, devin: Upstream) -> None:
+async def test_control_characters_count_as_what_they_take(
+    connect: Connect, devin: Upstream
+) -> None:
     url = devin.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
     async with connect() as call:
         got = await call("download_attachment", url=url)
     assert sum(len(part.model_dump_json()) for part in got.content) <= 25_000 + 200
 
 
-async def test_only_what_a_model_can_look_at_comes_as_an_image(connect: Connect, devin: Upstream) -> None:
+async def test_only_what_a_model_can_look_at_comes_as_an_image(
+    connect: Connect, devin: Upstream
+) -> None:
     url = devin.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
     async with connect() as call:
         assert "<svg/>" in text_of(await call("download_attachment", url=url))
@@ -178,8 +228,14 @@ async def test_redirects_go_to_https_only(connect: Connect, devin: Upstream, loc
     assert all(seen.path.startswith("/v1/") for seen in devin.requests[:1])
 
 
-async def test_an_expired_link_and_an_unknown_file_are_named(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/_presigned/.*", answer(403, b"<Error>expired</Error>", content_type="application/xml"))
+async def test_an_expired_link_and_an_unknown_file_are_named(
+    connect: Connect, devin: Upstream
+) -> None:
+    devin.fail(
+        "GET",
+        "/_presigned/.*",
+        answer(403, b"<Error>expired</Error>", content_type="application/xml"),
+    )
     url = devin.organization.store("n.txt", "text/plain", b"hello")
     async with connect() as call:
         assert "403" in await call.error("download_attachment", url=url)
@@ -187,18 +243,24 @@ async def test_an_expired_link_and_an_unknown_file_are_named(connect: Connect, d
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
-async def test_a_directory_is_refused_and_leaves_nothing_open(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_a_directory_is_refused_and_leaves_nothing_open(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     async with connect(files_root=files) as call:
         for _ in range(20):
             assert "no ordinary file" in await call.error("upload_attachment", path=".")
         assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
         url = devin.organization.store("n.txt", "text/plain", b"x")
-        assert "cannot be written" in await call.error("download_attachment", url=url, save_to="a" * 300)
+        assert "cannot be written" in await call.error(
+            "download_attachment", url=url, save_to="a" * 300
+        )
     assert devin.count("POST") == 0
 
 
-async def test_a_name_that_is_no_text_is_refused(connect: Connect, devin: Upstream, files: Path) -> None:
+async def test_a_name_that_is_no_text_is_refused(
+    connect: Connect, devin: Upstream, files: Path
+) -> None:
     odd = files / os.fsdecode(b"caf\xe9.txt")
     odd.write_bytes(b"x")
     (files / "link").symlink_to(odd)
@@ -207,8 +269,12 @@ async def test_a_name_that_is_no_text_is_refused(connect: Connect, devin: Upstre
     assert devin.count("POST") == 0
 
 
-@pytest.mark.parametrize("declared", ["application/octet-stream", "binary/octet-stream", "image/jpg", ""])
-async def test_a_picture_is_one_whatever_the_storage_calls_it(connect: Connect, devin: Upstream, declared: str) -> None:
+@pytest.mark.parametrize(
+    "declared", ["application/octet-stream", "binary/octet-stream", "image/jpg", ""]
+)
+async def test_a_picture_is_one_whatever_the_storage_calls_it(
+    connect: Connect, devin: Upstream, declared: str
+) -> None:
     devin.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
     async with connect() as call:
         result = await call("download_attachment", uuid="u", name="shot")
@@ -216,28 +282,44 @@ async def test_a_picture_is_one_whatever_the_storage_calls_it(connect: Connect, 
     assert (picture.mime_type, base64.b64decode(picture.data)) == ("image/png", PIXEL)
 
 
-async def test_a_text_is_read_in_the_encoding_it_declares(connect: Connect, devin: Upstream) -> None:
+async def test_a_text_is_read_in_the_encoding_it_declares(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail(
-        "GET", "/v1/attachments/.*", answer(200, "für".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1"),
+        "GET",
+        "/v1/attachments/.*",
+        answer(200, "für".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1"),
         answer(200, b"\xff\xfe", content_type="text/plain; charset=nonsense"),
-    )  # fmt: skip
+    )
     async with connect() as call:
         assert text_of(await call("download_attachment", uuid="u", name="t.txt")).endswith("für")
         assert "is binary" in await call.error("download_attachment", uuid="u", name="t.txt")
 
 
-async def test_what_is_cut_is_counted_from_the_start_of_the_file(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/v1/attachments/.*", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2)
+async def test_what_is_cut_is_counted_from_the_start_of_the_file(
+    connect: Connect, devin: Upstream
+) -> None:
+    devin.fail(
+        "GET", "/v1/attachments/.*", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2
+    )
     async with connect() as call:
-        first = json.loads(text_of(await call("download_attachment", uuid="u", name="t.txt")).split("\n")[0])
+        first = json.loads(
+            text_of(await call("download_attachment", uuid="u", name="t.txt")).split("\n")[0]
+        )
         end = int(re.findall(r"from_char=(\d+)", first["next"])[0])
         assert (first["truncated"], first["length"]) == (True, 60_000)
-        then = json.loads(text_of(await call("download_attachment", uuid="u", name="t.txt", from_char=end)).split("\n")[0])
+        then = json.loads(
+            text_of(await call("download_attachment", uuid="u", name="t.txt", from_char=end)).split(
+                "\n"
+            )[0]
+        )
     assert then["length"] == 60_000
     assert int(re.findall(r"character (\d+) of 60000", then["next"])[0]) > end
 
 
-async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(connect: Connect, files: Path, logs: Any) -> None:
+async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(
+    connect: Connect, files: Path, logs: Any
+) -> None:
     """The reader is slow, so most of the file is still to be sent when the caller goes away."""
     content = os.urandom(8 * 1024 * 1024)
     (files / "large.bin").write_bytes(content)
@@ -247,8 +329,12 @@ async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(connect: 
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         begun.set()
         await gate.wait()
-        seen.extend(await reader.readexactly(int(re.findall(r"content-length: (\d+)", head.lower())[0])))
-        writer.write(b'HTTP/1.1 200 X\r\ncontent-length: 31\r\n\r\n"https://x/attachments/u/l.bin" ')
+        seen.extend(
+            await reader.readexactly(int(re.findall(r"content-length: (\d+)", head.lower())[0]))
+        )
+        writer.write(
+            b'HTTP/1.1 200 X\r\ncontent-length: 31\r\n\r\n"https://x/attachments/u/l.bin" '
+        )
         await writer.drain()
         writer.close()
 

@@ -13,7 +13,9 @@ from tests.conftest import Connect
 from tests.upstream import Exchange, Upstream, answer, slow
 
 
-async def test_browsing_on_sends_nothing_until_it_is_too_old(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_browsing_on_sends_nothing_until_it_is_too_old(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect(cache_ttl=30) as call:
         for _ in range(3):
             await call.resources()
@@ -31,7 +33,9 @@ async def test_zero_keeps_nothing(connect: Connect, devin: Upstream) -> None:
     assert devin.count("GET", "/v1/knowledge") == 2
 
 
-async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(connect: Connect, devin: Upstream) -> None:
+async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         await call.ok("list_knowledge")
         await call.ok("list_knowledge")
@@ -49,14 +53,18 @@ async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(connect
         ("delete_knowledge", {"note_id": "note-0001"}),
     ],
 )
-async def test_every_write_drops_what_was_kept(connect: Connect, devin: Upstream, tool: str, arguments: dict[str, str]) -> None:
+async def test_every_write_drops_what_was_kept(
+    connect: Connect, devin: Upstream, tool: str, arguments: dict[str, str]
+) -> None:
     async with connect() as call:
         before = await call.read("devin://knowledge")
         await call.ok(tool, **arguments)
         assert await call.read("devin://knowledge") != before
 
 
-async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_not(connect: Connect, devin: Upstream) -> None:
+async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_not(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("POST", "/v1/knowledge", answer(422, {"detail": "no"}), answer(500))
     note = {"name": "n", "body": "b", "trigger_description": "t"}
     async with connect() as call:
@@ -69,7 +77,9 @@ async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_
     assert devin.count("GET", "/v1/knowledge") == 2
 
 
-async def test_what_was_being_read_during_a_write_is_not_kept(connect: Connect, devin: Upstream) -> None:
+async def test_what_was_being_read_during_a_write_is_not_kept(
+    connect: Connect, devin: Upstream
+) -> None:
     gate = asyncio.Event()
     devin.fail("GET", "/v1/knowledge", slow(gate))
     async with connect() as call:
@@ -139,7 +149,9 @@ async def test_what_is_known_outlives_a_failure(connect: Connect, devin: Upstrea
         assert await call.read("devin://knowledge") == known
 
 
-async def test_a_change_that_is_made_after_its_caller_left_is_seen(connect: Connect, devin: Upstream) -> None:
+async def test_a_change_that_is_made_after_its_caller_left_is_seen(
+    connect: Connect, devin: Upstream
+) -> None:
     gate = asyncio.Event()
 
     async def late(exchange: Exchange) -> None:
@@ -149,7 +161,9 @@ async def test_a_change_that_is_made_after_its_caller_left_is_seen(connect: Conn
 
     devin.fail("PUT", "/v1/playbooks/.*", late)
     async with connect() as call:
-        writing = asyncio.ensure_future(call("update_playbook", playbook_id="playbook-0001", title="Late"))
+        writing = asyncio.ensure_future(
+            call("update_playbook", playbook_id="playbook-0001", title="Late")
+        )
         while devin.count("PUT") == 0:
             devin.arrived.clear()
             await devin.arrived.wait()

@@ -10,15 +10,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devin_mcp.operations.results import json_size
-from devin_mcp.operations.sessions.conversation import Message, assign_event_ids, messages_after, newest
+from devin_mcp.operations.sessions.conversation import (
+    Message,
+    assign_event_ids,
+    messages_after,
+    newest,
+)
 from tests.conftest import Caller, Connect
 from tests.upstream import Upstream, answer
 
-ROW: dict[str, Any] = {"session_id": "devin-1", "status": "x", "status_enum": "blocked", "created_at": "x", "updated_at": "x"}
+ROW: dict[str, Any] = {
+    "session_id": "devin-1",
+    "status": "x",
+    "status_enum": "blocked",
+    "created_at": "x",
+    "updated_at": "x",
+}
 
 
 def said(*texts: str) -> list[dict[str, Any]]:
-    return [{"type": "devin_message", "event_id": f"e{place}", "message": text} for place, text in enumerate(texts)]
+    return [
+        {"type": "devin_message", "event_id": f"e{place}", "message": text}
+        for place, text in enumerate(texts)
+    ]
 
 
 async def read_all(call: Caller, **start: Any) -> str:
@@ -28,14 +42,22 @@ async def read_all(call: Caller, **start: Any) -> str:
     for _ in range(200):
         got = await call.ok("get_session", **arguments)
         whole += "".join(message["message"] for message in got["messages"])
-        follow = re.search(r"after_event_id=(\S+?)(?:, from_char=(\d+))?(?: reads it on)?\.(?:\s|$)", got["next"])
+        follow = re.search(
+            r"after_event_id=(\S+?)(?:, from_char=(\d+))?(?: reads it on)?\.(?:\s|$)", got["next"]
+        )
         if follow is None:
             return whole
-        arguments = {"session_id": "devin-1", "after_event_id": follow[1], "from_char": int(follow[2] or 0)}
+        arguments = {
+            "session_id": "devin-1",
+            "after_event_id": follow[1],
+            "from_char": int(follow[2] or 0),
+        }
     raise AssertionError("reading never came to an end")
 
 
-async def test_the_newest_twenty_are_shown_and_the_rest_is_counted(connect: Connect, devin: Upstream) -> None:
+async def test_the_newest_twenty_are_shown_and_the_rest_is_counted(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("GET", ".*", answer(200, ROW | {"messages": said(*(f"m{n}" for n in range(25)))}))
     async with connect() as call:
         got = await call.ok("get_session", session_id="devin-1")
@@ -62,8 +84,12 @@ async def test_reading_on_starts_behind_a_known_message(connect: Connect, devin:
         got = await call.ok("get_session", session_id="devin-1", after_event_id="e1", messages=1)
         assert [message["message"] for message in got["messages"]] == ["c"]
         assert got["messages_after"] == 1
-        assert "no message of this session" in await call.error("get_session", session_id="devin-1", after_event_id="e9")
-        assert "from_char goes with" in await call.error("get_session", session_id="devin-1", after_event_id="start", from_char=3)
+        assert "no message of this session" in await call.error(
+            "get_session", session_id="devin-1", after_event_id="e9"
+        )
+        assert "from_char goes with" in await call.error(
+            "get_session", session_id="devin-1", after_event_id="start", from_char=3
+        )
 
 
 async def test_a_long_message_is_cut_marked_and_read_on(connect: Connect, devin: Upstream) -> None:
@@ -80,13 +106,27 @@ async def test_messages_without_ids_can_be_read_too(connect: Connect, devin: Ups
     devin.fail(
         "GET",
         ".*",
-        *[answer(200, ROW | {"messages": [{"type": "devin_message", "message": "x" * 2500}, {"type": "strange"}]})] * 9,
+        *[
+            answer(
+                200,
+                ROW
+                | {
+                    "messages": [
+                        {"type": "devin_message", "message": "x" * 2500},
+                        {"type": "strange"},
+                    ]
+                },
+            )
+        ]
+        * 9,
     )
     async with connect(result_limit=2000) as call:
         assert await read_all(call) == "x" * 2500
 
 
-async def test_a_huge_structured_output_is_read_in_pieces(connect: Connect, devin: Upstream) -> None:
+async def test_a_huge_structured_output_is_read_in_pieces(
+    connect: Connect, devin: Upstream
+) -> None:
     import json
 
     output = {"rows": [{"n": n, "text": 'a "b"'} for n in range(400)]}
@@ -103,7 +143,9 @@ async def test_a_huge_structured_output_is_read_in_pieces(connect: Connect, devi
     assert json.loads(whole) == output
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(texts=st.lists(st.text(max_size=900), min_size=1, max_size=12), room=st.integers(200, 2500))
 def test_windows_lose_nothing_and_keep_their_budget(texts: list[str], room: int) -> None:
     messages = assign_event_ids([Message(type="devin_message", message=text) for text in texts])
@@ -126,7 +168,9 @@ def test_windows_lose_nothing_and_keep_their_budget(texts: list[str], room: int)
 
 @pytest.mark.parametrize("room", [150, 400, 4000])
 def test_the_newest_message_is_cut_rather_than_left_out(room: int) -> None:
-    messages = assign_event_ids([Message(type="devin_message", message="x" * 1000) for _ in range(5)])
+    messages = assign_event_ids(
+        [Message(type="devin_message", message="x" * 1000) for _ in range(5)]
+    )
     shown = newest(messages, 20, room)
     assert shown
     assert shown[-1].event_id == "#4"

@@ -22,23 +22,41 @@ def started(devin: Upstream) -> list[Any]:
     return [life.body for life in devin.organization.sessions.values()]
 
 
-async def test_a_whole_job_in_one_call(connect: Connect, devin: Upstream, files: Path, era: Era) -> None:
+async def test_a_whole_job_in_one_call(
+    connect: Connect, devin: Upstream, files: Path, era: Era
+) -> None:
     (files / "log.txt").write_text("it crashed")
     async with connect(era=era, files_root=files) as call:
         url = (await call.ok("upload_attachment", content="x", name="Übersicht 1.csv"))["url"]
         made = await call.ok(
-            "delegate_task", prompt="Mend the crash", title="Crash", repository="acme/shop", playbook="!fixtest",
-            knowledge=["commit messages", "note-0002", "Commit messages"], files=["log.txt", url], tags=["mine"], max_acu_limit=5,
+            "delegate_task",
+            prompt="Mend the crash",
+            title="Crash",
+            repository="acme/shop",
+            playbook="!fixtest",
+            knowledge=["commit messages", "note-0002", "Commit messages"],
+            files=["log.txt", url],
+            tags=["mine"],
+            max_acu_limit=5,
             structured_output_schema={"type": "object"},
-        )  # fmt: skip
+        )
     (body,) = started(devin)
     text, empty, first, second = body["prompt"].rsplit("\n", 3)
     assert text == "Mend the crash\n\nRepository: acme/shop"
     assert empty == ""
-    assert re.fullmatch(r'ATTACHMENT:"https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt"', first)
+    assert re.fullmatch(
+        r'ATTACHMENT:"https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt"', first
+    )
     assert second == f'ATTACHMENT:"{url}"'
-    assert (body["title"], body["max_acu_limit"], body["structured_output_schema"]) == ("Crash", 5, {"type": "object"})
-    assert (body["playbook_id"], body["knowledge_ids"]) == ("playbook-0001", ["note-0001", "note-0002"])
+    assert (body["title"], body["max_acu_limit"], body["structured_output_schema"]) == (
+        "Crash",
+        5,
+        {"type": "object"},
+    )
+    assert (body["playbook_id"], body["knowledge_ids"]) == (
+        "playbook-0001",
+        ["note-0001", "note-0002"],
+    )
     assert body["tags"] == ["mine", made["tag"]]
     assert made["tag"].startswith(PREFIX)
     assert made["is_new_session"] is True
@@ -48,29 +66,43 @@ async def test_a_whole_job_in_one_call(connect: Connect, devin: Upstream, files:
     assert "devin_wait_for_sessions" in made["next"]
 
 
-async def test_it_goes_on_as_the_wait_does(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_it_goes_on_as_the_wait_does(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     async with connect(pace=pace) as call:
-        made = await while_time_passes(pace, call.ok("delegate_task", prompt="Mend the crash", max_wait_s=45), 6, 6, 6)
+        made = await while_time_passes(
+            pace, call.ok("delegate_task", prompt="Mend the crash", max_wait_s=45), 6, 6, 6
+        )
         (row,) = made["sessions"]
         assert row["session_id"] == made["session_id"]
         assert made["phase"] == row["phase"] == "waiting"
         assert row["messages"][-1]["type"] == "devin_message"
         assert "devin_send_message" in made["next"]
-        wait = call.ok("wait_for_sessions", session_ids=[made["session_id"]], since=made["since"], max_wait_s=1)
+        wait = call.ok(
+            "wait_for_sessions", session_ids=[made["session_id"]], since=made["since"], max_wait_s=1
+        )
         again = await while_time_passes(pace, wait, 2)
     assert "messages" not in again["sessions"][0]
     assert devin.count("POST", SESSIONS) == 1
 
 
 @pytest.mark.parametrize("said", ["playbook-0001", "!FixTest", " fix a failing TEST "])
-async def test_a_playbook_is_known_by_id_macro_or_title(connect: Connect, devin: Upstream, said: str) -> None:
+async def test_a_playbook_is_known_by_id_macro_or_title(
+    connect: Connect, devin: Upstream, said: str
+) -> None:
     async with connect() as call:
         await call.ok("delegate_task", prompt="p", playbook=said)
     assert started(devin)[0]["playbook_id"] == "playbook-0001"
 
 
-async def test_a_playbook_that_is_not_listed_is_asked_for_by_its_id(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/v1/playbooks/playbook-mine", answer(200, {"playbook_id": "playbook-mine", "title": "Mine"}))
+async def test_a_playbook_that_is_not_listed_is_asked_for_by_its_id(
+    connect: Connect, devin: Upstream
+) -> None:
+    devin.fail(
+        "GET",
+        "/v1/playbooks/playbook-mine",
+        answer(200, {"playbook_id": "playbook-mine", "title": "Mine"}),
+    )
     async with connect() as call:
         await call.ok("delegate_task", prompt="p", playbook="playbook-mine")
     assert started(devin)[0]["playbook_id"] == "playbook-mine"
@@ -87,9 +119,15 @@ async def test_knowledge_absent_is_all_and_empty_is_none(connect: Connect, devin
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"playbook": "!fixtst"}, r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\).*devin_list_playbooks'),
+        (
+            {"playbook": "!fixtst"},
+            r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\).*devin_list_playbooks',
+        ),
         ({"playbook": "review"}, r'Perhaps .*"Review a pull request" \(playbook-0005\)'),
-        ({"knowledge": ["style"]}, r'"Python style" \(note-0002\), "TypeScript style" \(note-0003\)'),
+        (
+            {"knowledge": ["style"]},
+            r'"Python style" \(note-0002\), "TypeScript style" \(note-0003\)',
+        ),
         ({"files": ["good.txt", "missing.txt"]}, "no file that can be read"),
         ({"files": ["../secret.txt"]}, "outside the allowed directories"),
         ({"files": ["https://evil.example/x"]}, "no attachment's"),
@@ -124,18 +162,31 @@ async def test_a_name_that_two_have_names_both(connect: Connect, devin: Upstream
 
 async def test_over_http_files_are_urls(connect: Connect, devin: Upstream) -> None:
     async with connect(transport="http", DEVIN_APP_URL="https://sandbox.invalid") as call:
-        assert "devin_upload_attachment" in await call.error("delegate_task", prompt="p", files=["log.txt"])
+        assert "devin_upload_attachment" in await call.error(
+            "delegate_task", prompt="p", files=["log.txt"]
+        )
         url = (await call.ok("upload_attachment", content="x", name="a.csv"))["url"]
         elsewhere = url.replace("sandbox.invalid", "evil.example") + "?x=1"
         await call.ok("delegate_task", prompt="p", files=[elsewhere])
     assert started(devin)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
 
 
-async def test_where_the_web_app_is_not_known_the_address_is_made_plain(connect: Connect, devin: Upstream) -> None:
+async def test_where_the_web_app_is_not_known_the_address_is_made_plain(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
-        await call.ok("delegate_task", prompt="p", files=["https://acme.example:8443/x/attachments/1-2/Über%20uns.txt?sig=3#4"])
-        for odd in ('https://a"\n/attachments/1-2/a.txt', "https://user:pass@a/attachments/1-2/a.txt"):
-            assert "files[1] names no file" in await call.error("delegate_task", prompt="p", files=[odd])
+        await call.ok(
+            "delegate_task",
+            prompt="p",
+            files=["https://acme.example:8443/x/attachments/1-2/Über%20uns.txt?sig=3#4"],
+        )
+        for odd in (
+            'https://a"\n/attachments/1-2/a.txt',
+            "https://user:pass@a/attachments/1-2/a.txt",
+        ):
+            assert "files[1] names no file" in await call.error(
+                "delegate_task", prompt="p", files=[odd]
+            )
     line = started(devin)[0]["prompt"].splitlines()[-1]
     assert line == 'ATTACHMENT:"https://acme.example:8443/attachments/1-2/%C3%9Cber%20uns.txt"'
 
@@ -155,12 +206,16 @@ async def test_an_upload_that_fails_starts_nothing_and_what_was_uploaded_is_told
     async with connect(files_root=files) as call:
         text = await call.error("delegate_task", prompt="p", files=["a.txt", "b.txt"])
     assert "No session was started" in text
-    assert re.search(r"to be given as files: https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt", text)
+    assert re.search(
+        r"to be given as files: https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt", text
+    )
     assert started(devin) == []
 
 
 @pytest.mark.parametrize("fault", [lost, halved, answer(502, b"")], ids=["lost", "halved", "502"])
-async def test_a_lost_reply_is_looked_for_by_its_tag(connect: Connect, devin: Upstream, fault: Fault, era: Era) -> None:
+async def test_a_lost_reply_is_looked_for_by_its_tag(
+    connect: Connect, devin: Upstream, fault: Fault, era: Era
+) -> None:
     async def failing(exchange: Any) -> None:
         if fault not in (lost, halved):
             await exchange.forward(exchange.seen)
@@ -169,7 +224,9 @@ async def test_a_lost_reply_is_looked_for_by_its_tag(connect: Connect, devin: Up
     devin.fail("POST", SESSIONS, failing)
     async with connect(era=era, max_acu=7) as call:
         made = await call.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [
+        made["session_id"]
+    ]
     assert made["is_new_session"] is True
     assert "reply was lost" in made["remark"]
     assert devin.count("POST", SESSIONS) == 1
@@ -181,7 +238,9 @@ async def test_it_is_found_even_when_looking_fails_at_first_and_then_waited_for(
     devin.fail("POST", SESSIONS, lost)
     devin.fail("GET", SESSIONS, answer(500), answer(200, {"sessions": []}))
     async with connect(pace=pace) as call:
-        made = await while_time_passes(pace, call.ok("delegate_task", prompt="p", max_wait_s=30), 1, 2, 3, 6, 6)
+        made = await while_time_passes(
+            pace, call.ok("delegate_task", prompt="p", max_wait_s=30), 1, 2, 3, 6, 6
+        )
     assert made["sessions"][0]["phase"] == "waiting"
     assert "reply was lost" in made["remark"]
 
@@ -202,7 +261,9 @@ async def test_a_session_that_does_not_appear_is_doubt_with_the_tag_to_look_for(
 async def test_a_refusal_is_a_refusal(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
         assert "ACUs" in await call.error("delegate_task", prompt="sandbox:quota", request_key="k")
-        assert "devin_terminate_session" in await call.error("delegate_task", prompt="sandbox:cap", request_key="k")
+        assert "devin_terminate_session" in await call.error(
+            "delegate_task", prompt="sandbox:cap", request_key="k"
+        )
     assert started(devin) == []
 
 
@@ -218,12 +279,18 @@ async def test_the_house_may_forbid_another_start_before_anything_is_uploaded(
 # request_key: the same key never starts a second session
 
 
-async def test_the_same_key_and_prompt_is_the_same_session(connect: Connect, devin: Upstream, files: Path, era: Era) -> None:
+async def test_the_same_key_and_prompt_is_the_same_session(
+    connect: Connect, devin: Upstream, files: Path, era: Era
+) -> None:
     (files / "a.txt").write_text("a")
     async with connect(era=era, files_root=files) as call:
-        first = await call.ok("delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12")
+        first = await call.ok(
+            "delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12"
+        )
         (files / "a.txt").unlink()
-        again = await call.ok("delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12")
+        again = await call.ok(
+            "delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12"
+        )
         other = await call.ok("delegate_task", prompt="p", repository="a/b", request_key="issue 13")
     assert again["session_id"] == first["session_id"]
     assert (first["is_new_session"], again["is_new_session"]) == (True, False)
@@ -232,7 +299,9 @@ async def test_the_same_key_and_prompt_is_the_same_session(connect: Connect, dev
     assert len(started(devin)) == 2
 
 
-async def test_the_same_key_with_another_prompt_is_refused_naming_the_session(connect: Connect, devin: Upstream) -> None:
+async def test_the_same_key_with_another_prompt_is_refused_naming_the_session(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         first = await call.ok("delegate_task", prompt="p", request_key="k")
         text = await call.error("delegate_task", prompt="q", request_key="k")
@@ -241,7 +310,9 @@ async def test_the_same_key_with_another_prompt_is_refused_naming_the_session(co
     assert len(started(devin)) == 1
 
 
-async def test_after_a_restart_the_tag_tells(connect: Connect, devin: Upstream, clock: DrivenClock, files: Path) -> None:
+async def test_after_a_restart_the_tag_tells(
+    connect: Connect, devin: Upstream, clock: DrivenClock, files: Path
+) -> None:
     (files / "a.txt").write_text("a")
     async with connect(files_root=files) as call:
         first = await call.ok("delegate_task", prompt="p", files=["a.txt"], request_key="k")
@@ -261,19 +332,25 @@ async def test_after_a_restart_the_tag_tells(connect: Connect, devin: Upstream, 
 async def test_an_earlier_session_can_be_waited_for_too(connect: Connect, pace: PacedClock) -> None:
     async with connect(pace=pace) as call:
         await call.ok("delegate_task", prompt="p", request_key="k")
-        again = await while_time_passes(pace, call.ok("delegate_task", prompt="p", request_key="k", max_wait_s=30), 6, 6)
+        again = await while_time_passes(
+            pace, call.ok("delegate_task", prompt="p", request_key="k", max_wait_s=30), 6, 6
+        )
     assert again["sessions"][0]["phase"] == again["phase"] == "waiting"
 
 
 async def test_many_calls_with_one_key_start_one_session(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        made = await asyncio.gather(*(call.ok("delegate_task", prompt="p", request_key="k") for _ in range(20)))
+        made = await asyncio.gather(
+            *(call.ok("delegate_task", prompt="p", request_key="k") for _ in range(20))
+        )
     assert len({one["session_id"] for one in made}) == 1
     assert sum(one["is_new_session"] for one in made) == 1
     assert len(started(devin)) == 1
 
 
-async def test_who_goes_away_while_it_is_on_the_wire_leaves_it_to_the_next(connect: Connect, devin: Upstream) -> None:
+async def test_who_goes_away_while_it_is_on_the_wire_leaves_it_to_the_next(
+    connect: Connect, devin: Upstream
+) -> None:
     gate = asyncio.Event()
     devin.fail("POST", SESSIONS, slow(gate))
     devin.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # the list is behind
@@ -287,18 +364,24 @@ async def test_who_goes_away_while_it_is_on_the_wire_leaves_it_to_the_next(conne
         assert not second.done()
         gate.set()
         made = await second
-    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [
+        made["session_id"]
+    ]
     assert made["is_new_session"] is False
 
 
-async def test_after_doubt_the_same_key_looks_again_before_it_starts(connect: Connect, devin: Upstream) -> None:
+async def test_after_doubt_the_same_key_looks_again_before_it_starts(
+    connect: Connect, devin: Upstream
+) -> None:
     hidden = [answer(200, {"sessions": []})] * 8
     devin.fail("POST", SESSIONS, lost)
     devin.fail("GET", SESSIONS, *hidden)
     async with connect() as call:
         assert "may still appear" in await call.error("delegate_task", prompt="p", request_key="k")
         made = await call.ok("delegate_task", prompt="p", request_key="k")
-    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [
+        made["session_id"]
+    ]
 
 
 async def test_a_reply_that_comes_late_ends_the_search(connect: Connect, devin: Upstream) -> None:
@@ -315,16 +398,28 @@ async def test_a_reply_that_comes_late_ends_the_search(connect: Connect, devin: 
         opening = asyncio.ensure_future(open_gate())
         made = await call.ok("delegate_task", prompt="p")
         await opening
-    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [
+        made["session_id"]
+    ]
 
 
-async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(connect: Connect, devin: Upstream) -> None:
+async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         mine = await call.ok("delegate_task", prompt="p", request_key="k")
-        strange = [{"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"} for n in range(100)]
+        strange = [
+            {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"}
+            for n in range(100)
+        ]
         row = {"session_id": mine["session_id"], "tags": [mine["tag"]], "status_enum": "working"}
     async with connect() as call:
-        devin.fail("GET", SESSIONS, answer(200, {"sessions": strange}), answer(200, {"sessions": [*strange[:5], row]}))
+        devin.fail(
+            "GET",
+            SESSIONS,
+            answer(200, {"sessions": strange}),
+            answer(200, {"sessions": [*strange[:5], row]}),
+        )
         again = await call.ok("delegate_task", prompt="p", request_key="k")
     assert again["session_id"] == mine["session_id"]
     async with connect() as call:
@@ -334,7 +429,9 @@ async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(connect
     assert len(started(devin)) == 1
 
 
-async def test_two_sessions_with_one_key_are_told(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_two_sessions_with_one_key_are_told(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         first = await call.ok("delegate_task", prompt="p", request_key="k")
         await call.ok("create_session", prompt="p", tags=[first["tag"]])
@@ -350,14 +447,22 @@ async def test_the_tag_survives_an_update_of_tags(connect: Connect, devin: Upstr
         made = await call.ok("delegate_task", prompt="p", tags=["old"], request_key="k")
         updated = await call.ok("update_session_tags", session_id=made["session_id"], tags=["new"])
         assert updated["tags"] == ["new", made["tag"]]
-        assert (await call.ok("update_session_tags", session_id=made["session_id"], tags=updated["tags"]))["tags"] == updated[
-            "tags"
-        ]
-        too_many = await call.error("update_session_tags", session_id=made["session_id"], tags=[f"t{n}" for n in range(50)])
+        assert (
+            await call.ok(
+                "update_session_tags", session_id=made["session_id"], tags=updated["tags"]
+            )
+        )["tags"] == updated["tags"]
+        too_many = await call.error(
+            "update_session_tags", session_id=made["session_id"], tags=[f"t{n}" for n in range(50)]
+        )
         assert "at most 49" in too_many
-        assert (await call.ok("list_sessions", tags=[made["tag"]]))["sessions"][0]["session_id"] == made["session_id"]
+        assert (await call.ok("list_sessions", tags=[made["tag"]]))["sessions"][0][
+            "session_id"
+        ] == made["session_id"]
         plain = await call.ok("create_session", prompt="q", tags=["a"])
-        assert (await call.ok("update_session_tags", session_id=plain["session_id"], tags=[]))["tags"] == []
+        assert (await call.ok("update_session_tags", session_id=plain["session_id"], tags=[]))[
+            "tags"
+        ] == []
 
 
 async def test_no_time_left_starts_nothing(connect: Connect, devin: Upstream) -> None:
@@ -367,22 +472,30 @@ async def test_no_time_left_starts_nothing(connect: Connect, devin: Upstream) ->
     assert started(devin) == []
 
 
-async def test_the_id_is_in_the_answer_when_waiting_fails(connect: Connect, devin: Upstream) -> None:
+async def test_the_id_is_in_the_answer_when_waiting_fails(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("GET", f"{SESSIONS}/.*", *[answer(403, {"detail": "no"})] * 5)
     async with connect() as call:
         made = await call.ok("delegate_task", prompt="p", max_wait_s=20)
     assert made["session_id"] in devin.organization.sessions
 
 
-async def test_silence_ends_in_time_with_the_session_found(connect: Connect, devin: Upstream) -> None:
+async def test_silence_ends_in_time_with_the_session_found(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("POST", SESSIONS, silent)
     async with connect(timeout=0.3) as call:
         made = await call.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in devin.organization.sessions.values()] == [made["session_id"]]
+    assert [life.session_id for life in devin.organization.sessions.values()] == [
+        made["session_id"]
+    ]
 
 
 @pytest.mark.parametrize("status", [408, 499])
-async def test_a_gateway_that_gives_up_waiting_is_no_refusal(connect: Connect, devin: Upstream, status: int) -> None:
+async def test_a_gateway_that_gives_up_waiting_is_no_refusal(
+    connect: Connect, devin: Upstream, status: int
+) -> None:
     async def done_and_given_up(exchange: Exchange) -> None:
         await exchange.forward(exchange.seen)
         await exchange.reply(status, b"", {})
@@ -394,7 +507,9 @@ async def test_a_gateway_that_gives_up_waiting_is_no_refusal(connect: Connect, d
     assert "reply was lost" in made["remark"]
 
 
-async def test_a_session_that_cannot_be_read_just_now_is_named_all_the_same(connect: Connect, devin: Upstream) -> None:
+async def test_a_session_that_cannot_be_read_just_now_is_named_all_the_same(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         made = await call.ok("delegate_task", prompt="p", request_key="k")
         devin.fail("GET", "/v1/sessions/.*", *[answer(500)] * 4)
@@ -403,9 +518,13 @@ async def test_a_session_that_cannot_be_read_just_now_is_named_all_the_same(conn
     assert "could not be read" in again["remark"]
 
 
-async def test_a_title_of_one_word_is_not_taken_for_an_id(connect: Connect, devin: Upstream) -> None:
+async def test_a_title_of_one_word_is_not_taken_for_an_id(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("GET", "/v1/playbooks/Deploy", answer(422, {"detail": "no such id"}))
     async with connect() as call:
         book = await call.ok("create_playbook", title="Deploy", body="b")
         made = await call.ok("delegate_task", prompt="p", playbook="Deploy")
-    assert devin.organization.sessions[made["session_id"]].body["playbook_id"] == book["playbook_id"]
+    assert (
+        devin.organization.sessions[made["session_id"]].body["playbook_id"] == book["playbook_id"]
+    )

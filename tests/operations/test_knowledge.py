@@ -23,16 +23,24 @@ async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect
     async with connect() as call:
         listed = await call.ok("list_knowledge")
     assert listed["matching"] == len(listed["knowledge"]) == 12
-    assert [folder["name"] for folder in listed["folders"]] == ["Conventions", "Services", "Operations"]
+    assert [folder["name"] for folder in listed["folders"]] == [
+        "Conventions",
+        "Services",
+        "Operations",
+    ]
     assert all("body" not in row for row in listed["knowledge"])
     assert "body=full" in listed["next"]
 
 
 async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
     async with connect() as call:
-        assert {row["id"] for row in (await call.ok("list_knowledge", search="MAKE tests"))["knowledge"]} == {"note-0006"}
+        assert {
+            row["id"] for row in (await call.ok("list_knowledge", search="MAKE tests"))["knowledge"]
+        } == {"note-0006"}
         assert (await call.ok("list_knowledge", folder_id="folder-services"))["matching"] == 4
-        snippet = await call.ok("list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet")
+        snippet = await call.ok(
+            "list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet"
+        )
         assert [row["body"][:10] for row in snippet["knowledge"]] == ["Imperative", "ruff and m"]
         nothing = await call.ok("list_knowledge", search="no such thing")
         assert (nothing["knowledge"], nothing["matching"]) == ([], 0)
@@ -43,7 +51,9 @@ async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
 
 async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Upstream) -> None:
     text = 'line "with" quotes\n' * 400
-    devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20)
+    devin.fail(
+        "GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20
+    )
     whole, start = "", 0
     async with connect(result_limit=2500) as call:
         while True:
@@ -58,7 +68,9 @@ async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Up
     assert whole == text
 
 
-async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(connect: Connect, devin: Upstream) -> None:
+async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
+    connect: Connect, devin: Upstream
+) -> None:
     notes = [note(n, "x" * 10_000) for n in range(500)]
     devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
     seen: list[str] = []
@@ -73,7 +85,9 @@ async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(connec
     assert seen == [f"note-{n}" for n in range(500)]
 
 
-async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, devin: Upstream) -> None:
+async def test_a_note_is_written_changed_cleared_and_deleted(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         made = await call.ok(
             "create_knowledge",
@@ -85,26 +99,46 @@ async def test_a_note_is_written_changed_cleared_and_deleted(connect: Connect, d
             macro="",
         )
         assert devin.requests[0].json == {
-            "name": "N", "body": "B", "trigger_description": "T", "parent_folder_id": "folder-services", "pinned_repo": "a/b",
-        }  # fmt: skip
+            "name": "N",
+            "body": "B",
+            "trigger_description": "T",
+            "parent_folder_id": "folder-services",
+            "pinned_repo": "a/b",
+        }
         changed = await call.ok("update_knowledge", note_id=made["id"], body="B2")
-        assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == ("N", "a/b", "folder-services")
-        cleared = await call.ok("update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None)
+        assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == (
+            "N",
+            "a/b",
+            "folder-services",
+        )
+        cleared = await call.ok(
+            "update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None
+        )
         assert "pinned_repo" not in cleared
         assert devin.organization.notes[made["id"]]["body"] == "B2"
         assert devin.organization.notes[made["id"]]["parent_folder_id"] is None
         assert "at least one" in await call.error("update_knowledge", note_id=made["id"], name=None)
         assert (await call.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
-        assert "does not know that note" in await call.error("update_knowledge", note_id=made["id"], name="x")
+        assert "does not know that note" in await call.error(
+            "update_knowledge", note_id=made["id"], name="x"
+        )
         assert "404" in await call.error("delete_knowledge", note_id=made["id"])
 
 
-async def test_many_folders_are_counted_and_leave_room_for_notes(connect: Connect, devin: Upstream) -> None:
+async def test_many_folders_are_counted_and_leave_room_for_notes(
+    connect: Connect, devin: Upstream
+) -> None:
     folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
     devin.fail(
         "GET",
         "/v1/knowledge",
-        *[answer(200, {"folders": folders, "knowledge": [note(1, created_by={"full_name": "y" * 9000})]})] * 2,
+        *[
+            answer(
+                200,
+                {"folders": folders, "knowledge": [note(1, created_by={"full_name": "y" * 9000})]},
+            )
+        ]
+        * 2,
     )
     async with connect() as call:
         got = await call.ok("list_knowledge")
@@ -114,18 +148,32 @@ async def test_many_folders_are_counted_and_leave_room_for_notes(connect: Connec
         assert "folders" not in await call.ok("list_knowledge", search="note")
 
 
-async def test_what_was_done_is_never_an_error_because_of_its_length(connect: Connect, devin: Upstream) -> None:
+async def test_what_was_done_is_never_an_error_because_of_its_length(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect(result_limit=2000) as call:
-        made = await call.ok("create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000)
+        made = await call.ok(
+            "create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000
+        )
         assert made["id"] in devin.organization.notes
         session = await call.ok("create_session", prompt="p")
-        await call.ok("update_session_tags", session_id=session["session_id"], tags=[f"{n}-{'x' * 200}" for n in range(50)])
+        await call.ok(
+            "update_session_tags",
+            session_id=session["session_id"],
+            tags=[f"{n}-{'x' * 200}" for n in range(50)],
+        )
 
 
-async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(connect: Connect, devin: Upstream) -> None:
+async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
     async with connect() as call:
-        assert "did not show macro" in await call.error("update_knowledge", note_id="note-0001", name="n")
-        await call.ok("update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b")
+        assert "did not show macro" in await call.error(
+            "update_knowledge", note_id="note-0001", name="n"
+        )
+        await call.ok(
+            "update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b"
+        )
     assert devin.organization.notes["note-0001"]["pinned_repo"] == "a/b"
     assert devin.count("PUT") == 1

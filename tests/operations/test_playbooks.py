@@ -21,13 +21,21 @@ async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect
 
 async def test_the_list_may_come_wrapped(connect: Connect, devin: Upstream) -> None:
     devin.fail(
-        "GET", "/v1/playbooks", answer(200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]})
+        "GET",
+        "/v1/playbooks",
+        answer(
+            200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]}
+        ),
     )
     async with connect() as call:
-        assert (await call.ok("list_playbooks"))["playbooks"] == [{"playbook_id": "playbook-1", "title": "T"}]
+        assert (await call.ok("list_playbooks"))["playbooks"] == [
+            {"playbook_id": "playbook-1", "title": "T"}
+        ]
 
 
-async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(connect: Connect, devin: Upstream) -> None:
+async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
+    connect: Connect, devin: Upstream
+) -> None:
     text = "step\n" * 2000
     row = {"playbook_id": "playbook-1", "title": "T", "body": text}
     devin.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
@@ -35,7 +43,9 @@ async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(co
     whole, start = "", 0
     async with connect(result_limit=3000) as call:
         listed = await call.ok("list_playbooks", body=True)
-        assert listed["playbooks"] == [{"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}]
+        assert listed["playbooks"] == [
+            {"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}
+        ]
         assert listed["next_offset"] == 1
         while True:
             got = await call.ok("get_playbook", playbook_id="playbook-1", from_char=start)

@@ -10,9 +10,13 @@ from tests.upstream import Upstream, answer
 
 async def test_metadata_is_listed_created_and_deleted(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        made = await call.ok("create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests")
+        made = await call.ok(
+            "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
+        )
         listed = await call.ok("list_secrets")
-        assert {"id": made["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][-1].items()
+        assert {"id": made["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][
+            -1
+        ].items()
         assert "hunter2" not in str(listed)
         assert (await call.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
         assert "404" in await call.error("delete_secret", secret_id=made["id"])
@@ -32,37 +36,75 @@ async def test_a_value_can_come_from_an_allowed_variable(
     async with connect(secret_env="MY_TOKEN") as call:
         made = await call.ok("create_secret", type="key-value", key="A", value_from_env="MY_TOKEN")
         assert "value-from" not in str(made)
-        await call.ok("create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "MY_TOKEN"}])
-        assert "may not be handed over" in await call.error("create_secret", type="totp", key="C", value_from_env="PATH")
-        assert "not both" in await call.error("create_secret", type="totp", key="C", value="x", value_from_env="MY_TOKEN")
+        await call.ok(
+            "create_session",
+            prompt="p",
+            session_secrets=[{"key": "B", "value_from_env": "MY_TOKEN"}],
+        )
+        assert "may not be handed over" in await call.error(
+            "create_secret", type="totp", key="C", value_from_env="PATH"
+        )
+        assert "not both" in await call.error(
+            "create_secret", type="totp", key="C", value="x", value_from_env="MY_TOKEN"
+        )
         assert "value or value_from_env" in await call.error("create_secret", type="totp", key="C")
         monkeypatch.delenv("MY_TOKEN")
-        assert "not set" in await call.error("create_secret", type="totp", key="C", value_from_env="MY_TOKEN")
+        assert "not set" in await call.error(
+            "create_secret", type="totp", key="C", value_from_env="MY_TOKEN"
+        )
     assert devin.requests[0].json["value"] == "value-from-the-environment"
-    assert devin.requests[1].json["session_secrets"] == [{"key": "B", "value": "value-from-the-environment", "sensitive": True}]
+    assert devin.requests[1].json["session_secrets"] == [
+        {"key": "B", "value": "value-from-the-environment", "sensitive": True}
+    ]
 
 
-async def test_variables_do_not_exist_where_none_is_allowed(connect: Connect, devin: Upstream) -> None:
+async def test_variables_do_not_exist_where_none_is_allowed(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
-        assert "no argument value_from_env" in await call.error("create_secret", type="totp", key="C", value_from_env="PATH")
-        text = await call.error("create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "PATH"}])
+        assert "no argument value_from_env" in await call.error(
+            "create_secret", type="totp", key="C", value_from_env="PATH"
+        )
+        text = await call.error(
+            "create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "PATH"}]
+        )
         assert "in session_secrets[0]" in text
     async with connect(secret_env="PATH", transport="http") as call:
-        assert "no argument" in await call.error("create_secret", type="totp", key="C", value_from_env="PATH")
+        assert "no argument" in await call.error(
+            "create_secret", type="totp", key="C", value_from_env="PATH"
+        )
         assert "A secret needs value." in await call.error("create_secret", type="totp", key="C")
     assert devin.requests == []
 
 
 async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, devin: Upstream) -> None:
-    body = {"detail": [{"loc": ["body", "value"], "msg": "hunter2-hunter2 is too weak", "type": "x", "input": "hunter2-hunter2"}]}
-    devin.fail("POST", "/v1/secrets", answer(422, body), answer(400, {"detail": "half: hunter2-hun"}))
+    body = {
+        "detail": [
+            {
+                "loc": ["body", "value"],
+                "msg": "hunter2-hunter2 is too weak",
+                "type": "x",
+                "input": "hunter2-hunter2",
+            }
+        ]
+    }
+    devin.fail(
+        "POST", "/v1/secrets", answer(422, body), answer(400, {"detail": "half: hunter2-hun"})
+    )
     async with connect() as call:
         for _ in range(2):
-            assert "hunter2" not in await call.error("create_secret", type="totp", key="C", value="hunter2-hunter2")
+            assert "hunter2" not in await call.error(
+                "create_secret", type="totp", key="C", value="hunter2-hunter2"
+            )
 
 
 async def test_many_secrets_are_paged(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/v1/secrets", *[answer(200, [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)])] * 10)
+    devin.fail(
+        "GET",
+        "/v1/secrets",
+        *[answer(200, [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)])]
+        * 10,
+    )
     async with connect(result_limit=3000) as call:
         seen: list[str] = []
         offset: int | None = 0

@@ -16,7 +16,9 @@ async def test_a_task_is_handed_over_asked_about_answered_and_delivered(
     connect: Connect, devin: Upstream, clock: DrivenClock, era: Era
 ) -> None:
     async with connect(era=era) as call:
-        made = await call.ok("create_session", prompt="Add a check to shop-api", title="Check", tags=["mine"])
+        made = await call.ok(
+            "create_session", prompt="Add a check to shop-api", title="Check", tags=["mine"]
+        )
         session_id = made["session_id"]
         assert made["phase"] == "starting"
         assert made["url"].endswith(session_id.removeprefix("devin-"))
@@ -42,19 +44,34 @@ async def test_a_task_is_handed_over_asked_about_answered_and_delivered(
         assert done["phase"] == "done"
         assert done["pull_request"]["url"].startswith("https://")
         assert "pull request" in done["next"]
-    assert devin.requests[0].json == {"prompt": "Add a check to shop-api", "title": "Check", "tags": ["mine"]}
+    assert devin.requests[0].json == {
+        "prompt": "Add a check to shop-api",
+        "title": "Check",
+        "tags": ["mine"],
+    }
 
 
 @pytest.mark.parametrize(
     ("status_enum", "phase"),
     [
-        (None, "starting"), ("working", "working"), ("running", "working"), ("RUNNING", "working"), ("claimed", "working"),
-        ("resumed", "working"), ("resume_requested", "working"), ("resume_requested_frontend", "working"),
-        ("blocked", "waiting"), ("finished", "done"), ("suspend_requested", "sleeping"),
-        ("suspend_requested_frontend", "sleeping"), ("suspended", "sleeping"), ("expired", "ended"), ("stopped", "ended"),
+        (None, "starting"),
+        ("working", "working"),
+        ("running", "working"),
+        ("RUNNING", "working"),
+        ("claimed", "working"),
+        ("resumed", "working"),
+        ("resume_requested", "working"),
+        ("resume_requested_frontend", "working"),
+        ("blocked", "waiting"),
+        ("finished", "done"),
+        ("suspend_requested", "sleeping"),
+        ("suspend_requested_frontend", "sleeping"),
+        ("suspended", "sleeping"),
+        ("expired", "ended"),
+        ("stopped", "ended"),
         ("hibernating_on_mars", "working"),
     ],
-)  # fmt: skip
+)
 async def test_the_phase_follows_from_status_enum_alone_in_list_and_get(
     connect: Connect, devin: Upstream, status_enum: str | None, phase: str
 ) -> None:
@@ -74,7 +91,9 @@ async def test_the_phase_follows_from_status_enum_alone_in_list_and_get(
     assert listed.get("status_enum") == got.get("status_enum") == status_enum
 
 
-async def test_pages_of_sessions_can_be_walked_to_the_end(connect: Connect, devin: Upstream) -> None:
+async def test_pages_of_sessions_can_be_walked_to_the_end(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         for place in range(5):
             await call.ok("create_session", prompt=f"sandbox:quick task {place}")
@@ -87,7 +106,9 @@ async def test_pages_of_sessions_can_be_walked_to_the_end(connect: Connect, devi
     assert seen == list(reversed(devin.organization.sessions))
 
 
-async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(connect: Connect, devin: Upstream) -> None:
+async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         empty = await call.ok("list_sessions")
     assert empty["sessions"] == []
@@ -97,25 +118,46 @@ async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(con
 
 async def test_list_filters_travel_in_devins_own_form(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        await call.ok("list_sessions", tags=["a", "b"], user_email="me@example.com", limit=5, offset=3)
+        await call.ok(
+            "list_sessions", tags=["a", "b"], user_email="me@example.com", limit=5, offset=3
+        )
     assert devin.requests[0].query == "limit=5&offset=3&tags=a&tags=b&user_email=me%40example.com"
 
 
 async def test_every_field_of_a_session_reaches_devin(connect: Connect, devin: Upstream) -> None:
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
     given: dict[str, Any] = {
-        "prompt": "p", "title": "t", "tags": ["x"], "playbook_id": "playbook-1", "knowledge_ids": [], "secret_ids": ["s-1"],
-        "snapshot_id": "snap-1", "max_acu_limit": 3, "idempotent": True, "unlisted": True, "structured_output_schema": schema,
-    }  # fmt: skip
+        "prompt": "p",
+        "title": "t",
+        "tags": ["x"],
+        "playbook_id": "playbook-1",
+        "knowledge_ids": [],
+        "secret_ids": ["s-1"],
+        "snapshot_id": "snap-1",
+        "max_acu_limit": 3,
+        "idempotent": True,
+        "unlisted": True,
+        "structured_output_schema": schema,
+    }
     async with connect() as call:
-        await call.ok("create_session", **given, session_secrets=[{"key": "K", "value": "shh-secret"}])
-    assert devin.requests[0].json == given | {"session_secrets": [{"key": "K", "value": "shh-secret", "sensitive": True}]}
+        await call.ok(
+            "create_session", **given, session_secrets=[{"key": "K", "value": "shh-secret"}]
+        )
+    assert devin.requests[0].json == given | {
+        "session_secrets": [{"key": "K", "value": "shh-secret", "sensitive": True}]
+    }
 
 
 async def test_a_structured_output_comes_back_as_an_object_even_when_it_is_none(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
-    row = {"session_id": "devin-1", "status": "x", "status_enum": "finished", "created_at": "x", "updated_at": "x"}
+    row = {
+        "session_id": "devin-1",
+        "status": "x",
+        "status_enum": "finished",
+        "created_at": "x",
+        "updated_at": "x",
+    }
     devin.fail(
         "GET",
         "/v1/sessions/devin-1",
@@ -123,14 +165,22 @@ async def test_a_structured_output_comes_back_as_an_object_even_when_it_is_none(
         answer(200, row | {"structured_output": {"a": None}}),
     )
     async with connect() as call:
-        assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {"value": [1, 2]}
-        assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {"a": None}
+        assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {
+            "value": [1, 2]
+        }
+        assert (await call.ok("get_session", session_id="devin-1"))["structured_output"] == {
+            "a": None
+        }
 
 
-async def test_a_requested_structured_output_is_filled(connect: Connect, clock: DrivenClock) -> None:
+async def test_a_requested_structured_output_is_filled(
+    connect: Connect, clock: DrivenClock
+) -> None:
     schema = '{"type": "object", "properties": {"tests": {"type": "integer"}, "names": {"type": "array", "items": {"type": "string"}}}}'
     async with connect() as call:
-        made = await call.ok("create_session", prompt="sandbox:quick", structured_output_schema=schema)
+        made = await call.ok(
+            "create_session", prompt="sandbox:quick", structured_output_schema=schema
+        )
         clock.skip(4)
         got = await call.ok("get_session", session_id=made["session_id"])
     assert got["structured_output"] == {"tests": 1, "names": ["simulated"]}
@@ -150,11 +200,15 @@ async def test_a_bad_output_schema_is_refused_before_money_is_spent(
     connect: Connect, devin: Upstream, schema: dict[str, Any], says: str
 ) -> None:
     async with connect() as call:
-        assert says in await call.error("create_session", prompt="p", structured_output_schema=schema)
+        assert says in await call.error(
+            "create_session", prompt="p", structured_output_schema=schema
+        )
     assert devin.requests == []
 
 
-async def test_the_house_cap_applies_and_cannot_be_exceeded(connect: Connect, devin: Upstream) -> None:
+async def test_the_house_cap_applies_and_cannot_be_exceeded(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect(max_acu=5) as call:
         made = await call.ok("create_session", prompt="p")
         assert made["max_acu_limit"] == 5
@@ -168,7 +222,9 @@ async def test_sessions_per_hour_are_limited_and_the_refusal_names_the_flag(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
     async with connect(max_sessions=2) as call:
-        await call.error("create_session", prompt="sandbox:quota")  # refused by Devin, so not counted
+        await call.error(
+            "create_session", prompt="sandbox:quota"
+        )  # refused by Devin, so not counted
         await call.ok("create_session", prompt="one")
         await call.ok("create_session", prompt="two")
         assert "--max-sessions" in await call.error("create_session", prompt="three")
@@ -186,15 +242,21 @@ async def test_an_earlier_session_is_called_one_and_not_counted(connect: Connect
         await call.ok("create_session", prompt="other")
 
 
-@pytest.mark.parametrize(("prompt", "says"), [("sandbox:quota", "out of quota"), ("sandbox:cap", "Too many sessions")])
-async def test_refusals_that_are_about_money_say_so(connect: Connect, prompt: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "says"), [("sandbox:quota", "out of quota"), ("sandbox:cap", "Too many sessions")]
+)
+async def test_refusals_that_are_about_money_say_so(
+    connect: Connect, prompt: str, says: str
+) -> None:
     async with connect() as call:
         text = await call.error("create_session", prompt=prompt)
     assert says in text
     assert "Nothing was started" in text or "nothing was started" in text
 
 
-async def test_a_message_to_a_starting_session_is_waited_for(connect: Connect, devin: Upstream, clock: DrivenClock) -> None:
+async def test_a_message_to_a_starting_session_is_waited_for(
+    connect: Connect, devin: Upstream, clock: DrivenClock
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt="p")
         await call.ok("send_message", session_id=made["session_id"], message="one more thing")
@@ -205,7 +267,9 @@ async def test_a_message_to_a_starting_session_is_waited_for(connect: Connect, d
 async def test_a_session_that_never_gets_ready_is_reported_within_the_calls_time(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
-    devin.fail("POST", ".*/message", *[answer(400, {"detail": "Devin session still initializing"})] * 99)
+    devin.fail(
+        "POST", ".*/message", *[answer(400, {"detail": "Devin session still initializing"})] * 99
+    )
     async with connect() as call:
         text = await call.error("send_message", session_id="devin-1", message="hello")
     assert "still starting" in text
@@ -228,7 +292,9 @@ async def test_a_session_that_is_over_takes_no_messages_and_says_what_to_do(
     assert shown["phase"] == "ended"
 
 
-async def test_a_sleeping_session_is_woken_by_a_message(connect: Connect, clock: DrivenClock) -> None:
+async def test_a_sleeping_session_is_woken_by_a_message(
+    connect: Connect, clock: DrivenClock
+) -> None:
     async with connect() as call:
         made = await call.ok("create_session", prompt="sandbox:sleep")
         clock.skip(4)
@@ -267,7 +333,9 @@ async def test_tags_are_replaced_and_at_most_fifty(connect: Connect, devin: Upst
     async with connect() as call:
         made = await call.ok("create_session", prompt="p", tags=["old"])
         await call.ok("update_session_tags", session_id=made["session_id"], tags=["new", "newer"])
-        assert "50" in await call.error("update_session_tags", session_id=made["session_id"], tags=[str(n) for n in range(51)])
+        assert "50" in await call.error(
+            "update_session_tags", session_id=made["session_id"], tags=[str(n) for n in range(51)]
+        )
         listed = await call.ok("list_sessions", tags=["new"])
     assert listed["sessions"][0]["tags"] == ["new", "newer"]
 
@@ -294,8 +362,12 @@ async def test_a_doubt_about_an_end_stays_when_it_cannot_be_settled(
     assert "server error (500). Nothing was changed" not in text
 
 
-async def test_a_filter_that_nothing_matches_is_no_reason_to_start_a_session(connect: Connect, devin: Upstream) -> None:
+async def test_a_filter_that_nothing_matches_is_no_reason_to_start_a_session(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect() as call:
         assert "Start one" in (await call.ok("list_sessions"))["next"]
         for filters in ({"tags": ["nosuch"]}, {"user_email": "a@b.c"}, {"phase": ["sleeping"]}):
-            assert (await call.ok("list_sessions", **filters))["next"] == "No session matches; leave the filter out to see all."
+            assert (await call.ok("list_sessions", **filters))[
+                "next"
+            ] == "No session matches; leave the filter out to see all."

@@ -18,7 +18,11 @@ STEPS = (8, 8, 8, 8, 8)
 
 
 def devins(result: dict[str, Any], place: int = 0) -> list[str]:
-    return [one["message"] for one in result["sessions"][place].get("messages", []) if one["type"] == "devin_message"]
+    return [
+        one["message"]
+        for one in result["sessions"][place].get("messages", [])
+        if one["type"] == "devin_message"
+    ]
 
 
 async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull_request(
@@ -26,25 +30,45 @@ async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull
 ) -> None:
     (files / "failure.txt").write_text("assert 200 == 422")
     async with connect(era=era, pace=pace, files_root=files) as call:
-        task = {"prompt": "Mend it", "playbook": "Fix a failing test", "files": ["failure.txt"], "request_key": "mend"}
-        asked = await while_time_passes(pace, call.ok("delegate_task", **task, max_wait_s=45), *STEPS)
+        task = {
+            "prompt": "Mend it",
+            "playbook": "Fix a failing test",
+            "files": ["failure.txt"],
+            "request_key": "mend",
+        }
+        asked = await while_time_passes(
+            pace, call.ok("delegate_task", **task, max_wait_s=45), *STEPS
+        )
         assert "I have read the code and failure.txt" in devins(asked)[0]
         words = {"session_id": asked["session_id"], "message": "strict", "max_wait_s": 45}
-        done = await while_time_passes(pace, call.ok("send_message", **words), *STEPS, until_asleep=2)
+        done = await while_time_passes(
+            pace, call.ok("send_message", **words), *STEPS, until_asleep=2
+        )
         assert done["sessions"][0]["pull_request"]["url"].endswith("/3")
         assert "Take the pull request" in done["next"]
     assert devin.count("POST", "/v1/sessions") == 1
 
 
-async def test_sixteen_at_once_each_asked_and_answered_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_sixteen_at_once_each_asked_and_answered_once(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     devin.sandbox.parallel = devin.organization.parallel = 16
     async with connect(pace=pace) as call:
-        made = await asyncio.gather(*(call.ok("delegate_task", prompt=f"part {n}", request_key=f"part {n}") for n in range(16)))
+        made = await asyncio.gather(
+            *(
+                call.ok("delegate_task", prompt=f"part {n}", request_key=f"part {n}")
+                for n in range(16)
+            )
+        )
         ids = [one["session_id"] for one in made]
         assert len(set(ids)) == 16
-        asked = await while_time_passes(pace, call.ok("wait_for_sessions", session_ids=ids, until="all"), *STEPS)
+        asked = await while_time_passes(
+            pace, call.ok("wait_for_sessions", session_ids=ids, until="all"), *STEPS
+        )
         assert [len(devins(asked, place)) for place in range(16)] == [1] * 16
-        await asyncio.gather(*(call.ok("send_message", session_id=one, message="strict") for one in ids))
+        await asyncio.gather(
+            *(call.ok("send_message", session_id=one, message="strict") for one in ids)
+        )
         wait = call.ok("wait_for_sessions", session_ids=ids, until="all", since=asked["since"])
         done = await while_time_passes(pace, wait, *STEPS)
     assert [devins(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
@@ -74,9 +98,13 @@ async def test_a_message_whose_reply_is_lost_is_said_once_and_the_answer_is_foun
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     async with connect(pace=pace) as call:
-        asked = await while_time_passes(pace, call.ok("delegate_task", prompt="p", max_wait_s=45), *STEPS)
+        asked = await while_time_passes(
+            pace, call.ok("delegate_task", prompt="p", max_wait_s=45), *STEPS
+        )
         devin.fail("POST", ".*/message", lost)
-        text = await call.error("send_message", session_id=asked["session_id"], message="strict", max_wait_s=45)
+        text = await call.error(
+            "send_message", session_id=asked["session_id"], message="strict", max_wait_s=45
+        )
         assert "Look with devin_get_session whether the message arrived" in text
         wait = call.ok("wait_for_sessions", session_ids=[asked["session_id"]], since=asked["since"])
         done = await while_time_passes(pace, wait, *STEPS)
@@ -88,7 +116,9 @@ async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     async with connect(pace=pace) as call:
-        waiting = await while_time_passes(pace, call.ok("delegate_task", prompt="sandbox:starve", max_wait_s=20), 8, 8, 8)
+        waiting = await while_time_passes(
+            pace, call.ok("delegate_task", prompt="sandbox:starve", max_wait_s=20), 8, 8, 8
+        )
         assert (waiting["timed_out"], waiting["phase"]) == (True, "starting")
         assert "out of ACUs" in waiting["next"]
         text = await call.error("delegate_task", prompt="sandbox:quota")
@@ -96,7 +126,9 @@ async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
     assert len(devin.organization.sessions) == 1
 
 
-async def test_a_full_house_is_emptied_and_then_takes_the_task(connect: Connect, devin: Upstream) -> None:
+async def test_a_full_house_is_emptied_and_then_takes_the_task(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.sandbox.parallel = devin.organization.parallel = 1
     async with connect() as call:
         first = await call.ok("delegate_task", prompt="sandbox:forever")
@@ -111,7 +143,9 @@ async def test_who_goes_away_while_waiting_leaves_the_session_in_the_log(
     connect: Connect, devin: Upstream, pace: PacedClock, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
     async with connect(pace=pace) as call:
-        handing = asyncio.ensure_future(call("delegate_task", prompt="sandbox:forever", max_wait_s=45))
+        handing = asyncio.ensure_future(
+            call("delegate_task", prompt="sandbox:forever", max_wait_s=45)
+        )
         await pace.asleep(2)
         handing.cancel()
         await pace.asleep(0)
@@ -120,16 +154,22 @@ async def test_who_goes_away_while_waiting_leaves_the_session_in_the_log(
     assert (line["outcome"], line["devin_session_id"]) == ("cancelled", session_id)
 
 
-async def test_who_goes_away_before_it_is_sent_starts_nothing(connect: Connect, devin: Upstream) -> None:
+async def test_who_goes_away_before_it_is_sent_starts_nothing(
+    connect: Connect, devin: Upstream
+) -> None:
     gate = asyncio.Event()
     devin.fail("GET", "/v1/playbooks", slow(gate))
     async with connect() as call:
-        handing = asyncio.ensure_future(call("delegate_task", prompt="p", playbook="!fixtest", request_key="k"))
+        handing = asyncio.ensure_future(
+            call("delegate_task", prompt="p", playbook="!fixtest", request_key="k")
+        )
         await devin.until("GET", "/v1/playbooks")
         handing.cancel()
         await asyncio.wait({handing})
         gate.set()
-        assert (await call.ok("delegate_task", prompt="p", request_key="k"))["is_new_session"] is True
+        assert (await call.ok("delegate_task", prompt="p", request_key="k"))[
+            "is_new_session"
+        ] is True
     assert len(devin.organization.sessions) == 1
 
 
@@ -155,12 +195,16 @@ async def test_a_client_that_gives_up_after_sixty_seconds_never_does(
             "wait_for_sessions": {"session_ids": [one]},
         }
         started = pace.passed
-        got = await while_time_passes(pace, call.ok(tool, **arguments[tool], max_wait_s=50), *[5] * 12)
+        got = await while_time_passes(
+            pace, call.ok(tool, **arguments[tool], max_wait_s=50), *[5] * 12
+        )
     assert got["timed_out"] is True
     assert 40 <= pace.passed - started <= 55  # the last step of five may end behind it
 
 
-async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_the_same_key_over_and_over_by_a_nervous_assistant(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     """Every other reply is lost, and the caller repeats what failed until it works."""
 
     async def once(call: Caller, n: int) -> str:
@@ -184,7 +228,9 @@ async def test_the_same_key_over_and_over_by_a_nervous_assistant(connect: Connec
     assert len(set(ids)) == 8 == len(devin.organization.sessions)
 
 
-async def test_a_client_that_ignores_progress_gets_everything_all_the_same(connect: Connect, pace: PacedClock, era: Era) -> None:
+async def test_a_client_that_ignores_progress_gets_everything_all_the_same(
+    connect: Connect, pace: PacedClock, era: Era
+) -> None:
     """Progress is a courtesy: one client never asks for it, another breaks on every notice, and both are told the whole story."""
 
     async def breaks(progress: float, total: float | None, message: str | None) -> None:
@@ -195,10 +241,17 @@ async def test_a_client_that_ignores_progress_gets_everything_all_the_same(conne
         async with connect(era=era, pace=pace) as call:
             one = (await call.ok("create_session", prompt="Mend it"))["session_id"]
             given = {"session_ids": [one]}
-            work = call.client.call_tool("devin_wait_for_sessions", given, progress_callback=callback)
+            work = call.client.call_tool(
+                "devin_wait_for_sessions", given, progress_callback=callback
+            )
             asked = await while_time_passes(pace, work, 8, 8)
             assert isinstance(asked, CallToolResult)
             assert asked.structured_content is not None
-            stories.append([message["message"] for message in asked.structured_content["sessions"][0]["messages"]])
+            stories.append(
+                [
+                    message["message"]
+                    for message in asked.structured_content["sessions"][0]["messages"]
+                ]
+            )
     assert [text[:6] for text in stories[0]] == ["Mend i", "I have"]
     assert stories[1] == stories[0]

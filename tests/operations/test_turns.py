@@ -18,10 +18,14 @@ def words(result: dict[str, Any], place: int = 0) -> list[str]:
     return [message["message"] for message in result["sessions"][place].get("messages", [])]
 
 
-async def waits(call: Caller, pace: PacedClock, *steps: float, until_asleep: int = 2, **arguments: Any) -> dict[str, Any]:
+async def waits(
+    call: Caller, pace: PacedClock, *steps: float, until_asleep: int = 2, **arguments: Any
+) -> dict[str, Any]:
     """Wait while the time passes in these steps, once the waiter and the pollers sleep."""
     given = {"session_ids": ["devin-1"], **arguments}
-    return await while_time_passes(pace, call.ok("wait_for_sessions", **given), *steps, until_asleep=until_asleep)
+    return await while_time_passes(
+        pace, call.ok("wait_for_sessions", **given), *steps, until_asleep=until_asleep
+    )
 
 
 async def test_words_of_the_turn_that_could_be_read_before_its_end_are_not_its_last(
@@ -70,7 +74,9 @@ async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
     async with connect(pace=pace) as call:
         first = await waits(call, pace, 2, max_wait_s=1)
         talk.status_enum = "blocked"
-        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1"], since=first["since"]))
+        waiting = asyncio.ensure_future(
+            call.ok("wait_for_sessions", session_ids=["devin-1"], since=first["since"])
+        )
         for _ in range(4):
             await pace.pass_(6, until_asleep=2)
         assert not waiting.done()
@@ -81,7 +87,9 @@ async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
     assert words(got) == ["Mended."]
 
 
-async def test_one_that_asks_is_told_though_another_gives_no_answer(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_one_that_asks_is_told_though_another_gives_no_answer(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     talk, gate = FakeSession(status_enum="blocked").at(devin), asyncio.Event()
     talk.devin("Which?")
     devin.fail("GET", "/v1/sessions/devin-2", late(gate))
@@ -100,7 +108,9 @@ async def test_a_wait_for_one_that_gives_no_answer_ends_soon_after_its_time(
     gate = asyncio.Event()
     devin.fail("GET", "/v1/sessions/devin-1", late(gate))
     async with connect(pace=pace) as call:
-        waiting = asyncio.ensure_future(call.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3))
+        waiting = asyncio.ensure_future(
+            call.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3)
+        )
         for step in (2, 2, 10):
             await pace.pass_(step)
         with anyio.fail_after(5):
@@ -108,11 +118,15 @@ async def test_a_wait_for_one_that_gives_no_answer_ends_soon_after_its_time(
         gate.set()
 
 
-async def test_any_word_is_enough_where_it_was_asked_for(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_any_word_is_enough_where_it_was_asked_for(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     talk = FakeSession().at(devin)
     async with connect(pace=pace) as call:
         for wait_for, ends in (("attention", False), ("message", True)):
-            waiting = asyncio.ensure_future(call("wait_for_sessions", session_ids=["devin-1"], wait_for=wait_for))
+            waiting = asyncio.ensure_future(
+                call("wait_for_sessions", session_ids=["devin-1"], wait_for=wait_for)
+            )
             await pace.asleep(2)
             talk.devin("Still reading.")
             await pace.pass_(7, until_asleep=2)
@@ -127,18 +141,25 @@ async def test_who_may_not_look_is_told_and_the_others_are_waited_for(
     talk = FakeSession().at(devin)
     devin.fail("GET", "/v1/sessions/devin-2", *[answer(403, {"detail": "Not yours"})] * 9)
     async with connect(pace=pace) as call:
-        waiting = asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"]))
+        waiting = asyncio.ensure_future(
+            call.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"])
+        )
         await pace.asleep(2)
         talk.status_enum = "finished"
         talk.devin("Done.")
         await pace.pass_(7, until_asleep=2)
         with anyio.fail_after(5):
             got = await waiting
-    assert (got["sessions"][0]["phase"], "may not do that" in got["sessions"][1]["problem"]) == ("done", True)
+    assert (got["sessions"][0]["phase"], "may not do that" in got["sessions"][1]["problem"]) == (
+        "done",
+        True,
+    )
     assert devin.count("GET", "/v1/sessions/devin-2") == 1
 
 
-async def test_the_output_is_told_when_the_turn_has_ended_and_once(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_the_output_is_told_when_the_turn_has_ended_and_once(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     talk = FakeSession(more={"structured_output": {"n": 1}}).at(devin)
     async with connect(pace=pace) as call:
         working = await waits(call, pace, 2, max_wait_s=1)
@@ -159,11 +180,17 @@ async def test_sixteen_come_through_the_smallest_answer_call_by_call(
     for place, one in enumerate(ids):
         if place < refused:
             devin.fail(
-                "GET", f"/v1/sessions/{one}", *[answer(403, {"detail": "You do not have the permission to see it " * 9})] * 99
+                "GET",
+                f"/v1/sessions/{one}",
+                *[answer(403, {"detail": "You do not have the permission to see it " * 9})] * 99,
             )
             continue
         talk = FakeSession(
-            one, "blocked", more={"pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}}
+            one,
+            "blocked",
+            more={
+                "pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}
+            },
         )
         talk.at(devin).devin(f"Done with {place}.")
     told: list[str] = []
@@ -185,12 +212,18 @@ async def test_what_a_colleague_wrote_can_be_read_on_and_the_task_need_not_be(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     talk = FakeSession(status_enum="blocked").at(devin)
-    talk.said.append({"type": "initial_user_message", "event_id": "task", "message": "the task " * 50})
+    talk.said.append(
+        {"type": "initial_user_message", "event_id": "task", "message": "the task " * 50}
+    )
     talk.user("a colleague's words " * 80)
     talk.devin("Which?")
     async with connect(pace=pace) as call:
         got = await waits(call, pace)
-        assert [one.get("truncated") for one in got["sessions"][0]["messages"]] == [True, True, None]
+        assert [one.get("truncated") for one in got["sessions"][0]["messages"]] == [
+            True,
+            True,
+            None,
+        ]
         assert "after_event_id=devin-1-e1, from_char=1000" in got["next"]
         del talk.said[1]
         again = await waits(call, pace)
@@ -201,7 +234,9 @@ async def test_a_session_that_is_lost_on_the_way_is_not_called_at_work(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     async with connect(pace=pace) as call:
-        waiting = asyncio.ensure_future(call.ok("delegate_task", prompt="sandbox:forever", max_wait_s=45))
+        waiting = asyncio.ensure_future(
+            call.ok("delegate_task", prompt="sandbox:forever", max_wait_s=45)
+        )
         await devin.until("GET", "/v1/sessions/devin-.*")
         await pace.asleep(2)
         devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)

@@ -23,15 +23,23 @@ async def start(call: Caller, prompt: str = "p") -> str:
 
 
 def said(result: dict[str, Any], place: int = 0) -> list[str]:
-    return [message["message"] for message in result["sessions"][place].get("messages", []) if message["type"] == "devin_message"]
+    return [
+        message["message"]
+        for message in result["sessions"][place].get("messages", [])
+        if message["type"] == "devin_message"
+    ]
 
 
-async def waiting(call: Caller, pace: PacedClock, *steps: float, **arguments: Any) -> dict[str, Any]:
+async def waiting(
+    call: Caller, pace: PacedClock, *steps: float, **arguments: Any
+) -> dict[str, Any]:
     """Wait while the time passes in these steps."""
     return await while_time_passes(pace, call.ok("wait_for_sessions", **arguments), *steps)
 
 
-async def test_a_question_an_answer_and_the_result_are_one_call_each(connect: Connect, pace: PacedClock, era: Era) -> None:
+async def test_a_question_an_answer_and_the_result_are_one_call_each(
+    connect: Connect, pace: PacedClock, era: Era
+) -> None:
     async with connect(era=era, pace=pace) as call:
         one = await start(call)
         asked = await waiting(call, pace, 8, 8, session_ids=[one])
@@ -39,7 +47,9 @@ async def test_a_question_an_answer_and_the_result_are_one_call_each(connect: Co
         assert "strict" in said(asked)[0]
         assert asked["timed_out"] is False
         assert "devin_send_message" in asked["next"]
-        answered = asyncio.ensure_future(call.ok("send_message", session_id=one, message="strict", max_wait_s=45))
+        answered = asyncio.ensure_future(
+            call.ok("send_message", session_id=one, message="strict", max_wait_s=45)
+        )
         await anyio.sleep(0.1)
         await pace.pass_(8, until_asleep=2)
         with anyio.fail_after(5):
@@ -52,16 +62,25 @@ async def test_a_question_an_answer_and_the_result_are_one_call_each(connect: Co
     assert "pull request" in done["next"]
 
 
-async def test_a_message_that_cannot_be_found_again_loses_no_reply(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_a_message_that_cannot_be_found_again_loses_no_reply(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     talk = [
         {"type": "user_message", "event_id": "e0", "message": "[changed on the way]"},
         {"type": "devin_message", "event_id": "e1", "message": "Yes."},
     ]
     devin.fail("POST", ".*/message", answer(200, None))
-    devin.fail("GET", "/v1/sessions/.*", answer(200, row | {"messages": []}), *[answer(200, row | {"messages": talk})] * 20)
+    devin.fail(
+        "GET",
+        "/v1/sessions/.*",
+        answer(200, row | {"messages": []}),
+        *[answer(200, row | {"messages": talk})] * 20,
+    )
     async with connect(pace=pace) as call:
-        sending = asyncio.ensure_future(call.ok("send_message", session_id="devin-1", message="mine", max_wait_s=10))
+        sending = asyncio.ensure_future(
+            call.ok("send_message", session_id="devin-1", message="mine", max_wait_s=10)
+        )
         await anyio.sleep(0.1)
         await pace.pass_(11, until_asleep=2)
         sent = await sending
@@ -70,13 +89,21 @@ async def test_a_message_that_cannot_be_found_again_loses_no_reply(connect: Conn
     assert said(later) == ["Yes."]
 
 
-async def test_the_same_words_said_before_do_not_bring_the_old_reply(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_the_same_words_said_before_do_not_bring_the_old_reply(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     def turn(*texts: str, **more: Any) -> Any:
         talk = [
-            {"type": "devin_message" if place % 2 else "user_message", "event_id": f"e{place}", "message": text}
+            {
+                "type": "devin_message" if place % 2 else "user_message",
+                "event_id": f"e{place}",
+                "message": text,
+            }
             for place, text in enumerate(texts)
         ]
-        return answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk} | more)
+        return answer(
+            200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk} | more
+        )
 
     old = turn("yes", "Shall I delete the table?", structured_output={"n": 1})
     devin.fail("POST", ".*/message", answer(200, None))
@@ -88,7 +115,9 @@ async def test_the_same_words_said_before_do_not_bring_the_old_reply(connect: Co
         turn("yes", "Shall I delete the table?", "yes", "Deleted.", structured_output={"n": 2}),
     )
     async with connect(pace=pace) as call:
-        sending = asyncio.ensure_future(call.ok("send_message", session_id="devin-1", message="yes", max_wait_s=45))
+        sending = asyncio.ensure_future(
+            call.ok("send_message", session_id="devin-1", message="yes", max_wait_s=45)
+        )
         await anyio.sleep(0.1)
         await pace.pass_(8, until_asleep=2)
         with anyio.fail_after(5):
@@ -97,21 +126,36 @@ async def test_the_same_words_said_before_do_not_bring_the_old_reply(connect: Co
     assert sent["sessions"][0]["structured_output"] == {"n": 2}
 
 
-async def test_a_delivered_message_is_no_error_because_of_its_length(connect: Connect, devin: Upstream) -> None:
+async def test_a_delivered_message_is_no_error_because_of_its_length(
+    connect: Connect, devin: Upstream
+) -> None:
     devin.fail("POST", ".*/message", answer(200, {"detail": "d" * 9000}))
     async with connect(result_limit=2000) as call:
-        assert (await call.ok("send_message", session_id="devin-1", message="m"))["delivered"] is True
+        assert (await call.ok("send_message", session_id="devin-1", message="m"))[
+            "delivered"
+        ] is True
 
 
-async def test_a_wait_just_after_a_message_does_not_ask_for_another(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_a_wait_just_after_a_message_does_not_ask_for_another(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     asked = [{"type": "devin_message", "event_id": "e0", "message": "Which?"}]
     told = [*asked, {"type": "user_message", "event_id": "e1", "message": "this"}]
     devin.fail("POST", ".*/message", answer(200, None))
     devin.fail(
-        "GET", "/v1/sessions/.*", *[answer(200, row | {"messages": asked})] * 2, answer(200, row | {"messages": told}),
-        answer(200, row | {"messages": [*told, {"type": "devin_message", "event_id": "e2", "message": "Done."}]}),
-    )  # fmt: skip
+        "GET",
+        "/v1/sessions/.*",
+        *[answer(200, row | {"messages": asked})] * 2,
+        answer(200, row | {"messages": told}),
+        answer(
+            200,
+            row
+            | {
+                "messages": [*told, {"type": "devin_message", "event_id": "e2", "message": "Done."}]
+            },
+        ),
+    )
     async with connect(pace=pace) as call:
         first = await waiting(call, pace, session_ids=["devin-1"])
         await call.ok("send_message", session_id="devin-1", message="this")
@@ -124,7 +168,9 @@ async def test_one_that_cannot_be_read_does_not_hide_that_another_asks(
 ) -> None:
     asked = [{"type": "devin_message", "event_id": "e0", "message": "Which?"}]
     devin.fail(
-        "GET", "/v1/sessions/devin-1", answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": asked})
+        "GET",
+        "/v1/sessions/devin-1",
+        answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": asked}),
     )
     devin.fail("GET", "/v1/sessions/devin-2", *[answer(500)] * 20)
     async with connect(pace=pace) as call:
@@ -138,7 +184,9 @@ async def test_one_that_cannot_be_read_does_not_hide_that_another_asks(
 async def test_a_turn_that_ends_without_words_is_not_waited_for_all_the_time(
     connect: Connect, devin: Upstream, pace: PacedClock, talk: list[str]
 ) -> None:
-    said_so = [{"type": kind, "event_id": f"e{place}", "message": "x"} for place, kind in enumerate(talk)]
+    said_so = [
+        {"type": kind, "event_id": f"e{place}", "message": "x"} for place, kind in enumerate(talk)
+    ]
     body = BASE | {"session_id": "devin-1", "status_enum": "finished", "messages": said_so}
     devin.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 20)
     async with connect(pace=pace) as call:
@@ -149,15 +197,37 @@ async def test_a_turn_that_ends_without_words_is_not_waited_for_all_the_time(
 
 @pytest.mark.parametrize(
     ("count", "limit"),
-    [(1, 2000), (5, 2000), (12, 3000), (16, 2000), (16, 4000), (1, 25_000), (5, 25_000), (12, 25_000), (16, 25_000)],
+    [
+        (1, 2000),
+        (5, 2000),
+        (12, 3000),
+        (16, 2000),
+        (16, 4000),
+        (1, 25_000),
+        (5, 25_000),
+        (12, 25_000),
+        (16, 25_000),
+    ],
 )
 async def test_the_answer_fits_whatever_it_holds(
     connect: Connect, devin: Upstream, pace: PacedClock, count: int, limit: int
 ) -> None:
-    talk = [{"type": "devin_message", "event_id": f"event-{'x' * 50}-{n}", "message": f"{n} " + "y" * 7500} for n in range(6)]
+    talk = [
+        {
+            "type": "devin_message",
+            "event_id": f"event-{'x' * 50}-{n}",
+            "message": f"{n} " + "y" * 7500,
+        }
+        for n in range(6)
+    ]
     ids = [f"devin-{n:032x}" for n in range(count)]
     for one in ids:
-        body = BASE | {"session_id": one, "status_enum": "blocked", "title": "t" * 300, "messages": talk}
+        body = BASE | {
+            "session_id": one,
+            "status_enum": "blocked",
+            "title": "t" * 300,
+            "messages": talk,
+        }
         devin.fail("GET", f"/v1/sessions/{one}", *[answer(200, body)] * 5)
     async with connect(pace=pace, result_limit=limit) as call:
         got = await waiting(call, pace, session_ids=ids)
@@ -175,7 +245,9 @@ async def test_chained_calls_tell_each_thing_once(connect: Connect, pace: PacedC
         assert (again["sessions"][0].get("messages"), again["sessions"][0]["changed"]) == (None, [])
         assert again["timed_out"] is False, "nothing is at work, so nothing would come of itself"
         await call.ok("send_message", session_id=one, message="strict")
-        last = await waiting(call, pace, 8, session_ids=[one.removeprefix("devin-")], since=again["since"])
+        last = await waiting(
+            call, pace, 8, session_ids=[one.removeprefix("devin-")], since=again["since"]
+        )
     assert len(said(last)) == 1
     assert set(last["sessions"][0]["changed"]) == {"phase", "messages", "pull_request"}
     assert len(first["since"]) <= 16
@@ -190,12 +262,16 @@ async def test_the_cursor_outlives_the_server(connect: Connect, pace: PacedClock
     assert second["sessions"][0]["changed"] == []
 
 
-async def test_waiting_for_some_forgets_nothing_of_the_others(connect: Connect, pace: PacedClock) -> None:
+async def test_waiting_for_some_forgets_nothing_of_the_others(
+    connect: Connect, pace: PacedClock
+) -> None:
     async with connect(pace=pace) as call:
         one, two = await start(call, "sandbox:quick"), await start(call, "sandbox:quick")
         both = await waiting(call, pace, 8, 8, session_ids=[one, two], until="all")
         some = await waiting(call, pace, 8, session_ids=[one], since=both["since"], max_wait_s=1)
-        again = await waiting(call, pace, 8, session_ids=[one, two], since=some["since"], max_wait_s=1)
+        again = await waiting(
+            call, pace, 8, session_ids=[one, two], since=some["since"], max_wait_s=1
+        )
     assert said(both, 0)
     assert said(both, 1)
     assert not said(again, 0)
@@ -203,8 +279,14 @@ async def test_waiting_for_some_forgets_nothing_of_the_others(connect: Connect, 
     assert len(again["since"]) <= 2 * 16
 
 
-async def test_what_devin_calls_wrong_is_not_waited_out(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
-    devin.fail("GET", "/v1/sessions/devin-odd", *[answer(422, {"detail": [{"loc": ["path"], "msg": "bad id"}]})] * 9)
+async def test_what_devin_calls_wrong_is_not_waited_out(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
+    devin.fail(
+        "GET",
+        "/v1/sessions/devin-odd",
+        *[answer(422, {"detail": [{"loc": ["path"], "msg": "bad id"}]})] * 9,
+    )
     async with connect(pace=pace) as call:
         with anyio.fail_after(5):
             text = await call.error("wait_for_sessions", session_ids=["devin-odd"])
@@ -212,30 +294,43 @@ async def test_what_devin_calls_wrong_is_not_waited_out(connect: Connect, devin:
     assert devin.count("GET") == 1
 
 
-async def test_any_returns_with_the_first_and_all_with_the_last(connect: Connect, pace: PacedClock) -> None:
+async def test_any_returns_with_the_first_and_all_with_the_last(
+    connect: Connect, pace: PacedClock
+) -> None:
     async with connect(pace=pace) as call:
         quick, slow = await start(call, "sandbox:quick"), await start(call, "sandbox:forever")
         some = await waiting(call, pace, 8, 8, session_ids=[slow, quick])
         assert [row["phase"] for row in some["sessions"]] == ["working", "waiting"]
         assert "For the others" in some["next"]
-        rest = await waiting(call, pace, 6, 10, 20, 30, session_ids=[slow, quick], since=some["since"], max_wait_s=20)
+        rest = await waiting(
+            call, pace, 6, 10, 20, 30, session_ids=[slow, quick], since=some["since"], max_wait_s=20
+        )
         assert rest["timed_out"] is True, "what was told already does not count again"
-        both = await waiting(call, pace, 6, 6, 40, session_ids=[slow, quick], until="all", max_wait_s=20)
+        both = await waiting(
+            call, pace, 6, 6, 40, session_ids=[slow, quick], until="all", max_wait_s=20
+        )
         assert both["timed_out"] is True
         await call.ok("terminate_session", session_id=slow)
-        over = await waiting(call, pace, session_ids=[slow, quick], until="all", since=both["since"])
+        over = await waiting(
+            call, pace, session_ids=[slow, quick], until="all", since=both["since"]
+        )
     assert over["timed_out"] is False
     assert over["sessions"][0]["phase"] == "ended"
 
 
-async def test_the_end_of_a_turn_waits_for_its_words(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_the_end_of_a_turn_waits_for_its_words(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     prompt = {"type": "initial_user_message", "event_id": "e0", "message": "p"}
     spoken = {"type": "devin_message", "event_id": "e1", "message": "Which?"}
     devin.fail(
-        "GET", "/v1/sessions/.*", answer(200, row | {"status_enum": "working", "messages": []}), answer(200, row | {"messages": [prompt]}),
+        "GET",
+        "/v1/sessions/.*",
+        answer(200, row | {"status_enum": "working", "messages": []}),
+        answer(200, row | {"messages": [prompt]}),
         answer(200, row | {"messages": [prompt, spoken]}),
-    )  # fmt: skip
+    )
     async with connect(pace=pace) as call:
         got = await waiting(call, pace, 7, 7, 7, session_ids=["devin-1"])
     assert said(got) == ["Which?"]
@@ -252,10 +347,14 @@ async def test_the_output_of_the_turn_before_is_not_taken_for_the_new_one(
         {"type": "devin_message", "event_id": "e2", "message": "second"},
     ]
     devin.fail(
-        "GET", "/v1/sessions/.*", answer(200, row | {"status_enum": "blocked", "messages": talk}),
+        "GET",
+        "/v1/sessions/.*",
+        answer(200, row | {"status_enum": "blocked", "messages": talk}),
         answer(200, row | {"status_enum": "working", "messages": []}),
-        answer(200, row | {"status_enum": "blocked", "structured_output": {"n": 2}, "messages": later}),
-    )  # fmt: skip
+        answer(
+            200, row | {"status_enum": "blocked", "structured_output": {"n": 2}, "messages": later}
+        ),
+    )
     async with connect(pace=pace) as call:
         first = await waiting(call, pace, session_ids=["devin-1"])
         second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], since=first["since"])
@@ -264,16 +363,25 @@ async def test_the_output_of_the_turn_before_is_not_taken_for_the_new_one(
     assert said(second) == ["second"]
 
 
-async def test_unknown_ids_are_named_and_the_others_waited_for(connect: Connect, pace: PacedClock) -> None:
+async def test_unknown_ids_are_named_and_the_others_waited_for(
+    connect: Connect, pace: PacedClock
+) -> None:
     async with connect(pace=pace) as call:
         one = await start(call, "sandbox:quick")
         got = await waiting(call, pace, 8, 8, session_ids=["devin-nope", one])
-        assert got["sessions"][0] == {"session_id": "devin-nope", "problem": "Devin does not know this id"}
+        assert got["sessions"][0] == {
+            "session_id": "devin-nope",
+            "problem": "Devin does not know this id",
+        }
         assert said(got, 1)
         assert "404" in await call.error("wait_for_sessions", session_ids=["devin-nope"])
         for wrong in ("x", "....", "A" * 13 + ".B", "AAAAAAAAAzAAA"):
-            assert "no cursor" in await call.error("wait_for_sessions", session_ids=[one], since=wrong)
-        assert "more than 16" in await call.error("wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)])
+            assert "no cursor" in await call.error(
+                "wait_for_sessions", session_ids=[one], since=wrong
+            )
+        assert "more than 16" in await call.error(
+            "wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)]
+        )
 
 
 async def test_trouble_with_devin_is_outlived_and_a_wait_without_any_answer_says_so(
@@ -284,7 +392,9 @@ async def test_trouble_with_devin_is_outlived_and_a_wait_without_any_answer_says
         devin.fail("GET", "/v1/sessions/.*", answer(500), answer(500))
         assert said(await waiting(call, pace, 13, 25, session_ids=[one]))
         devin.fail("GET", "/v1/sessions/.*", *[answer(500)] * 9)
-        task = asyncio.ensure_future(call.error("wait_for_sessions", session_ids=[one], max_wait_s=10))
+        task = asyncio.ensure_future(
+            call.error("wait_for_sessions", session_ids=[one], max_wait_s=10)
+        )
         await anyio.sleep(0.1)
         await pace.pass_(11, until_asleep=2)
         assert "could not be asked" in await task
@@ -301,7 +411,9 @@ async def test_progress_tells_of_changes_and_cancelling_ends_the_looking(
     async with connect(era=era, pace=pace) as call:
         one = await start(call, "sandbox:forever")
         task = asyncio.ensure_future(
-            call.client.call_tool("devin_wait_for_sessions", {"session_ids": [one]}, progress_callback=hear)
+            call.client.call_tool(
+                "devin_wait_for_sessions", {"session_ids": [one]}, progress_callback=hear
+            )
         )
         await anyio.sleep(0.1)
         await pace.pass_(8, until_asleep=2)
@@ -322,7 +434,10 @@ async def test_two_hundred_waiters_on_sixteen_sessions_cost_no_more_than_one(
     async with connect(pace=pace) as call:
         ids = [await start(call, "sandbox:forever") for _ in range(16)]
         before = len(devin.requests)
-        waits = [asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=ids, max_wait_s=20)) for _ in range(200)]
+        waits = [
+            asyncio.ensure_future(call.ok("wait_for_sessions", session_ids=ids, max_wait_s=20))
+            for _ in range(200)
+        ]
         await pace.asleep(16 + 200)
         for step in (7, 7, 7):
             await pace.pass_(step, until_asleep=16 + 200)
@@ -334,18 +449,26 @@ async def test_two_hundred_waiters_on_sixteen_sessions_cost_no_more_than_one(
     assert len(devin.requests) - before <= 16 * 5
 
 
-async def test_what_does_not_fit_is_read_on_and_never_lost(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_what_does_not_fit_is_read_on_and_never_lost(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     texts = [f"{n}:" + "x" * (6000 if n == 3 else 400) for n in range(12)]
-    talk = [{"type": "devin_message", "event_id": f"e{n}", "message": text} for n, text in enumerate(texts)]
+    talk = [
+        {"type": "devin_message", "event_id": f"e{n}", "message": text}
+        for n, text in enumerate(texts)
+    ]
     devin.fail(
         "GET",
         "/v1/sessions/.*",
-        *[answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk})] * 30,
+        *[answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk})]
+        * 30,
     )
     heard, since = "", None
     async with connect(pace=pace, result_limit=3000) as call:
         for _ in range(30):
-            got = await call.ok("wait_for_sessions", session_ids=["devin-1"], **({"since": since} if since else {}))
+            got = await call.ok(
+                "wait_for_sessions", session_ids=["devin-1"], **({"since": since} if since else {})
+            )
             assert len(json.dumps(got, separators=(",", ":"))) <= 3000
             since = got["since"]
             messages = got["sessions"][0].get("messages", [])
@@ -358,8 +481,16 @@ async def test_what_does_not_fit_is_read_on_and_never_lost(connect: Connect, dev
     assert heard == "".join(texts)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(["say", "hide", "show", "wait", "user", "block", "work"]), min_size=3, max_size=14))
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.sampled_from(["say", "hide", "show", "wait", "user", "block", "work"]),
+        min_size=3,
+        max_size=14,
+    )
+)
 async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_order(
     connect: Connect, devin: Upstream, steps: list[str]
 ) -> None:
@@ -370,7 +501,11 @@ async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_o
     pace = PacedClock()
 
     async def serve(exchange: Any) -> None:
-        body = BASE | {"session_id": "devin-1", "status_enum": state["status_enum"], "messages": talk if state["visible"] else []}
+        body = BASE | {
+            "session_id": "devin-1",
+            "status_enum": state["status_enum"],
+            "messages": talk if state["visible"] else [],
+        }
         await answer(200, body)(exchange)
 
     devin._faults.clear()
@@ -385,23 +520,36 @@ async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_o
             elif step in {"block", "work"}:
                 state["status_enum"] = "blocked" if step == "block" else "working"
             else:
-                arguments = {"session_ids": ["devin-1"], "max_wait_s": 1, **({"since": since} if since else {})}
+                arguments = {
+                    "session_ids": ["devin-1"],
+                    "max_wait_s": 1,
+                    **({"since": since} if since else {}),
+                }
                 got = await waiting(call, pace, 2, 70, **arguments)
                 since = got["since"]
                 heard += [one["message"] for one in got["sessions"][0].get("messages", [])]
     assert heard == [one["message"] for one in talk]
 
 
-async def test_a_session_that_begins_while_pages_are_turned_shows_none_twice(connect: Connect, devin: Upstream) -> None:
+async def test_a_session_that_begins_while_pages_are_turned_shows_none_twice(
+    connect: Connect, devin: Upstream
+) -> None:
     rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(120)]
     newer = [BASE | {"session_id": "devin-new", "status_enum": "working"}, *rows]
-    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": rows[:100]}), answer(200, {"sessions": newer[100:]}))
+    devin.fail(
+        "GET",
+        "/v1/sessions",
+        answer(200, {"sessions": rows[:100]}),
+        answer(200, {"sessions": newer[100:]}),
+    )
     async with connect() as call:
         found = await call.ok("list_sessions", phase=["waiting"], limit=200)
     assert [row["session_id"] for row in found["sessions"]] == [f"devin-{n}" for n in range(120)]
 
 
-async def test_what_was_found_before_trouble_is_told_with_where_to_go_on(connect: Connect, devin: Upstream) -> None:
+async def test_what_was_found_before_trouble_is_told_with_where_to_go_on(
+    connect: Connect, devin: Upstream
+) -> None:
     rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(100)]
     devin.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
     async with connect() as call:
@@ -409,8 +557,13 @@ async def test_what_was_found_before_trouble_is_told_with_where_to_go_on(connect
     assert (len(found["sessions"]), found["next_offset"]) == (100, 100)
 
 
-async def test_sessions_in_a_phase_are_found_across_pages(connect: Connect, devin: Upstream) -> None:
-    rows = [BASE | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"} for n in range(250)]
+async def test_sessions_in_a_phase_are_found_across_pages(
+    connect: Connect, devin: Upstream
+) -> None:
+    rows = [
+        BASE | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"}
+        for n in range(250)
+    ]
 
     async def page(exchange: Any) -> None:
         query = dict(part.split("=") for part in exchange.seen.query.split("&"))
@@ -420,7 +573,9 @@ async def test_sessions_in_a_phase_are_found_across_pages(connect: Connect, devi
     devin.fail("GET", "/v1/sessions", *[page] * 30)
     async with connect() as call:
         found = await call.ok("list_sessions", phase=["waiting"])
-        assert [row["session_id"] for row in found["sessions"]] == [f"devin-{n}" for n in range(7, 250, 40)]
+        assert [row["session_id"] for row in found["sessions"]] == [
+            f"devin-{n}" for n in range(7, 250, 40)
+        ]
         assert found["looked_at"] == 250
         assert "next_offset" not in found
         first = await call.ok("list_sessions", phase=["waiting"], limit=2)

@@ -44,13 +44,19 @@ def place(name: str) -> Path:
 def built() -> Path:
     """The directory with the wheel and the sdist (the wheel is made from the sdist)."""
     tree = place("source") / "devin-mcp"
-    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines():
+    for name in run(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
+    ).splitlines():
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
     (tree / "devin_mcp" / "__pycache__").mkdir()
-    (tree / "devin_mcp" / "__pycache__" / "cli.cpython-311.pyc").write_bytes(b"what a run leaves behind stays out")
-    run(str(SCRIPTS / f"uv{ENDING}"), "build", "--quiet", str(tree), "--out-dir", str(place("dist")))
+    (tree / "devin_mcp" / "__pycache__" / "cli.cpython-311.pyc").write_bytes(
+        b"what a run leaves behind stays out"
+    )
+    run(
+        str(SCRIPTS / f"uv{ENDING}"), "build", "--quiet", str(tree), "--out-dir", str(place("dist"))
+    )
     return place("dist")
 
 
@@ -62,7 +68,9 @@ def wheel() -> Path:
 @lru_cache
 def this_version() -> Path:
     """Whatever else there may be under the name in an index, it is not what is tested."""
-    folder = Path(tempfile.mkdtemp())  # in a path without spaces: uv takes several files here, separated by them
+    folder = Path(
+        tempfile.mkdtemp()
+    )  # in a path without spaces: uv takes several files here, separated by them
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "constraints.txt").write_text(f"devin-mcp=={__version__}\n")
     return folder / "constraints.txt"
@@ -71,15 +79,24 @@ def this_version() -> Path:
 def with_uv(**given: str) -> dict[str, str]:
     """An environment in which `uvx devin-mcp` is the package in this tree, and nothing is remembered from other runs."""
     ours = {
-        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}", "UV_FIND_LINKS": str(built()), "UV_CACHE_DIR": str(place("cache")), "UV_CONSTRAINT": str(this_version()),
-        "UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_PYTHON": sys.executable,
-    }  # fmt: skip
+        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
+        "UV_FIND_LINKS": str(built()),
+        "UV_CACHE_DIR": str(place("cache")),
+        "UV_CONSTRAINT": str(this_version()),
+        "UV_SYSTEM_CERTS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_PYTHON": sys.executable,
+    }
     return environment(**ours, **given)
 
 
-def run(*command: str, env: dict[str, str] | None = None, cwd: str | Path = "/", both: bool = False) -> str:
+def run(
+    *command: str, env: dict[str, str] | None = None, cwd: str | Path = "/", both: bool = False
+) -> str:
     """What it prints, with `both` also on stderr. Fails with what it said when it fails."""
-    done = subprocess.run(command, env=env or environment(), cwd=cwd, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, env=env or environment(), cwd=cwd, capture_output=True, timeout=300, check=False
+    )
     said = (done.stdout + done.stderr).decode(errors="replace")
     assert done.returncode == 0, f"{command}\n{said[-4000:]}"
     return said if both else done.stdout.decode()
@@ -97,9 +114,14 @@ def _installed(python: str, resolution: str) -> Path:
     run("uv", "venv", "--quiet", str(home / "env"), env=env)
     inside = home / "env" / ("Scripts" if sys.platform == "win32" else "bin")
     into = ("uv", "pip", "install", "--quiet", "--python", str(inside / f"python{ENDING}"))
-    if resolution != "highest":  # to uv only what a project asks for itself is direct, so it is asked for here
+    if (
+        resolution != "highest"
+    ):  # to uv only what a project asks for itself is direct, so it is asked for here
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        asked = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
+        asked = [
+            *project["dependencies"],
+            *(one for extra in EXTRAS for one in project["optional-dependencies"][extra]),
+        ]
         run(*into, "--resolution", resolution, *asked, env=env)
     run(*into, f"{wheel()}[{','.join(EXTRAS)}]", env=env)
     return inside
@@ -110,7 +132,11 @@ def interpreters() -> dict[str, str]:
     found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
     for minor in range(11, 30):
         name = f"3.{minor}"
-        kept = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{name}.*/bin/python"))
+        kept = sorted(
+            Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(
+                f"versions/{name}.*/bin/python"
+            )
+        )
         for candidate in (shutil.which(f"python{name}"), *map(str, kept)):
             if candidate and name not in found and (real := _behind(candidate, name)):
                 found[name] = real
@@ -121,14 +147,18 @@ def _behind(python: str, name: str) -> str | None:
     """The interpreter that it really is; a shim may be there without one behind it."""
     ask = "import json, sys; print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sys.executable]))"
     try:
-        done = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            [python, "-c", ask], capture_output=True, text=True, timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     version, path = json.loads(done.stdout)
     return str(path) if version == name else None
 
 
-async def tools_of(command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/") -> int:
+async def tools_of(
+    command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/"
+) -> int:
     """How many tools a client finds over stdio when it starts the server so."""
     started = StdioServerParameters(command=command, args=list(arguments), env=dict(env), cwd=cwd)
     with anyio.fail_after(LONGEST):

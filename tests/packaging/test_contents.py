@@ -17,15 +17,30 @@ from tests.packaging.installed import ROOT, SCRIPTS, built, installed, run, whee
 
 INFO = f"devin_mcp-{__version__}.dist-info"
 FREE = {
-    "3-Clause BSD License", "Apache-2.0", "Apache Software License", "BSD-2-Clause", "BSD-3-Clause", "BSD License", "ISC License (ISCL)", "MIT", "MIT License",
-    "MIT-0", "Mozilla Public License 2.0 (MPL 2.0)", "MPL-2.0", "PSF-2.0", "Python Software Foundation License",
-}  # fmt: skip
+    "3-Clause BSD License",
+    "Apache-2.0",
+    "Apache Software License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSD License",
+    "ISC License (ISCL)",
+    "MIT",
+    "MIT License",
+    "MIT-0",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+    "MPL-2.0",
+    "PSF-2.0",
+    "Python Software Foundation License",
+}
 """What asks nothing of those who run or pass on the libraries as they are but to keep the notices."""
 
 
 def test_the_wheel_is_the_package_and_nothing_else() -> None:
     code = {file.relative_to(ROOT).as_posix() for file in (ROOT / "devin_mcp").rglob("*.py")}
-    said = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
+    said = {
+        f"{INFO}/{name}"
+        for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
     with zipfile.ZipFile(wheel()) as found:
         assert set(found.namelist()) == code | said | {"devin_mcp/py.typed"}
         assert found.read("devin_mcp/py.typed") == b""
@@ -46,42 +61,81 @@ def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> N
         "manifests/claude-code-plugin/.claude-plugin/plugin.json",
     ):
         assert wanted in names, wanted
-    assert not [name for name in names if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)]
+    assert not [
+        name
+        for name in names
+        if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)
+    ]
 
 
 def test_the_metadata_are_what_an_index_shows() -> None:
     with zipfile.ZipFile(wheel()) as found:
         said = message_from_string(found.read(f"{INFO}/METADATA").decode())
-    assert (said["Name"], said["Version"], said["License-Expression"]) == ("devin-mcp", __version__, "MIT")
+    assert (said["Name"], said["Version"], said["License-Expression"]) == (
+        "devin-mcp",
+        __version__,
+        "MIT",
+    )
     assert (said["Requires-Python"], said["License-File"]) == (">=3.11", "LICENSE")
     assert said["Description-Content-Type"] == "text/markdown"
-    assert f"mcp-name: {REGISTRY_NAME}" in str(said.get_payload()), "the registry looks for it in what the index shows"
+    assert f"mcp-name: {REGISTRY_NAME}" in str(said.get_payload()), (
+        "the registry looks for it in what the index shows"
+    )
     assert "Typing :: Typed" in said.get_all("Classifier", [])
     assert len(said.get_all("Requires-Dist", [])) >= len(PROJECT["dependencies"])
 
 
-@pytest.mark.parametrize("command", [["twine", "check", "--strict"], ["check-wheel-contents"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "command",
+    [["twine", "check", "--strict"], ["check-wheel-contents"]],
+    ids=lambda words: words[0],
+)
 def test_those_who_check_packages_have_nothing_against_it(command: list[str]) -> None:
-    files = [wheel()] if command[0] == "check-wheel-contents" else sorted(built().glob("devin_mcp*"))
+    files = (
+        [wheel()] if command[0] == "check-wheel-contents" else sorted(built().glob("devin_mcp*"))
+    )
     said = run(str(SCRIPTS / command[0]), *command[1:], *map(str, files))
     assert len(re.findall(r"PASSED|OK", said)) == len(files)
 
 
 @pytest.fixture(scope="module", params=["newest", "locked"])
-def licences(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def licences(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Every library -> its licence: of the newest versions, and of those that requirements.lock and so the image hold."""
-    env = tmp_path_factory.mktemp("plain") / "env"  # pip-licenses finds nothing on a path that is not ASCII
+    env = (
+        tmp_path_factory.mktemp("plain") / "env"
+    )  # pip-licenses finds nothing on a path that is not ASCII
     if request.param == "newest":
         env.symlink_to(installed().parent)
     else:
         run("uv", "venv", "--quiet", str(env), env=with_uv())
         lock = ("--require-hashes", "--no-deps", "--requirement", str(ROOT / "requirements.lock"))
-        run("uv", "pip", "install", "--quiet", "--python", str(env / "bin" / "python"), *lock, env=with_uv())
-    told = run(str(SCRIPTS / "pip-licenses"), "--python", str(env / "bin" / "python"), "--from", "mixed", "--format", "json")
+        run(
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(env / "bin" / "python"),
+            *lock,
+            env=with_uv(),
+        )
+    told = run(
+        str(SCRIPTS / "pip-licenses"),
+        "--python",
+        str(env / "bin" / "python"),
+        "--from",
+        "mixed",
+        "--format",
+        "json",
+    )
     return {re.sub(r"[-_.]+", "-", one["Name"]).lower(): one["License"] for one in json.loads(told)}
 
 
-def test_every_library_comes_under_a_licence_that_asks_for_no_more_than_its_notice(licences: dict[str, str]) -> None:
+def test_every_library_comes_under_a_licence_that_asks_for_no_more_than_its_notice(
+    licences: dict[str, str],
+) -> None:
     assert {"mcp", "httpx", "pydantic", "structlog"} <= set(licences)
     for name, licence in licences.items():
         assert set(re.split(r" AND | OR |; ", licence)) <= FREE, f"{name}: {licence}"

@@ -15,7 +15,9 @@ from tests.conventions.test_schemas import CONTRACT
 
 def web(box: Sandbox, key: str = "apk_one") -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(box.app()), base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"}
+        transport=httpx.ASGITransport(box.app()),
+        base_url="http://127.0.0.1",
+        headers={"authorization": f"Bearer {key}"},
     )
 
 
@@ -31,7 +33,9 @@ async def test_two_keys_see_their_own_organizations(box: Sandbox) -> None:
         assert (await two.get("/v1/sessions")).json() == {"sessions": []}
 
 
-@pytest.mark.parametrize(("key", "status"), [("", 401), ("nonsense", 401), ("cog_x", 403), ("apk_x", 200)])
+@pytest.mark.parametrize(
+    ("key", "status"), [("", 401), ("nonsense", 401), ("cog_x", 403), ("apk_x", 200)]
+)
 async def test_keys_are_told_apart(box: Sandbox, key: str, status: int) -> None:
     async with web(box, key) as call:
         assert (await call.get("/v1/sessions")).status_code == status
@@ -42,8 +46,14 @@ async def test_unknown_routes_and_fields_are_refused(box: Sandbox) -> None:
         assert (await call.get("/v1/me")).status_code == 404
         assert (await call.patch("/v1/sessions")).status_code == 405
         bodies: list[Any] = [
-            {"prompt": "p", "repo_url": "x"}, {}, {"prompt": ""}, {"prompt": 5}, [], {"prompt": "p", "tags": ["x"] * 51}, {"prompt": "x" * 30_001},
-        ]  # fmt: skip
+            {"prompt": "p", "repo_url": "x"},
+            {},
+            {"prompt": ""},
+            {"prompt": 5},
+            [],
+            {"prompt": "p", "tags": ["x"] * 51},
+            {"prompt": "x" * 30_001},
+        ]
         for body in bodies:
             refused = await call.post("/v1/sessions", json=body)
             assert refused.status_code == 422
@@ -54,7 +64,10 @@ async def test_unknown_routes_and_fields_are_refused(box: Sandbox) -> None:
 
 async def test_a_waiting_session_still_occupies_a_slot(box: Sandbox) -> None:
     async with web(box) as call:
-        ids = [(await call.post("/v1/sessions", json={"prompt": "p"})).json()["session_id"] for _ in range(3)]
+        ids = [
+            (await call.post("/v1/sessions", json={"prompt": "p"})).json()["session_id"]
+            for _ in range(3)
+        ]
         box.clock.advance(10)
         refused = await call.post("/v1/sessions", json={"prompt": "p"})
         assert (refused.status_code, "at once" in refused.json()["detail"]) == (429, True)
@@ -67,7 +80,10 @@ async def test_a_starved_session_holds_nothing_but_the_prompt(box: Sandbox) -> N
         made = (await call.post("/v1/sessions", json={"prompt": "sandbox:starve"})).json()
         box.clock.advance(3600)
         got = (await call.get(f"/v1/sessions/{made['session_id']}")).json()
-    assert (got["status_enum"], [message["type"] for message in got["messages"]]) == (None, ["initial_user_message"])
+    assert (got["status_enum"], [message["type"] for message in got["messages"]]) == (
+        None,
+        ["initial_user_message"],
+    )
 
 
 async def test_a_download_link_lives_for_a_minute_and_takes_no_key(box: Sandbox) -> None:
@@ -85,8 +101,12 @@ async def test_a_download_link_lives_for_a_minute_and_takes_no_key(box: Sandbox)
 
 async def test_a_title_made_of_a_prompt_is_one_line(box: Sandbox) -> None:
     async with web(box) as call:
-        one = (await call.post("/v1/sessions", json={"prompt": "Fix it\n\nRepository: acme/shop"})).json()["session_id"]
-        assert (await call.get(f"/v1/sessions/{one}")).json()["title"] == "Fix it Repository: acme/shop…"
+        one = (
+            await call.post("/v1/sessions", json={"prompt": "Fix it\n\nRepository: acme/shop"})
+        ).json()["session_id"]
+        assert (await call.get(f"/v1/sessions/{one}")).json()[
+            "title"
+        ] == "Fix it Repository: acme/shop…"
 
 
 async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
@@ -95,13 +115,20 @@ async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
 
     async with web(box) as call:
         made = (
-            await call.post("/v1/sessions", json={"prompt": "sandbox:quick", "structured_output_schema": {"type": "object"}})
+            await call.post(
+                "/v1/sessions",
+                json={"prompt": "sandbox:quick", "structured_output_schema": {"type": "object"}},
+            )
         ).json()
         jsonschema.validate(made, shape("CreateSessionResponse"))
         box.clock.advance(5)
         jsonschema.validate((await call.get("/v1/sessions")).json(), shape("ListSessionsResponse"))
-        jsonschema.validate((await call.get(f"/v1/sessions/{made['session_id']}")).json(), shape("SessionDetail"))
-        jsonschema.validate((await call.get("/v1/knowledge")).json(), shape("ListKnowledgeResponse"))
+        jsonschema.validate(
+            (await call.get(f"/v1/sessions/{made['session_id']}")).json(), shape("SessionDetail")
+        )
+        jsonschema.validate(
+            (await call.get("/v1/knowledge")).json(), shape("ListKnowledgeResponse")
+        )
         for book in (await call.get("/v1/playbooks")).json():
             jsonschema.validate(book, shape("Playbook"))
         for secret in (await call.get("/v1/secrets")).json():
@@ -111,17 +138,53 @@ async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
 @pytest.mark.parametrize(
     "schema",
     [
-        {"type": "object", "properties": {"a": {"type": "string", "minLength": 20}, "b": {"enum": ["x", "y"]}, "c": {"const": 3}}},
+        {
+            "type": "object",
+            "properties": {
+                "a": {"type": "string", "minLength": 20},
+                "b": {"enum": ["x", "y"]},
+                "c": {"const": 3},
+            },
+        },
         {"type": "array", "items": {"type": "number", "minimum": 5}, "minItems": 2},
-        {"anyOf": [{"type": "boolean"}, {"type": "null"}]}, {"type": ["null", "string"]}, {}, {"type": "string", "maxLength": 3},
-        {"$ref": "#/definitions/a", "definitions": {"a": {"type": "object", "required": ["b"], "properties": {"b": {"$ref": "#/definitions/c"}}},
-                                                    "c": {"type": "integer", "maximum": -4}}},
-        {"allOf": [{"properties": {"a": {"type": "integer", "exclusiveMinimum": 5}}, "required": ["a"]}, {"required": ["b"]}]},
-        {"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": True}, {"type": "array", "maxItems": 0},
-        {"type": "object", "required": ["x"]}, {"type": "number", "exclusiveMaximum": 0}, {"type": "integer", "multipleOf": 7, "minimum": 3},
-        {"$ref": "#/definitions/tree", "definitions": {"tree": {"type": "object", "properties": {"next": {"$ref": "#/definitions/tree"}}}}},
-        {"type": "string", "format": "date-time"}, {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2, "uniqueItems": True},
+        {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+        {"type": ["null", "string"]},
+        {},
+        {"type": "string", "maxLength": 3},
+        {
+            "$ref": "#/definitions/a",
+            "definitions": {
+                "a": {
+                    "type": "object",
+                    "required": ["b"],
+                    "properties": {"b": {"$ref": "#/definitions/c"}},
+                },
+                "c": {"type": "integer", "maximum": -4},
+            },
+        },
+        {
+            "allOf": [
+                {
+                    "properties": {"a": {"type": "integer", "exclusiveMinimum": 5}},
+                    "required": ["a"],
+                },
+                {"required": ["b"]},
+            ]
+        },
+        {"type": "array", "items": {"type": "string"}, "minItems": 3, "uniqueItems": True},
+        {"type": "array", "maxItems": 0},
+        {"type": "object", "required": ["x"]},
+        {"type": "number", "exclusiveMaximum": 0},
+        {"type": "integer", "multipleOf": 7, "minimum": 3},
+        {
+            "$ref": "#/definitions/tree",
+            "definitions": {
+                "tree": {"type": "object", "properties": {"next": {"$ref": "#/definitions/tree"}}}
+            },
+        },
+        {"type": "string", "format": "date-time"},
+        {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 2, "uniqueItems": True},
     ],
-)  # fmt: skip
+)
 def test_a_structured_output_is_valid(schema: dict[str, Any]) -> None:
     jsonschema.validate(example_of(schema), schema)

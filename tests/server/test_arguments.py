@@ -10,22 +10,39 @@ from tests.conftest import Connect, Era
 from tests.upstream import Upstream
 
 
-async def test_lists_and_objects_may_come_as_json_in_a_string(connect: Connect, devin: Upstream, era: Era) -> None:
+async def test_lists_and_objects_may_come_as_json_in_a_string(
+    connect: Connect, devin: Upstream, era: Era
+) -> None:
     async with connect(era=era) as call:
         await call.ok(
-            "create_session", prompt='{"looks": "like json"}', tags='["a", "b"]', max_acu_limit="5", unlisted="true",
-            session_secrets=['{"key": "K", "value": "[1]"}'], structured_output_schema='{"type": "object"}',
-        )  # fmt: skip
+            "create_session",
+            prompt='{"looks": "like json"}',
+            tags='["a", "b"]',
+            max_acu_limit="5",
+            unlisted="true",
+            session_secrets=['{"key": "K", "value": "[1]"}'],
+            structured_output_schema='{"type": "object"}',
+        )
     assert devin.requests[0].json == {
-        "prompt": '{"looks": "like json"}', "tags": ["a", "b"], "max_acu_limit": 5, "unlisted": True,
-        "session_secrets": [{"key": "K", "value": "[1]", "sensitive": True}], "structured_output_schema": {"type": "object"},
-    }  # fmt: skip
+        "prompt": '{"looks": "like json"}',
+        "tags": ["a", "b"],
+        "max_acu_limit": 5,
+        "unlisted": True,
+        "session_secrets": [{"key": "K", "value": "[1]", "sensitive": True}],
+        "structured_output_schema": {"type": "object"},
+    }
 
 
 async def test_an_explicit_null_counts_as_absent(connect: Connect, devin: Upstream) -> None:
     async with connect(max_acu=7) as call:
         await call.ok(
-            "create_session", prompt="p", title=None, tags=None, max_acu_limit=None, idempotent=None, session_secrets=None
+            "create_session",
+            prompt="p",
+            title=None,
+            tags=None,
+            max_acu_limit=None,
+            idempotent=None,
+            session_secrets=None,
         )
         assert "prompt" in await call.error("create_session", prompt=None)
     assert devin.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
@@ -45,20 +62,32 @@ async def test_an_empty_list_is_not_an_absent_one(connect: Connect, devin: Upstr
         ({"prompt": "x" * 30_001}, "upload the rest as a file"),
         ({"prompt": ["x"]}, "prompt must be a text"),
         ({"prompt": "p", "max_acu": 5}, "did you mean max_acu_limit?"),
-        ({"prompt": "p", "branch": "main"}, "There is no argument branch; it takes idempotent, knowledge_ids"),
+        (
+            {"prompt": "p", "branch": "main"},
+            "There is no argument branch; it takes idempotent, knowledge_ids",
+        ),
         ({"prompt": "p", "Q7!": 1}, "There is no argument of that name"),
         ({"prompt": "p", "max_acu_limit": 0}, "max_acu_limit must be above 0"),
         ({"prompt": "p", "max_acu_limit": "many"}, "max_acu_limit must be a whole number"),
         ({"prompt": "p", "tags": "not json"}, "tags must be a list"),
         ({"prompt": "p", "tags": ["x"] * 51}, "tags has more than 50 items"),
         ({"prompt": "p", "tags": [""]}, "tags[0] must not be empty"),
-        ({"prompt": "p", "playbook_id": "../x"}, "playbook_id has characters that do not belong there"),
+        (
+            {"prompt": "p", "playbook_id": "../x"},
+            "playbook_id has characters that do not belong there",
+        ),
         ({"prompt": "p", "knowledge_ids": ["a/b"]}, "knowledge_ids[0] has characters"),
-        ({"prompt": "p", "session_secrets": [{"key": "K", "valu": "v"}]}, "valu in session_secrets[0]; did you mean value?"),
-        ({"prompt": "p", "session_secrets": [{"value": "v"}]}, "session_secrets[0].key is required"),
+        (
+            {"prompt": "p", "session_secrets": [{"key": "K", "valu": "v"}]},
+            "valu in session_secrets[0]; did you mean value?",
+        ),
+        (
+            {"prompt": "p", "session_secrets": [{"value": "v"}]},
+            "session_secrets[0].key is required",
+        ),
         ({"prompt": "p", "session_secrets": "x"}, "session_secrets must be a list"),
     ],
-)  # fmt: skip
+)
 async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
     connect: Connect, devin: Upstream, arguments: dict[str, Any], says: str
 ) -> None:
@@ -72,15 +101,35 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
 
 @pytest.mark.parametrize(
     "bad",
-    ["../secrets/x", "a/b", "a%2Fb", "..", ".", "", "a b", "a\n", "ä", "x" * 129, "a?b", "a#b", "a\\b", "https://x/y", "a..b"],
+    [
+        "../secrets/x",
+        "a/b",
+        "a%2Fb",
+        "..",
+        ".",
+        "",
+        "a b",
+        "a\n",
+        "ä",
+        "x" * 129,
+        "a?b",
+        "a#b",
+        "a\\b",
+        "https://x/y",
+        "a..b",
+    ],
 )
 @pytest.mark.parametrize(
     ("tool", "argument"),
     [
-        ("get_session", "session_id"), ("terminate_session", "session_id"), ("delete_secret", "secret_id"),
-        ("delete_knowledge", "note_id"), ("get_playbook", "playbook_id"), ("delete_playbook", "playbook_id"),
+        ("get_session", "session_id"),
+        ("terminate_session", "session_id"),
+        ("delete_secret", "secret_id"),
+        ("delete_knowledge", "note_id"),
+        ("get_playbook", "playbook_id"),
+        ("delete_playbook", "playbook_id"),
     ],
-)  # fmt: skip
+)
 async def test_an_id_is_one_plain_segment_or_no_request(
     connect: Connect, devin: Upstream, bad: str, tool: str, argument: str
 ) -> None:

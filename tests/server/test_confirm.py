@@ -36,11 +36,20 @@ class Person:
 
 
 def outcomes(logs: Logs) -> list[str]:
-    return [line["outcome"] for line in logs() if line["event"] == "mcp_call" and line.get("effect") == "destroy"]
+    return [
+        line["outcome"]
+        for line in logs()
+        if line["event"] == "mcp_call" and line.get("effect") == "destroy"
+    ]
 
 
 DELETIONS = [
-    ("delete_playbook", "playbook_id", "playbook-0001", 'Delete the playbook "Fix a failing test" (playbook-0001)? '),
+    (
+        "delete_playbook",
+        "playbook_id",
+        "playbook-0001",
+        'Delete the playbook "Fix a failing test" (playbook-0001)? ',
+    ),
     ("delete_knowledge", "note_id", "note-0002", 'Delete the note "Python style" (note-0002)? '),
     ("delete_secret", "secret_id", "secret-0001", 'Delete the secret "NPM_TOKEN" (secret-0001)? '),
 ]
@@ -67,21 +76,27 @@ async def test_the_person_is_asked_in_one_line_that_names_the_thing(
     assert devin.count("DELETE") == 1
 
 
-async def test_a_title_is_cut_and_quoted_as_data(connect: Connect, devin: Upstream, era: Era, logs: Logs) -> None:
+async def test_a_title_is_cut_and_quoted_as_data(
+    connect: Connect, devin: Upstream, era: Era, logs: Logs
+) -> None:
     person = Person()
     async with connect(era=era, ask=person) as call:
         title = 'x" (devin-other)? Nothing is lost.\nYes' + "y" * 100 + KEY
         one = (await call.ok("create_session", prompt="p", title=title))["session_id"]
         assert (await call.ok("terminate_session", session_id=one))["terminated"] is True
     (asked,) = person.questions
-    assert asked.startswith('Terminate the Devin session "x\\" (devin-other)? Nothing is lost. Yesyyy')
+    assert asked.startswith(
+        'Terminate the Devin session "x\\" (devin-other)? Nothing is lost. Yesyyy'
+    )
     assert asked.endswith(f'" ({one})? It cannot be woken again and unsaved work is lost.')
     assert len(asked) < 80 + 40 + 130
     assert outcomes(logs) == (["asked", "ok"] if era == "auto" else ["ok"])
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_who_says_no_is_believed(connect: Connect, devin: Upstream, era: Era, action: str, logs: Logs) -> None:
+async def test_who_says_no_is_believed(
+    connect: Connect, devin: Upstream, era: Era, action: str, logs: Logs
+) -> None:
     async with connect(era=era, ask=Person(action)) as call:
         text = await call.error("delete_secret", secret_id="secret-0001")
     assert "did not agree" in text
@@ -90,7 +105,9 @@ async def test_who_says_no_is_believed(connect: Connect, devin: Upstream, era: E
     assert outcomes(logs)[-1] == "declined"
 
 
-async def test_the_id_alone_where_the_title_cannot_be_read(connect: Connect, devin: Upstream, era: Era) -> None:
+async def test_the_id_alone_where_the_title_cannot_be_read(
+    connect: Connect, devin: Upstream, era: Era
+) -> None:
     person = Person()
     devin.fail("GET", "/v1/secrets", *[answer(500)] * 9)
     async with connect(era=era, ask=person) as call:
@@ -106,7 +123,9 @@ async def test_nobody_is_asked_about_what_is_not_there(connect: Connect, era: Er
     assert person.questions == []
 
 
-async def test_nobody_is_asked_about_what_is_over_already(connect: Connect, devin: Upstream, era: Era) -> None:
+async def test_nobody_is_asked_about_what_is_over_already(
+    connect: Connect, devin: Upstream, era: Era
+) -> None:
     person = Person()
     async with connect(era=era, ask=person) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -137,25 +156,35 @@ async def test_always_asks_and_never_does_not(connect: Connect, devin: Upstream,
     assert devin.count("DELETE") == 2
 
 
-async def test_an_argument_or_an_answer_that_nobody_asked_for_is_no_consent(connect: Connect, devin: Upstream) -> None:
+async def test_an_argument_or_an_answer_that_nobody_asked_for_is_no_consent(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect(ask=Person("decline")) as call:
         text = await call.error("delete_secret", secret_id="secret-0001", confirm=True)
         assert "confirm" in text
         forged = await call.client.session.call_tool(
-            "devin_delete_secret", {"secret_id": "secret-0001"}, input_responses=YES, allow_input_required=True
+            "devin_delete_secret",
+            {"secret_id": "secret-0001"},
+            input_responses=YES,
+            allow_input_required=True,
         )
         assert isinstance(forged, InputRequiredResult)
         with pytest.raises(MCPError):
             await call.client.session.call_tool(
-                "devin_delete_secret", {"secret_id": "secret-0001"}, input_responses=YES, request_state="asked",
+                "devin_delete_secret",
+                {"secret_id": "secret-0001"},
+                input_responses=YES,
+                request_state="asked",
                 allow_input_required=True,
-            )  # fmt: skip
+            )
     assert devin.count("DELETE") == 0
 
 
 async def asked(client: Client, **arguments: str) -> str:
     """The sealed state that comes with the question."""
-    result = await client.session.call_tool("devin_delete_secret", arguments, allow_input_required=True)
+    result = await client.session.call_tool(
+        "devin_delete_secret", arguments, allow_input_required=True
+    )
     assert isinstance(result, InputRequiredResult)
     assert result.request_state is not None
     return result.request_state
@@ -163,11 +192,17 @@ async def asked(client: Client, **arguments: str) -> str:
 
 async def agree(client: Client, state: str, **arguments: str) -> Any:
     return await client.session.call_tool(
-        "devin_delete_secret", arguments, input_responses=YES, request_state=state, allow_input_required=True
+        "devin_delete_secret",
+        arguments,
+        input_responses=YES,
+        request_state=state,
+        allow_input_required=True,
     )
 
 
-async def test_consent_is_bound_to_the_thing_and_to_the_caller(connect: Connect, devin: Upstream, logs: Logs) -> None:
+async def test_consent_is_bound_to_the_thing_and_to_the_caller(
+    connect: Connect, devin: Upstream, logs: Logs
+) -> None:
     keys = "k" * 32
     async with connect(ask=Person(), DEVIN_MCP_STATE_KEYS=keys) as call:
         state = await asked(call.client, secret_id="secret-0001")
@@ -175,16 +210,24 @@ async def test_consent_is_bound_to_the_thing_and_to_the_caller(connect: Connect,
             await agree(call.client, state, secret_id="secret-0002")
         with pytest.raises(MCPError, match="asked anew"):
             await agree(call.client, state[:-3] + "AAA", secret_id="secret-0001")
-    async with connect(ask=Person(), DEVIN_MCP_STATE_KEYS=keys, DEVIN_API_KEY=KEY + "x") as stranger:
+    async with connect(
+        ask=Person(), DEVIN_MCP_STATE_KEYS=keys, DEVIN_API_KEY=KEY + "x"
+    ) as stranger:
         with pytest.raises(MCPError, match="another call or caller"):
             await agree(stranger.client, state, secret_id="secret-0001")
     assert devin.count("DELETE") == 0
-    refused = [line for line in logs() if line["event"] == "mcp_call" and line.get("error") == "invalid_state"]
+    refused = [
+        line
+        for line in logs()
+        if line["event"] == "mcp_call" and line.get("error") == "invalid_state"
+    ]
     assert len(refused) == 3
     assert not [line for line in logs() if keys in str(line)]
 
 
-async def test_after_a_restart_an_answer_needs_a_shared_key_and_the_error_says_so(connect: Connect, devin: Upstream) -> None:
+async def test_after_a_restart_an_answer_needs_a_shared_key_and_the_error_says_so(
+    connect: Connect, devin: Upstream
+) -> None:
     async with connect(ask=Person()) as call:
         state = await asked(call.client, secret_id="secret-0001")
     async with connect(ask=Person()) as call:
@@ -215,16 +258,22 @@ async def test_who_stops_while_asked_stops_it(connect: Connect, devin: Upstream)
     assert devin.count("DELETE") == 0
 
 
-async def test_a_client_that_breaks_on_the_question_agrees_to_nothing(connect: Connect, devin: Upstream) -> None:
+async def test_a_client_that_breaks_on_the_question_agrees_to_nothing(
+    connect: Connect, devin: Upstream
+) -> None:
     async def broken(_: Any, __: Any) -> Any:
         raise RuntimeError("no screen")
 
     async with connect(era="legacy", ask=broken) as call:
-        assert "could not put the question" in await call.error("delete_secret", secret_id="secret-0001")
+        assert "could not put the question" in await call.error(
+            "delete_secret", secret_id="secret-0001"
+        )
     assert devin.count("DELETE") == 0
 
 
-async def test_a_title_that_does_not_come_delays_no_question(connect: Connect, devin: Upstream) -> None:
+async def test_a_title_that_does_not_come_delays_no_question(
+    connect: Connect, devin: Upstream
+) -> None:
     person = Person()
     devin.fail("GET", "/v1/secrets", *[silent] * 9)
     async with connect(ask=person, timeout=0.2) as call:
@@ -234,9 +283,13 @@ async def test_a_title_that_does_not_come_delays_no_question(connect: Connect, d
 
 async def test_over_real_stdio_both_eras_are_asked(era: Era) -> None:
     person = Person()
-    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment())
+    server = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
+    )
     async with Client(stdio_client(server), mode=era, elicitation_callback=person) as client:
-        assert (await Caller(client).ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
+        assert (await Caller(client).ok("delete_secret", secret_id="secret-0001"))[
+            "deleted"
+        ] is True
     assert len(person.questions) == 1
 
 
@@ -247,7 +300,11 @@ async def test_over_http_who_can_be_asked_is_and_older_clients_cannot(era: Era) 
         Client(url, mode=era, elicitation_callback=person) as client,
     ):
         if era == "auto":
-            assert (await Caller(client).ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
+            assert (await Caller(client).ok("delete_secret", secret_id="secret-0001"))[
+                "deleted"
+            ] is True
         else:
-            assert "--confirm always" in await Caller(client).error("delete_secret", secret_id="secret-0001")
+            assert "--confirm always" in await Caller(client).error(
+                "delete_secret", secret_id="secret-0001"
+            )
     assert len(person.questions) == (1 if era == "auto" else 0)

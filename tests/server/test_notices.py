@@ -36,7 +36,10 @@ def pace(devin: Upstream) -> PacedClock:
 async def test_a_change_made_here_is_announced(connect: Connect, era: Era) -> None:
     ears = NotificationRecorder()
     mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
-    async with connect(era=era, heard=ears.old(era)) as call, watching(call, ears, era, mine, other, "devin://knowledge"):
+    async with (
+        connect(era=era, heard=ears.old(era)) as call,
+        watching(call, ears, era, mine, other, "devin://knowledge"),
+    ):
         await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await ears.hears("resources", "prompts", mine)
         await call.ok("create_knowledge", name="n", body="b", trigger_description="t")
@@ -63,12 +66,18 @@ async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era
     assert can is not None
     assert can.resources is not None
     assert can.prompts is not None
-    assert (can.resources.subscribe, can.resources.list_changed, can.prompts.list_changed) == (True, True, True)
+    assert (can.resources.subscribe, can.resources.list_changed, can.prompts.list_changed) == (
+        True,
+        True,
+        True,
+    )
     async with connect(era=era, transport="http") as call:
         can = call.client.server_capabilities
         assert can is not None
         assert can.resources is not None
-        assert can.resources.subscribe is (era == "auto"), "over HTTP nothing could reach an older client"
+        assert can.resources.subscribe is (era == "auto"), (
+            "over HTTP nothing could reach an older client"
+        )
         if era == "legacy":
             with warnings.catch_warnings(), pytest.raises(MCPError) as refused:
                 warnings.simplefilter("ignore", MCPDeprecationWarning)
@@ -90,13 +99,17 @@ async def test_a_watched_session_is_looked_at_and_every_change_announced_once(
             await pace.pass_(100)
             await ears.hears()
             await call.ok("send_message", session_id=one, message="strict")
-            await ears.hears(uri)  # the message is there, and it works again; looked at without waiting
+            await ears.hears(
+                uri
+            )  # the message is there, and it works again; looked at without waiting
             await pace.pass_(7)
             await ears.hears(uri)  # done, with Devin's words
             await pace.asleep(0)
 
 
-async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(connect: Connect, pace: PacedClock) -> None:
+async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(
+    connect: Connect, pace: PacedClock
+) -> None:
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
         async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
@@ -135,7 +148,9 @@ async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothi
         await pace.asleep(0)
         looks = devin.count("GET", "/v1/sessions/.*")
         assert looks == len(devin.requests) - before <= 4
-        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{bare}", "devin://playbooks"):
+        async with watching(
+            call, NotificationRecorder(), "auto", f"devin://sessions/{bare}", "devin://playbooks"
+        ):
             pass
         async with watching(call, NotificationRecorder(), "auto"):
             await anyio.sleep(0.05)
@@ -163,8 +178,14 @@ async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
             await ears.hears(f"devin://sessions/{one}")
     assert sorted(pace.waits[1:5]) == pace.waits[1:5]
     watch = [line for line in logs() if line.get("method") == "watch"]
-    assert [(line["outcome"], line["devin_session_id"], line["attempts"] > 5) for line in watch] == [("ok", one, True)]
-    attempts = [line for line in logs() if line["event"] == "api_request" and line["call_id"] == watch[0]["call_id"]]
+    assert [
+        (line["outcome"], line["devin_session_id"], line["attempts"] > 5) for line in watch
+    ] == [("ok", one, True)]
+    attempts = [
+        line
+        for line in logs()
+        if line["event"] == "api_request" and line["call_id"] == watch[0]["call_id"]
+    ]
     assert len(attempts) == watch[0]["attempts"]
 
 
@@ -173,7 +194,10 @@ async def test_a_session_that_devin_does_not_show_is_not_asked_for_again(
     connect: Connect, devin: Upstream, pace: PacedClock, status: int, logs: Any
 ) -> None:
     devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
-    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", "devin://sessions/devin-x"):
+    async with (
+        connect(pace=pace) as call,
+        watching(call, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
+    ):
         await devin.arrived.wait()
         await anyio.sleep(0.05)
         assert pace.sleepers == 0
@@ -185,13 +209,21 @@ async def test_nobody_can_have_the_whole_organization_watched(
     connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
 ) -> None:
     uris = [f"devin://sessions/devin-{n}" for n in range(150)]
-    devin.fail("GET", ".*/devin-200", answer(200, {"session_id": "devin-200", "status_enum": "finished", "messages": SAID}))
-    devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
+    devin.fail(
+        "GET",
+        ".*/devin-200",
+        answer(200, {"session_id": "devin-200", "status_enum": "finished", "messages": SAID}),
+    )
+    devin.fail(
+        "GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200
+    )
     async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
         await pace.asleep(60)
         await anyio.sleep(0.1)
         assert pace.sleepers == 60
-        told = await call.ok("wait_for_sessions", session_ids=["devin-200"], max_wait_s=1)  # who waits has places of their own
+        told = await call.ok(
+            "wait_for_sessions", session_ids=["devin-200"], max_wait_s=1
+        )  # who waits has places of their own
         assert told["sessions"][0]["phase"] == "done"
     assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [90]
 
@@ -200,9 +232,19 @@ async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
     connect: Connect, devin: Upstream, pace: PacedClock
 ) -> None:
     uris = [f"devin://sessions/devin-{n}" for n in range(61)]
-    devin.fail("GET", ".*/devin-60", *[answer(200, {"session_id": "devin-60", "status_enum": "working"})] * 9)
-    devin.fail("GET", ".*/devin-7", answer(200, {"session_id": "devin-7", "status_enum": "finished", "messages": SAID}))
-    devin.fail("GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200)
+    devin.fail(
+        "GET",
+        ".*/devin-60",
+        *[answer(200, {"session_id": "devin-60", "status_enum": "working"})] * 9,
+    )
+    devin.fail(
+        "GET",
+        ".*/devin-7",
+        answer(200, {"session_id": "devin-7", "status_enum": "finished", "messages": SAID}),
+    )
+    devin.fail(
+        "GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200
+    )
     async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
         await devin.until("GET", "/v1/sessions/devin-60")
         assert pace.sleepers <= 60
@@ -211,7 +253,12 @@ async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
 async def test_a_stream_has_a_bound(connect: Connect) -> None:
     async with connect() as call:
         with pytest.raises(MCPError, match="at most 500"):
-            async with watching(call, NotificationRecorder(), "auto", *(f"devin://playbooks/p{n}" for n in range(501))):
+            async with watching(
+                call,
+                NotificationRecorder(),
+                "auto",
+                *(f"devin://playbooks/p{n}" for n in range(501)),
+            ):
                 pass
 
 
@@ -229,11 +276,15 @@ async def test_what_happened_before_the_first_look_that_worked_is_announced(
         async with watching(call, ears, era, f"devin://sessions/{one}"):
             await pace.asleep(1)
             await call.ok("send_message", session_id=one, message="m")
-            await ears.hears(*[f"devin://sessions/{one}"] * 2)  # the write, and what the first look that worked saw
+            await ears.hears(
+                *[f"devin://sessions/{one}"] * 2
+            )  # the write, and what the first look that worked saw
 
 
 @pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
-async def test_a_passing_refusal_does_not_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock, status: int) -> None:
+async def test_a_passing_refusal_does_not_end_a_watch(
+    connect: Connect, devin: Upstream, pace: PacedClock, status: int
+) -> None:
     ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -261,7 +312,9 @@ async def test_one_refusal_in_the_middle_does_not_end_a_watch_and_is_told(
             await ears.hears(f"devin://sessions/{one}")  # seen again, and waiting by now
 
 
-async def test_refusals_in_a_row_end_a_watch(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_refusals_in_a_row_end_a_watch(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -288,7 +341,9 @@ async def test_an_end_that_can_only_be_guessed_is_announced(
             await ears.hears(f"devin://sessions/{one}", "devin://sessions")
 
 
-async def test_what_happened_during_a_slow_first_look_is_announced(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_what_happened_during_a_slow_first_look_is_announced(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     ears, gate = NotificationRecorder(), asyncio.Event()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -308,7 +363,9 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
 ) -> None:
     def said(*ids: str) -> Fault:
         messages = [{"type": "devin_message", "event_id": one, "message": "m"} for one in ids]
-        return answer(200, {"session_id": "devin-1", "status_enum": "working", "messages": messages})
+        return answer(
+            200, {"session_id": "devin-1", "status_enum": "working", "messages": messages}
+        )
 
     devin.fail(
         "GET",
@@ -332,7 +389,9 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
         assert devin.count("GET", "/v1/sessions/devin-1") == 5
 
 
-async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     devin.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -343,7 +402,9 @@ async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(connect: Connect
                 await pace.asleep(1)
 
 
-async def test_the_index_is_announced_once_for_one_change(connect: Connect, devin: Upstream, pace: PacedClock) -> None:
+async def test_the_index_is_announced_once_for_one_change(
+    connect: Connect, devin: Upstream, pace: PacedClock
+) -> None:
     ears = NotificationRecorder()
     async with connect(pace=pace) as call:
         one = (await call.ok("create_session", prompt="p"))["session_id"]
@@ -353,10 +414,21 @@ async def test_the_index_is_announced_once_for_one_change(connect: Connect, devi
             await ears.hears(f"devin://sessions/{one}", "devin://sessions")
 
 
-async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(connect: Connect, devin: Upstream, era: Era) -> None:
+async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(
+    connect: Connect, devin: Upstream, era: Era
+) -> None:
     ears = NotificationRecorder()
-    uris = ["devin://sessions/devin-1", "devin://sessions/..%2Fx", "devin://nothing", "", "http://example.com/x"]
-    async with connect(era=era, toolsets="playbooks", heard=ears.old(era)) as call, watching(call, ears, era, *uris):
+    uris = [
+        "devin://sessions/devin-1",
+        "devin://sessions/..%2Fx",
+        "devin://nothing",
+        "",
+        "http://example.com/x",
+    ]
+    async with (
+        connect(era=era, toolsets="playbooks", heard=ears.old(era)) as call,
+        watching(call, ears, era, *uris),
+    ):
         await anyio.sleep(0.05)
     assert devin.requests == []
 
@@ -366,18 +438,22 @@ async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[
     """Two clients with keys of their own on one server, over real HTTP."""
     async with (
         deployed(settings_for(devin, auth="caller-key"), clock=pace) as url,
-        visiting(url, {"x-devin-api-key": KEY}) as me, visiting(url, {"x-devin-api-key": OTHER}) as you,
-    ):  # fmt: skip
+        visiting(url, {"x-devin-api-key": KEY}) as me,
+        visiting(url, {"x-devin-api-key": OTHER}) as you,
+    ):
         yield me, you
 
 
-async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(devin: Upstream, pace: PacedClock) -> None:
+async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(
+    devin: Upstream, pace: PacedClock
+) -> None:
     uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
     mine, yours = NotificationRecorder(), NotificationRecorder()
     async with (
         two_callers(devin, pace) as (me, you),
-        watching(me, mine, "auto", uri, playbooks), watching(you, yours, "auto", uri, playbooks),
-    ):  # fmt: skip
+        watching(me, mine, "auto", uri, playbooks),
+        watching(you, yours, "auto", uri, playbooks),
+    ):
         await me.ok("update_playbook", playbook_id="playbook-0001", title="Mine")
         await mine.hears(uri, playbooks, "resources", "prompts")
         await yours.hears()
@@ -389,10 +465,14 @@ async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(de
         assert "Yours" not in await me.read(playbooks)
         assert "Mine" in (await me.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
         assert "Yours" in (await you.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
-        assert {one.title for one in await me.resources()} ^ {one.title for one in await you.resources()} == {"Mine", "Yours"}
+        assert {one.title for one in await me.resources()} ^ {
+            one.title for one in await you.resources()
+        } == {"Mine", "Yours"}
 
 
-async def test_two_keys_that_watch_the_same_session_have_a_poller_each(devin: Upstream, pace: PacedClock) -> None:
+async def test_two_keys_that_watch_the_same_session_have_a_poller_each(
+    devin: Upstream, pace: PacedClock
+) -> None:
     mine, yours = NotificationRecorder(), NotificationRecorder()
     async with two_callers(devin, pace) as (me, you):
         one = (await me.ok("create_session", prompt="p"))["session_id"]
@@ -405,7 +485,9 @@ async def test_two_keys_that_watch_the_same_session_have_a_poller_each(devin: Up
         await pace.asleep(0)  # both have gone, so nobody looks any more
 
 
-async def test_a_stream_that_is_open_does_not_delay_the_end(devin: Upstream, pace: PacedClock) -> None:
+async def test_a_stream_that_is_open_does_not_delay_the_end(
+    devin: Upstream, pace: PacedClock
+) -> None:
     async with serving("--sandbox") as (server, url), Client(url) as client:
         async with client.listen(resources_list_changed=True) as events:
             started = time.monotonic()
@@ -418,11 +500,17 @@ async def test_a_stream_that_is_open_does_not_delay_the_end(devin: Upstream, pac
 async def test_over_stdio_an_open_stream_does_not_delay_the_end_either() -> None:
     async with running("--sandbox", "--log-format", "json") as server:
         meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
             "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
-        }  # fmt: skip
-        wanted = {"resourcesListChanged": True, "resourceSubscriptions": ["devin://sessions/devin-1"]}
-        server.send(id=1, method="subscriptions/listen", params={"notifications": wanted, "_meta": meta})
+        }
+        wanted = {
+            "resourcesListChanged": True,
+            "resourceSubscriptions": ["devin://sessions/devin-1"],
+        }
+        server.send(
+            id=1, method="subscriptions/listen", params={"notifications": wanted, "_meta": meta}
+        )
         assert (await server.line())["method"] == "notifications/subscriptions/acknowledged"
         started = time.monotonic()
         assert await server.end() == 0

@@ -13,9 +13,15 @@ from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
 
 READS = {
-    "devin_list_sessions", "devin_get_session", "devin_wait_for_sessions", "devin_download_attachment", "devin_list_secrets", "devin_list_knowledge",
-    "devin_list_playbooks", "devin_get_playbook",
-}  # fmt: skip
+    "devin_list_sessions",
+    "devin_get_session",
+    "devin_wait_for_sessions",
+    "devin_download_attachment",
+    "devin_list_secrets",
+    "devin_list_knowledge",
+    "devin_list_playbooks",
+    "devin_get_playbook",
+}
 
 
 def names(**flags: list[str]) -> set[str]:
@@ -32,13 +38,20 @@ def test_toolsets_tools_and_exclusions_combine() -> None:
     assert len(names()) == 22
     assert names(toolsets=["playbooks,secrets"]) == names(toolsets=["secrets", "playbooks"])
     assert names(tools=["get_session"]) == {"devin_get_session"}
-    assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {"devin_get_session"}
-    assert names(toolsets=["secrets"], exclude_tools=["devin_delete_secret"]) == {"devin_list_secrets", "devin_create_secret"}
+    assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {
+        "devin_get_session"
+    }
+    assert names(toolsets=["secrets"], exclude_tools=["devin_delete_secret"]) == {
+        "devin_list_secrets",
+        "devin_create_secret",
+    }
     with pytest.raises(SettingsError, match="--tools names no tool"):
         names(tools=["devin_fly"])
 
 
-async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect: Connect, devin: Upstream, era: Era) -> None:
+async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
+    connect: Connect, devin: Upstream, era: Era
+) -> None:
     async with connect(era=era, read_only=True) as call:
         hidden = await call.client.call_tool("devin_create_session", {"prompt": "p"})
         unknown = await call.client.call_tool("devin_creat_session", {"prompt": "p"})
@@ -48,16 +61,28 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(connect: Connect,
     assert devin.count("POST") == 0
 
 
-async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(connect: Connect, files: Path) -> None:
+async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(
+    connect: Connect, files: Path
+) -> None:
     async def parameters(tool: str, **how: object) -> set[str]:
         async with connect(**how) as call:
-            return next(set(one.input_schema["properties"]) for one in (await call.client.list_tools()).tools if one.name == tool)
+            return next(
+                set(one.input_schema["properties"])
+                for one in (await call.client.list_tools()).tools
+                if one.name == tool
+            )
 
     assert "path" in await parameters("devin_upload_attachment", files_root=files)
-    assert "path" not in await parameters("devin_upload_attachment", files_root=files, transport="http")
+    assert "path" not in await parameters(
+        "devin_upload_attachment", files_root=files, transport="http"
+    )
     assert "save_to" in await parameters("devin_download_attachment", files_root=files)
-    assert "save_to" not in await parameters("devin_download_attachment", files_root=files, read_only=True)
-    assert "save_to" not in await parameters("devin_download_attachment", files_root=files, transport="http")
+    assert "save_to" not in await parameters(
+        "devin_download_attachment", files_root=files, read_only=True
+    )
+    assert "save_to" not in await parameters(
+        "devin_download_attachment", files_root=files, transport="http"
+    )
 
 
 async def test_a_server_started_at_home_or_in_the_root_allows_no_files(

@@ -35,11 +35,18 @@ PRIMITIVES: Json = {
 }
 
 _PLAIN = ["option1", "option2", "option3"]
-_TITLED = [{"const": f"value{n}", "title": f"{word} option"} for n, word in enumerate(("First", "Second", "Third"), 1)]
+_TITLED = [
+    {"const": f"value{n}", "title": f"{word} option"}
+    for n, word in enumerate(("First", "Second", "Third"), 1)
+]
 CHOICES: Json = {
     "untitledSingle": {"type": "string", "enum": _PLAIN},
     "titledSingle": {"type": "string", "oneOf": _TITLED},
-    "legacyEnum": {"type": "string", "enum": ["opt1", "opt2"], "enumNames": ["Option one", "Option two"]},
+    "legacyEnum": {
+        "type": "string",
+        "enum": ["opt1", "opt2"],
+        "enumNames": ["Option one", "Option two"],
+    },
     "untitledMulti": {"type": "array", "items": {"type": "string", "enum": _PLAIN}},
     "titledMulti": {"type": "array", "items": {"anyOf": _TITLED}},
 }
@@ -50,8 +57,20 @@ def install(mcp: MCPServer[Any]) -> None:
     _once(mcp, "elicitation", {"user_name": form("What is your name?", "name")}, _greeting)
     _once(mcp, "sampling", {"capital_question": sample("What is the capital of France?")}, _sampled)
     _once(mcp, "list_roots", {"client_roots": ListRootsRequest()}, _counted_roots)
-    _once(mcp, "request_state", {"confirm": form("Please confirm", ok="boolean")}, lambda _: "state-ok", "confirming")
-    _once(mcp, "tampered_state", {"confirm": form("Please confirm", ok="boolean")}, lambda _: "state-ok", "sealed")
+    _once(
+        mcp,
+        "request_state",
+        {"confirm": form("Please confirm", ok="boolean")},
+        lambda _: "state-ok",
+        "confirming",
+    )
+    _once(
+        mcp,
+        "tampered_state",
+        {"confirm": form("Please confirm", ok="boolean")},
+        lambda _: "state-ok",
+        "sealed",
+    )
     everything: dict[str, InputRequest] = {
         "user_name": form("What is your name?", "name"),
         "greeting": sample("Say hello"),
@@ -67,7 +86,9 @@ def install(mcp: MCPServer[Any]) -> None:
 def form(message: str, *texts: str, **fields: str) -> ElicitRequest:
     """A form that requires these text fields, and others by their JSON type."""
     kinds = dict.fromkeys(texts, "string") | fields
-    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=_schema(kinds)))
+    return ElicitRequest(
+        params=ElicitRequestFormParams(message=message, requested_schema=_schema(kinds))
+    )
 
 
 def sample(text: str) -> CreateMessageRequest:
@@ -81,7 +102,9 @@ def _mid_call(mcp: MCPServer[Any]) -> None:
     async def test_sampling(prompt: str, ctx: Context[Any, Any]) -> str:
         """Has the client's model answer a prompt."""
         asked = sample(prompt).params
-        result = await ctx.session.create_message(asked.messages, max_tokens=100, related_request_id=ctx.request_id)
+        result = await ctx.session.create_message(
+            asked.messages, max_tokens=100, related_request_id=ctx.request_id
+        )
         return f"LLM response: {_text_of(result)}"
 
     async def ask(ctx: Context[Any, Any], message: str, schema: Json) -> str:
@@ -117,9 +140,15 @@ def _once(
         given = ctx.input_responses or {}
         whole = requests.keys() <= given.keys() and ctx.request_state == state
         said = answer(given) if whole else None
-        return InputRequiredResult(input_requests=dict(requests), request_state=state) if said is None else said
+        return (
+            InputRequiredResult(input_requests=dict(requests), request_state=state)
+            if said is None
+            else said
+        )
 
-    mcp.add_tool(tool, name=f"test_input_required_result_{name}", description=f"Asks the client: {name}.")
+    mcp.add_tool(
+        tool, name=f"test_input_required_result_{name}", description=f"Asks the client: {name}."
+    )
 
 
 async def _in_rounds(ctx: Context[Any, Any]) -> str | InputRequiredResult:
@@ -131,7 +160,9 @@ async def _in_rounds(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     if name == "" and (first := _field(given.get("step1"), "name")):
         second = form("Step 2: what is your favourite colour?", "color")
         return InputRequiredResult(input_requests={"step2": second}, request_state=first)
-    return InputRequiredResult(input_requests={"step1": form("Step 1: what is your name?", "name")}, request_state="")
+    return InputRequiredResult(
+        input_requests={"step1": form("Step 1: what is your name?", "name")}, request_state=""
+    )
 
 
 async def _within_capabilities(ctx: Context[Any, Any]) -> InputRequiredResult:
@@ -155,17 +186,27 @@ async def _asking_prompt(ctx: Context[Any, Any]) -> list[UserMessage] | InputReq
     """A prompt that needs to know more."""
     context = _field((ctx.input_responses or {}).get("user_context"), "context")
     if context is None:
-        return InputRequiredResult(input_requests={"user_context": form("In which context?", "context")})
+        return InputRequiredResult(
+            input_requests={"user_context": form("In which context?", "context")}
+        )
     return [UserMessage(f"Use the following context: {context}")]
 
 
 def _schema(kinds: Mapping[str, str]) -> Json:
-    return {"type": "object", "properties": {name: {"type": kind} for name, kind in kinds.items()}, "required": [*kinds]}
+    return {
+        "type": "object",
+        "properties": {name: {"type": kind} for name, kind in kinds.items()},
+        "required": [*kinds],
+    }
 
 
 def _field(response: Any, name: str) -> str | None:
     """A text the user filled in; None when they did not, or the client answered something else."""
-    value = response.content.get(name) if isinstance(response, ElicitResult) and response.content else None
+    value = (
+        response.content.get(name)
+        if isinstance(response, ElicitResult) and response.content
+        else None
+    )
     return value if isinstance(value, str) and value else None
 
 

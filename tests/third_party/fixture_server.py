@@ -29,7 +29,9 @@ class Events(EventStore):
         self._events.append((stream_id, message))
         return str(len(self._events))
 
-    async def replay_events_after(self, last_event_id: EventId, send_callback: EventCallback) -> StreamId | None:
+    async def replay_events_after(
+        self, last_event_id: EventId, send_callback: EventCallback
+    ) -> StreamId | None:
         seen = int(last_event_id) if last_event_id.isdecimal() else 0
         if not 0 < seen <= len(self._events):
             return None
@@ -49,9 +51,17 @@ def main() -> None:
     settings, own = Settings(sandbox=True), Identity(SANDBOX_KEY)
     server = build(settings, "http", identify=identity_from_scope(own))
     install(server)
-    sessions: dict[str, Any] = {"stateless": False, "event_store": Events(), "retry_interval": 100} if options.sessions else {}
+    sessions: dict[str, Any] = (
+        {"stateless": False, "event_store": Events(), "retry_interval": 100}
+        if options.sessions
+        else {}
+    )
     app = http_app(
-        server, NoAuth(SANDBOX_KEY), hosts=allowed_hosts_for(settings), origins=allowed_origins_for(settings), **sessions
+        server,
+        NoAuth(SANDBOX_KEY),
+        hosts=allowed_hosts_for(settings),
+        origins=allowed_origins_for(settings),
+        **sessions,
     )
     listener, address = listen("127.0.0.1", options.port)
     log.event("serving", url=f"{address}{PATH}")

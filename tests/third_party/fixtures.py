@@ -35,7 +35,9 @@ from pydantic import Field
 from devin_mcp.server.context import caller_of
 from tests.third_party import asking
 
-ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+ONE_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
 ONE_SAMPLE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="
 PICTURE = ImageContent(type="image", data=ONE_PIXEL, mime_type="image/png")
 
@@ -76,7 +78,9 @@ def install(mcp: MCPServer[Any]) -> None:
 
 
 def _embedded(uri: str, text: str, mime_type: str = "text/plain") -> EmbeddedResource:
-    return EmbeddedResource(type="resource", resource=TextResourceContents(uri=uri, mime_type=mime_type, text=text))
+    return EmbeddedResource(
+        type="resource", resource=TextResourceContents(uri=uri, mime_type=mime_type, text=text)
+    )
 
 
 def _content(mcp: MCPServer[Any]) -> None:
@@ -103,7 +107,9 @@ def _content(mcp: MCPServer[Any]) -> None:
     @mcp.tool()
     def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedResource]:
         """Answers with text, a picture and a resource."""
-        data = _embedded("test://mixed-content-resource", '{"test": "data", "value": 123}', "application/json")
+        data = _embedded(
+            "test://mixed-content-resource", '{"test": "data", "value": 123}', "application/json"
+        )
         return [TextContent(type="text", text="Multiple content types test:"), PICTURE, data]
 
 
@@ -166,11 +172,17 @@ def _edges(mcp: MCPServer[Any]) -> None:
         can = ctx.client_capabilities
         if can is None or can.sampling is None:
             needs: dict[str, Any] = {"requiredCapabilities": {"sampling": {}}}
-            raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, "This tool needs a client that can sample", needs)
+            raise MCPError(
+                MISSING_REQUIRED_CLIENT_CAPABILITY,
+                "This tool needs a client that can sample",
+                needs,
+            )
         return "the client can sample"
 
     @mcp.tool()
-    def test_x_mcp_header(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "") -> str:
+    def test_x_mcp_header(
+        region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "",
+    ) -> str:
         """Has an argument that is mirrored into a header."""
         return f"region={region}"
 
@@ -231,7 +243,9 @@ def _prompts(mcp: MCPServer[Any]) -> None:
 def _handlers(mcp: MCPServer[Any]) -> None:
     @mcp.completion()  # type: ignore[no-untyped-call,untyped-decorator]
     async def complete(
-        ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
     ) -> Completion:
         return Completion(values=[], total=0, has_more=False)
 
@@ -241,4 +255,6 @@ def _handlers(mcp: MCPServer[Any]) -> None:
     # Requests of 2025-11-25 that MCPServer itself does not serve.
     mcp._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, accept)
     mcp._lowlevel_server.add_request_handler("resources/subscribe", SubscribeRequestParams, accept)
-    mcp._lowlevel_server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, accept)
+    mcp._lowlevel_server.add_request_handler(
+        "resources/unsubscribe", UnsubscribeRequestParams, accept
+    )

@@ -12,7 +12,11 @@ from tests.upstream import KEY
 
 def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **given: str) -> str:
     """What a host's own command says, at home in a directory of its own, with the key in its environment."""
-    (binary,) = PACKAGES.glob("@anthropic-ai/claude-code-*/claude*") if name == "claude" else [PACKAGES / ".bin" / name]
+    (binary,) = (
+        PACKAGES.glob("@anthropic-ai/claude-code-*/claude*")
+        if name == "claude"
+        else [PACKAGES / ".bin" / name]
+    )
     quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
     env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **given)
     env["PATH"] = f"{PACKAGES / '.bin'}{os.pathsep}{env['PATH']}"

@@ -18,8 +18,25 @@ class Inspector:
     def __init__(self, node: str, home: Path, era: str, server: str | list[str]) -> None:
         """`server` is an address or a command."""
         self._home = home
-        launcher = PACKAGES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
-        self._command = [node, str(launcher), "--cli", *self._target(server), "--protocol-era", era, "--format", "json"]
+        launcher = (
+            PACKAGES
+            / "@modelcontextprotocol"
+            / "inspector"
+            / "clients"
+            / "launcher"
+            / "build"
+            / "index.js"
+        )
+        self._command = [
+            node,
+            str(launcher),
+            "--cli",
+            *self._target(server),
+            "--protocol-era",
+            era,
+            "--format",
+            "json",
+        ]
 
     def _target(self, server: str | list[str]) -> list[str]:
         if isinstance(server, str):
@@ -36,4 +53,6 @@ class Inspector:
 
     def call(self, tool: str, arguments: str) -> processes.Finished:
         """`arguments` is JSON."""
-        return self.run("--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments)
+        return self.run(
+            "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments
+        )

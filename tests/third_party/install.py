@@ -49,9 +49,13 @@ def install_system() -> None:
         raise SystemExit(f"these have to be installed: {', '.join(missing)}")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        done = subprocess.run([apt, *words], env=quiet, capture_output=True, text=True, timeout=_LONGEST, check=False)
+        done = subprocess.run(
+            [apt, *words], env=quiet, capture_output=True, text=True, timeout=_LONGEST, check=False
+        )
         if done.returncode:
-            raise SystemExit(f"{', '.join(missing)} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+            raise SystemExit(
+                f"{', '.join(missing)} could not be installed: {done.stderr.strip().splitlines()[-1:]}"
+            )
 
 
 def install() -> None:
@@ -68,7 +72,13 @@ def install() -> None:
     # Nothing here needs its install scripts, so none is trusted to run.
     quiet = ("--no-audit", "--no-fund", "--no-progress", "--ignore-scripts", "--loglevel=error")
     try:
-        subprocess.run((npm, "install", *quiet), cwd=INSTALLED, stdin=subprocess.DEVNULL, timeout=_LONGEST, check=True)
+        subprocess.run(
+            (npm, "install", *quiet),
+            cwd=INSTALLED,
+            stdin=subprocess.DEVNULL,
+            timeout=_LONGEST,
+            check=True,
+        )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise SystemExit(f"the witnesses could not be installed: {problem}") from None
     _STAMP.write_text(fingerprint())

@@ -33,12 +33,16 @@ class Note(ApiModel):
     created_by: Author | None = None
 
     def matches(self, words: list[str]) -> bool:
-        text = " ".join((self.name, self.trigger_description or "", self.macro or "", self.body or "")).lower()
+        text = " ".join(
+            (self.name, self.trigger_description or "", self.macro or "", self.body or "")
+        ).lower()
         return all(word in text for word in words)
 
     def showing(self, start: int, room: int) -> Note:
         piece = TextSlice.of(self.body or "", start, room)
-        return self.model_copy(update={"body": piece.text, "truncated": piece.truncated, "length": piece.length})
+        return self.model_copy(
+            update={"body": piece.text, "truncated": piece.truncated, "length": piece.length}
+        )
 
 
 class KnowledgeFolder(ApiModel):
@@ -65,7 +69,10 @@ class KnowledgeBase:
 
     def markdown(self, note: Note) -> str:
         head = facts(
-            recalled_when=note.trigger_description, folder=self.folder_of(note), pinned_to=note.pinned_repo, macro=note.macro
+            recalled_when=note.trigger_description,
+            folder=self.folder_of(note),
+            pinned_to=note.pinned_repo,
+            macro=note.macro,
         )
         return document(note.name, head, note.body or "")
 
@@ -77,17 +84,30 @@ class KnowledgeBase:
     def entries(self) -> list[ResourceEntry]:
         return [
             ResourceEntry(
-                id=note.id, title=redactor.clean(one_line(note.name)),
-                description=redactor.clean(one_line(note.trigger_description) or first_line(note.body)),
+                id=note.id,
+                title=redactor.clean(one_line(note.name)),
+                description=redactor.clean(
+                    one_line(note.trigger_description) or first_line(note.body)
+                ),
                 size=len(redactor.clean(self.markdown(note)).encode()),
             )
-            for note in self.by_name if is_id(note.id)
-        ]  # fmt: skip
+            for note in self.by_name
+            if is_id(note.id)
+        ]
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        return [Candidate(note.id, (macro_text(note.macro), note.name)) for note in self.by_name if is_id(note.id)]
+        return [
+            Candidate(note.id, (macro_text(note.macro), note.name))
+            for note in self.by_name
+            if is_id(note.id)
+        ]
 
     @cached_property
     def repositories(self) -> list[Candidate]:
-        return [Candidate(name) for name in sorted({note.pinned_repo for note in self.notes if note.pinned_repo} - {"all"})]
+        return [
+            Candidate(name)
+            for name in sorted(
+                {note.pinned_repo for note in self.notes if note.pinned_repo} - {"all"}
+            )
+        ]

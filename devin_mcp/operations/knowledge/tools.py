@@ -14,7 +14,14 @@ from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirma
 from devin_mcp.operations.context import House
 from devin_mcp.operations.knowledge.model import KnowledgeBase, KnowledgeBody, KnowledgeFolder, Note
 from devin_mcp.operations.markdown import CELL, one_line, table
-from devin_mcp.operations.matching import Candidate, ResourceContent, ResourceEntry, completes, match_one, resource
+from devin_mcp.operations.matching import (
+    Candidate,
+    ResourceContent,
+    ResourceEntry,
+    completes,
+    match_one,
+    resource,
+)
 from devin_mcp.operations.partial_update import RawNotes, kept
 from devin_mcp.operations.results import (
     ROOM_FOR_NEXT,
@@ -34,7 +41,12 @@ Name = Annotated[str, Field(min_length=1, max_length=500, description="Its name"
 Body = Annotated[str, Field(max_length=500_000, description="What Devin should know, markdown")]
 Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
 Folder = Annotated[
-    str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", max_length=128, description="Folder id; empty = none")
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$",
+        max_length=128,
+        description="Folder id; empty = none",
+    ),
 ]
 Macro = Annotated[str, Field(max_length=100, description="Shortcut; empty = none")]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all; empty = none")]
@@ -79,19 +91,29 @@ class OneNote(Knowledge):
     def within(self, limit: int) -> OneNote:
         whole = self._whole
         if json_size(whole.showing(0, 0)) > limit // 2:
-            whole = whole.model_copy(update={"trigger_description": one_line(whole.trigger_description)})
+            whole = whole.model_copy(
+                update={"trigger_description": one_line(whole.trigger_description)}
+            )
         room = limit - json_size(self.reading(whole, self._start, 0)) - ROOM_FOR_NEXT // 10
-        return self.reading(whole, self._start, len(prefix_that_fits((whole.body or "")[self._start :], room)))
+        return self.reading(
+            whole, self._start, len(prefix_that_fits((whole.body or "")[self._start :], room))
+        )
 
 
 @operation(READ, "knowledge", v1="GET /v1/knowledge")
 async def list_knowledge(
     devin: ApiCall,
     house: House,
-    search: Annotated[str | None, Field(max_length=200, description="Words that must all occur")] = None,
+    search: Annotated[
+        str | None, Field(max_length=200, description="Words that must all occur")
+    ] = None,
     folder_id: FolderId | None = None,
-    note_ids: Annotated[list[Id] | None, Field(min_length=1, max_length=200, description="Only these notes")] = None,
-    body: Annotated[Literal["none", "snippet", "full"], Field(description="How much of each body")] = "none",
+    note_ids: Annotated[
+        list[Id] | None, Field(min_length=1, max_length=200, description="Only these notes")
+    ] = None,
+    body: Annotated[
+        Literal["none", "snippet", "full"], Field(description="How much of each body")
+    ] = "none",
     from_char: FromChar = 0,
     offset: Offset = 0,
 ) -> Knowledge:
@@ -133,7 +155,9 @@ async def library(devin: ApiCall, house: House, *, fresh: bool = False) -> Knowl
 async def resolve_notes(devin: ApiCall, house: House, said: Sequence[str]) -> list[str]:
     """The ids of the notes that are meant, by id or by a name that just one has."""
     candidates = (await library(devin, house, fresh=True)).candidates if said else []
-    return list(dict.fromkeys(match_one(candidates, one, "note", "devin_list_knowledge") for one in said))
+    return list(
+        dict.fromkeys(match_one(candidates, one, "note", "devin_list_knowledge") for one in said)
+    )
 
 
 def _shown(note: Note, body: str) -> Note:
@@ -168,7 +192,9 @@ async def create_knowledge(
     """The new note's id. Every later session recalls it when its trigger fits."""
     note: dict[str, Any] = {"name": name, "body": body, "trigger_description": trigger_description}
     optional = {"parent_folder_id": parent_folder_id, "macro": macro, "pinned_repo": pinned_repo}
-    return _saved(await devin.send(Note, body=note | {key: value for key, value in optional.items() if value}))
+    return _saved(
+        await devin.send(Note, body=note | {key: value for key, value in optional.items() if value})
+    )
 
 
 @operation(CHANGE, "knowledge", v1="PUT /v1/knowledge/{note_id}")
@@ -184,18 +210,28 @@ async def update_knowledge(
 ) -> NoteSaved:
     """The note as saved. What is not given stays, an empty text clears. Never send a cut body back."""
     given = {
-        "name": name, "body": body, "trigger_description": trigger_description,
-        "parent_folder_id": parent_folder_id, "macro": macro, "pinned_repo": pinned_repo,
-    }  # fmt: skip
+        "name": name,
+        "body": body,
+        "trigger_description": trigger_description,
+        "parent_folder_id": parent_folder_id,
+        "macro": macro,
+        "pinned_repo": pinned_repo,
+    }
     if all(value is None for value in given.values()):
         raise Invalid("Nothing to change: give at least one field.")
-    notes = (await list_knowledge.at(devin).send(RawNotes)).knowledge  # there is no GET for one note (v1.md §2)
+    notes = (
+        await list_knowledge.at(devin).send(RawNotes)
+    ).knowledge  # there is no GET for one note (v1.md §2)
     now = next((note for note in notes if note.id == note_id), None)
     if now is None:
         raise NotFound("Devin does not know that note id.")
     whole = kept(now, given, needed={"name", "body"})
     return _saved(
-        await devin.send(Note, body=whole | {"trigger_description": whole["trigger_description"] or ""}, note_id=note_id)
+        await devin.send(
+            Note,
+            body=whole | {"trigger_description": whole["trigger_description"] or ""},
+            note_id=note_id,
+        )
     )
 
 
@@ -211,17 +247,23 @@ class NoteDeleted(Result):
 
 
 async def name_of(devin: ApiCall, house: House, note_id: str) -> str | None:
-    return next((note.name for note in (await library(devin, house)).notes if note.id == note_id), None)
+    return next(
+        (note.name for note in (await library(devin, house)).notes if note.id == note_id), None
+    )
 
 
-DELETING = Confirmation("Delete the note", "Devin will not recall it any more, and its text is gone for good.", name_of)
+DELETING = Confirmation(
+    "Delete the note", "Devin will not recall it any more, and its text is gone for good.", name_of
+)
 
 
 @operation(DESTROY, "knowledge", v1="DELETE /v1/knowledge/{note_id}", stake=DELETING)
 async def delete_knowledge(devin: ApiCall, note_id: NoteId) -> NoteDeleted:
     """Confirmation that the note is gone for good."""
     await devin.send(Acknowledgement, note_id=note_id)
-    return NoteDeleted(note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge.")
+    return NoteDeleted(
+        note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge."
+    )
 
 
 async def entries(devin: ApiCall, house: House) -> list[ResourceEntry]:
@@ -233,19 +275,35 @@ async def all_knowledge(devin: ApiCall, house: House) -> ResourceContent:
     """The organization's notes as one table, folder by folder."""
     notes = await library(devin, house)
     rows = sorted(
-        (notes.folder_of(note) or "", one_line(note.name, CELL), one_line(note.trigger_description, CELL), note.id)
+        (
+            notes.folder_of(note) or "",
+            one_line(note.name, CELL),
+            one_line(note.trigger_description, CELL),
+            note.id,
+        )
         for note in notes.by_name
     )
-    folders, unnamed = table(("Folder", "Id"), sorted((one.name, one.id) for one in notes.folders), house.result_limit // 3)
-    lines, missing = table(("Folder", "Name", "Recalled when", "Id"), rows, house.result_limit - len(folders))
+    folders, unnamed = table(
+        ("Folder", "Id"),
+        sorted((one.name, one.id) for one in notes.folders),
+        house.result_limit // 3,
+    )
+    lines, missing = table(
+        ("Folder", "Name", "Recalled when", "Id"), rows, house.result_limit - len(folders)
+    )
     text = f"# Knowledge\n\n{lines}" if rows else "# Knowledge\n\nThere is none yet."
     if notes.folders:
         text += f"\n\n{folders}"
     if unnamed:
         text += f"\n\n{unnamed} more folders do not fit here."
     if missing:
-        return ResourceContent(text, f"{missing} more do not fit here. Search them with devin_list_knowledge.")
-    return ResourceContent(text, "Read one at devin://knowledge/{id}." if rows else "Write one with devin_create_knowledge.")
+        return ResourceContent(
+            text, f"{missing} more do not fit here. Search them with devin_list_knowledge."
+        )
+    return ResourceContent(
+        text,
+        "Read one at devin://knowledge/{id}." if rows else "Write one with devin_create_knowledge.",
+    )
 
 
 @resource("devin://knowledge/{note_id}", tool=list_knowledge, entries=entries)
@@ -264,5 +322,7 @@ async def known_notes(devin: ApiCall, house: House, filled: Mapping[str, str]) -
 
 
 @completes("repository", tool=list_knowledge)
-async def repositories_pinned(devin: ApiCall, house: House, filled: Mapping[str, str]) -> list[Candidate]:  # noqa: ARG001
+async def repositories_pinned(
+    devin: ApiCall, house: House, filled: Mapping[str, str]
+) -> list[Candidate]:
     return (await library(devin, house)).repositories

@@ -24,7 +24,10 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 AfterEvent = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9._:#-]{1,128}$", description="Read on after this message; `start` reads from the first"),
+    Field(
+        pattern=r"^[A-Za-z0-9._:#-]{1,128}$",
+        description="Read on after this message; `start` reads from the first",
+    ),
 ]
 
 
@@ -45,7 +48,9 @@ class Message(ApiModel):
 
     def cut(self, start: int, room: int) -> Message:
         piece = TextSlice.of(self.message, start, room)
-        return self.model_copy(update={"message": piece.text, "truncated": piece.truncated, "length": piece.length})
+        return self.model_copy(
+            update={"message": piece.text, "truncated": piece.truncated, "length": piece.length}
+        )
 
 
 def assign_event_ids(messages: Sequence[Message]) -> list[Message]:
@@ -79,12 +84,19 @@ def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
     return kept[::-1]
 
 
-def messages_after(messages: Sequence[Message], after: str, from_char: int, count: int, room: int) -> list[Message]:
+def messages_after(
+    messages: Sequence[Message], after: str, from_char: int, count: int, room: int
+) -> list[Message]:
     """Messages after the one called `after`; with `from_char`, first the rest of that message itself."""
-    place = -1 if after == START else next((i for i, one in enumerate(messages) if one.event_id == after), None)
+    place = (
+        -1
+        if after == START
+        else next((i for i, one in enumerate(messages) if one.event_id == after), None)
+    )
     if place is None:
         raise Invalid(
-            "after_event_id names no message of this session.", "Take an event_id from this session's messages, or start."
+            "after_event_id names no message of this session.",
+            "Take an event_id from this session's messages, or start.",
         )
     if from_char and place < 0:
         raise Invalid("from_char goes with the event_id of the message to read on.")
@@ -105,4 +117,6 @@ def messages_after(messages: Sequence[Message], after: str, from_char: int, coun
 
 def _shortened(message: Message, start: int, room: int) -> Message:
     frame = json_size(message.cut(start, 0)) + 1
-    return message.cut(start, len(prefix_that_fits(message.message[start:], max(LEAST, room - frame))))
+    return message.cut(
+        start, len(prefix_that_fits(message.message[start:], max(LEAST, room - frame)))
+    )

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from devin_mcp.api.models import ApiModel, ListOrNull, Time
-from devin_mcp.operations.results import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, json_size, prefix_that_fits, truncate_row
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    ROOM_FOR_NEXT,
+    Next,
+    Result,
+    json_size,
+    prefix_that_fits,
+    truncate_row,
+)
 from devin_mcp.operations.sessions.conversation import Message, messages_after, newest
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
@@ -65,7 +73,10 @@ class SessionSummary(ApiModel):
         if not isinstance(value, dict):
             return value
         word = value.get("status_enum")
-        return {**value, "phase": "starting" if word is None else _PHASES.get(str(word).lower(), "working")}
+        return {
+            **value,
+            "phase": "starting" if word is None else _PHASES.get(str(word).lower(), "working"),
+        }
 
 
 class Session(SessionSummary):
@@ -97,7 +108,9 @@ class SessionView(SessionSummary, Result):
 
     next: Next
     snapshot_id: str | None = None
-    structured_output: dict[str, Any] | None = Field(None, description="As asked for with structured_output_schema")
+    structured_output: dict[str, Any] | None = Field(
+        None, description="As asked for with structured_output_schema"
+    )
     messages: list[Message] = Field(description="Oldest first")
     messages_before: int | None = Field(None, description="Older ones left out")
     messages_after: int | None = Field(None, description="Newer ones left out")
@@ -125,13 +138,21 @@ def looked_at(body: Session, window: MessageWindow, limit: int = NO_LIMIT) -> Se
         shown = messages_after(said, window.after, window.from_char, window.count, room)
     else:
         shown = newest(said, window.count, room)
-    places = [place for place, one in enumerate(said) if shown and one.event_id in {shown[0].event_id, shown[-1].event_id}]
+    places = [
+        place
+        for place, one in enumerate(said)
+        if shown and one.event_id in {shown[0].event_id, shown[-1].event_id}
+    ]
     if not places:  # nothing is shown: it would stand behind the message asked for, or at the end
         places = [_place(said, window.after) + 1]
         before, after = places[0], len(said) - places[0]
     else:
         before, after = places[0], len(said) - places[-1] - 1
-    frame.messages, frame.messages_before, frame.messages_after = shown, before or None, after or None
+    frame.messages, frame.messages_before, frame.messages_after = (
+        shown,
+        before or None,
+        after or None,
+    )
     frame.next = _next(body, shown, window, before, after) + output_next
     frame._body, frame._window = body, window
     return frame
@@ -143,7 +164,9 @@ def _place(said: list[Message], after: str | None) -> int:
     return next((place for place, one in enumerate(said) if one.event_id == after), -1)
 
 
-def _output_window(output: dict[str, Any] | None, window: MessageWindow, limit: int) -> tuple[dict[str, Any] | None, str]:
+def _output_window(
+    output: dict[str, Any] | None, window: MessageWindow, limit: int
+) -> tuple[dict[str, Any] | None, str]:
     """A structured output that would fill the answer is shown as a piece of its JSON, to be read on with from_char."""
     if output is None or (limit >= NO_LIMIT and not window.from_char):
         return output, ""
@@ -154,23 +177,34 @@ def _output_window(output: dict[str, Any] | None, window: MessageWindow, limit: 
     piece = prefix_that_fits(whole[start:], limit // 3 - 100)
     end = start + len(piece)
     cut = {"truncated": True, "length": len(whole), "from_char": start, "json": piece}
-    return cut, f" Read the structured output on with devin_get_session, from_char={end}." if end < len(whole) else ""
+    return (
+        cut,
+        f" Read the structured output on with devin_get_session, from_char={end}."
+        if end < len(whole)
+        else "",
+    )
 
 
-def _next(body: Session, shown: list[Message], window: MessageWindow, before: int, after: int) -> str:
+def _next(
+    body: Session, shown: list[Message], window: MessageWindow, before: int, after: int
+) -> str:
     parts = [next_by_phase(body)]
     cut = next((one for one in shown if one.truncated), None)
     if cut is not None and cut.length is not None:
         start = window.from_char if cut.event_id == window.after else 0
         end = start + len(cut.message)
         if end < cut.length:
-            parts.append(f"A message was cut: devin_get_session with after_event_id={cut.event_id}, from_char={end} reads it on.")
+            parts.append(
+                f"A message was cut: devin_get_session with after_event_id={cut.event_id}, from_char={end} reads it on."
+            )
             after = 0
     if after:
         last = shown[-1].event_id if shown else window.after
         parts.append(f"{after} more follow: devin_get_session with after_event_id={last}.")
     elif before and window.after is None:
-        parts.append(f"{before} older left out: devin_get_session with after_event_id=start reads from the first.")
+        parts.append(
+            f"{before} older left out: devin_get_session with after_event_id=start reads from the first."
+        )
     return " ".join(parts)
 
 
@@ -183,7 +217,11 @@ def next_by_phase(body: Session) -> str:
         case "ended":
             return "The session is over and takes no messages. Start anew with devin_delegate_task."
         case "done":
-            return "Devin is done. Take the pull request." if body.pull_request else "Devin is done. Read its last message."
+            return (
+                "Devin is done. Take the pull request."
+                if body.pull_request
+                else "Devin is done. Read its last message."
+            )
     last = body.messages[-1] if body.messages else None
     if last is None or not last.is_devins:
         # v1 says blocked before the last message can be read, for up to a minute (v1.md §3.6)

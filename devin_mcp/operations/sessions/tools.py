@@ -10,14 +10,30 @@ from pydantic import Field, PrivateAttr
 from devin_mcp.api.client import ApiCall
 from devin_mcp.api.models import Acknowledgement, ApiModel, Id, PlaybookId, SessionId
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, Refused, ReplyLost, SlowDown
-from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, NothingToConfirm, operation
+from devin_mcp.operations.catalog import (
+    CHANGE,
+    CREATE,
+    DESTROY,
+    READ,
+    Confirmation,
+    NothingToConfirm,
+    operation,
+)
 from devin_mcp.operations.context import House
 from devin_mcp.operations.idempotency import PREFIX
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.results import FromChar, Next, Offset, Page, Result
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.conversation import AfterEvent, Text, assign_event_ids
-from devin_mcp.operations.sessions.model import MessageWindow, Phase, PhaseText, Session, SessionSummary, SessionView, looked_at
+from devin_mcp.operations.sessions.model import (
+    MessageWindow,
+    Phase,
+    PhaseText,
+    Session,
+    SessionSummary,
+    SessionView,
+    looked_at,
+)
 
 Tag = Annotated[str, Field(min_length=1, max_length=256)]
 MAX_TAGS = 50
@@ -65,8 +81,12 @@ async def list_sessions(
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
     offset: Offset = 0,
     tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
-    user_email: Annotated[str | None, Field(max_length=320, description="Only this user's sessions")] = None,
-    phase: Annotated[list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")] = None,
+    user_email: Annotated[
+        str | None, Field(max_length=320, description="Only this user's sessions")
+    ] = None,
+    phase: Annotated[
+        list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")
+    ] = None,
 ) -> Sessions:
     """Sessions with phase, link, title, tags and pull request, newest first.
 
@@ -75,7 +95,9 @@ async def list_sessions(
     query: dict[str, Any] = {"tags": tags, "user_email": user_email}
     if phase is not None:
         return await _in_phases(devin, set(phase), limit, offset, query)
-    rows = (await devin.send(SessionPage, query={"limit": limit, "offset": offset, **query})).sessions
+    rows = (
+        await devin.send(SessionPage, query={"limit": limit, "offset": offset, **query})
+    ).sessions
     for row in rows:
         row.url = devin.web_url(row.session_id)
     page = Sessions.of(rows, offset, more=_is_full(rows, limit))
@@ -89,20 +111,28 @@ def _is_full(rows: Sequence[SessionSummary], size: int) -> bool:
     return len(rows) >= size or len(rows) == DEFAULT_PAGE
 
 
-async def _in_phases(devin: ApiCall, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]) -> Sessions:
+async def _in_phases(
+    devin: ApiCall, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]
+) -> Sessions:
     """Devin itself cannot filter by phase, so pages are looked through, within a bound."""
     found: dict[str, SessionSummary] = {}
     here, resume, more = offset, [offset], True
     for _ in range(MAX_PAGES):
         try:
-            rows = (await devin.send(SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **query})).sessions
+            rows = (
+                await devin.send(
+                    SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **query}
+                )
+            ).sessions
         except (Broken, NotSent, SlowDown):
             if not found:
                 raise
             break  # what was found is worth something; offset says where to go on
         for row in rows:
             here += 1
-            if row.phase in wanted and row.session_id not in found:  # a new session pushes others onto the next page
+            if (
+                row.phase in wanted and row.session_id not in found
+            ):  # a new session pushes others onto the next page
                 row.url = devin.web_url(row.session_id)
                 found[row.session_id] = row
                 resume.append(here)
@@ -124,11 +154,16 @@ async def tagged(devin: ApiCall, tag: str) -> list[SessionSummary]:
     for _ in range(MAX_PAGES):
         query = {"limit": DEFAULT_PAGE, "offset": offset, "tags": [tag]}
         rows = (await listing.send(SessionPage, query=query)).sessions
-        found = [row for row in rows if tag in row.tags]  # how far Devin filters is not documented (v1.md §3.2)
+        found = [
+            row for row in rows if tag in row.tags
+        ]  # how far Devin filters is not documented (v1.md §3.2)
         if found or len(rows) < DEFAULT_PAGE:
             return found
         offset += len(rows)
-    raise Broken(f"Devin showed {offset} sessions without the tag that was asked for.", "Nothing was started.")
+    raise Broken(
+        f"Devin showed {offset} sessions without the tag that was asked for.",
+        "Nothing was started.",
+    )
 
 
 class SessionCreated(Result):
@@ -148,7 +183,9 @@ class SessionStarted(ApiModel):
     is_new_session: bool | None = None
 
 
-IF_REPLY_LOST = "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
+IF_REPLY_LOST = (
+    "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
+)
 
 
 @operation(CREATE, "sessions", v1="POST /v1/sessions", spends=True, if_lost=IF_REPLY_LOST)
@@ -156,15 +193,25 @@ async def create_session(
     devin: ApiCall,
     house: House,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
-    title: Annotated[str | None, Field(max_length=500, description="Made by Devin when absent")] = None,
+    title: Annotated[
+        str | None, Field(max_length=500, description="Made by Devin when absent")
+    ] = None,
     tags: Annotated[Tags | None, Field(description="At most 50")] = None,
     playbook_id: PlaybookId | None = None,
-    knowledge_ids: Annotated[list[Id] | None, Field(description="Notes to use; absent = all, [] = none")] = None,
-    secret_ids: Annotated[list[Id] | None, Field(description="Secrets to use; absent = all, [] = none")] = None,
-    session_secrets: Annotated[list[SessionSecret] | None, Field(description="Secrets for this session only")] = None,
+    knowledge_ids: Annotated[
+        list[Id] | None, Field(description="Notes to use; absent = all, [] = none")
+    ] = None,
+    secret_ids: Annotated[
+        list[Id] | None, Field(description="Secrets to use; absent = all, [] = none")
+    ] = None,
+    session_secrets: Annotated[
+        list[SessionSecret] | None, Field(description="Secrets for this session only")
+    ] = None,
     snapshot_id: Annotated[Id | None, Field(description="Machine snapshot to start from")] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
-    idempotent: Annotated[bool, Field(description="Return an earlier session with this prompt, even a dead one")] = False,
+    idempotent: Annotated[
+        bool, Field(description="Return an earlier session with this prompt, even a dead one")
+    ] = False,
     unlisted: Annotated[bool, Field(description="Hide it from listings")] = False,
     structured_output_schema: Annotated[
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
@@ -211,7 +258,9 @@ async def create_session(
 async def get_session(
     devin: ApiCall,
     session_id: SessionId,
-    messages: Annotated[int, Field(ge=0, le=200, description="How many to show; the newest unless after_event_id")] = 20,
+    messages: Annotated[
+        int, Field(ge=0, le=200, description="How many to show; the newest unless after_event_id")
+    ] = 20,
     after_event_id: AfterEvent | None = None,
     from_char: FromChar = 0,
 ) -> SessionView:
@@ -239,7 +288,9 @@ async def title_of(devin: ApiCall, house: House, session_id: str) -> str | None:
     return body.title
 
 
-ENDING = Confirmation("Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of)
+ENDING = Confirmation(
+    "Terminate the Devin session", "It cannot be woken again and unsaved work is lost.", title_of
+)
 
 
 @operation(DESTROY, "sessions", v1="DELETE /v1/sessions/{session_id}", stake=ENDING)
@@ -275,13 +326,19 @@ class TagsUpdated(Result):
 
 @operation(CHANGE, "sessions", v1="PUT /v1/sessions/{session_id}/tags")
 async def update_session_tags(
-    devin: ApiCall, session_id: SessionId, tags: Annotated[Tags, Field(description="The whole new list; [] removes all")]
+    devin: ApiCall,
+    session_id: SessionId,
+    tags: Annotated[Tags, Field(description="The whole new list; [] removes all")],
 ) -> TagsUpdated:
     """The session's tags as they are now. Replaces all (at most 50) but a delegation's own: read them first to add one."""
     now = await get_session.at(devin).send(Session, session_id=session_id)
     own = [one for one in now.tags if one.startswith(PREFIX)]
     new = list(dict.fromkeys([*tags, *own]))
     if len(new) > MAX_TAGS:
-        raise Invalid(f"One tag keeps this session from being started twice and stays, so give at most {MAX_TAGS - len(own)}.")
+        raise Invalid(
+            f"One tag keeps this session from being started twice and stays, so give at most {MAX_TAGS - len(own)}."
+        )
     await devin.send(Acknowledgement, body={"tags": new}, session_id=session_id)
-    return TagsUpdated(session_id=session_id, tags=new, next="Find sessions by tag with devin_list_sessions.")
+    return TagsUpdated(
+        session_id=session_id, tags=new, next="Find sessions by tag with devin_list_sessions."
+    )

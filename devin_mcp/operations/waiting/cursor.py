@@ -32,7 +32,11 @@ class Seen:
     @classmethod
     def of(cls, body: Session, count: int, *, phase: Phase | None = None) -> Seen:
         url = body.pull_request.url if body.pull_request else ""
-        output = json.dumps(body.structured_output, sort_keys=True) if body.structured_output is not None else ""
+        output = (
+            json.dumps(body.structured_output, sort_keys=True)
+            if body.structured_output is not None
+            else ""
+        )
         return cls(count, phase or body.phase, _digest(url, 3), _digest(output, 3))
 
 
@@ -43,7 +47,11 @@ NOTHING = Seen(0, "starting", "AAA", "AAA")
 def written(marks: Mapping[str, Seen], others: Sequence[str] = ()) -> str:
     """The cursor for marks by session id; `others` are carried along as far as there is room."""
     own = [
-        _digest(bare(one), _NAME) + _number(mark.count) + _DIGITS[_PHASES.index(mark.phase)] + mark.pull_request + mark.output
+        _digest(bare(one), _NAME)
+        + _number(mark.count)
+        + _DIGITS[_PHASES.index(mark.phase)]
+        + mark.pull_request
+        + mark.output
         for one, mark in marks.items()
     ]
     return ".".join([*own, *others][: max(MOST, len(own))])
@@ -54,8 +62,15 @@ def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Seen]:
     marks: dict[str, Seen] = {}
     for part in (cursor or "").split(".") if cursor else ():
         name, count, rest = part[:_NAME], part[_NAME : _NAME + _COUNT], part[_NAME + _COUNT :]
-        if len(rest) != 7 or not set(part) <= set(_DIGITS) or _DIGITS.index(rest[0]) >= len(_PHASES):
-            raise Invalid("since is no cursor of devin_wait_for_sessions.", "Take it from its last answer, or leave it out.")
+        if (
+            len(rest) != 7
+            or not set(part) <= set(_DIGITS)
+            or _DIGITS.index(rest[0]) >= len(_PHASES)
+        ):
+            raise Invalid(
+                "since is no cursor of devin_wait_for_sessions.",
+                "Take it from its last answer, or leave it out.",
+            )
         number = 0
         for digit in count:
             number = number * 64 + _DIGITS.index(digit)

@@ -97,7 +97,11 @@ class SessionPoller:
         grace = self._grace
         if body.messages and body.messages[-1].is_devins:
             # Words that could be read while it worked need not be its last ones.
-            grace = FINAL_MESSAGE_GRACE_UNSEEN if body.messages[-1].event_id == self._said_at_work else 0.0
+            grace = (
+                FINAL_MESSAGE_GRACE_UNSEEN
+                if body.messages[-1].event_id == self._said_at_work
+                else 0.0
+            )
         return self._api.clock.now() < self._since + grace
 
     def was_at_work(self) -> None:
@@ -142,10 +146,21 @@ class SessionPoller:
         finally:
             took = round((self._api.clock.now() - started) * 1000, 1)
             event(
-                "mcp_call", bad=outcome != "ok", call_id=record.call_id, method="watch", outcome=outcome, error=error,
-                operation="get_session", effect="read", devin_session_id=self._session_id, duration_ms=took,
-                attempts=record.attempts, status=record.status, bytes_out=record.bytes_out, bytes_in=record.bytes_in,
-            )  # fmt: skip
+                "mcp_call",
+                bad=outcome != "ok",
+                call_id=record.call_id,
+                method="watch",
+                outcome=outcome,
+                error=error,
+                operation="get_session",
+                effect="read",
+                devin_session_id=self._session_id,
+                duration_ms=took,
+                attempts=record.attempts,
+                status=record.status,
+                bytes_out=record.bytes_out,
+                bytes_in=record.bytes_in,
+            )
 
     async def _look(self) -> None:
         began, touches = self._api.clock.now(), self._touches
@@ -156,7 +171,9 @@ class SessionPoller:
             if isinstance(trouble, BadKey | NotAllowed | NotFound | Invalid):
                 self._refused(trouble)
             self._blind = True
-            self._retry_delay = max(getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._retry_delay * 2))
+            self._retry_delay = max(
+                getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._retry_delay * 2)
+            )
             self.failed_at = self._api.clock.now()
             self.tell(None)
         else:
@@ -188,7 +205,9 @@ class SessionPoller:
             self._said_at_work = body.messages[-1].event_id if body.messages else None
         change = None
         if last is None and self._blind:
-            change = SessionChange(body, None, len(new))  # what happened while nothing could be seen would never be told
+            change = SessionChange(
+                body, None, len(new)
+            )  # what happened while nothing could be seen would never be told
         elif last is not None:
             if last.phase != body.phase:
                 self._since, self._grace = self.seen_at, FINAL_MESSAGE_GRACE
@@ -196,7 +215,9 @@ class SessionPoller:
                 self._retry_delay = QUICK
                 change = SessionChange(body, last.phase, len(new))
             elif not self.awaiting_final_message:
-                self._retry_delay = min(AT_WORK if body.is_at_work else AT_REST, self._retry_delay * SLOWER)
+                self._retry_delay = min(
+                    AT_WORK if body.is_at_work else AT_REST, self._retry_delay * SLOWER
+                )
         self._refusals = 0
         self.tell(change)
 
@@ -206,7 +227,9 @@ class SessionPoller:
 
     async def _rest(self) -> None:
         """Until the next look, or until something was done to the session through this server."""
-        if await sleep_unless(self._poked, self._api.clock, self._retry_delay * random.uniform(1 - JITTER, 1 + JITTER)):
+        if await sleep_unless(
+            self._poked, self._api.clock, self._retry_delay * random.uniform(1 - JITTER, 1 + JITTER)
+        ):
             self._poked.clear()
             self._retry_delay = QUICK
 

@@ -47,7 +47,9 @@ class Pollers:
         return self._at((owner, bare(session_id))) is not None
 
     @contextmanager
-    def follow(self, account: Account, session_id: str, listener: Listener, *, most: int = MOST) -> Iterator[SessionPoller]:
+    def follow(
+        self, account: Account, session_id: str, listener: Listener, *, most: int = MOST
+    ) -> Iterator[SessionPoller]:
         """Call `listener` for every change and look from now on, as long as the block lasts.
 
         Raises SlowDown when this key has `most` sessions followed already.
@@ -56,7 +58,9 @@ class Pollers:
         followed = self._at(place)
         if followed is None:
             if sum(owner == account.owner for owner, _ in self._pollers) >= most:
-                raise SlowDown(f"With this key, {most} sessions are being followed already, the most this server allows.")
+                raise SlowDown(
+                    f"With this key, {most} sessions are being followed already, the most this server allows."
+                )
             followed = self._pollers[place] = SessionPoller(self._api, account.key, session_id)
             followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
             followed.task.add_done_callback(lambda _: self._forget(place, followed))
@@ -95,7 +99,9 @@ class Pollers:
         followed = self._pollers.get(place)
         now = self._api.clock.now()
         if written.route.method == "POST":
-            self._told = {one: when for one, when in self._told.items() if when > now - MESSAGE_VISIBILITY_LAG} | {place: now}
+            self._told = {
+                one: when for one, when in self._told.items() if when > now - MESSAGE_VISIBILITY_LAG
+            } | {place: now}
         if followed is not None:
             followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
             followed.touched()

@@ -11,7 +11,14 @@ from pydantic import Field, PrivateAttr, WithJsonSchema
 from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import NotFound
 from devin_mcp.operations.markdown import one_line
-from devin_mcp.operations.results import NO_LIMIT, ROOM_FOR_NEXT, Next, Result, json_size, truncate_row
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    ROOM_FOR_NEXT,
+    Next,
+    Result,
+    json_size,
+    truncate_row,
+)
 from devin_mcp.operations.sessions.conversation import Message, messages_after
 from devin_mcp.operations.sessions.model import PhaseText, PullRequest, next_by_phase
 from devin_mcp.operations.waiting import cursor as cursors
@@ -38,8 +45,12 @@ class SessionUpdate(ApiModel):
 
     session_id: str
     phase: PhaseText | None = None
-    problem: str | None = Field(None, description="Why it cannot be looked at; it is not waited for")
-    changed: list[str] | None = Field(None, description="phase, messages, pull_request, structured_output")
+    problem: str | None = Field(
+        None, description="Why it cannot be looked at; it is not waited for"
+    )
+    changed: list[str] | None = Field(
+        None, description="phase, messages, pull_request, structured_output"
+    )
     title: str | None = None
     url: str | None = None
     messages: list[Message] | None = Field(None, description="New ones, oldest first")
@@ -80,19 +91,31 @@ class WithUpdates(Result):
     _answer: WaitResult | None = PrivateAttr(None)
 
     def within(self, limit: int) -> Self:
-        short = cast("Self", truncate_row(self.model_copy(update={"sessions": None, "since": None}), limit // 3))
+        short = cast(
+            "Self",
+            truncate_row(self.model_copy(update={"sessions": None, "since": None}), limit // 3),
+        )
         if self._answer is None:
             return short
-        return short.with_news(self._answer.within(limit - json_size(short.model_copy(update={"next": ""}))))
+        return short.with_news(
+            self._answer.within(limit - json_size(short.model_copy(update={"next": ""})))
+        )
 
     def with_news(self, answer: WaitResult) -> Self:
-        told = {"sessions": answer.sessions, "timed_out": answer.timed_out, "since": answer.since, "next": answer.next}
+        told = {
+            "sessions": answer.sessions,
+            "timed_out": answer.timed_out,
+            "since": answer.since,
+            "next": answer.next,
+        }
         made = self.model_copy(update=told)
         made._answer = answer
         return made
 
 
-def told(subjects: Sequence[WaitTarget], *, timed_out: bool, limit: int, others: Sequence[str] = ()) -> WaitResult:
+def told(
+    subjects: Sequence[WaitTarget], *, timed_out: bool, limit: int, others: Sequence[str] = ()
+) -> WaitResult:
     """The answer, with as much as fits, and the cursor behind just that; `others` go along in it."""
     answer = _told(subjects, (), timed_out=timed_out, limit=limit, share=1.0, others=others)
     if limit >= NO_LIMIT or json_size(answer) <= limit:
@@ -126,7 +149,11 @@ def _told(
     others: Sequence[str],
 ) -> WaitResult:
     frames = [_frame(one, int(limit * share) // 3 // len(subjects)) for one in subjects]
-    room = limit if limit >= NO_LIMIT else int((limit - sum(map(json_size, frames)) - ROOM_FOR_NEXT) * share)
+    room = (
+        limit
+        if limit >= NO_LIMIT
+        else int((limit - sum(map(json_size, frames)) - ROOM_FOR_NEXT) * share)
+    )
     marks = {one.session_id: one.mark for one in left if one.mark is not None}
     rows: list[SessionUpdate] = []
     cut: list[str] = []
@@ -139,10 +166,17 @@ def _told(
             rows.append(row)
             continue
         start = one.mark.count if one.mark else 0
-        new = [_theirs(message) for message in body.messages[start:]] if one.message_is_visible else []
+        new = (
+            [_theirs(message) for message in body.messages[start:]]
+            if one.message_is_visible
+            else []
+        )
         mine = room if room >= NO_LIMIT else room // (len(subjects) - place)
         shown = _fitting(
-            new, mine, MIN_MESSAGE_ROOM if share else MIN_MESSAGE_ROOM // 2, first=not any(row.messages for row in rows)
+            new,
+            mine,
+            MIN_MESSAGE_ROOM if share else MIN_MESSAGE_ROOM // 2,
+            first=not any(row.messages for row in rows),
         )
         room -= sum(json_size(message) + 1 for message in shown) if room < NO_LIMIT else 0
         mark = Seen.of(body, start + len(shown))
@@ -152,21 +186,31 @@ def _told(
         rows.append(row.model_copy(update={"messages": shown or None}))
         cut += [
             f"session_id={one.session_id}, after_event_id={message.event_id}, from_char={len(message.message)}"
-            for message in shown if message.truncated and message.type != TASK
-        ]  # fmt: skip
+            for message in shown
+            if message.truncated and message.type != TASK
+        ]
         more = more or len(shown) < len(new)
     then = "" if more and not share else _next(subjects, timed_out=timed_out)
     advice = [_reading_on(cut), MORE if more or left else "", then if not left else ""]
     result = WaitResult(
-        sessions=rows, timed_out=timed_out, left_out=len(left) or None, since=cursors.written(marks, others),
+        sessions=rows,
+        timed_out=timed_out,
+        left_out=len(left) or None,
+        since=cursors.written(marks, others),
         next=" ".join(part for part in advice if part),
-    )  # fmt: skip
+    )
     result._subjects, result._others = [*subjects, *left], others
     return result
 
 
 def _reading_on(cut: Sequence[str]) -> str:
-    return f"Read the cut message on with devin_get_session, {cut[0]}." if len(cut) == 1 else CUT_MESSAGES if cut else ""
+    return (
+        f"Read the cut message on with devin_get_session, {cut[0]}."
+        if len(cut) == 1
+        else CUT_MESSAGES
+        if cut
+        else ""
+    )
 
 
 def _fitting(new: Sequence[Message], room: int, least: int, *, first: bool) -> list[Message]:
@@ -187,9 +231,16 @@ def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> Session
     if body is None:
         refusal = one.followed.refusal
         unknown = isinstance(refusal, NotFound)
-        problem = "Devin does not know this id" if unknown else refusal.what if refusal else "Devin has not answered about it yet"
+        problem = (
+            "Devin does not know this id"
+            if unknown
+            else refusal.what
+            if refusal
+            else "Devin has not answered about it yet"
+        )
         return SessionUpdate(
-            session_id=one.session_id, problem=one_line(problem, LONGEST_PROBLEM if room < LONGEST_PROBLEM else 300)
+            session_id=one.session_id,
+            problem=one_line(problem, LONGEST_PROBLEM if room < LONGEST_PROBLEM else 300),
         )
     now, before = Seen.of(body, len(body.messages)), mark or NOTHING
     changed = [
@@ -205,11 +256,20 @@ def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> Session
     # Until Devin's next turn has ended, what it shows is the output of the one before (v1.md §3.6).
     output = body.structured_output if one.rests and "structured_output" in changed else None
     row = SessionUpdate(
-        session_id=one.session_id, phase=body.phase, changed=changed, title=body.title if mark is None else None,
-        url=body.url if mark is None else None, pull_request=body.pull_request, structured_output=output,
-    )  # fmt: skip
+        session_id=one.session_id,
+        phase=body.phase,
+        changed=changed,
+        title=body.title if mark is None else None,
+        url=body.url if mark is None else None,
+        pull_request=body.pull_request,
+        structured_output=output,
+    )
     if json_size(row) > room:
-        row.structured_output = None if output is None else {"truncated": True, "next": "Read it with devin_get_session."}
+        row.structured_output = (
+            None
+            if output is None
+            else {"truncated": True, "next": "Read it with devin_get_session."}
+        )
         row.title = row.title and f"{row.title[:40]}…"
     if json_size(row) > room:
         row.title = row.url = None
@@ -226,7 +286,11 @@ def _next(subjects: Sequence[WaitTarget], *, timed_out: bool) -> str:
         return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
     if all(one.body is None and one.is_resolved for one in subjects):
         return "It cannot be looked at any more: see problem, and devin_list_sessions for what there is."
-    working = [one for one in subjects if (one.body is None and not one.is_resolved) or (one.body and one.body.is_at_work)]
+    working = [
+        one
+        for one in subjects
+        if (one.body is None and not one.is_resolved) or (one.body and one.body.is_at_work)
+    ]
     at_rest = [one for one in subjects if one.body is not None and one.rests]
     if timed_out and (working or not at_rest):
         return f"Devin is still at work: {again}."

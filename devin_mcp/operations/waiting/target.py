@@ -30,17 +30,24 @@ class ReplyTo:
     def to(cls, message: str, before: Session | None, told: Seen | None) -> ReplyTo:
         """`before` is the session just before the message was sent, if it could be looked at."""
         known = NOTHING if before is None else Seen.of(before, len(before.messages))
-        return cls(message, datetime.now(UTC), known, before is not None and bool(before.messages), told)
+        return cls(
+            message, datetime.now(UTC), known, before is not None and bool(before.messages), told
+        )
 
     def place_in(self, body: Session) -> int | None:
         """Where the message stands; None while the conversation cannot be read, or does not have it yet."""
-        own, least = self.message.split(), max(self.before.count, self.told.count if self.told else 0)
+        own, least = (
+            self.message.split(),
+            max(self.before.count, self.told.count if self.told else 0),
+        )
         places = [
             place
             for place, one in enumerate(body.messages)
-            if place >= least and not one.is_devins and one.message.split() == own
+            if place >= least
+            and not one.is_devins
+            and one.message.split() == own
             and (self.was_readable or not _is_older(one.timestamp, self.said_at))
-        ]  # fmt: skip
+        ]
         return None if not places else places[0 if self.was_readable else -1]
 
     def mark_in(self, body: Session | None) -> Seen:
@@ -48,7 +55,9 @@ class ReplyTo:
         if self.told is not None:
             return replace(self.told, phase="working")
         place = None if body is None else self.place_in(body)
-        return replace(self.before, count=self.before.count if place is None else place + 1, phase="working")
+        return replace(
+            self.before, count=self.before.count if place is None else place + 1, phase="working"
+        )
 
 
 CLOCKS_DIFFER = timedelta(minutes=2)
@@ -71,7 +80,9 @@ class WaitTarget:
     begun: float
 
     @classmethod
-    def of(cls, session_id: str, since: Seen | ReplyTo | None, followed: SessionPoller, now: float) -> WaitTarget:
+    def of(
+        cls, session_id: str, since: Seen | ReplyTo | None, followed: SessionPoller, now: float
+    ) -> WaitTarget:
         subject = cls(session_id, since, followed, now)
         if isinstance(since, ReplyTo) or (since is not None and since.phase in AT_WORK):
             followed.was_at_work()
@@ -87,7 +98,9 @@ class WaitTarget:
     @property
     def message_is_visible(self) -> bool:
         """What the caller said can be seen in the conversation; before that, what is there answers something else."""
-        return not isinstance(self.since, ReplyTo) or (self.body is not None and self.since.place_in(self.body) is not None)
+        return not isinstance(self.since, ReplyTo) or (
+            self.body is not None and self.since.place_in(self.body) is not None
+        )
 
     @property
     def body(self) -> Session | None:
@@ -113,7 +126,9 @@ class WaitTarget:
             return False
         # It takes Devin a moment to notice what it was just told; until then it rests as it did before.
         return (
-            self.body.is_over or self.has_new_message or not (isinstance(self.since, ReplyTo) or self.followed.recently_messaged)
+            self.body.is_over
+            or self.has_new_message
+            or not (isinstance(self.since, ReplyTo) or self.followed.recently_messaged)
         )
 
     @property

@@ -42,12 +42,20 @@ Wait = Annotated[int, Field(ge=1, le=50, description="Seconds to wait at most")]
 async def wait_for_sessions(
     devin: ApiCall,
     following: Pollers,
-    session_ids: Annotated[list[SessionId], Field(min_length=1, max_length=16, description="At most 16")],
+    session_ids: Annotated[
+        list[SessionId], Field(min_length=1, max_length=16, description="At most 16")
+    ],
     until: Annotated[Until, Field(description="One of them, or all")] = "any",
     wait_for: Annotated[
-        WaitFor, Field(description="attention = it asks, delivered or ended; message = any word of Devin's too")
+        WaitFor,
+        Field(
+            description="attention = it asks, delivered or ended; message = any word of Devin's too"
+        ),
     ] = "attention",
-    since: Annotated[str | None, Field(max_length=300, description="From the last answer: only what is new since")] = None,
+    since: Annotated[
+        str | None,
+        Field(max_length=300, description="From the last answer: only what is new since"),
+    ] = None,
     max_wait_s: Wait = 45,
 ) -> WaitResult:
     """What is new in the sessions, as soon as one needs attention or the time is up: phase, messages, pull request, output.
@@ -56,21 +64,33 @@ async def wait_for_sessions(
     """
     ids = list({bare(one): one for one in session_ids}.values())
     marks = cursors.read(since, ids)
-    subjects, timed_out = await waited(devin, following, [(one, marks.get(one)) for one in ids], until, wait_for, max_wait_s)
+    subjects, timed_out = await waited(
+        devin, following, [(one, marks.get(one)) for one in ids], until, wait_for, max_wait_s
+    )
     refusals = [one.followed.refusal for one in subjects if one.followed.refusal is not None]
     if len(refusals) == len(subjects):
         raise refusals[0]
     if not any(one.is_resolved for one in subjects):
-        raise Broken("Devin could not be asked in all that time.", "The sessions go on. Call again in a minute.")
+        raise Broken(
+            "Devin could not be asked in all that time.",
+            "The sessions go on. Call again in a minute.",
+        )
     return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(since, ids))
 
 
 async def wait_after(
-    devin: ApiCall, following: Pollers, done: News, since: ReplyTo | None, max_wait_s: float, others: Sequence[str] = ()
+    devin: ApiCall,
+    following: Pollers,
+    done: News,
+    since: ReplyTo | None,
+    max_wait_s: float,
+    others: Sequence[str] = (),
 ) -> News:
     """What was done stands, whatever happens to the waiting."""
     try:
-        subjects, timed_out = await waited(devin, following, [(done.session_id, since)], "any", "attention", max_wait_s)
+        subjects, timed_out = await waited(
+            devin, following, [(done.session_id, since)], "any", "attention", max_wait_s
+        )
     except DevinError as trouble:
         return done.model_copy(update={"next": f"Waiting failed: {trouble.what} {done.next}"})
     return done.with_news(told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=others))
@@ -124,7 +144,10 @@ def _holds(subjects: Sequence[WaitTarget], until: Until, wait_for: WaitFor, *, h
         return True  # nothing would come of itself
     if until == "any":
         return any(ready)
-    return all(done or one.followed.refusal is not None or one.rests for done, one in zip(ready, subjects, strict=True))
+    return all(
+        done or one.followed.refusal is not None or one.rests
+        for done, one in zip(ready, subjects, strict=True)
+    )
 
 
 def _in_words(change: SessionChange) -> str:

@@ -60,17 +60,25 @@ def http_app(
     # Host and Origin are checked at the door: the SDK can only check both or neither.
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     inner = server.streamable_http_app(
-        streamable_http_path=PATH, stateless_http=stateless, transport_security=unchecked,
-        max_request_body_size=MAX_BODY_BYTES, **options,
-    )  # fmt: skip
-    guarded: ASGIApp = AuthMiddleware(Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins)
+        streamable_http_path=PATH,
+        stateless_http=stateless,
+        transport_security=unchecked,
+        max_request_body_size=MAX_BODY_BYTES,
+        **options,
+    )
+    guarded: ASGIApp = AuthMiddleware(
+        Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins
+    )
     if stateless:
         guarded = _PostOnly(guarded)
     if origins := [one for one in origins if not one.endswith(":*")]:
         guarded = CORSMiddleware(
-            guarded, allow_origins=origins, allow_methods=["POST"], allow_headers=MCP_HEADERS,
+            guarded,
+            allow_origins=origins,
+            allow_methods=["POST"],
+            allow_headers=MCP_HEADERS,
             expose_headers=["www-authenticate", "retry-after"],
-        )  # fmt: skip
+        )
     return _PathRouter(guarded, Router(routes), inner)
 
 
@@ -89,7 +97,9 @@ class _PathRouter:
         # Compared here and never matched again: the SDK's own route also takes a path with a line break behind it.
         is_ours = scope["path"] in {PATH, f"{PATH}/"}
         if _has_body(scope) and not (is_ours and scope["method"] == "POST"):
-            await RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.").answer(scope, receive, send)
+            await RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.").answer(
+                scope, receive, send
+            )
         elif is_ours:
             await self._guarded({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
         else:
@@ -109,7 +119,9 @@ class _PostOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            refusal = PlainTextResponse("Only POST is served here.\n", status_code=405, headers={"allow": "POST"})
+            refusal = PlainTextResponse(
+                "Only POST is served here.\n", status_code=405, headers={"allow": "POST"}
+            )
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -67,9 +67,17 @@ class CallerKeyAuth:
         front = NOBODY_IN_FRONT if self._tokens is None else _named(self._tokens, headers)
         key = headers.get(KEY_HEADER, "").strip()
         if not key:
-            raise RequestRejected(403, "no_key", "Send your own Devin API key in the header X-Devin-Api-Key with every request.")
+            raise RequestRejected(
+                403,
+                "no_key",
+                "Send your own Devin API key in the header X-Devin-Api-Key with every request.",
+            )
         if _DEVIN_KEY.fullmatch(key) is None:
-            raise RequestRejected(403, "no_key", "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.")
+            raise RequestRejected(
+                403,
+                "no_key",
+                "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.",
+            )
         return replace(front, key=key)
 
 
@@ -97,7 +105,13 @@ def _named(tokens: CallerTokens, headers: Headers) -> Identity:
 class AuthMiddleware:
     """ASGI middleware around everything that needs a caller."""
 
-    def __init__(self, app: ASGIApp, mode: Authenticator, hosts: Collection[str] | None, origins: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        mode: Authenticator,
+        hosts: Collection[str] | None,
+        origins: Collection[str],
+    ) -> None:
         """`hosts` None takes every name; `origins` are the web pages that may call, `http://localhost:*` at any port."""
         self._app = app
         self._mode = mode
@@ -111,9 +125,11 @@ class AuthMiddleware:
             _check_headers(headers)
             if KEY_HEADER in headers and not self._mode.takes_keys:
                 raise RequestRejected(
-                    400, "unused_key", "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and somebody "
+                    400,
+                    "unused_key",
+                    "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and somebody "
                     "else's ACUs spent. Leave it out, or ask for --auth caller-key.",
-                )  # fmt: skip
+                )
             identity = await self._mode.admit(headers)
             wished = _narrowing(headers)
         except RequestRejected as refusal:
@@ -126,9 +142,15 @@ class AuthMiddleware:
         """A web page must not reach a server that it can only reach through its visitor's browser (DNS rebinding)."""
         host, origin = headers.get("host", "").lower(), headers.get("origin", "").lower()
         if self._hosts is not None and re.sub(r":\d+$", "", host) not in self._hosts:
-            raise RequestRejected(421, "host", "This server is not known by that name; --allowed-hosts names more.")
+            raise RequestRejected(
+                421, "host", "This server is not known by that name; --allowed-hosts names more."
+            )
         if origin and not {origin, re.sub(r"(:\d+)?$", ":*", origin, count=1)} & set(self._origins):
-            raise RequestRejected(403, "origin", "Web pages of that origin may not call; --allowed-origins names those that may.")
+            raise RequestRejected(
+                403,
+                "origin",
+                "Web pages of that origin may not call; --allowed-origins names those that may.",
+            )
 
 
 def bearer(headers: Headers) -> str:
@@ -139,12 +161,16 @@ def bearer(headers: Headers) -> str:
 
 def _check_headers(headers: Headers) -> None:
     if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OUR_HEADERS)):
-        raise RequestRejected(400, "twice", "A header that says who you are or what you want was sent twice.")
+        raise RequestRejected(
+            400, "twice", "A header that says who you are or what you want was sent twice."
+        )
     if any(_DEVIN_KEY.fullmatch(part) for part in headers.get("authorization", "").split()):
         raise RequestRejected(
-            400, "key_as_token", "A Devin API key was sent in Authorization, which is for this server's own tokens. "
+            400,
+            "key_as_token",
+            "A Devin API key was sent in Authorization, which is for this server's own tokens. "
             "If this server takes callers' keys, send it in X-Devin-Api-Key.",
-        )  # fmt: skip
+        )
 
 
 def _narrowing(headers: Headers) -> Restriction:
@@ -154,10 +180,16 @@ def _narrowing(headers: Headers) -> Restriction:
         try:
             wished = READ_ONLY if switch(headers[READ_ONLY_HEADER]) else UNRESTRICTED
         except ValueError:
-            raise RequestRejected(400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false.") from None
+            raise RequestRejected(
+                400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false."
+            ) from None
     if TOOLSETS_HEADER in headers:
-        names = frozenset(name.strip().lower() for name in headers[TOOLSETS_HEADER].split(",") if name.strip())
+        names = frozenset(
+            name.strip().lower() for name in headers[TOOLSETS_HEADER].split(",") if name.strip()
+        )
         if not names or not names <= frozenset(TOOLSETS):
-            raise RequestRejected(400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}.")
+            raise RequestRejected(
+                400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}."
+            )
         wished = wished.and_also(Restriction(toolsets=names))
     return wished

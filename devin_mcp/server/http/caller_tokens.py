@@ -31,7 +31,9 @@ class CallerTokens:
         try:
             self._digests = _read(path)
         except (OSError, ValueError) as problem:
-            raise SettingsError(f"--caller-tokens-file cannot be used: {_in_words(problem)}") from None
+            raise SettingsError(
+                f"--caller-tokens-file cannot be used: {_in_words(problem)}"
+            ) from None
 
     def name_of(self, token: str) -> str:
         """Whose token it is. Raises TurnedAway."""
@@ -58,7 +60,9 @@ class CallerTokens:
         self._seen = state
         try:
             if state is not None and not state[1]:
-                raise ValueError("it is empty, as a file is that is just being written; a comment in it would let nobody in")
+                raise ValueError(
+                    "it is empty, as a file is that is just being written; a comment in it would let nobody in"
+                )
             self._digests = _read(self._path)
         except (OSError, ValueError) as problem:
             event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))
@@ -84,7 +88,9 @@ def _read(path: Path) -> list[tuple[str, bytes]]:
             continue
         found = _LINE.fullmatch(text)
         if found is None:
-            raise ValueError(f"line {number} is not name:sha256, with the digest as 64 hexadecimal digits")
+            raise ValueError(
+                f"line {number} is not name:sha256, with the digest as 64 hexadecimal digits"
+            )
         digests.append((found[1], bytes.fromhex(found[2])))
     return digests
 
@@ -92,4 +98,6 @@ def _read(path: Path) -> list[tuple[str, bytes]]:
 def _in_words(problem: Exception) -> str:
     if isinstance(problem, UnicodeDecodeError):
         return "it is not a text file"
-    return (problem.strerror or "it cannot be read") if isinstance(problem, OSError) else str(problem)
+    return (
+        (problem.strerror or "it cannot be read") if isinstance(problem, OSError) else str(problem)
+    )

@@ -45,7 +45,9 @@ class JwksCache:
                 if not self._is_known(name) and self._clock.now() - self._tried_at >= PAUSE:
                     await self._read()
         if self._clock.now() - self._read_at > KEPT_IN_NEED:
-            raise Broken("The keys of the authorization server could not be read.", "Try again in a minute.")
+            raise Broken(
+                "The keys of the authorization server could not be read.", "Try again in a minute."
+            )
         return self._keys.get(name)
 
     def _is_known(self, name: str | None) -> bool:
@@ -58,10 +60,27 @@ class JwksCache:
                 asyncio.timeout(PATIENCE),  # of the whole: httpx's own is of each piece
                 httpx.AsyncClient(verify=trust(self._settings), headers=HEADERS) as client,
             ):
-                found = await _json(client, self._settings.oauth_jwks_url or await self._keys_url(client))
-            keys = [key for key in jwt.PyJWKSet.from_dict(found).keys if key.public_key_use in {None, "sig"}]
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError, jwt.PyJWTError) as problem:
-            event("issuer_keys", bad=True, outcome="kept the old ones" if self._keys else "none", error=type(problem).__name__)
+                found = await _json(
+                    client, self._settings.oauth_jwks_url or await self._keys_url(client)
+                )
+            keys = [
+                key
+                for key in jwt.PyJWKSet.from_dict(found).keys
+                if key.public_key_use in {None, "sig"}
+            ]
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            ValueError,
+            TimeoutError,
+            jwt.PyJWTError,
+        ) as problem:
+            event(
+                "issuer_keys",
+                bad=True,
+                outcome="kept the old ones" if self._keys else "none",
+                error=type(problem).__name__,
+            )
             return
         self._keys = {key.key_id: key for key in keys}
         self._read_at = self._clock.now()

@@ -47,14 +47,19 @@ class Limits:
         identity: Identity = scope[IDENTITY_KEY]
         # The SDK refuses a request whose header names another method than its body.
         listens = Headers(scope=scope).get("mcp-method") == _LISTEN
-        counter, most = (self._streams, MAX_STREAMS_PER_CALLER) if listens else (self._calls, self._most)
+        counter, most = (
+            (self._streams, MAX_STREAMS_PER_CALLER) if listens else (self._calls, self._most)
+        )
         whose = identity.principal
         try:
             if counter[whose] >= most:
                 raise _too_many(listens=listens, most=most)
             if listens and self._streams.total() >= MAX_STREAMS:
                 raise RequestRejected(
-                    503, "streams", "This server has as many listen streams as it can hold.", {"retry-after": "60"}
+                    503,
+                    "streams",
+                    "This server has as many listen streams as it can hold.",
+                    {"retry-after": "60"},
                 )
             counter[whose] += 1
             try:
@@ -77,17 +82,26 @@ class Limits:
         try:
             async with asyncio.timeout(self._for_a_body):
                 while True:
-                    if len(body) > MAX_BODY_BYTES or (declared.isdecimal() and int(declared) > MAX_BODY_BYTES):
+                    if len(body) > MAX_BODY_BYTES or (
+                        declared.isdecimal() and int(declared) > MAX_BODY_BYTES
+                    ):
                         raise RequestRejected(
-                            413, "large_body", f"A request may have {MAX_BODY_BYTES} bytes; upload files elsewhere."
+                            413,
+                            "large_body",
+                            f"A request may have {MAX_BODY_BYTES} bytes; upload files elsewhere.",
                         )
                     message = await receive()
                     if message["type"] != "http.request":
                         return None
                     part = message.get("body", b"")
                     if self._held + len(part) > MAX_BODIES_BYTES:
-                        text, last = "This server is receiving as much as it can hold.", not message.get("more_body", False)
-                        raise RequestRejected(503, "bodies", text, {"retry-after": "1"}, at_once=last)
+                        text, last = (
+                            "This server is receiving as much as it can hold.",
+                            not message.get("more_body", False),
+                        )
+                        raise RequestRejected(
+                            503, "bodies", text, {"retry-after": "1"}, at_once=last
+                        )
                     body += part
                     self._held += len(part)
                     if not message.get("more_body", False):
@@ -96,7 +110,9 @@ class Limits:
             text = f"The request's body took longer than {self._for_a_body:g} seconds."
             raise RequestRejected(408, "slow_body", text, at_once=True) from None
         except asyncio.CancelledError:  # the server ends; who is still sending has not been heard
-            raise RequestRejected(503, "ending", "This server is ending; nothing was done.", at_once=True) from None
+            raise RequestRejected(
+                503, "ending", "This server is ending; nothing was done.", at_once=True
+            ) from None
         finally:
             self._held -= len(body)
 
@@ -120,7 +136,10 @@ async def _as_long_as(is_still_valid: Callable[[], bool], serving: Awaitable[Non
 def _too_many(*, listens: bool, most: int) -> RequestRejected:
     if listens:
         return RequestRejected(
-            429, "streams", f"You have {most} listen streams open, the most for one caller.", {"retry-after": "60"}
+            429,
+            "streams",
+            f"You have {most} listen streams open, the most for one caller.",
+            {"retry-after": "60"},
         )
     text = f"You have {most} calls in flight, the most for one caller (--max-concurrent). Wait for one to end."
     return RequestRejected(429, "concurrency", text, {"retry-after": "1"})

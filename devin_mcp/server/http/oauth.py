@@ -30,7 +30,18 @@ SCOPES: dict[str, frozenset[Effect]] = {
 REQUIRED = "devin:read"
 LEEWAY = 30
 """Seconds that clocks may differ."""
-ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ALGORITHMS = [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+]
 """Signed with a key that only the issuer has; a shared secret or none at all is no signature."""
 
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
@@ -42,7 +53,9 @@ class OAuthAuth:
 
     takes_keys = False
 
-    def __init__(self, key: str, issuer: JwksCache, *, issued_by: str, audience: str, public_url: str) -> None:
+    def __init__(
+        self, key: str, issuer: JwksCache, *, issued_by: str, audience: str, public_url: str
+    ) -> None:
         self._key = key
         self._issuer = issuer
         self._issued_by = issued_by
@@ -54,24 +67,38 @@ class OAuthAuth:
     def routes(self) -> list[Route]:
         """The metadata that tells a host where to get a token."""
         return create_protected_resource_routes(
-            resource_url=self._public_url, authorization_servers=[_URL.validate_python(self._issued_by)],
-            scopes_supported=list(SCOPES), resource_name="Devin",
-        )  # fmt: skip
+            resource_url=self._public_url,
+            authorization_servers=[_URL.validate_python(self._issued_by)],
+            scopes_supported=list(SCOPES),
+            resource_name="Devin",
+        )
 
     async def admit(self, headers: Headers) -> Identity:
         token = bearer(headers)
         if not token:
-            raise self._challenge(401, "no_token", "Sign in first: this server takes access tokens of its authorization server.")
+            raise self._challenge(
+                401,
+                "no_token",
+                "Sign in first: this server takes access tokens of its authorization server.",
+            )
         claims = await self._claims(token)
         scopes = _scopes(claims)
         if REQUIRED not in scopes:
             raise self._challenge(
-                403, "scope", f"The access token lacks the scope {REQUIRED}.", error="insufficient_scope", scope=REQUIRED
+                403,
+                "scope",
+                f"The access token lacks the scope {REQUIRED}.",
+                error="insufficient_scope",
+                scope=REQUIRED,
             )
         effects = frozenset[Effect]().union(*(SCOPES[one] for one in scopes & SCOPES.keys()))
         subject, until = str(claims["sub"]), float(claims["exp"]) + LEEWAY
         return Identity(
-            self._key, subject[:100], Restriction(effects=effects), subject=subject, is_still_valid=lambda: time.time() < until
+            self._key,
+            subject[:100],
+            Restriction(effects=effects),
+            subject=subject,
+            is_still_valid=lambda: time.time() < until,
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -81,19 +108,31 @@ class OAuthAuth:
             if key is None:
                 raise jwt.InvalidTokenError("unknown key")
             claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=ALGORITHMS, audience=self._audience, issuer=self._issued_by, leeway=LEEWAY,
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self._audience,
+                issuer=self._issued_by,
+                leeway=LEEWAY,
                 options={"require": ["exp", "iss", "aud", "sub"]},
-            )  # fmt: skip
+            )
             if not claims["sub"].strip():
                 raise jwt.InvalidTokenError("nobody's")
         except jwt.ExpiredSignatureError:
-            raise self._challenge(401, "expired", "The access token has expired.", error="invalid_token") from None
+            raise self._challenge(
+                401, "expired", "The access token has expired.", error="invalid_token"
+            ) from None
         except jwt.InvalidAudienceError:
             raise self._challenge(
-                401, "audience", "The access token is meant for another server.", error="invalid_token"
+                401,
+                "audience",
+                "The access token is meant for another server.",
+                error="invalid_token",
             ) from None
         except jwt.PyJWTError:
-            raise self._challenge(401, "bad_token", "The access token is not valid here.", error="invalid_token") from None
+            raise self._challenge(
+                401, "bad_token", "The access token is not valid here.", error="invalid_token"
+            ) from None
         except Broken as trouble:
             raise RequestRejected(503, "issuer", str(trouble), {"retry-after": "30"}) from None
         return claims

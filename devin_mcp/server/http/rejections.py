@@ -21,7 +21,13 @@ class RequestRejected(Exception):
     """`reason` is a word for log and metrics; `text` is for the caller and holds nothing they sent."""
 
     def __init__(
-        self, status: int, reason: str, text: str, headers: Mapping[str, str] | None = None, *, at_once: bool = False
+        self,
+        status: int,
+        reason: str,
+        text: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         """`at_once` when what is still being sent is not to be waited for."""
         super().__init__(text)
@@ -35,7 +41,9 @@ class RequestRejected(Exception):
         """As a JSON-RPC error, which clients show; without an id, since the body was not read."""
         peer = scope["client"][0] if scope.get("client") else None
         event("turned_away", bad=True, status=self.status, reason=self.reason, peer=peer)
-        error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text))
+        error = JSONRPCError(
+            jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text)
+        )
         body = error.model_dump_json(by_alias=True, exclude={"error": {"data"}})
         # A connection that is closed under a client that still sends loses the answer, so what it sends is let pass.
         close = {} if not self.at_once and await _passed(receive) else {"connection": "close"}

@@ -54,9 +54,14 @@ def serve(settings: Settings) -> int:
     with ExitStack() as stack:
         counted = _metrics(settings, stack)
         event(
-            "serving", url=f"{address}{PATH}", version=__version__, auth=settings.auth, sandbox=settings.sandbox,
-            workers=settings.workers, metrics=counted,
-        )  # fmt: skip
+            "serving",
+            url=f"{address}{PATH}",
+            version=__version__,
+            auth=settings.auth,
+            sandbox=settings.sandbox,
+            workers=settings.workers,
+            metrics=counted,
+        )
         _warn(settings)
         if settings.workers == 1:
             serve_on(listener, settings)
@@ -75,26 +80,47 @@ def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> No
     ending = Shutdown()
     app = build_app(settings, ending, state_key=state_key)
     run(
-        app, listener, grace=GRACE - GRACE_FOR_WRITES, ending=ending.begin, largest_head=MAX_HEAD_BYTES,
+        app,
+        listener,
+        grace=GRACE - GRACE_FOR_WRITES,
+        ending=ending.begin,
+        largest_head=MAX_HEAD_BYTES,
         proxies=settings.forwarded_allow_ips,
-    )  # fmt: skip
+    )
 
 
 def build_app(
-    settings: Settings, ending: Shutdown, *, state_key: str = "", clock: Clock | None = None, for_a_body: float = BODY_TIMEOUT
+    settings: Settings,
+    ending: Shutdown,
+    *,
+    state_key: str = "",
+    clock: Clock | None = None,
+    for_a_body: float = BODY_TIMEOUT,
 ) -> ASGIApp:
     """All that is served, as the settings want it. `clock` and `for_a_body` are for tests."""
     readiness, mode = Readiness(), authenticator_for(settings, clock)
     ending.tell(readiness.drain)
     server = build(
-        settings, "http", clock=clock, grace=GRACE_FOR_WRITES, ending=ending, state_key=state_key, at_start=readiness.begin,
-        identify=identity_from_scope(Identity(own_key(settings))), about_keys=ABOUT_KEYS.get(settings.auth, SERVERS_OWN),
-    )  # fmt: skip
+        settings,
+        "http",
+        clock=clock,
+        grace=GRACE_FOR_WRITES,
+        ending=ending,
+        state_key=state_key,
+        at_start=readiness.begin,
+        identify=identity_from_scope(Identity(own_key(settings))),
+        about_keys=ABOUT_KEYS.get(settings.auth, SERVERS_OWN),
+    )
     metadata = mode.routes if isinstance(mode, OAuthAuth) else []
     return http_app(
-        server, mode, hosts=allowed_hosts_for(settings), origins=allowed_origins_for(settings), most=settings.max_concurrent, for_a_body=for_a_body,
+        server,
+        mode,
+        hosts=allowed_hosts_for(settings),
+        origins=allowed_origins_for(settings),
+        most=settings.max_concurrent,
+        for_a_body=for_a_body,
         routes=[*probes(readiness), *metadata],
-    )  # fmt: skip
+    )
 
 
 def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authenticator:
@@ -105,15 +131,22 @@ def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authent
             return CallerKeyAuth(tokens)
         case "token":
             if tokens is None:
-                raise SettingsError("--auth token needs --caller-tokens-file: a line name:sha256 for each who may call")
+                raise SettingsError(
+                    "--auth token needs --caller-tokens-file: a line name:sha256 for each who may call"
+                )
             return TokenAuth(own_key(settings), tokens)
         case "oauth":
             if not settings.oauth_issuer or not settings.public_url:
-                raise SettingsError("--auth oauth needs --oauth-issuer and --public-url, the address clients know this server by")
+                raise SettingsError(
+                    "--auth oauth needs --oauth-issuer and --public-url, the address clients know this server by"
+                )
             return OAuthAuth(
-                own_key(settings), JwksCache(settings, clock), issued_by=settings.oauth_issuer,
-                audience=settings.oauth_audience or settings.public_url, public_url=settings.public_url,
-            )  # fmt: skip
+                own_key(settings),
+                JwksCache(settings, clock),
+                issued_by=settings.oauth_issuer,
+                audience=settings.oauth_audience or settings.public_url,
+                public_url=settings.public_url,
+            )
     return NoAuth(own_key(settings))
 
 
@@ -156,9 +189,17 @@ def _warn(settings: Settings) -> None:
     if settings.auth != "caller-key":
         warn_about_key(settings)
     if settings.auth == "caller-key" and settings.api_key:
-        event("own_key_unused", bad=True, why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used")
+        event(
+            "own_key_unused",
+            bad=True,
+            why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used",
+        )
     if settings.workers > 1 and not settings.bus:
-        event("no_bus", bad=True, why="changes made through one worker are not announced by the others without --bus")
+        event(
+            "no_bus",
+            bad=True,
+            why="changes made through one worker are not announced by the others without --bus",
+        )
 
 
 def _metrics(settings: Settings, stack: ExitStack) -> str | None:
@@ -166,4 +207,6 @@ def _metrics(settings: Settings, stack: ExitStack) -> str | None:
         return None
     from devin_mcp.observability.metrics import serve_metrics
 
-    return stack.enter_context(serve_metrics(settings.metrics_host, settings.metrics_port, shared=settings.workers > 1))
+    return stack.enter_context(
+        serve_metrics(settings.metrics_host, settings.metrics_port, shared=settings.workers > 1)
+    )

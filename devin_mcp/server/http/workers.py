@@ -30,7 +30,10 @@ MOST_FAILURES = 5
 def run_workers(settings: Settings, work: Callable[[], None], *, grace: int) -> int:
     """Run `work` in `settings.workers` processes until SIGTERM or SIGINT. Returns the exit status."""
     told, tell = Pipe(duplex=False)
-    before = {number: signal.signal(number, lambda *_: tell.send(None)) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.signal(number, lambda *_: tell.send(None))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     workers = [_Worker(settings, work) for _ in range(settings.workers)]
     failures = [0] * settings.workers
     try:
@@ -54,7 +57,9 @@ class _Worker:
     def __init__(self, settings: Settings, work: Callable[[], None]) -> None:
         self._started = time.monotonic()
         self._counts = settings.metrics_port is not None
-        self.process: SpawnProcess = get_context("spawn").Process(target=_live, args=(settings, work))
+        self.process: SpawnProcess = get_context("spawn").Process(
+            target=_live, args=(settings, work)
+        )
         self.process.start()
 
     @property

@@ -40,7 +40,11 @@ def bearer(token: str) -> dict[str, str]:
 
 async def knock(url: str, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient(timeout=10) as web:
-        return await web.post(url, json=PING, headers=ACCEPT | {name.replace("_", "-"): value for name, value in headers.items()})
+        return await web.post(
+            url,
+            json=PING,
+            headers=ACCEPT | {name.replace("_", "-"): value for name, value in headers.items()},
+        )
 
 
 def said(answer: httpx.Response) -> str:
@@ -107,7 +111,10 @@ async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_l
     devin: Upstream, tokens: Path, logs: Logs, era: Era
 ) -> None:
     async with deployed(settings_for(devin, auth="token", caller_tokens_file=tokens)) as url:
-        async with visiting(url, bearer(ANAS), era=era) as ana, visiting(url, bearer(BENS), era=era) as ben:
+        async with (
+            visiting(url, bearer(ANAS), era=era) as ana,
+            visiting(url, bearer(BENS), era=era) as ben,
+        ):
             await ana.ok("list_playbooks")
             await ben.error("get_playbook", playbook_id="nope")
         refused = await knock(url, authorization="Bearer guess")
@@ -118,14 +125,21 @@ async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_l
         assert "it is not a Devin API key" in said(answer)
     lines = [one for one in logs() if one["event"] in {"mcp_call", "api_request"}]
     assert [(one["event"], one["caller"]) for one in lines] == [
-        ("api_request", "ana"), ("mcp_call", "ana"), ("api_request", "ben"), ("mcp_call", "ben"),
-    ]  # fmt: skip
+        ("api_request", "ana"),
+        ("mcp_call", "ana"),
+        ("api_request", "ben"),
+        ("mcp_call", "ben"),
+    ]
     turned_away = [one for one in logs() if one["event"] == "turned_away"]
-    assert [(one["reason"], one["status"], one["peer"]) for one in turned_away] == [("no_token", 403, "127.0.0.1")] * 2
+    assert [(one["reason"], one["status"], one["peer"]) for one in turned_away] == [
+        ("no_token", 403, "127.0.0.1")
+    ] * 2
     assert ANAS not in str(logs())
 
 
-async def test_the_tokens_are_read_again_when_the_file_changes(devin: Upstream, tokens: Path, logs: Logs) -> None:
+async def test_the_tokens_are_read_again_when_the_file_changes(
+    devin: Upstream, tokens: Path, logs: Logs
+) -> None:
     async with deployed(settings_for(devin, auth="token", caller_tokens_file=tokens)) as url:
 
         async def status(token: str) -> int:
@@ -137,14 +151,18 @@ async def test_the_tokens_are_read_again_when_the_file_changes(devin: Upstream, 
         fresh.replace(tokens)  # as a cluster replaces a mounted secret
         assert (await status(ANAS), await status("carlas")) == (403, 200)
         tokens.write_text("carla:not a digest\n")
-        assert (await status("carlas"), await status(ANAS)) == (200, 403), "a bad edit lets nobody in and locks nobody out"
+        assert (await status("carlas"), await status(ANAS)) == (200, 403), (
+            "a bad edit lets nobody in and locks nobody out"
+        )
         tokens.unlink()
         assert await status("carlas") == 200
         tokens.write_text("")
         assert await status("carlas") == 200, "it may be just being written"
         tokens.write_text("# nobody\n")
         assert await status("carlas") == 403
-    reasons = [one.get("reason") for one in logs() if one["event"] == "caller_tokens" and "reason" in one]
+    reasons = [
+        one.get("reason") for one in logs() if one["event"] == "caller_tokens" and "reason" in one
+    ]
     assert reasons == [
         "line 1 is not name:sha256, with the digest as 64 hexadecimal digits",
         "No such file or directory",
@@ -163,7 +181,9 @@ async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_p
 
     write("..v1", line("ben", BENS))
     (tmp_path / "callers").symlink_to("..data/callers")
-    async with deployed(settings_for(devin, auth="token", caller_tokens_file=tmp_path / "callers")) as url:
+    async with deployed(
+        settings_for(devin, auth="token", caller_tokens_file=tmp_path / "callers")
+    ) as url:
         assert (await knock(url, authorization=f"Bearer {BENS}")).status_code == 200
         write("..v2", line("ana", ANAS))
         (tmp_path / "..v1" / "callers").unlink()
@@ -175,9 +195,10 @@ async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_p
 async def test_who_is_not_let_in_any_more_hears_nothing_more(devin: Upstream, tokens: Path) -> None:
     here = settings_for(devin, auth="token", caller_tokens_file=tokens)
     async with (
-        deployed(here) as url, visiting(url, bearer(BENS)) as ben,
+        deployed(here) as url,
+        visiting(url, bearer(BENS)) as ben,
         ben.client.listen(resource_subscriptions=["devin://playbooks"]) as events,
-    ):  # fmt: skip
+    ):
         tokens.write_text(line("ana", ANAS))
         with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011 - how a stream that is cut looks
             async for _ in events:
@@ -185,7 +206,9 @@ async def test_who_is_not_let_in_any_more_hears_nothing_more(devin: Upstream, to
             raise ConnectionError  # an end without trouble is one, too
 
 
-async def test_a_token_in_front_does_not_replace_ones_own_key(devin: Upstream, tokens: Path) -> None:
+async def test_a_token_in_front_does_not_replace_ones_own_key(
+    devin: Upstream, tokens: Path
+) -> None:
     async with deployed(settings_for(devin, auth="caller-key", caller_tokens_file=tokens)) as url:
         assert "bearer token" in said(await knock(url, x_devin_api_key=KEY))
         assert "X-Devin-Api-Key" in said(await knock(url, authorization=f"Bearer {ANAS}"))
@@ -198,14 +221,18 @@ async def test_a_key_that_would_be_ignored_is_refused(devin: Upstream, tokens: P
     """Who sends a key expects to be served with it, and not to spend the operator's ACUs."""
     for here in (settings_for(devin), settings_for(devin, auth="token", caller_tokens_file=tokens)):
         async with deployed(here) as url:
-            answer = await knock(url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANAS}")
+            answer = await knock(
+                url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANAS}"
+            )
         assert (answer.status_code, "would be ignored" in said(answer)) == (400, True)
     assert devin.requests == []
 
 
 async def test_who_was_turned_away_is_named_behind_a_proxy_that_is_believed(logs: Logs) -> None:
     for believed, peer in (("127.0.0.1", "203.0.113.9"), ("10.0.0.0/8", "127.0.0.1")):
-        async with serving("--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", believed) as (server, url):
+        async with serving(
+            "--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", believed
+        ) as (server, url):
             await knock(url, x_forwarded_for="203.0.113.9")
             assert (await server.logged("turned_away"))["peer"] == peer
 
@@ -223,8 +250,16 @@ NARROWED = [
         {"devin_list_sessions", "devin_list_secrets"},
         {"devin_create_session", "devin_delete_secret"},
     ),
-    ({"X-Devin-Mcp-Toolsets": "secrets, knowledge"}, {"devin_list_secrets", "devin_create_knowledge"}, {"devin_list_sessions"}),
-    ({"X-Devin-Mcp-Toolsets": "secrets", "X-Devin-Mcp-Read-Only": "1"}, {"devin_list_secrets"}, {"devin_create_secret"}),
+    (
+        {"X-Devin-Mcp-Toolsets": "secrets, knowledge"},
+        {"devin_list_secrets", "devin_create_knowledge"},
+        {"devin_list_sessions"},
+    ),
+    (
+        {"X-Devin-Mcp-Toolsets": "secrets", "X-Devin-Mcp-Read-Only": "1"},
+        {"devin_list_secrets"},
+        {"devin_create_secret"},
+    ),
     ({"x-devin-mcp-read-only": "false"}, {"devin_create_session"}, set()),
 ]
 
@@ -247,11 +282,16 @@ async def test_a_caller_may_do_without_and_what_is_gone_is_unknown(
     assert devin.requests == []
 
 
-async def test_narrowing_reaches_resources_prompts_completions_and_watching(devin: Upstream) -> None:
+async def test_narrowing_reaches_resources_prompts_completions_and_watching(
+    devin: Upstream,
+) -> None:
     from mcp import MCPError
     from mcp.types import ResourceTemplateReference
 
-    async with deployed(settings_for(devin)) as url, visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as call:
+    async with (
+        deployed(settings_for(devin)) as url,
+        visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as call,
+    ):
         assert {str(one.uri).split("/")[2] for one in await call.resources()} == {"knowledge"}
         templates = (await call.client.list_resource_templates()).resource_templates
         assert [one.uri_template for one in templates] == ["devin://knowledge/{note_id}"]
@@ -261,10 +301,14 @@ async def test_narrowing_reaches_resources_prompts_completions_and_watching(devi
                 await call.read(uri)
         with pytest.raises(MCPError):
             await call.client.complete(
-                ResourceTemplateReference(type="ref/resource", uri="devin://playbooks/{playbook_id}"),
+                ResourceTemplateReference(
+                    type="ref/resource", uri="devin://playbooks/{playbook_id}"
+                ),
                 {"name": "playbook_id", "value": "f"},
             )
-        async with call.client.listen(resource_subscriptions=["devin://sessions/devin-1", "devin://knowledge"]) as events:
+        async with call.client.listen(
+            resource_subscriptions=["devin://sessions/devin-1", "devin://knowledge"]
+        ) as events:
             honored = events.honored.resource_subscriptions
     assert honored == ["devin://knowledge"]
     assert {seen.path for seen in devin.requests} == {"/v1/knowledge"}
@@ -272,13 +316,21 @@ async def test_narrowing_reaches_resources_prompts_completions_and_watching(devi
 
 async def test_the_operators_word_stands_whatever_a_caller_wishes(devin: Upstream) -> None:
     wishes = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ",".join(TOOLSETS)}
-    async with deployed(settings_for(devin, read_only=True, toolsets="playbooks")) as url, visiting(url, wishes) as call:
+    async with (
+        deployed(settings_for(devin, read_only=True, toolsets="playbooks")) as url,
+        visiting(url, wishes) as call,
+    ):
         names = {tool.name for tool in (await call.client.list_tools()).tools}
     assert names == {"devin_list_playbooks", "devin_get_playbook"}
 
 
 @pytest.mark.parametrize(
-    "headers", [{"x_devin_mcp_read_only": "perhaps"}, {"x_devin_mcp_toolsets": "sessions,planes"}, {"x_devin_mcp_toolsets": ","}]
+    "headers",
+    [
+        {"x_devin_mcp_read_only": "perhaps"},
+        {"x_devin_mcp_toolsets": "sessions,planes"},
+        {"x_devin_mcp_toolsets": ","},
+    ],
 )
 async def test_a_wish_nobody_understands_is_a_400(devin: Upstream, headers: dict[str, str]) -> None:
     async with deployed(settings_for(devin)) as url:
@@ -286,38 +338,74 @@ async def test_a_wish_nobody_understands_is_a_400(devin: Upstream, headers: dict
 
 
 async def test_pages_of_strangers_and_other_names_are_turned_away(devin: Upstream) -> None:
-    here = settings_for(devin, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com")
+    here = settings_for(
+        devin, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com"
+    )
     async with deployed(here) as url:
-        for host, status in (("mcp.example.com", 200), ("mcp.example.com:8443", 200), ("MCP.example.com", 200), ("evil.example", 421),
-                             ("mcp.example.com.evil.example", 421), ("localhost:1", 200)):  # fmt: skip
+        for host, status in (
+            ("mcp.example.com", 200),
+            ("mcp.example.com:8443", 200),
+            ("MCP.example.com", 200),
+            ("evil.example", 421),
+            ("mcp.example.com.evil.example", 421),
+            ("localhost:1", 200),
+        ):
             assert (await knock(url, host=host)).status_code == status, host
-        for origin, status in (("https://app.example.com", 200), ("https://app.example.com:8443", 403), ("http://app.example.com", 403),
-                               ("https://evil.example", 403), ("null", 403), ("http://localhost:5173", 200)):  # fmt: skip
+        for origin, status in (
+            ("https://app.example.com", 200),
+            ("https://app.example.com:8443", 403),
+            ("http://app.example.com", 403),
+            ("https://evil.example", 403),
+            ("null", 403),
+            ("http://localhost:5173", 200),
+        ):
             assert (await knock(url, origin=origin)).status_code == status, origin
 
 
 async def test_a_browser_is_told_so_for_named_origins_only(devin: Upstream) -> None:
-    ask = {"access-control-request-method": "POST", "access-control-request-headers": "x-devin-api-key,mcp-protocol-version"}
+    ask = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-devin-api-key,mcp-protocol-version",
+    }
     here = settings_for(devin, auth="caller-key", allowed_origins="https://app.example.com")
     async with deployed(here) as url, httpx.AsyncClient() as web:
         mine = await web.options(url, headers={**ask, "origin": "https://app.example.com"})
         other = await web.options(url, headers={**ask, "origin": "https://evil.example"})
         refused = await web.post(url, json=PING, headers={"origin": "https://app.example.com"})
-    assert (mine.status_code, mine.headers["access-control-allow-origin"]) == (200, "https://app.example.com")
+    assert (mine.status_code, mine.headers["access-control-allow-origin"]) == (
+        200,
+        "https://app.example.com",
+    )
     assert (other.status_code, "access-control-allow-origin" in other.headers) == (400, False)
-    assert refused.headers["access-control-allow-origin"] == "https://app.example.com", "so that the page can read why"
+    assert refused.headers["access-control-allow-origin"] == "https://app.example.com", (
+        "so that the page can read why"
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "hosts", "origins"),
     [
-        ({}, {"127.0.0.1", "localhost", "[::1]"}, ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]),
+        (
+            {},
+            {"127.0.0.1", "localhost", "[::1]"},
+            ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
+        ),
         ({"host": "0.0.0.0", "auth": "caller-key"}, None, []),  # noqa: S104 - nothing is opened
-        ({"host": "0.0.0.0", "auth": "caller-key", "public_url": "https://mcp.example.com/mcp"}, {"mcp.example.com"}, []),  # noqa: S104
-        ({"host": "::1"}, {"127.0.0.1", "localhost", "[::1]"}, ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]),
+        (
+            {"host": "0.0.0.0", "auth": "caller-key", "public_url": "https://mcp.example.com/mcp"},
+            {"mcp.example.com"},
+            [],
+        ),
+        (
+            {"host": "::1"},
+            {"127.0.0.1", "localhost", "[::1]"},
+            ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
+        ),
     ],
 )
-def test_the_names_a_request_may_be_addressed_to(given: dict[str, str], hosts: set[str] | None, origins: list[str]) -> None:
+def test_the_names_a_request_may_be_addressed_to(
+    given: dict[str, str], hosts: set[str] | None, origins: list[str]
+) -> None:
     here = resolve({name: [value] for name, value in given.items()}, {})
     assert (allowed_hosts_for(here), allowed_origins_for(here)) == (hosts, origins)
 
@@ -326,7 +414,9 @@ def test_the_names_a_request_may_be_addressed_to(given: dict[str, str], hosts: s
     ("content", "says"),
     [("ana\n", "line 1"), ("ana:12\n", "line 1"), ("\xff", "")],
 )
-def test_a_file_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, content: str, says: str) -> None:
+def test_a_file_that_cannot_be_used_is_said_at_the_start(
+    tmp_path: Path, content: str, says: str
+) -> None:
     file = tmp_path / "t"
     file.write_bytes(content.encode("latin-1"))
     with pytest.raises(SettingsError, match=f"--caller-tokens-file cannot be used: .*{says}"):
@@ -335,8 +425,12 @@ def test_a_file_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, content
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"auth": "token"}, "--caller-tokens-file"), ({"auth": "oauth"}, "--oauth-issuer"), ({"auth": "oauth", "oauth_issuer": "https://a.b"}, "--public-url")],
-)  # fmt: skip
+    [
+        ({"auth": "token"}, "--caller-tokens-file"),
+        ({"auth": "oauth"}, "--oauth-issuer"),
+        ({"auth": "oauth", "oauth_issuer": "https://a.b"}, "--public-url"),
+    ],
+)
 def test_a_mode_says_what_it_lacks(given: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         authenticator_for(resolve({name: [value] for name, value in given.items()}, {}))

@@ -23,14 +23,28 @@ ONE, TWO = {"X-Devin-Api-Key": "apk_user_one_1111"}, {"X-Devin-Api-Key": "apk_us
 
 
 def call_of(tool: str, **arguments: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": f"devin_{tool}", "arguments": arguments}}
+    return {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": f"devin_{tool}", "arguments": arguments},
+    }
 
 
-async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(devin: Upstream, era: Era) -> None:
+async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(
+    devin: Upstream, era: Era
+) -> None:
     gate = asyncio.Event()
     devin.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
-    async with deployed(settings_for(devin, auth="caller-key", max_concurrent=2)) as url, httpx.AsyncClient(timeout=20) as web:
-        async with visiting(url, ONE, era=era) as call, visiting(url, TWO, era=era) as other, anyio.create_task_group() as group:
+    async with (
+        deployed(settings_for(devin, auth="caller-key", max_concurrent=2)) as url,
+        httpx.AsyncClient(timeout=20) as web,
+    ):
+        async with (
+            visiting(url, ONE, era=era) as call,
+            visiting(url, TWO, era=era) as other,
+            anyio.create_task_group() as group,
+        ):
             for _ in range(2):
                 group.start_soon(lambda: call.ok("list_playbooks"))
             await devin.until("GET", "/v1/playbooks", 2)
@@ -45,7 +59,11 @@ async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(dev
 
 async def test_listen_streams_are_counted_apart(devin: Upstream) -> None:
     here = settings_for(devin, auth="caller-key", max_concurrent=1)
-    async with deployed(here) as url, visiting(url, ONE) as call, anyio.create_task_group() as group:
+    async with (
+        deployed(here) as url,
+        visiting(url, ONE) as call,
+        anyio.create_task_group() as group,
+    ):
         opened = 0
 
         async def listen() -> None:
@@ -99,9 +117,7 @@ async def raw(url: str, *parts: bytes, pause: float = 0.0) -> bytes:
     return found
 
 
-HEAD = (
-    b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
-)
+HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
 
 
 async def test_a_body_that_trickles_in_is_given_up(devin: Upstream) -> None:
@@ -115,14 +131,20 @@ async def test_large_heads_and_bodies_are_refused_and_the_server_lives(devin: Up
     large = json.dumps(call_of("create_playbook", title="t", body="x" * 5_000_000)).encode()
     async with serving("--sandbox") as (server, url), httpx.AsyncClient(timeout=20) as web:
         flooded = await raw(url, HEAD + b"x-flood: " + b"a" * 70_000 + b"\r\n\r\n")
-        many = await raw(url, HEAD + b"".join(b"x-%d: a\r\n" % number for number in range(9000)) + b"\r\n")
-        declared = await web.post(url, content=large, headers=ACCEPT | {"content-type": "application/json"})
+        many = await raw(
+            url, HEAD + b"".join(b"x-%d: a\r\n" % number for number in range(9000)) + b"\r\n"
+        )
+        declared = await web.post(
+            url, content=large, headers=ACCEPT | {"content-type": "application/json"}
+        )
 
         async def pieces() -> Any:
             for start in range(0, len(large), 65_536):
                 yield large[start : start + 65_536]
 
-        chunked = await web.post(url, content=pieces(), headers=ACCEPT | {"content-type": "application/json"})
+        chunked = await web.post(
+            url, content=pieces(), headers=ACCEPT | {"content-type": "application/json"}
+        )
         alive = await web.post(url, json=PING, headers=ACCEPT)
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
@@ -134,7 +156,10 @@ async def test_large_heads_and_bodies_are_refused_and_the_server_lives(devin: Up
 
 async def test_a_cluster_is_told_whether_it_lives_and_is_ready(devin: Upstream) -> None:
     ending = Shutdown()
-    async with deployed(settings_for(devin, auth="caller-key"), ending=ending) as url, httpx.AsyncClient() as web:
+    async with (
+        deployed(settings_for(devin, auth="caller-key"), ending=ending) as url,
+        httpx.AsyncClient() as web,
+    ):
 
         async def probe(path: str) -> tuple[int, dict[str, str]]:
             found = await web.get(url.replace("/mcp", path), headers={"host": "10.0.0.7:8000"})
@@ -145,7 +170,9 @@ async def test_a_cluster_is_told_whether_it_lives_and_is_ready(devin: Upstream) 
         devin.fail("GET", "/v1/secrets", answer(500), answer(200, []))
         async with visiting(url, {"X-Devin-Api-Key": KEY}) as call:
             await call.error("list_secrets")
-            assert await probe("/readyz") == (200, {"status": "ready", "upstream": "trouble"}), "trouble takes nobody out"
+            assert await probe("/readyz") == (200, {"status": "ready", "upstream": "trouble"}), (
+                "trouble takes nobody out"
+            )
             await call.ok("list_secrets")
             assert await probe("/readyz") == (200, {"status": "ready", "upstream": "ok"})
         ending.begin()

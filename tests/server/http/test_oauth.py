@@ -56,7 +56,14 @@ class JwksCache:
 
     def token(self, scope: Any = ALL, *, key: str = "k1", **claims: Any) -> str:
         now = int(time.time())
-        whole = {"iss": self.url, "aud": US, "sub": "ana", "iat": now, "exp": now + 300, "scope": scope} | claims
+        whole = {
+            "iss": self.url,
+            "aud": US,
+            "sub": "ana",
+            "iat": now,
+            "exp": now + 300,
+            "scope": scope,
+        } | claims
         known = {name: value for name, value in whole.items() if value is not None}
         return jwt.encode(known, self.keys[key], "RS256", headers={"kid": key, "typ": "at+jwt"})
 
@@ -67,8 +74,18 @@ class JwksCache:
         if self.dripping:
             return StreamingResponse(drops())
         if request.url.path == "/tenant/keys":
-            made = [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) for key in self.keys.values()]
-            return JSONResponse({"keys": [one | {"kid": name, "use": "sig"} for one, name in zip(made, self.keys, strict=True)]})
+            made = [
+                json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+                for key in self.keys.values()
+            ]
+            return JSONResponse(
+                {
+                    "keys": [
+                        one | {"kid": name, "use": "sig"}
+                        for one, name in zip(made, self.keys, strict=True)
+                    ]
+                }
+            )
         if request.url.path == "/tenant/.well-known/openid-configuration":
             return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/keys"})
         return Response(status_code=404)
@@ -82,7 +99,9 @@ async def issuer() -> AsyncIterator[JwksCache]:
     made.new_key("k1")
     listener, address = listen("127.0.0.1", 0)
     made.url = f"{address}/tenant"
-    web = Quiet(uvicorn.Config(Starlette(routes=[Route("/{path:path}", made.answer)]), log_config=None))
+    web = Quiet(
+        uvicorn.Config(Starlette(routes=[Route("/{path:path}", made.answer)]), log_config=None)
+    )
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     yield made
     web.should_exit = True
@@ -99,7 +118,9 @@ async def knocking(url: str) -> AsyncIterator[Callable[..., Any]]:
 
         async def knock(token: str | None) -> httpx.Response:
             given = {} if token is None else {"authorization": f"Bearer {token}"}
-            return await web.post(url, json=PING, headers=ACCEPT | {"host": "mcp.example.com"} | given)
+            return await web.post(
+                url, json=PING, headers=ACCEPT | {"host": "mcp.example.com"} | given
+            )
 
         yield knock
 
@@ -121,7 +142,9 @@ async def test_scopes_decide_what_there_is_and_the_token_goes_nowhere(
                 names = {tool.name for tool in (await call.client.list_tools()).tools}
                 assert (len(names), gone in names) == (count, False)
                 if gone:
-                    assert "Unknown tool" in await call.error(gone.removeprefix("devin_"), session_id="devin-1")
+                    assert "Unknown tool" in await call.error(
+                        gone.removeprefix("devin_"), session_id="devin-1"
+                    )
                 await call.ok("list_playbooks")
     assert {seen.headers["authorization"] for seen in devin.requests} == {f"Bearer {KEY}"}
     calls = [line for line in logs() if line["event"] == "mcp_call"]
@@ -129,16 +152,28 @@ async def test_scopes_decide_what_there_is_and_the_token_goes_nowhere(
     assert "eyJ" not in str(logs())
 
 
-async def test_nobody_is_told_where_to_sign_in_but_by_the_challenge(devin: Upstream, issuer: JwksCache) -> None:
-    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock, httpx.AsyncClient() as web:
+async def test_nobody_is_told_where_to_sign_in_but_by_the_challenge(
+    devin: Upstream, issuer: JwksCache
+) -> None:
+    async with (
+        deployed(guarded(devin, issuer)) as url,
+        knocking(url) as knock,
+        httpx.AsyncClient() as web,
+    ):
         challenge = (await knock(None)).headers["www-authenticate"]
         metadata = await web.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
     assert challenge.startswith("Bearer scope=")
-    assert 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"' in challenge
+    assert (
+        'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
+        in challenge
+    )
     assert metadata.json() == {
-        "resource": US, "authorization_servers": [issuer.url], "scopes_supported": ["devin:read", "devin:write", "devin:destroy"],
-        "bearer_methods_supported": ["header"], "resource_name": "Devin",
-    }  # fmt: skip
+        "resource": US,
+        "authorization_servers": [issuer.url],
+        "scopes_supported": ["devin:read", "devin:write", "devin:destroy"],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Devin",
+    }
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -167,27 +202,44 @@ async def test_a_token_that_is_not_for_this_server_is_refused(
 
 def forged(claims: dict[str, Any], secret: bytes) -> str:
     """Signed with a shared secret that everybody knows: the public key."""
-    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in ({"alg": "HS256", "kid": "k1"}, claims)]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=")
+        for one in ({"alg": "HS256", "kid": "k1"}, claims)
+    ]
     signature = hmac.new(secret, b".".join(parts), "sha256").digest()
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-async def test_signatures_that_prove_nothing_are_refused(devin: Upstream, issuer: JwksCache) -> None:
+async def test_signatures_that_prove_nothing_are_refused(
+    devin: Upstream, issuer: JwksCache
+) -> None:
     stranger = JwksCache(issuer.url)
     stranger.new_key("k1")
-    claims = {"iss": issuer.url, "aud": US, "sub": "ana", "exp": int(time.time()) + 300, "scope": ALL}
-    public = issuer.keys["k1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    claims = {
+        "iss": issuer.url,
+        "aud": US,
+        "sub": "ana",
+        "exp": int(time.time()) + 300,
+        "scope": ALL,
+    }
+    public = (
+        issuer.keys["k1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         for token in (
             stranger.token(),
             jwt.encode(claims, "", "none", headers={"kid": "k1"}),
             forged(claims, public),
-            issuer.token()[:-4] + "AAAA", "garbage", "a.b.c",
-        ):  # fmt: skip
+            issuer.token()[:-4] + "AAAA",
+            "garbage",
+            "a.b.c",
+        ):
             assert (await knock(token)).status_code == 401
 
 
-async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upstream, issuer: JwksCache) -> None:
+async def test_without_the_scope_to_read_there_is_a_challenge_for_it(
+    devin: Upstream, issuer: JwksCache
+) -> None:
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token("devin:write other"))
         as_list = await knock(issuer.token(scope=None, scp=["devin:read"]))
@@ -201,7 +253,9 @@ async def test_without_the_scope_to_read_there_is_a_challenge_for_it(devin: Upst
     assert nobodys.status_code == 401
 
 
-async def test_keys_are_kept_rotated_and_withdrawn(devin: Upstream, issuer: JwksCache, clock: DrivenClock) -> None:
+async def test_keys_are_kept_rotated_and_withdrawn(
+    devin: Upstream, issuer: JwksCache, clock: DrivenClock
+) -> None:
     async with deployed(guarded(devin, issuer), clock=clock) as url, knocking(url) as knock:
         for _ in range(3):
             assert (await knock(issuer.token())).status_code == 200
@@ -239,7 +293,9 @@ async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
         assert (await knock(issuer.token())).status_code == 503
 
 
-async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(devin: Upstream, issuer: JwksCache) -> None:
+async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(
+    devin: Upstream, issuer: JwksCache
+) -> None:
     issuer.dripping = True
     async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
         with anyio.fail_after(9):

@@ -62,8 +62,16 @@ async def test_calls_attempts_and_pollers_are_counted_without_names_or_ids(devin
     assert during["devin_mcp_pollers"] == 1
     assert after['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
     assert after["devin_mcp_pollers"] == 0
-    assert after['devin_mcp_calls_total{method="tools/call",operation="list_secrets",outcome="ok"}'] == 1
-    assert after['devin_mcp_calls_total{method="tools/call",operation="get_playbook",outcome="tool_error"}'] == 1
+    assert (
+        after['devin_mcp_calls_total{method="tools/call",operation="list_secrets",outcome="ok"}']
+        == 1
+    )
+    assert (
+        after[
+            'devin_mcp_calls_total{method="tools/call",operation="get_playbook",outcome="tool_error"}'
+        ]
+        == 1
+    )
     assert after['devin_mcp_upstream_attempts_total{outcome="503",route="GET /v1/secrets"}'] == 1
     assert after['devin_mcp_upstream_attempts_total{outcome="200",route="GET /v1/secrets"}'] == 1
     assert after['devin_mcp_call_duration_seconds_count{method="tools/call"}'] == 4
@@ -84,7 +92,9 @@ async def agrees(context: Any, params: Any) -> ElicitResult:
     return ElicitResult(action="accept", content={})
 
 
-async def test_workers_share_the_socket_count_together_and_answer_each_others_questions(devin: Upstream) -> None:
+async def test_workers_share_the_socket_count_together_and_answer_each_others_questions(
+    devin: Upstream,
+) -> None:
     given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
     async with serving("--workers", "2", "--metrics-port", "0", **given) as (server, url):
         metrics = await served(server, url)
@@ -93,9 +103,16 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
             for _ in range(24):
                 group.start_soon(one_visit, url)
         found = await measured(metrics)
-        assert found['devin_mcp_calls_total{method="tools/call",operation="list_playbooks",outcome="ok"}'] == 24
+        assert (
+            found[
+                'devin_mcp_calls_total{method="tools/call",operation="list_playbooks",outcome="ok"}'
+            ]
+            == 24
+        )
         assert found['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
-        for one in list(devin.organization.playbooks):  # asked by one worker, and as likely as not answered to the other
+        for one in list(
+            devin.organization.playbooks
+        ):  # asked by one worker, and as likely as not answered to the other
             async with visiting(url, ask=agrees) as call:
                 await call.ok("delete_playbook", playbook_id=one)
         assert devin.organization.playbooks == {}
@@ -117,7 +134,10 @@ async def one_visit(url: str) -> None:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes as Linux shows them")
 async def test_a_worker_that_dies_is_replaced_and_orphans_end(devin: Upstream) -> None:
-    async with serving("--workers", "2", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url):
+    async with serving("--workers", "2", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (
+        server,
+        url,
+    ):
         await one_visit(url)
         parent = server.process.pid
         (first, *_) = children(parent)
@@ -137,8 +157,17 @@ async def test_a_worker_that_dies_is_replaced_and_orphans_end(devin: Upstream) -
 
 def children(parent: int) -> list[int]:
     """Those that serve, not the helper of multiprocessing that tracks resources."""
-    found = [int(one.parent.name) for one in Path("/proc").glob("[0-9]*/cmdline") if b"spawn_main" in content(one)]
-    return [one for one in found if content(Path(f"/proc/{one}/stat")).rsplit(b")", 1)[-1].split()[1:2] == [str(parent).encode()]]
+    found = [
+        int(one.parent.name)
+        for one in Path("/proc").glob("[0-9]*/cmdline")
+        if b"spawn_main" in content(one)
+    ]
+    return [
+        one
+        for one in found
+        if content(Path(f"/proc/{one}/stat")).rsplit(b")", 1)[-1].split()[1:2]
+        == [str(parent).encode()]
+    ]
 
 
 def content(file: Path) -> bytes:
@@ -158,19 +187,28 @@ def alive(process: int) -> bool:
 
 async def test_a_call_and_its_requests_are_one_trace_and_the_log_knows_it(devin: Upstream) -> None:
     given = {
-        "DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url, "OTEL_TRACES_EXPORTER": "console", "OTEL_SERVICE_NAME": "devin-for-all",
-    }  # fmt: skip
+        "DEVIN_API_KEY": KEY,
+        "DEVIN_BASE_URL": devin.url,
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_SERVICE_NAME": "devin-for-all",
+    }
     devin.fail("GET", "/v1/playbooks", answer(503))
     async with serving(**given) as (server, url):
         await one_visit(url)
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
-    spans = [json.loads(part) for part in re.findall(r"^\{.*?^\}", server.stdout.decode(), re.MULTILINE | re.DOTALL)]
+    spans = [
+        json.loads(part)
+        for part in re.findall(r"^\{.*?^\}", server.stdout.decode(), re.MULTILINE | re.DOTALL)
+    ]
     tool = next(span for span in spans if span["name"] == "tools/call devin_list_playbooks")
     requests = [span for span in spans if span["name"] == "GET /v1/playbooks"]
     assert [span["attributes"]["http.response.status_code"] for span in requests] == [503, 200]
     for span in requests:
-        assert (span["parent_id"], span["context"]["trace_id"]) == (tool["context"]["span_id"], tool["context"]["trace_id"])
+        assert (span["parent_id"], span["context"]["trace_id"]) == (
+            tool["context"]["span_id"],
+            tool["context"]["trace_id"],
+        )
         assert span["resource"]["attributes"]["service.name"] == "devin-for-all"
     lines = [json.loads(line) for line in server.stderr.splitlines() if line.startswith(b"{")]
     traced = {line["trace_id"] for line in lines if line["event"] in {"mcp_call", "api_request"}}
@@ -179,7 +217,10 @@ async def test_a_call_and_its_requests_are_one_trace_and_the_log_knows_it(devin:
 
 
 async def test_a_key_of_ones_own_beside_the_callers_is_pointed_out() -> None:
-    async with serving("--sandbox", "--auth", "caller-key", DEVIN_API_KEY="apk_unused_0000") as (server, _):
+    async with serving("--sandbox", "--auth", "caller-key", DEVIN_API_KEY="apk_unused_0000") as (
+        server,
+        _,
+    ):
         assert "each caller brings a key" in (await server.logged("own_key_unused"))["why"]
 
 
@@ -203,18 +244,28 @@ async def test_fifty_callers_see_nothing_but_their_own(devin: Upstream) -> None:
         said = [{"type": "devin_message", "event_id": "e", "message": f"mark {mark}"}]
         body: Any = {
             "/v1/sessions": {"sessions": [session]},
-            "/v1/knowledge": {"folders": [], "knowledge": [{"id": f"note-{mark}", "name": mark, "body": f"mark {mark}"}]},
-            "/v1/playbooks": [{"playbook_id": f"playbook-{mark}", "title": mark, "body": f"mark {mark}"}],
+            "/v1/knowledge": {
+                "folders": [],
+                "knowledge": [{"id": f"note-{mark}", "name": mark, "body": f"mark {mark}"}],
+            },
+            "/v1/playbooks": [
+                {"playbook_id": f"playbook-{mark}", "title": mark, "body": f"mark {mark}"}
+            ],
         }.get(exchange.seen.path, session | {"messages": said})
         await answer(200, body)(exchange)
 
     for method in ("GET", "POST", "PUT", "DELETE"):
         devin.fail(method, ".*", *[own] * 4000)
     marks = [f"{number:02}mark{number * 7919:06}" for number in range(50)]
-    async with deployed(settings_for(devin, auth="caller-key", max_concurrent=50)) as url, anyio.create_task_group() as group:
+    async with (
+        deployed(settings_for(devin, auth="caller-key", max_concurrent=50)) as url,
+        anyio.create_task_group() as group,
+    ):
         for mark in marks:
             group.start_soon(one_of_fifty, url, mark, marks)
-    keys = {seen.headers["authorization"].removeprefix("Bearer apk_user_") for seen in devin.requests}
+    keys = {
+        seen.headers["authorization"].removeprefix("Bearer apk_user_") for seen in devin.requests
+    }
     assert keys == set(marks)
 
 
@@ -224,7 +275,9 @@ async def one_of_fifty(url: str, mark: str, marks: list[str]) -> None:
         told: list[str] = []
         for turn in range(3):
             told.append(str(await call.ok("list_sessions")))
-            told.append(str(await call.ok("wait_for_sessions", session_ids=["devin-shared"], max_wait_s=1)))
+            told.append(
+                str(await call.ok("wait_for_sessions", session_ids=["devin-shared"], max_wait_s=1))
+            )
             told.append(str(await call.ok("list_knowledge", body="full")))
             told.append(str(await call.resources()))
             told.append(await call.read("devin://playbooks"))
@@ -249,6 +302,8 @@ async def test_workers_that_cannot_live_are_given_up() -> None:
         "from devin_mcp.settings.settings import Settings\n"
         "if __name__ == '__main__':\n    sys.exit(run_workers(Settings(workers=2), partial(sys.exit, 7), grace=1))\n"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stderr=asyncio.subprocess.DEVNULL
+    )
     with anyio.fail_after(60):
         assert await process.wait() == 1

@@ -44,7 +44,9 @@ def one_in_ten(seed: int) -> Fault:
 
 
 @pytest.mark.parametrize("tool", ["create_session", "delegate_task"])
-async def test_nothing_is_created_twice_and_every_doubt_is_told(devin: Upstream, clock: DrivenClock, tool: str) -> None:
+async def test_nothing_is_created_twice_and_every_doubt_is_told(
+    devin: Upstream, clock: DrivenClock, tool: str
+) -> None:
     devin.sandbox.parallel = 10_000
     for method in ("GET", "POST"):
         devin.fail(method, ".*", *[one_in_ten(len(method))] * 20_000)
@@ -55,7 +57,11 @@ async def test_nothing_is_created_twice_and_every_doubt_is_told(devin: Upstream,
             for turn in range(EACH):
                 prompt = f"task {number}-{turn}"
                 result = await call(tool, prompt=prompt)
-                outcomes[prompt] = ("error", text_of(result)) if result.is_error else ("ok", result.structured_content)
+                outcomes[prompt] = (
+                    ("error", text_of(result))
+                    if result.is_error
+                    else ("ok", result.structured_content)
+                )
 
     here = settings_for(devin, auth="caller-key", max_concurrent=500, max_sessions=10_000)
     async with deployed(here, clock=clock) as url, anyio.create_task_group() as group:
@@ -68,7 +74,9 @@ async def test_nothing_is_created_twice_and_every_doubt_is_told(devin: Upstream,
 def check(devin: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> None:
     prompts = [life.body["prompt"] for life in devin.organization.sessions.values()]
     existing = {life.body["prompt"]: one for one, life in devin.organization.sessions.items()}
-    assert [prompt for prompt, count in Counter(prompts).items() if count > 1] == [], "created twice"
+    assert [prompt for prompt, count in Counter(prompts).items() if count > 1] == [], (
+        "created twice"
+    )
     kinds = Counter(kind for kind, _ in outcomes.values())
     assert kinds["ok"] > CALLERS * EACH / 2
     for prompt, (kind, told) in outcomes.items():
