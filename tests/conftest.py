@@ -36,8 +36,8 @@ def node() -> str:
     try:
         return processes.node()
     except LookupError as reason:
-        if os.environ.get("WITNESSES_REQUIRED") == "1":
-            pytest.fail(f"WITNESSES_REQUIRED is set, but {reason}")
+        if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
+            pytest.fail(f"THIRD_PARTY_REQUIRED is set, but {reason}")
         pytest.skip(str(reason))
 
 

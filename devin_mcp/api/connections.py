@@ -76,7 +76,7 @@ class ConnectionPools:
         self._closing: set[asyncio.Task[None]] = set()
         self._is_due = False
         """Idle ones will be looked for in a moment."""
-        self.upstream = Upstream(asyncio.Semaphore(settings.max_upstream))
+        self.upstream = Upstream(asyncio.Semaphore(settings.max_upstream_requests))
 
     @asynccontextmanager
     async def client(self, owner: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -137,7 +137,7 @@ class ConnectionPools:
                 httpx.ASGITransport(app=self._app, raise_app_exceptions=False), self.upstream
             )
             return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
-        most = self._settings.max_upstream
+        most = self._settings.max_upstream_requests
         limits = httpx.Limits(
             max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
         )

@@ -95,8 +95,8 @@ async def _show(log: TextIO, folder: str) -> None:
                 client, "devin_send_message", session_id=session_id, message=ANSWER, max_wait_s=45
             )
             delivered = _news(answered, "done")
-            _expect("pull_request" in delivered, "there is no pull request")
-            _step("Pull request", delivered["pull_request"]["url"])
+            _expect("pull_requests" in delivered, "there is no pull request")
+            _step("Pull request", delivered["pull_requests"][0]["url"])
             await _browse(client)
             await _go_wrong(client)
 
@@ -121,10 +121,10 @@ async def _hand_over(client: Client) -> str:
         "playbook": "!fixtest",
         "files": ["failure.txt"],
         "max_acu_limit": 5,
-        "request_key": "negative prices",
+        "idempotency_key": "negative prices",
     }
     _step("You ask", PROMPT)
-    _line("with the file failure.txt, the playbook !fixtest, at most 5 ACUs, and a request_key")
+    _line("with the file failure.txt, the playbook !fixtest, at most 5 ACUs, and a idempotency_key")
     made = await _call(client, "devin_delegate_task", **task)
     _step("Session", f"{made['phase']}, {made['url']}")
     again = await _call(client, "devin_delegate_task", **task)

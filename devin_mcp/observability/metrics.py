@@ -53,8 +53,8 @@ class Metrics:
             "upstream_trouble",
             "1 in each process whose last request to Devin failed on Devin's side.",
         )
-        self._turned_away = counter(
-            "turned_away_total", "Requests refused before they were calls.", "reason"
+        self._http_rejected = counter(
+            "http_rejected_total", "Requests refused before they were calls.", "reason"
         )
         observers.append(self)
 
@@ -76,8 +76,8 @@ class Metrics:
                     facts["route"], facts.get("error") or str(facts["status"])
                 ).inc()
                 self._attempt_took.labels(facts["route"]).observe(facts["duration_ms"] / 1000)
-            case "turned_away":
-                self._turned_away.labels(facts["reason"]).inc()
+            case "http_rejected":
+                self._http_rejected.labels(facts["reason"]).inc()
 
     def _running(self, method: str) -> Any:
         return self._pollers if method == "watch" else self._in_flight.labels(method)

@@ -37,7 +37,7 @@ class Capability:
 
 READ_FILES = Capability("read files below --files-root")
 WRITE_FILES = Capability("write files below --files-root")
-READ_ENVIRONMENT = Capability("read variables named with --secret-env")
+READ_ENVIRONMENT = Capability("read variables named with --allow-secret-env")
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class House:
             allowed = ", ".join(sorted(self.secret_env)) or "none"
             raise NotAllowed(
                 "That variable may not be handed over.",
-                f"Nothing was sent. Allowed with --secret-env: {allowed}.",
+                f"Nothing was sent. Allowed with --allow-secret-env: {allowed}.",
             )
         found = environment_value(name)
         if not found:

@@ -93,7 +93,7 @@ async def delegate_task(
     structured_output_schema: Annotated[
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill")
     ] = None,
-    request_key: Annotated[
+    idempotency_key: Annotated[
         str | None,
         Field(
             min_length=1,
@@ -111,10 +111,12 @@ async def delegate_task(
     validate_output_schema(structured_output_schema)
     if any(one.startswith(PREFIX) for one in tags or ()):
         raise Invalid(f"Tags that begin with {PREFIX} are this server's own.")
-    tag = tag_for(request_key)
-    handover = IdempotentStart() if request_key is None else house.handovers.get(devin.owner, tag)
+    tag = tag_for(idempotency_key)
+    handover = (
+        IdempotentStart() if idempotency_key is None else house.handovers.get(devin.owner, tag)
+    )
     async with handover.turn(devin.deadline):
-        done = None if request_key is None else await _earlier(devin, handover, tag, task)
+        done = None if idempotency_key is None else await _earlier(devin, handover, tag, task)
         if done is None:
             house.acu_limit(max_acu_limit)
             house.starts.check(devin.owner)
@@ -210,7 +212,7 @@ def _check_length(prompt: str) -> None:
 async def _earlier(
     devin: ApiCall, handover: IdempotentStart, tag: str, task: str
 ) -> Delegated | None:
-    """The session that was started for the same request_key, by this process or another."""
+    """The session that was started for the same idempotency_key, by this process or another."""
     session_id, others = handover.session_id, 0
     if session_id is None:
         rows = await tagged(devin, tag)
@@ -228,16 +230,16 @@ async def _earlier(
             url=devin.web_url(session_id),
             is_new_session=False,
             tag=tag,
-            remark=f"Started before for the same request_key; how it stands could not be read now. {trouble.what}",
+            remark=f"Started before for the same idempotency_key; how it stands could not be read now. {trouble.what}",
             next="Look at it with devin_get_session.",
         )
     same = _is_same(body, handover, task)
     if same is False:
         raise Invalid(
-            f"This request_key belongs to session {session_id}, which was started with another prompt.",
-            "Nothing was started. Look at it with devin_get_session, or take another request_key.",
+            f"This idempotency_key belongs to session {session_id}, which was started with another prompt.",
+            "Nothing was started. Look at it with devin_get_session, or take another idempotency_key.",
         )
-    remark = "Started before for the same request_key."
+    remark = "Started before for the same idempotency_key."
     if same is None:
         remark += " Whether with the same prompt cannot be read while Devin works."
     if others:

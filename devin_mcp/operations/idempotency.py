@@ -22,12 +22,12 @@ MOST = 1000
 """Handovers remembered; the oldest goes first."""
 
 
-def tag_for(request_key: str | None) -> str:
+def tag_for(idempotency_key: str | None) -> str:
     """The same for the same key; without one, never the same."""
     return PREFIX + (
         secrets.token_hex(12)
-        if request_key is None
-        else sha256(request_key.encode()).hexdigest()[:24]
+        if idempotency_key is None
+        else sha256(idempotency_key.encode()).hexdigest()[:24]
     )
 
 
@@ -72,13 +72,15 @@ class IdempotentStart:
                 await self._turn.acquire()
         except TimeoutError:
             raise NotSent(
-                "Another call with this request_key has been starting the session all that time."
+                "Another call with this idempotency_key has been starting the session all that time."
             ) from None
         try:
             if self._writing is not None:
                 await asyncio.wait({self._writing}, timeout=deadline.left())
             if self._writing is not None:
-                raise NotSent("Another call with this request_key is still starting the session.")
+                raise NotSent(
+                    "Another call with this idempotency_key is still starting the session."
+                )
             yield
         finally:
             self._turn.release()

@@ -47,9 +47,9 @@ async def send_message(
     session_id: SessionId,
     message: Annotated[Text, Field(description="What to tell Devin")],
     max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
-    since: Annotated[
+    cursor: Annotated[
         str | None,
-        Field(max_length=300, description="From the last answer: only what is new since"),
+        Field(max_length=300, description="From the last answer; shows what is new"),
     ] = None,
 ) -> MessageSent:
     """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
@@ -58,7 +58,7 @@ async def send_message(
     """
     if not max_wait_s:
         return await _deliver(devin, session_id, message)
-    told = cursors.read(since, [session_id]).get(session_id)
+    told = cursors.read(cursor, [session_id]).get(session_id)
     before: Session | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
         looking = devin.within(FOR_A_LOOK)
@@ -66,7 +66,7 @@ async def send_message(
     answer_to = ReplyTo.to(message, before, told)
     sent = await _deliver(devin, session_id, message)
     return await wait_after(
-        devin, following, sent, answer_to, max_wait_s, others=cursors.others(since, [session_id])
+        devin, following, sent, answer_to, max_wait_s, others=cursors.others(cursor, [session_id])
     )
 
 

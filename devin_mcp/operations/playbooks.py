@@ -15,6 +15,7 @@ from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import House
+from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.markdown import CELL, document, facts, first_line, one_line, table
 from devin_mcp.operations.matching import (
     Candidate,
@@ -29,12 +30,13 @@ from devin_mcp.operations.matching import (
 )
 from devin_mcp.operations.partial_update import RawRecord, kept
 from devin_mcp.operations.results import (
+    Cursor,
     FromChar,
     Next,
-    Offset,
     Page,
     Result,
     TextSlice,
+    from_position,
     json_size,
     prefix_that_fits,
 )
@@ -113,7 +115,6 @@ class PlaybookIndex:
 
 class Playbooks(Page):
     rows = "playbooks"
-    tool = "devin_list_playbooks"
     hint = "Read one with devin_get_playbook. Use it as playbook of devin_delegate_task."
     empty = "No playbook here. Write one with devin_create_playbook."
 
@@ -125,12 +126,16 @@ async def list_playbooks(
     devin: ApiCall,
     house: House,
     body: Annotated[bool, Field(description="Show bodies too")] = False,
-    offset: Offset = 0,
+    cursor: Cursor | None = None,
 ) -> Playbooks:
     """The team's playbooks with id, title and macro."""
-    books = (await shelf(devin, house, fresh=not offset)).books[offset:]
+    query = ListQuery("devin_list_playbooks", {})
+    start = query.decode(cursor)
+    books = (await shelf(devin, house, fresh=not start)).books[start:]
     return Playbooks.of(
-        [book.model_copy(update={"body": book.body if body else None}) for book in books], offset
+        [book.model_copy(update={"body": book.body if body else None}) for book in books],
+        query,
+        from_position(start, len(books)),
     )
 
 

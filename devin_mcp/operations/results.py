@@ -8,11 +8,15 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from devin_mcp.operations.list_cursor import MAX_CURSOR_CHARS, ListQuery
+
 Next = str
 """What to do next, in a sentence or two of ours; those that name a tool the caller does not have are left out."""
 
-FromChar = Annotated[int, Field(ge=0, description="Read one long text on from this character")]
-Offset = Annotated[int, Field(ge=0, description="Rows to skip")]
+FromChar = Annotated[int, Field(ge=0, description="Read a long text from this character on")]
+Cursor = Annotated[
+    str, Field(max_length=MAX_CURSOR_CHARS, description="next_cursor of the last page")
+]
 
 ROOM_FOR_NEXT = 400
 CUT = "A row was too long: texts that end in … are cut, lists may be left out. "
@@ -38,44 +42,43 @@ class Result(BaseModel):
 
 
 class Page(Result):
-    """Rows from an offset on. Rows that do not fit are left out at the end and can be read on."""
+    """Rows of a list from a position on. Rows that do not fit stay for the next page."""
 
     rows: ClassVar[str]
     """Name of the field that holds the rows."""
     hint: ClassVar[str]
     empty: ClassVar[str]
-    tool: ClassVar[str]
 
     next: Next
-    next_offset: int | None = Field(
-        None, description="offset of the next page, when there may be one"
-    )
-    _offset: int = PrivateAttr(0)
+    next_cursor: str | None = None
+    _query: ListQuery = PrivateAttr()
+    _positions: Sequence[int] = PrivateAttr(default=())
 
     @classmethod
     def of(
         cls,
         rows: Sequence[BaseModel],
-        offset: int,
+        query: ListQuery,
+        positions: Sequence[int],
         *,
         more: bool = False,
         next_says: str = "",
         **others: Any,
     ) -> Self:
-        following = offset + len(rows)
+        """`positions[n]` is the position to go on from after `n` rows, so it has one item more than `rows`."""
         if more:
-            text = f"There may be more: {cls.tool} with offset={following}. {cls.hint}"
+            text = f"There may be more: {query.tool} with the same filters and next_cursor as cursor. {cls.hint}"
         elif rows:
             text = cls.hint
         else:
-            text = cls.empty if not offset else f"No more rows. {cls.hint}"
+            text = cls.empty if not positions[0] else f"No more rows. {cls.hint}"
         page = cls(
             next=f"{next_says}{text}",
-            next_offset=following if more else None,
+            next_cursor=query.encode(positions[len(rows)]) if more else None,
             **{cls.rows: rows},
             **others,
         )
-        page._offset = offset
+        page._query, page._positions = query, positions
         return page
 
     def within(self, limit: int) -> Self:
@@ -83,15 +86,20 @@ class Page(Result):
         others = {
             name: getattr(self, name)
             for name in type(self).model_fields
-            if name not in {"next", "next_offset", self.rows}
+            if name not in {"next", "next_cursor", self.rows}
         }
         room = limit - json_size(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
         kept = rows[: count_that_fit(rows, room)]
         if not kept and rows:
             kept = [truncate_row(rows[0], room)]
             others["next_says"] = CUT
-        more = self.next_offset is not None or len(kept) < len(rows)
-        return self.of(kept, self._offset, more=more, **others)
+        more = self.next_cursor is not None or len(kept) < len(rows)
+        return self.of(kept, self._query, self._positions, more=more, **others)
+
+
+def from_position(start: int, count: int) -> range:
+    """The positions of a list whose rows follow each other."""
+    return range(start, start + count + 1)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from devin_mcp.operations.catalog import (
     operation,
 )
 from devin_mcp.operations.context import House
-from devin_mcp.operations.results import Next, Offset, Page, Result
+from devin_mcp.operations.list_cursor import ListQuery
+from devin_mcp.operations.results import Cursor, Next, Page, Result, from_position
 
 Key = Annotated[str, Field(min_length=1, max_length=256, description="Its name")]
 Value = Annotated[str, Field(min_length=1, max_length=65_536, description="The secret itself")]
@@ -60,7 +61,6 @@ class Secret(ApiModel):
 
 class Secrets(Page):
     rows = "secrets"
-    tool = "devin_list_secrets"
     hint = "Use ids in secret_ids of devin_create_session."
     empty = "No secret here. Store one with devin_create_secret."
 
@@ -68,10 +68,12 @@ class Secrets(Page):
 
 
 @operation(READ, "secrets", v1="GET /v1/secrets")
-async def list_secrets(devin: ApiCall, offset: Offset = 0) -> Secrets:
+async def list_secrets(devin: ApiCall, cursor: Cursor | None = None) -> Secrets:
     """Ids, names and types of the organization's secrets. Values are never shown."""
     rows = (await devin.send(Rows[Secret])).items
-    return Secrets.of(rows[offset:], offset)
+    query = ListQuery("devin_list_secrets", {})
+    start = query.decode(cursor)
+    return Secrets.of(rows[start:], query, from_position(start, len(rows[start:])))
 
 
 class SecretCreated(Result):

@@ -49,7 +49,7 @@ SCRIPTS: dict[str, tuple[Stage, ...]] = {
         (ScriptedEvent(3, "finished", DONE, delivers=True),),
     ),
     "forever": ((),),
-    "starve": ((),),
+    "never-starts": ((),),
 }
 """Word in the prompt -> stages; a stage begins with the start or with a message. `quota` and `cap` refuse the start."""
 
@@ -58,8 +58,10 @@ OVER = frozenset({"finished", "expired", "stopped"})
 
 def word_in(prompt: str) -> str | None:
     """The script that `sandbox:word` in the prompt chooses; ordinary English chooses none."""
-    found = re.search(r"\bsandbox:([a-z]+)", prompt.lower())
-    return found[1] if found is not None and found[1] in {*SCRIPTS, "quota", "cap"} else None
+    found = re.search(r"\bsandbox:([a-z-]+)", prompt.lower())
+    return (
+        found[1] if found is not None and found[1] in {*SCRIPTS, "quota", "session-limit"} else None
+    )
 
 
 @dataclass
@@ -98,7 +100,7 @@ class SimulatedSession:
 
     def play(self) -> None:
         """Let everything happen that is due."""
-        if self.word == "starve" or self.status in OVER:
+        if self.word == "never-starts" or self.status in OVER:
             return
         now = self.now()
         if self.status is None and now >= self.born + timedelta(seconds=STARTING):

@@ -150,7 +150,7 @@ async def create_session(box: Sandbox, organization: Organization, request: Requ
     word = word_in(body["prompt"])
     if word == "quota":
         raise Refusal(403, "Your organization has a billing error. Error: out_of_quota")
-    if word == "cap" or organization.running() >= organization.parallel:
+    if word == "session-limit" or organization.running() >= organization.parallel:
         raise Refusal(
             429,
             f"You have {organization.running()} SWE-2 sessions running, the most the free SWE-2 promotion allows at once.",

@@ -128,11 +128,11 @@ def build(
 
 
 def _bus(settings: Settings, api: DevinClient, house: House) -> AbstractAsyncContextManager[None]:
-    if not settings.bus:
+    if not settings.redis_url:
         return nullcontext()
     from devin_mcp.server.replication import relay_writes
 
-    return relay_writes(settings.bus, api.writes, house.cache.drop_all)
+    return relay_writes(settings.redis_url, api.writes, house.cache.drop_all)
 
 
 def warn_about_key(settings: Settings) -> None:
@@ -159,7 +159,7 @@ def _house(settings: Settings, view: VisibleTools, clock: Clock) -> House:
         max_acu=settings.max_acu,
         reads=LocalFiles(settings.files_root if READ_FILES in view.powers else ()),
         writes=LocalFiles(settings.files_root if WRITE_FILES in view.powers else ()),
-        secret_env=frozenset(settings.secret_env if READ_ENVIRONMENT in view.powers else ()),
+        secret_env=frozenset(settings.allow_secret_env if READ_ENVIRONMENT in view.powers else ()),
     )
 
 

@@ -16,8 +16,8 @@ DEVIN = (
 LIFE = (
     "A session is starting, working, waiting (its turn ended: it asked or delivered), done, sleeping or ended. "
     "Hand a task over with devin_delegate_task; make the prompt complete in itself, name repository and acceptance criteria. "
-    "One session per task: after an error repeat the same request_key, or look with devin_list_sessions first. "
-    "Wait with devin_wait_for_sessions, again and again with since; devin_get_session looks once. "
+    "One session per task: after an error repeat the same idempotency_key, or look with devin_list_sessions first. "
+    "Wait with devin_wait_for_sessions, again and again with cursor; devin_get_session looks once. "
     "When it waits, answer with devin_send_message or report the result and its link to your user. "
     "Fetch Devin's files with devin_download_attachment. "
     "devin_terminate_session ends a session for good. "

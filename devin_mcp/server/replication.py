@@ -34,7 +34,7 @@ FOR_THE_REST = 1.0
 def check_bus() -> None:
     """Raises BadSetting where the library is missing."""
     if find_spec("redis") is None:
-        raise SettingsError("--bus needs the extra redis: pip install 'devin-mcp[redis]'")
+        raise SettingsError("--redis-url needs the extra redis: pip install 'devin-mcp[redis]'")
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ class _Bus:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(CHANNEL)
-                    event("bus", outcome="connected")
+                    event("replication", outcome="connected")
                     if connected_before:
                         self._missed()
                     pause, connected_before = FIRST_PAUSE, True
@@ -125,11 +125,15 @@ class _Bus:
                             self._hear(message["data"])
             except (RedisError, OSError) as trouble:
                 event(
-                    "bus", bad=True, outcome="lost", error=type(trouble).__name__, retry_in_s=pause
+                    "replication",
+                    bad=True,
+                    outcome="lost",
+                    error=type(trouble).__name__,
+                    retry_in_s=pause,
                 )
             except Exception as trouble:  # noqa: BLE001 - named in the log; a bus that falls silent would not be noticed
                 event(
-                    "bus",
+                    "replication",
                     bad=True,
                     crash=True,
                     outcome="lost",
@@ -152,6 +156,6 @@ class _Bus:
             if not any(one.v1 == written.route for one in OPERATIONS):
                 raise ValueError("no such route")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            event("bus", bad=True, outcome="unreadable")
+            event("replication", bad=True, outcome="unreadable")
             return
         self._writes.tell(written)

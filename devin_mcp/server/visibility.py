@@ -134,7 +134,7 @@ def _powers(settings: Settings, transport: Transport) -> frozenset[Capability]:
         powers.add(READ_FILES)
     if settings.files_root and not settings.read_only:
         powers.add(WRITE_FILES)
-    if settings.secret_env:
+    if settings.allow_secret_env:
         powers.add(READ_ENVIRONMENT)
     return frozenset(powers)
 

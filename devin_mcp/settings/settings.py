@@ -137,7 +137,7 @@ class Settings:
     max_sessions: int = setting(
         30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N"
     )
-    secret_env: tuple[str, ...] = setting(
+    allow_secret_env: tuple[str, ...] = setting(
         (),
         variable,
         "environment variable whose value may be handed to Devin by name (stdio only)",
@@ -177,7 +177,7 @@ class Settings:
     result_limit: int = setting(
         25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS"
     )
-    max_upstream: int = setting(
+    max_upstream_requests: int = setting(
         64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N"
     )
     cache_ttl: float = setting(
@@ -259,7 +259,7 @@ class Settings:
         many=True,
         commands=HTTP,
     )
-    max_concurrent: int = setting(
+    max_calls_per_caller: int = setting(
         32,
         whole(1, 10_000),
         "calls one caller may have in flight; more get a 429",
@@ -284,7 +284,7 @@ class Settings:
     metrics_host: str = setting(
         "127.0.0.1", host_name, "address for /metrics", metavar="HOST", commands=HTTP
     )
-    bus: str = setting(
+    redis_url: str = setting(
         "",
         redis_address,
         "Redis through which replicas tell each other of changes, as redis://host:6379; needs the extra redis",
@@ -328,7 +328,7 @@ def origins(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def environment_value(name: str) -> str | None:
-    """The value of a variable the person allowed with --secret-env, read when it is needed."""
+    """The value of a variable the person allowed with --allow-secret-env, read when it is needed."""
     return os.environ.get(name)
 
 

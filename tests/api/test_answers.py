@@ -118,7 +118,7 @@ async def test_unknown_fields_nulls_and_odd_times_are_taken(
         [],
         [],
     )
-    assert got["pull_request"] == {"url": "u"}
+    assert got["pull_requests"] == [{"url": "u"}]
 
 
 async def test_five_megabytes_are_no_trouble(connect: Connect, devin: Upstream) -> None:

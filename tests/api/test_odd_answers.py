@@ -163,7 +163,7 @@ async def test_a_key_in_what_somebody_said_is_not_shown(
     said = {"type": "devin_message", "message": f"I found {KEY} and {secret}"}
     devin.fail("GET", "/v1/sessions/.*", *[answer(200, ROW | {"messages": [said]})] * 2)
     devin.fail("POST", "/v1/secrets", answer(200, {"id": secret}))
-    async with connect(secret_env="MY_LOGIN") as call:
+    async with connect(allow_secret_env="MY_LOGIN") as call:
         made = await call("create_secret", key="K", type="key-value", value_from_env="MY_LOGIN")
         seen = await call.ok("get_session", session_id="devin-1")
         read = await call.client.read_resource("devin://sessions/devin-1")
@@ -217,7 +217,7 @@ async def test_a_page_shorter_than_asked_may_be_devins_largest(
 ) -> None:
     devin.fail("GET", "/v1/sessions", answer(200, {"sessions": [ROW] * 100}))
     async with connect() as call:
-        assert (await call.ok("list_sessions", limit=500))["next_offset"] == 100
+        assert "next_cursor" in await call.ok("list_sessions", limit=500)
 
 
 async def test_ids_of_messages_that_cannot_be_given_back_are_places(

@@ -175,7 +175,7 @@ async def test_the_session_cap_is_not_waited_for(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
     async with connect() as call:
-        text = await call.error("create_session", prompt="sandbox:cap")
+        text = await call.error("create_session", prompt="sandbox:session-limit")
     assert clock.waits == []
     assert "devin_terminate_session" in text
 

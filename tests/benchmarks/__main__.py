@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-BARE_HOME = ROOT / ".witnesses" / "bare"
+BARE_HOME = ROOT / ".third_party" / "bare"
 IN_FLIGHT = 32
 SESSION = "devin-" + "0" * 32
 INITIALIZE = {

@@ -42,9 +42,9 @@ def judge(answers: list[dict[str, Any]]) -> None:
     assert {"session_id", "url", "phase"} <= set(started)
     for one, phase in ((asked, "waiting"), (answered, "done"), (after, "done")):
         assert one["sessions"][0]["phase"] == phase
-        assert {"since", "next"} <= set(one)
+        assert {"cursor", "next"} <= set(one)
     assert "strict" in asked["sessions"][0]["messages"][-1]["message"]
-    assert "pull_request" in answered["sessions"][0]
+    assert "pull_requests" in answered["sessions"][0]
     assert not after["sessions"][0].get("messages")
 
 
@@ -59,14 +59,14 @@ def test_the_typescript_client_makes_the_calls(node: str, url: str) -> None:
 def test_the_inspector_makes_the_calls(node: str, url: str, tmp_path: Path) -> None:
     inspector = Inspector(node, tmp_path, "modern", url)
     answers: list[dict[str, Any]] = []
-    session, since = "SESSION", "SINCE"
+    session, cursor = "SESSION", "CURSOR"
     for name, example in CALLS:
-        filled = json.dumps(example).replace("SESSION", session).replace("SINCE", since)
+        filled = json.dumps(example).replace("SESSION", session).replace("CURSOR", cursor)
         done = inspector.call(name, filled)
         assert done.status == 0, str(done)
         answers.append(json.loads(done.out)["result"])
         content = answers[-1]["structuredContent"]
-        session, since = content.get("session_id", session), content.get("since", since)
+        session, cursor = content.get("session_id", session), content.get("cursor", cursor)
     judge(answers)
 
 

@@ -136,9 +136,9 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
     text = OPERATING.read_text()
-    default = next(one.default for one in SETTINGS if one.name == "max_concurrent")
+    default = next(one.default for one in SETTINGS if one.name == "max_calls_per_caller")
     for row in (
-        f"`--max-concurrent` ({default})",
+        f"`--max-calls-per-caller` ({default})",
         f"| {limits.MAX_STREAMS_PER_CALLER} | 429",
         f"{limits.MAX_BODY_BYTES >> 20} MiB, within {limits.BODY_TIMEOUT:g} s",
         f"{limits.MAX_HEAD_BYTES >> 10} KiB",
@@ -188,8 +188,8 @@ def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
 
 def test_every_word_of_the_sandbox_is_documented() -> None:
     text = (README.parent / "docs" / "sandbox.md").read_text()
-    words = set(re.findall(r"^\| `sandbox:(\w+)` \| [a-z]", text, re.MULTILINE))
-    assert {*SCRIPTS, "quota", "cap"} <= words
+    words = set(re.findall(r"^\| `sandbox:([\w-]+)` \| [a-z]", text, re.MULTILINE))
+    assert {*SCRIPTS, "quota", "session-limit"} <= words
 
 
 def test_the_two_lines_are_where_a_newcomer_and_the_gate_look() -> None:

@@ -191,7 +191,7 @@ SCENES: dict[str, Scene] = {
     "Devin does not accept this API key (401).": key_refused,
     "The Devin organization is out of quota (403).": out_of_quota,
     "Too many sessions are running in this organization (429).": lambda stage: stage.told(
-        "create_session", prompt="sandbox:cap"
+        "create_session", prompt="sandbox:session-limit"
     ),
     "its limit (--max-sessions).": one_too_many,
     "so it may have been carried out.": reply_lost,

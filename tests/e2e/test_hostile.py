@@ -46,7 +46,7 @@ async def server() -> AsyncIterator[tuple[Process, str]]:
         "--log-format",
         "json",
     ]
-    async with running(*command, "--max-concurrent", "100") as process:
+    async with running(*command, "--max-calls-per-caller", "100") as process:
         url = (await process.logged("serving"))["url"]
         draining = asyncio.ensure_future(_drain(process))
         yield process, url

@@ -93,7 +93,7 @@ async def test_who_waits_when_the_server_ends_is_told_where_to_go_on(era: Era) -
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         told = await wait
-        assert (told["timed_out"], bool(told["since"])) == (True, True)
+        assert (told["timed_out"], bool(told["cursor"])) == (True, True)
         assert await server.end(close=False) == 0
     assert time.monotonic() - started < 4
     assert b"ASGI" not in server.stderr

@@ -34,8 +34,8 @@ STORIES = 4
 def needed(command: str) -> str:
     found = shutil.which(command)
     if found is None:
-        if os.environ.get("WITNESSES_REQUIRED") == "1":
-            pytest.fail(f"WITNESSES_REQUIRED is set, but there is no {command}")
+        if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
+            pytest.fail(f"THIRD_PARTY_REQUIRED is set, but there is no {command}")
         pytest.skip(
             f"there is no {command}; `python -m tests.third_party.install` brings it on a Debian"
         )
@@ -88,7 +88,7 @@ class Cluster:
         settings = {
             "DEVIN_BASE_URL": self.devin,
             "DEVIN_MCP_STATE_KEYS": STATE_KEY,
-            "DEVIN_MCP_BUS": self.broker,
+            "DEVIN_MCP_REDIS_URL": self.broker,
         }
         command = [
             "http",
@@ -190,15 +190,20 @@ async def persistently(
 async def story(cluster: Cluster, era: Era, key: str, number: int) -> list[str]:
     """A task handed over, its question answered, its result awaited: what was told, call by call."""
     made = await persistently(
-        cluster, era, key, "delegate_task", prompt=f"Task {number}", request_key=f"{era} {number}"
+        cluster,
+        era,
+        key,
+        "delegate_task",
+        prompt=f"Task {number}",
+        idempotency_key=f"{era} {number}",
     )
-    one, since, told, answered = made["session_id"], None, list[str](), False
+    one, cursor, told, answered = made["session_id"], None, list[str](), False
     while True:
-        more: dict[str, Any] = {"since": since} if since else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         got = await persistently(
             cluster, era, key, "wait_for_sessions", session_ids=[one], max_wait_s=10, **more
         )
-        since = got["since"]
+        cursor = got["cursor"]
         told += [message["message"] for message in got["sessions"][0].get("messages", [])]
         phase = got["sessions"][0]["phase"]
         if phase == "done":
@@ -357,11 +362,11 @@ async def test_a_broker_that_is_gone_is_borne_with() -> None:
         "0",
         "--log-format",
         "json",
-        "--bus",
+        "--redis-url",
         "redis://:secret-word@127.0.0.1:1",
     ) as server:
         url = (await server.logged("serving"))["url"]
-        lost = await server.logged("bus")
+        lost = await server.logged("replication")
         assert (lost["outcome"], lost["level"]) == ("lost", "warning")
         async with visiting(url) as call:
             await call.ok("create_playbook", title="t", body="b")

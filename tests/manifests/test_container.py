@@ -44,8 +44,8 @@ CONTAINER = DEPLOYMENT["containers"][0]
 
 
 def required(problem: str) -> None:
-    if os.environ.get("WITNESSES_REQUIRED") == "1":
-        pytest.fail(f"WITNESSES_REQUIRED is set, but {problem}")
+    if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
+        pytest.fail(f"THIRD_PARTY_REQUIRED is set, but {problem}")
     pytest.skip(problem)
 
 

@@ -40,7 +40,11 @@ async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
         sent = await while_time_passes(
             pace,
             call.ok(
-                "send_message", session_id=one, message="strict", max_wait_s=2, since=asked["since"]
+                "send_message",
+                session_id=one,
+                message="strict",
+                max_wait_s=2,
+                cursor=asked["cursor"],
             ),
             1,
             2,
@@ -49,7 +53,7 @@ async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
         assert sent["timed_out"] is True
         told += words(sent)
         done = await while_time_passes(
-            pace, call.ok("wait_for_sessions", session_ids=[one], since=sent["since"]), 8, 8
+            pace, call.ok("wait_for_sessions", session_ids=[one], cursor=sent["cursor"]), 8, 8
         )
         told += words(done)
     assert [text[:7] for text in told] == ["Mend it", "I have ", "strict", "Done: t"]
@@ -64,10 +68,10 @@ async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
     async with connect(pace=pace) as call:
         first = await waits(call, pace)
         talk.devin("Budget exceeded, stop?")
-        sent = await says(call, pace, "go", since=first["since"])
+        sent = await says(call, pace, "go", cursor=first["cursor"])
         talk.devin("Went.")
         talk.status_enum = "blocked"
-        last = await waits(call, pace, since=sent["since"])
+        last = await waits(call, pace, cursor=sent["cursor"])
     assert words(first) + words(sent) + words(last) == [
         "Seen.",
         "Budget exceeded, stop?",
@@ -85,7 +89,7 @@ async def test_without_a_cursor_only_the_answer_is_told(
         sent = await says(call, pace, "go")
         talk.devin("Went.")
         talk.status_enum = "blocked"
-        last = await waits(call, pace, since=sent["since"])
+        last = await waits(call, pace, cursor=sent["cursor"])
     assert words(sent) + words(last) == ["Went."]
 
 
@@ -155,11 +159,11 @@ async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_
 ) -> None:
     """With or without ids on the messages, and with a limit that cuts and leaves out."""
     devin._faults.clear()
-    talk, pace, heard, since = FakeSession().at(devin), PacedClock(), [], None
+    talk, pace, heard, cursor = FakeSession().at(devin), PacedClock(), [], None
 
     def learn(got: dict[str, Any]) -> None:
-        nonlocal since
-        since = got["since"]
+        nonlocal cursor
+        cursor = got["cursor"]
         heard.extend(words(got))
 
     async with connect(pace=pace, result_limit=2000) as call:
@@ -172,14 +176,14 @@ async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_
                 case "block" | "work":
                     talk.status_enum = "blocked" if step == "block" else "working"
                 case "wait":
-                    learn(await waits(call, pace, **({"since": since} if since else {})))
+                    learn(await waits(call, pace, **({"cursor": cursor} if cursor else {})))
                 case "answer":
                     learn(
                         await says(
                             call,
                             pace,
                             f"a{len(talk.said)}",
-                            **({"since": since} if since else {"since": ""}),
+                            **({"cursor": cursor} if cursor else {"cursor": ""}),
                         )
                     )
             if not named:

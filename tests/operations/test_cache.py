@@ -8,6 +8,7 @@ import pytest
 
 from devin_mcp.errors import Broken
 from devin_mcp.operations.cache import Cache
+from devin_mcp.operations.list_cursor import ListQuery
 from tests.clock import DrivenClock
 from tests.conftest import Connect
 from tests.upstream import Exchange, Upstream, answer, slow
@@ -40,7 +41,8 @@ async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
         await call.ok("list_knowledge")
         await call.ok("list_knowledge")
         assert devin.count("GET", "/v1/knowledge") == 2
-        await call.ok("list_knowledge", offset=2)
+        cursor = ListQuery("devin_list_knowledge", {}).encode(2)
+        await call.ok("list_knowledge", cursor=cursor)
         await call.read("devin://knowledge/note-0002")
     assert devin.count("GET", "/v1/knowledge") == 2
 

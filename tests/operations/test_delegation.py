@@ -79,7 +79,10 @@ async def test_it_goes_on_as_the_wait_does(
         assert row["messages"][-1]["type"] == "devin_message"
         assert "devin_send_message" in made["next"]
         wait = call.ok(
-            "wait_for_sessions", session_ids=[made["session_id"]], since=made["since"], max_wait_s=1
+            "wait_for_sessions",
+            session_ids=[made["session_id"]],
+            cursor=made["cursor"],
+            max_wait_s=1,
         )
         again = await while_time_passes(pace, wait, 2)
     assert "messages" not in again["sessions"][0]
@@ -137,7 +140,7 @@ async def test_knowledge_absent_is_all_and_empty_is_none(connect: Connect, devin
         ({"repository": "shop"}, "repository"),
         ({"max_acu_limit": 9}, "--max-acu"),
         ({"prompt": "p" * 29_990, "repository": "acme/shop"}, "30013 characters"),
-        ({"request_key": ""}, "request_key"),
+        ({"idempotency_key": ""}, "idempotency_key"),
     ],
 )
 async def test_what_is_wrong_is_said_before_anything_is_sent(
@@ -260,9 +263,11 @@ async def test_a_session_that_does_not_appear_is_doubt_with_the_tag_to_look_for(
 
 async def test_a_refusal_is_a_refusal(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        assert "ACUs" in await call.error("delegate_task", prompt="sandbox:quota", request_key="k")
+        assert "ACUs" in await call.error(
+            "delegate_task", prompt="sandbox:quota", idempotency_key="k"
+        )
         assert "devin_terminate_session" in await call.error(
-            "delegate_task", prompt="sandbox:cap", request_key="k"
+            "delegate_task", prompt="sandbox:session-limit", idempotency_key="k"
         )
     assert started(devin) == []
 
@@ -276,7 +281,7 @@ async def test_the_house_may_forbid_another_start_before_anything_is_uploaded(
     assert devin.requests == []
 
 
-# request_key: the same key never starts a second session
+# idempotency_key: the same key never starts a second session
 
 
 async def test_the_same_key_and_prompt_is_the_same_session(
@@ -285,17 +290,27 @@ async def test_the_same_key_and_prompt_is_the_same_session(
     (files / "a.txt").write_text("a")
     async with connect(era=era, files_root=files) as call:
         first = await call.ok(
-            "delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12"
+            "delegate_task",
+            prompt="p",
+            repository="a/b",
+            files=["a.txt"],
+            idempotency_key="issue 12",
         )
         (files / "a.txt").unlink()
         again = await call.ok(
-            "delegate_task", prompt="p", repository="a/b", files=["a.txt"], request_key="issue 12"
+            "delegate_task",
+            prompt="p",
+            repository="a/b",
+            files=["a.txt"],
+            idempotency_key="issue 12",
         )
-        other = await call.ok("delegate_task", prompt="p", repository="a/b", request_key="issue 13")
+        other = await call.ok(
+            "delegate_task", prompt="p", repository="a/b", idempotency_key="issue 13"
+        )
     assert again["session_id"] == first["session_id"]
     assert (first["is_new_session"], again["is_new_session"]) == (True, False)
     assert first["tag"] == again["tag"] != other["tag"]
-    assert "same request_key" in again["remark"]
+    assert "same idempotency_key" in again["remark"]
     assert len(started(devin)) == 2
 
 
@@ -303,10 +318,10 @@ async def test_the_same_key_with_another_prompt_is_refused_naming_the_session(
     connect: Connect, devin: Upstream
 ) -> None:
     async with connect() as call:
-        first = await call.ok("delegate_task", prompt="p", request_key="k")
-        text = await call.error("delegate_task", prompt="q", request_key="k")
+        first = await call.ok("delegate_task", prompt="p", idempotency_key="k")
+        text = await call.error("delegate_task", prompt="q", idempotency_key="k")
     assert first["session_id"] in text
-    assert "another request_key" in text
+    assert "another idempotency_key" in text
     assert len(started(devin)) == 1
 
 
@@ -315,13 +330,13 @@ async def test_after_a_restart_the_tag_tells(
 ) -> None:
     (files / "a.txt").write_text("a")
     async with connect(files_root=files) as call:
-        first = await call.ok("delegate_task", prompt="p", files=["a.txt"], request_key="k")
+        first = await call.ok("delegate_task", prompt="p", files=["a.txt"], idempotency_key="k")
     clock.skip(1)
     async with connect(files_root=files) as call:
-        working = await call.ok("delegate_task", prompt="p", request_key="k")
+        working = await call.ok("delegate_task", prompt="p", idempotency_key="k")
         clock.skip(10)
-        same = await call.ok("delegate_task", prompt=" p", files=["a.txt"], request_key="k")
-        refused = await call.error("delegate_task", prompt="other", request_key="k")
+        same = await call.ok("delegate_task", prompt=" p", files=["a.txt"], idempotency_key="k")
+        refused = await call.error("delegate_task", prompt="other", idempotency_key="k")
     assert working["session_id"] == same["session_id"] == first["session_id"]
     assert "cannot be read while Devin works" in working["remark"]
     assert "cannot be read" not in same["remark"]
@@ -331,9 +346,9 @@ async def test_after_a_restart_the_tag_tells(
 
 async def test_an_earlier_session_can_be_waited_for_too(connect: Connect, pace: PacedClock) -> None:
     async with connect(pace=pace) as call:
-        await call.ok("delegate_task", prompt="p", request_key="k")
+        await call.ok("delegate_task", prompt="p", idempotency_key="k")
         again = await while_time_passes(
-            pace, call.ok("delegate_task", prompt="p", request_key="k", max_wait_s=30), 6, 6
+            pace, call.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=30), 6, 6
         )
     assert again["sessions"][0]["phase"] == again["phase"] == "waiting"
 
@@ -341,7 +356,7 @@ async def test_an_earlier_session_can_be_waited_for_too(connect: Connect, pace: 
 async def test_many_calls_with_one_key_start_one_session(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
         made = await asyncio.gather(
-            *(call.ok("delegate_task", prompt="p", request_key="k") for _ in range(20))
+            *(call.ok("delegate_task", prompt="p", idempotency_key="k") for _ in range(20))
         )
     assert len({one["session_id"] for one in made}) == 1
     assert sum(one["is_new_session"] for one in made) == 1
@@ -355,11 +370,11 @@ async def test_who_goes_away_while_it_is_on_the_wire_leaves_it_to_the_next(
     devin.fail("POST", SESSIONS, slow(gate))
     devin.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # the list is behind
     async with connect() as call:
-        first = asyncio.ensure_future(call("delegate_task", prompt="p", request_key="k"))
+        first = asyncio.ensure_future(call("delegate_task", prompt="p", idempotency_key="k"))
         await devin.until("POST", SESSIONS)
         first.cancel()
         await asyncio.wait({first})
-        second = asyncio.ensure_future(call.ok("delegate_task", prompt="p", request_key="k"))
+        second = asyncio.ensure_future(call.ok("delegate_task", prompt="p", idempotency_key="k"))
         await asyncio.sleep(0.1)
         assert not second.done()
         gate.set()
@@ -377,8 +392,10 @@ async def test_after_doubt_the_same_key_looks_again_before_it_starts(
     devin.fail("POST", SESSIONS, lost)
     devin.fail("GET", SESSIONS, *hidden)
     async with connect() as call:
-        assert "may still appear" in await call.error("delegate_task", prompt="p", request_key="k")
-        made = await call.ok("delegate_task", prompt="p", request_key="k")
+        assert "may still appear" in await call.error(
+            "delegate_task", prompt="p", idempotency_key="k"
+        )
+        made = await call.ok("delegate_task", prompt="p", idempotency_key="k")
     assert [life.session_id for life in devin.organization.sessions.values()] == [
         made["session_id"]
     ]
@@ -407,7 +424,7 @@ async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(
     connect: Connect, devin: Upstream
 ) -> None:
     async with connect() as call:
-        mine = await call.ok("delegate_task", prompt="p", request_key="k")
+        mine = await call.ok("delegate_task", prompt="p", idempotency_key="k")
         strange = [
             {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"}
             for n in range(100)
@@ -420,11 +437,11 @@ async def test_a_filter_that_is_not_honoured_adopts_no_strangers_session(
             answer(200, {"sessions": strange}),
             answer(200, {"sessions": [*strange[:5], row]}),
         )
-        again = await call.ok("delegate_task", prompt="p", request_key="k")
+        again = await call.ok("delegate_task", prompt="p", idempotency_key="k")
     assert again["session_id"] == mine["session_id"]
     async with connect() as call:
         devin.fail("GET", SESSIONS, *[answer(200, {"sessions": strange})] * 10)
-        text = await call.error("delegate_task", prompt="p", request_key="k")
+        text = await call.error("delegate_task", prompt="p", idempotency_key="k")
     assert "Nothing was started" in text
     assert len(started(devin)) == 1
 
@@ -433,18 +450,18 @@ async def test_two_sessions_with_one_key_are_told(
     connect: Connect, devin: Upstream, clock: DrivenClock
 ) -> None:
     async with connect() as call:
-        first = await call.ok("delegate_task", prompt="p", request_key="k")
+        first = await call.ok("delegate_task", prompt="p", idempotency_key="k")
         await call.ok("create_session", prompt="p", tags=[first["tag"]])
     clock.skip(5)
     async with connect() as call:
-        again = await call.ok("delegate_task", prompt="p", request_key="k")
+        again = await call.ok("delegate_task", prompt="p", idempotency_key="k")
     assert again["session_id"] == first["session_id"]
     assert "1 more" in again["remark"]
 
 
 async def test_the_tag_survives_an_update_of_tags(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        made = await call.ok("delegate_task", prompt="p", tags=["old"], request_key="k")
+        made = await call.ok("delegate_task", prompt="p", tags=["old"], idempotency_key="k")
         updated = await call.ok("update_session_tags", session_id=made["session_id"], tags=["new"])
         assert updated["tags"] == ["new", made["tag"]]
         assert (
@@ -511,9 +528,9 @@ async def test_a_session_that_cannot_be_read_just_now_is_named_all_the_same(
     connect: Connect, devin: Upstream
 ) -> None:
     async with connect() as call:
-        made = await call.ok("delegate_task", prompt="p", request_key="k")
+        made = await call.ok("delegate_task", prompt="p", idempotency_key="k")
         devin.fail("GET", "/v1/sessions/.*", *[answer(500)] * 4)
-        again = await call.ok("delegate_task", prompt="p", request_key="k")
+        again = await call.ok("delegate_task", prompt="p", idempotency_key="k")
     assert (again["session_id"], again["is_new_session"]) == (made["session_id"], False)
     assert "could not be read" in again["remark"]
 

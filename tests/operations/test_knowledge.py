@@ -74,14 +74,16 @@ async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
     notes = [note(n, "x" * 10_000) for n in range(500)]
     devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
     seen: list[str] = []
-    offset: int | None = 0
+    cursor: str | None = None
     async with connect() as call:
         full = await call("list_knowledge", body="full")
         assert len(full.content[0].model_dump()["text"]) <= 25_000
-        while offset is not None:
-            page = await call.ok("list_knowledge", offset=offset)
+        while True:
+            page = await call.ok("list_knowledge", cursor=cursor)
             seen += [row["id"] for row in page["knowledge"]]
-            offset = page.get("next_offset")
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                break
     assert seen == [f"note-{n}" for n in range(500)]
 
 
@@ -144,7 +146,7 @@ async def test_many_folders_are_counted_and_leave_room_for_notes(
         got = await call.ok("list_knowledge")
         assert len(got["folders"]) + got["folders_left_out"] == 500
         assert [row["id"] for row in got["knowledge"]] == ["note-1"]
-        assert "next_offset" not in got
+        assert "next_cursor" not in got
         assert "folders" not in await call.ok("list_knowledge", search="note")
 
 

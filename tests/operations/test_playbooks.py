@@ -46,7 +46,7 @@ async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
         assert listed["playbooks"] == [
             {"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}
         ]
-        assert listed["next_offset"] == 1
+        assert "next_cursor" in listed
         while True:
             got = await call.ok("get_playbook", playbook_id="playbook-1", from_char=start)
             assert (got["truncated"], got["length"]) == (True, len(text))

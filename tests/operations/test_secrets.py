@@ -33,7 +33,7 @@ async def test_a_value_can_come_from_an_allowed_variable(
     connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
-    async with connect(secret_env="MY_TOKEN") as call:
+    async with connect(allow_secret_env="MY_TOKEN") as call:
         made = await call.ok("create_secret", type="key-value", key="A", value_from_env="MY_TOKEN")
         assert "value-from" not in str(made)
         await call.ok(
@@ -69,7 +69,7 @@ async def test_variables_do_not_exist_where_none_is_allowed(
             "create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "PATH"}]
         )
         assert "in session_secrets[0]" in text
-    async with connect(secret_env="PATH", transport="http") as call:
+    async with connect(allow_secret_env="PATH", transport="http") as call:
         assert "no argument" in await call.error(
             "create_secret", type="totp", key="C", value_from_env="PATH"
         )
@@ -107,11 +107,13 @@ async def test_many_secrets_are_paged(connect: Connect, devin: Upstream) -> None
     )
     async with connect(result_limit=3000) as call:
         seen: list[str] = []
-        offset: int | None = 0
-        while offset is not None:
-            page = await call.ok("list_secrets", offset=offset)
+        cursor: str | None = None
+        while True:
+            page = await call.ok("list_secrets", cursor=cursor)
             seen += [row["id"] for row in page["secrets"]]
-            offset = page.get("next_offset")
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                break
     assert seen == [f"s-{n}" for n in range(100)]
 
 

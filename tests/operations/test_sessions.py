@@ -42,7 +42,7 @@ async def test_a_task_is_handed_over_asked_about_answered_and_delivered(
         clock.skip(4)
         done = await call.ok("get_session", session_id=session_id)
         assert done["phase"] == "done"
-        assert done["pull_request"]["url"].startswith("https://")
+        assert done["pull_requests"][0]["url"].startswith("https://")
         assert "pull request" in done["next"]
     assert devin.requests[0].json == {
         "prompt": "Add a check to shop-api",
@@ -98,11 +98,13 @@ async def test_pages_of_sessions_can_be_walked_to_the_end(
         for place in range(5):
             await call.ok("create_session", prompt=f"sandbox:quick task {place}")
         seen: list[str] = []
-        offset: int | None = 0
-        while offset is not None:
-            page = await call.ok("list_sessions", limit=2, offset=offset)
+        cursor: str | None = None
+        while True:
+            page = await call.ok("list_sessions", limit=2, cursor=cursor)
             seen += [row["session_id"] for row in page["sessions"]]
-            offset = page.get("next_offset")
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                break
     assert seen == list(reversed(devin.organization.sessions))
 
 
@@ -118,10 +120,8 @@ async def test_an_empty_list_says_what_to_do_and_the_default_page_has_twenty(
 
 async def test_list_filters_travel_in_devins_own_form(connect: Connect, devin: Upstream) -> None:
     async with connect() as call:
-        await call.ok(
-            "list_sessions", tags=["a", "b"], user_email="me@example.com", limit=5, offset=3
-        )
-    assert devin.requests[0].query == "limit=5&offset=3&tags=a&tags=b&user_email=me%40example.com"
+        await call.ok("list_sessions", tags=["a", "b"], user_email="me@example.com", limit=5)
+    assert devin.requests[0].query == "limit=5&offset=0&tags=a&tags=b&user_email=me%40example.com"
 
 
 async def test_every_field_of_a_session_reaches_devin(connect: Connect, devin: Upstream) -> None:
@@ -243,7 +243,8 @@ async def test_an_earlier_session_is_called_one_and_not_counted(connect: Connect
 
 
 @pytest.mark.parametrize(
-    ("prompt", "says"), [("sandbox:quota", "out of quota"), ("sandbox:cap", "Too many sessions")]
+    ("prompt", "says"),
+    [("sandbox:quota", "out of quota"), ("sandbox:session-limit", "Too many sessions")],
 )
 async def test_refusals_that_are_about_money_say_so(
     connect: Connect, prompt: str, says: str

@@ -34,7 +34,7 @@ async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull
             "prompt": "Mend it",
             "playbook": "Fix a failing test",
             "files": ["failure.txt"],
-            "request_key": "mend",
+            "idempotency_key": "mend",
         }
         asked = await while_time_passes(
             pace, call.ok("delegate_task", **task, max_wait_s=45), *STEPS
@@ -44,7 +44,7 @@ async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull
         done = await while_time_passes(
             pace, call.ok("send_message", **words), *STEPS, until_asleep=2
         )
-        assert done["sessions"][0]["pull_request"]["url"].endswith("/3")
+        assert done["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
         assert "Take the pull request" in done["next"]
     assert devin.count("POST", "/v1/sessions") == 1
 
@@ -56,7 +56,7 @@ async def test_sixteen_at_once_each_asked_and_answered_once(
     async with connect(pace=pace) as call:
         made = await asyncio.gather(
             *(
-                call.ok("delegate_task", prompt=f"part {n}", request_key=f"part {n}")
+                call.ok("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
                 for n in range(16)
             )
         )
@@ -69,7 +69,7 @@ async def test_sixteen_at_once_each_asked_and_answered_once(
         await asyncio.gather(
             *(call.ok("send_message", session_id=one, message="strict") for one in ids)
         )
-        wait = call.ok("wait_for_sessions", session_ids=ids, until="all", since=asked["since"])
+        wait = call.ok("wait_for_sessions", session_ids=ids, until="all", cursor=asked["cursor"])
         done = await while_time_passes(pace, wait, *STEPS)
     assert [devins(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
     assert [len(devins(done, place)) for place in range(16)] == [1] * 16
@@ -81,14 +81,16 @@ async def test_a_lost_reply_and_a_restart_between_two_waits_start_one_session(
 ) -> None:
     devin.fail("POST", "/v1/sessions", lost)
     async with connect(pace=pace) as call:
-        handing = call.ok("delegate_task", prompt="p", request_key="k", max_wait_s=20)
+        handing = call.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
         asked = await while_time_passes(pace, handing, 1, 8, 8, 8)
         assert "reply was lost" in asked["remark"]
     async with connect(pace=pace) as call:
-        again = await call.ok("delegate_task", prompt="p", request_key="k")
+        again = await call.ok("delegate_task", prompt="p", idempotency_key="k")
         assert again["session_id"] == asked["session_id"]
         await call.ok("send_message", session_id=again["session_id"], message="strict")
-        wait = call.ok("wait_for_sessions", session_ids=[again["session_id"]], since=asked["since"])
+        wait = call.ok(
+            "wait_for_sessions", session_ids=[again["session_id"]], cursor=asked["cursor"]
+        )
         done = await while_time_passes(pace, wait, *STEPS)
     assert devins(done) == [text for text in devins(done) if text.startswith("Done")]
     assert len(devin.organization.sessions) == 1
@@ -106,7 +108,9 @@ async def test_a_message_whose_reply_is_lost_is_said_once_and_the_answer_is_foun
             "send_message", session_id=asked["session_id"], message="strict", max_wait_s=45
         )
         assert "Look with devin_get_session whether the message arrived" in text
-        wait = call.ok("wait_for_sessions", session_ids=[asked["session_id"]], since=asked["since"])
+        wait = call.ok(
+            "wait_for_sessions", session_ids=[asked["session_id"]], cursor=asked["cursor"]
+        )
         done = await while_time_passes(pace, wait, *STEPS)
     assert devins(done)[0].startswith("Done")
     assert devin.count("POST", ".*/message") == 1
@@ -117,7 +121,7 @@ async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
 ) -> None:
     async with connect(pace=pace) as call:
         waiting = await while_time_passes(
-            pace, call.ok("delegate_task", prompt="sandbox:starve", max_wait_s=20), 8, 8, 8
+            pace, call.ok("delegate_task", prompt="sandbox:never-starts", max_wait_s=20), 8, 8, 8
         )
         assert (waiting["timed_out"], waiting["phase"]) == (True, "starting")
         assert "out of ACUs" in waiting["next"]
@@ -132,10 +136,10 @@ async def test_a_full_house_is_emptied_and_then_takes_the_task(
     devin.sandbox.parallel = devin.organization.parallel = 1
     async with connect() as call:
         first = await call.ok("delegate_task", prompt="sandbox:forever")
-        text = await call.error("delegate_task", prompt="p", request_key="k")
+        text = await call.error("delegate_task", prompt="p", idempotency_key="k")
         assert "devin_terminate_session" in text
         await call.ok("terminate_session", session_id=first["session_id"])
-        made = await call.ok("delegate_task", prompt="p", request_key="k")
+        made = await call.ok("delegate_task", prompt="p", idempotency_key="k")
     assert made["is_new_session"] is True
 
 
@@ -161,13 +165,13 @@ async def test_who_goes_away_before_it_is_sent_starts_nothing(
     devin.fail("GET", "/v1/playbooks", slow(gate))
     async with connect() as call:
         handing = asyncio.ensure_future(
-            call("delegate_task", prompt="p", playbook="!fixtest", request_key="k")
+            call("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")
         )
         await devin.until("GET", "/v1/playbooks")
         handing.cancel()
         await asyncio.wait({handing})
         gate.set()
-        assert (await call.ok("delegate_task", prompt="p", request_key="k"))[
+        assert (await call.ok("delegate_task", prompt="p", idempotency_key="k"))[
             "is_new_session"
         ] is True
     assert len(devin.organization.sessions) == 1
@@ -209,7 +213,7 @@ async def test_the_same_key_over_and_over_by_a_nervous_assistant(
 
     async def once(call: Caller, n: int) -> str:
         while True:
-            result = await call("delegate_task", prompt=f"part {n}", request_key=f"part {n}")
+            result = await call("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
             if not result.is_error and result.structured_content is not None:
                 return str(result.structured_content["session_id"])
 

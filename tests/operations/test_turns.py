@@ -75,7 +75,7 @@ async def test_a_wait_that_goes_on_knows_that_the_turn_may_just_have_ended(
         first = await waits(call, pace, 2, max_wait_s=1)
         talk.status_enum = "blocked"
         waiting = asyncio.ensure_future(
-            call.ok("wait_for_sessions", session_ids=["devin-1"], since=first["since"])
+            call.ok("wait_for_sessions", session_ids=["devin-1"], cursor=first["cursor"])
         )
         for _ in range(4):
             await pace.pass_(6, until_asleep=2)
@@ -99,7 +99,7 @@ async def test_one_that_asks_is_told_though_another_gives_no_answer(
     assert (words(got), got["timed_out"]) == (["Which?"], False)
     assert "has not answered" in got["sessions"][1]["problem"]
     assert "For the others" in got["next"]
-    assert got["since"].count(".") == 0
+    assert got["cursor"].count(".") == 0
 
 
 async def test_a_wait_for_one_that_gives_no_answer_ends_soon_after_its_time(
@@ -166,9 +166,9 @@ async def test_the_output_is_told_when_the_turn_has_ended_and_once(
         assert "structured_output" not in working["sessions"][0]
         talk.status_enum = "blocked"
         talk.devin("Done.")
-        ended = await waits(call, pace, 7, since=working["since"])
+        ended = await waits(call, pace, 7, cursor=working["cursor"])
         assert ended["sessions"][0]["structured_output"] == {"n": 1}
-        again = await waits(call, pace, 50, since=ended["since"])
+        again = await waits(call, pace, 50, cursor=ended["cursor"])
     assert "structured_output" not in again["sessions"][0]
 
 
@@ -194,15 +194,15 @@ async def test_sixteen_come_through_the_smallest_answer_call_by_call(
         )
         talk.at(devin).devin(f"Done with {place}.")
     told: list[str] = []
-    pulls, since = set(), None
+    pulls, cursor = set(), None
     async with connect(pace=pace, result_limit=2000) as call:
         for _ in range(16):
-            given = {"session_ids": ids, "max_wait_s": 1, **({"since": since} if since else {})}
+            given = {"session_ids": ids, "max_wait_s": 1, **({"cursor": cursor} if cursor else {})}
             got = await waits(call, pace, 2, 2, until_asleep=17 - refused, **given)
-            since = got["since"]
+            cursor = got["cursor"]
             for place, row in enumerate(got["sessions"]):
                 told += words(got, place)
-                pulls.add(row.get("pull_request", {}).get("url"))
+                pulls.add(row.get("pull_requests", [{}])[0].get("url"))
             assert len(got["sessions"]) + got.get("left_out", 0) == 16
     assert sorted(told) == sorted(f"Done with {place}." for place in range(refused, 16))
     assert len(pulls - {None}) == 16 - refused

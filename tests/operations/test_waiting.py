@@ -57,7 +57,7 @@ async def test_a_question_an_answer_and_the_result_are_one_call_each(
     assert done["delivered"] is True
     assert done["sessions"][0]["phase"] == "done"
     assert said(done)[0].startswith("Done")
-    assert "pull/" in done["sessions"][0]["pull_request"]["url"]
+    assert "pull/" in done["sessions"][0]["pull_requests"][0]["url"]
     assert done["timed_out"] is False
     assert "pull request" in done["next"]
 
@@ -84,8 +84,8 @@ async def test_a_message_that_cannot_be_found_again_loses_no_reply(
         await anyio.sleep(0.1)
         await pace.pass_(11, until_asleep=2)
         sent = await sending
-        assert (sent["delivered"], sent["timed_out"], bool(sent["since"])) == (True, True, True)
-        later = await waiting(call, pace, session_ids=["devin-1"], since=sent["since"])
+        assert (sent["delivered"], sent["timed_out"], bool(sent["cursor"])) == (True, True, True)
+        later = await waiting(call, pace, session_ids=["devin-1"], cursor=sent["cursor"])
     assert said(later) == ["Yes."]
 
 
@@ -159,7 +159,7 @@ async def test_a_wait_just_after_a_message_does_not_ask_for_another(
     async with connect(pace=pace) as call:
         first = await waiting(call, pace, session_ids=["devin-1"])
         await call.ok("send_message", session_id="devin-1", message="this")
-        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], since=first["since"])
+        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], cursor=first["cursor"])
     assert said(second) == ["Done."]
 
 
@@ -233,24 +233,24 @@ async def test_the_answer_fits_whatever_it_holds(
         got = await waiting(call, pace, session_ids=ids)
         assert len(json.dumps(got, separators=(",", ":"), ensure_ascii=False)) <= limit
         assert any(row.get("messages") for row in got["sessions"])
-        again = await waiting(call, pace, session_ids=ids, since=got["since"])
-    assert again["since"] != got["since"], "reading gets on"
+        again = await waiting(call, pace, session_ids=ids, cursor=got["cursor"])
+    assert again["cursor"] != got["cursor"], "reading gets on"
 
 
 async def test_chained_calls_tell_each_thing_once(connect: Connect, pace: PacedClock) -> None:
     async with connect(pace=pace) as call:
         one = await start(call)
         first = await waiting(call, pace, 8, 8, session_ids=[one])
-        again = await waiting(call, pace, session_ids=[one], since=first["since"])
+        again = await waiting(call, pace, session_ids=[one], cursor=first["cursor"])
         assert (again["sessions"][0].get("messages"), again["sessions"][0]["changed"]) == (None, [])
         assert again["timed_out"] is False, "nothing is at work, so nothing would come of itself"
         await call.ok("send_message", session_id=one, message="strict")
         last = await waiting(
-            call, pace, 8, session_ids=[one.removeprefix("devin-")], since=again["since"]
+            call, pace, 8, session_ids=[one.removeprefix("devin-")], cursor=again["cursor"]
         )
     assert len(said(last)) == 1
-    assert set(last["sessions"][0]["changed"]) == {"phase", "messages", "pull_request"}
-    assert len(first["since"]) <= 16
+    assert set(last["sessions"][0]["changed"]) == {"phase", "messages", "pull_requests"}
+    assert len(first["cursor"]) <= 16
 
 
 async def test_the_cursor_outlives_the_server(connect: Connect, pace: PacedClock) -> None:
@@ -258,7 +258,7 @@ async def test_the_cursor_outlives_the_server(connect: Connect, pace: PacedClock
         one = await start(call)
         first = await waiting(call, pace, 8, 8, session_ids=[one])
     async with connect(pace=pace) as call:
-        second = await waiting(call, pace, session_ids=[one], since=first["since"])
+        second = await waiting(call, pace, session_ids=[one], cursor=first["cursor"])
     assert second["sessions"][0]["changed"] == []
 
 
@@ -268,15 +268,15 @@ async def test_waiting_for_some_forgets_nothing_of_the_others(
     async with connect(pace=pace) as call:
         one, two = await start(call, "sandbox:quick"), await start(call, "sandbox:quick")
         both = await waiting(call, pace, 8, 8, session_ids=[one, two], until="all")
-        some = await waiting(call, pace, 8, session_ids=[one], since=both["since"], max_wait_s=1)
+        some = await waiting(call, pace, 8, session_ids=[one], cursor=both["cursor"], max_wait_s=1)
         again = await waiting(
-            call, pace, 8, session_ids=[one, two], since=some["since"], max_wait_s=1
+            call, pace, 8, session_ids=[one, two], cursor=some["cursor"], max_wait_s=1
         )
     assert said(both, 0)
     assert said(both, 1)
     assert not said(again, 0)
     assert not said(again, 1)
-    assert len(again["since"]) <= 2 * 16
+    assert len(again["cursor"]) <= 2 * 16
 
 
 async def test_what_devin_calls_wrong_is_not_waited_out(
@@ -303,7 +303,15 @@ async def test_any_returns_with_the_first_and_all_with_the_last(
         assert [row["phase"] for row in some["sessions"]] == ["working", "waiting"]
         assert "For the others" in some["next"]
         rest = await waiting(
-            call, pace, 6, 10, 20, 30, session_ids=[slow, quick], since=some["since"], max_wait_s=20
+            call,
+            pace,
+            6,
+            10,
+            20,
+            30,
+            session_ids=[slow, quick],
+            cursor=some["cursor"],
+            max_wait_s=20,
         )
         assert rest["timed_out"] is True, "what was told already does not count again"
         both = await waiting(
@@ -312,7 +320,7 @@ async def test_any_returns_with_the_first_and_all_with_the_last(
         assert both["timed_out"] is True
         await call.ok("terminate_session", session_id=slow)
         over = await waiting(
-            call, pace, session_ids=[slow, quick], until="all", since=both["since"]
+            call, pace, session_ids=[slow, quick], until="all", cursor=both["cursor"]
         )
     assert over["timed_out"] is False
     assert over["sessions"][0]["phase"] == "ended"
@@ -357,7 +365,7 @@ async def test_the_output_of_the_turn_before_is_not_taken_for_the_new_one(
     )
     async with connect(pace=pace) as call:
         first = await waiting(call, pace, session_ids=["devin-1"])
-        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], since=first["since"])
+        second = await waiting(call, pace, 7, 7, session_ids=["devin-1"], cursor=first["cursor"])
     assert first["sessions"][0]["structured_output"] == {"n": 1}
     assert second["sessions"][0]["structured_output"] == {"n": 2}
     assert said(second) == ["second"]
@@ -377,7 +385,7 @@ async def test_unknown_ids_are_named_and_the_others_waited_for(
         assert "404" in await call.error("wait_for_sessions", session_ids=["devin-nope"])
         for wrong in ("x", "....", "A" * 13 + ".B", "AAAAAAAAAzAAA"):
             assert "no cursor" in await call.error(
-                "wait_for_sessions", session_ids=[one], since=wrong
+                "wait_for_sessions", session_ids=[one], cursor=wrong
             )
         assert "more than 16" in await call.error(
             "wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)]
@@ -444,8 +452,8 @@ async def test_two_hundred_waiters_on_sixteen_sessions_cost_no_more_than_one(
             await anyio.sleep(0.3)
         got = await asyncio.gather(*waits)
     assert all(one["timed_out"] for one in got)
-    assert len({one["since"] for one in got}) == 1
-    assert len(got[0]["since"]) <= 16 * 16
+    assert len({one["cursor"] for one in got}) == 1
+    assert len(got[0]["cursor"]) <= 16 * 16
     assert len(devin.requests) - before <= 16 * 5
 
 
@@ -463,14 +471,16 @@ async def test_what_does_not_fit_is_read_on_and_never_lost(
         *[answer(200, BASE | {"session_id": "devin-1", "status_enum": "blocked", "messages": talk})]
         * 30,
     )
-    heard, since = "", None
+    heard, cursor = "", None
     async with connect(pace=pace, result_limit=3000) as call:
         for _ in range(30):
             got = await call.ok(
-                "wait_for_sessions", session_ids=["devin-1"], **({"since": since} if since else {})
+                "wait_for_sessions",
+                session_ids=["devin-1"],
+                **({"cursor": cursor} if cursor else {}),
             )
             assert len(json.dumps(got, separators=(",", ":"))) <= 3000
-            since = got["since"]
+            cursor = got["cursor"]
             messages = got["sessions"][0].get("messages", [])
             heard += "".join(one["message"] for one in messages)
             if messages and messages[-1].get("truncated"):
@@ -497,7 +507,7 @@ async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_o
     talk: list[dict[str, Any]] = []
     state = {"status_enum": "blocked", "visible": True}
     heard: list[str] = []
-    since = None
+    cursor = None
     pace = PacedClock()
 
     async def serve(exchange: Any) -> None:
@@ -523,10 +533,10 @@ async def test_whatever_happens_between_the_waits_every_word_comes_once_and_in_o
                 arguments = {
                     "session_ids": ["devin-1"],
                     "max_wait_s": 1,
-                    **({"since": since} if since else {}),
+                    **({"cursor": cursor} if cursor else {}),
                 }
                 got = await waiting(call, pace, 2, 70, **arguments)
-                since = got["since"]
+                cursor = got["cursor"]
                 heard += [one["message"] for one in got["sessions"][0].get("messages", [])]
     assert heard == [one["message"] for one in talk]
 
@@ -554,7 +564,7 @@ async def test_what_was_found_before_trouble_is_told_with_where_to_go_on(
     devin.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
     async with connect() as call:
         found = await call.ok("list_sessions", phase=["waiting"], limit=200)
-    assert (len(found["sessions"]), found["next_offset"]) == (100, 100)
+    assert (len(found["sessions"]), "next_cursor" in found) == (100, True)
 
 
 async def test_sessions_in_a_phase_are_found_across_pages(
@@ -576,11 +586,12 @@ async def test_sessions_in_a_phase_are_found_across_pages(
         assert [row["session_id"] for row in found["sessions"]] == [
             f"devin-{n}" for n in range(7, 250, 40)
         ]
-        assert found["looked_at"] == 250
-        assert "next_offset" not in found
+        assert found["scanned"] == 250
+        assert "next_cursor" not in found
         first = await call.ok("list_sessions", phase=["waiting"], limit=2)
-        assert first["next_offset"] == 48
-        second = await call.ok("list_sessions", phase=["waiting"], limit=2, offset=48)
+        second = await call.ok(
+            "list_sessions", phase=["waiting"], limit=2, cursor=first["next_cursor"]
+        )
         assert [row["session_id"] for row in [*first["sessions"], *second["sessions"]]] == [
             f"devin-{n}" for n in (7, 47, 87, 127)
         ]
@@ -588,9 +599,11 @@ async def test_sessions_in_a_phase_are_found_across_pages(
     async with connect(result_limit=2000) as call:
         devin.fail("GET", "/v1/sessions", *[page] * 60)
         ids: list[str] = []
-        offset: int | None = 0
-        while offset is not None:
-            got = await call.ok("list_sessions", phase=["working"], limit=100, offset=offset)
+        cursor: str | None = None
+        while True:
+            got = await call.ok("list_sessions", phase=["working"], limit=100, cursor=cursor)
             ids += [row["session_id"] for row in got["sessions"]]
-            offset = got.get("next_offset")
+            cursor = got.get("next_cursor")
+            if cursor is None:
+                break
     assert ids == [row["session_id"] for row in rows if row["status_enum"] == "working"]

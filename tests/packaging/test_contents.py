@@ -64,7 +64,7 @@ def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> N
     assert not [
         name
         for name in names
-        if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.witnesses|\.venv|\.env$", name)
+        if re.search(r"^tests|__pycache__|\.pyc$|node_modules|\.third_party|\.venv|\.env$", name)
     ]
 
 

@@ -77,7 +77,7 @@ async def test_a_waiting_session_still_occupies_a_slot(box: Sandbox) -> None:
 
 async def test_a_starved_session_holds_nothing_but_the_prompt(box: Sandbox) -> None:
     async with web(box) as call:
-        made = (await call.post("/v1/sessions", json={"prompt": "sandbox:starve"})).json()
+        made = (await call.post("/v1/sessions", json={"prompt": "sandbox:never-starts"})).json()
         box.clock.advance(3600)
         got = (await call.get(f"/v1/sessions/{made['session_id']}")).json()
     assert (got["status_enum"], [message["type"] for message in got["messages"]]) == (

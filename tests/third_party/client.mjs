@@ -1,7 +1,7 @@
 // The TypeScript client in one era against one server; prints what it got as one line of JSON.
 //   node --input-type=module - legacy|auto http URL   <client.mjs
 //   node --input-type=module - legacy|auto stdio COMMAND [ARGUMENT...]   <client.mjs
-// It comes through standard input because bare imports are then looked up from the working directory, .witnesses/.
+// It comes through standard input because bare imports are then looked up from the working directory, .third_party/.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 

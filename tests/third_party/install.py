@@ -1,6 +1,6 @@
 """`python -m tests.third_party.install`: what the tests talk to that is not ours.
 
-Node and the independent clients of package.json go into .witnesses/; a broker and a load balancer are the system's
+Node and the independent clients of package.json go into .third_party/; a broker and a load balancer are the system's
 own, and are installed where that can be done without asking (as root, on a Debian).
 
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-INSTALLED = HERE.parents[1] / ".witnesses"
+INSTALLED = HERE.parents[1] / ".third_party"
 
 _WANTED = (HERE / "package.json", HERE / "package-lock.json")
 _STAMP = INSTALLED / "installed"
@@ -59,7 +59,7 @@ def install_system() -> None:
 
 
 def install() -> None:
-    """Bring .witnesses/ up to date. Raises SystemExit with one line when npm is missing or fails."""
+    """Bring .third_party/ up to date. Raises SystemExit with one line when npm is missing or fails."""
     if is_current():
         return
     npm = shutil.which("npm")

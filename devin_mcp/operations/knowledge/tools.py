@@ -13,6 +13,7 @@ from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import House
 from devin_mcp.operations.knowledge.model import KnowledgeBase, KnowledgeBody, KnowledgeFolder, Note
+from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.markdown import CELL, one_line, table
 from devin_mcp.operations.matching import (
     Candidate,
@@ -25,12 +26,13 @@ from devin_mcp.operations.matching import (
 from devin_mcp.operations.partial_update import RawNotes, kept
 from devin_mcp.operations.results import (
     ROOM_FOR_NEXT,
+    Cursor,
     FromChar,
     Next,
-    Offset,
     Page,
     Result,
     count_that_fit,
+    from_position,
     json_size,
     prefix_that_fits,
 )
@@ -54,7 +56,6 @@ PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or al
 
 class Knowledge(Page):
     rows = "knowledge"
-    tool = "devin_list_knowledge"
     hint = "Read bodies with devin_list_knowledge, note_ids and body=full."
     empty = "No note matches. Try fewer words, or write one with devin_create_knowledge."
 
@@ -82,9 +83,11 @@ class OneNote(Knowledge):
     def reading(cls, note: Note, start: int, room: int) -> OneNote:
         shown = note.showing(start, room)
         end = start + len(shown.body or "")
-        page = cls.of([shown], 0, matching=1)
+        page = cls.of(
+            [shown], ListQuery("devin_list_knowledge", {}), from_position(0, 1), matching=1
+        )
         if end < len(note.body or ""):
-            page.next = f"The body was cut: {cls.tool} with note_ids=[{note.id}], body=full, from_char={end} reads it on."
+            page.next = f"The body was cut: devin_list_knowledge with note_ids=[{note.id}], body=full, from_char={end} reads it on."
         page._whole, page._start = note, start
         return page
 
@@ -115,7 +118,7 @@ async def list_knowledge(
         Literal["none", "snippet", "full"], Field(description="How much of each body")
     ] = "none",
     from_char: FromChar = 0,
-    offset: Offset = 0,
+    cursor: Cursor | None = None,
 ) -> Knowledge:
     """Notes and folders of the organization, as many as fit, without bodies unless asked.
 
@@ -123,7 +126,12 @@ async def list_knowledge(
     """
     if from_char and (body != "full" or note_ids is None or len(note_ids) != 1):
         raise Invalid("from_char needs body=full and exactly one id in note_ids.")
-    answer = await library(devin, house, fresh=not (offset or from_char))
+    query = ListQuery(
+        "devin_list_knowledge",
+        {"search": search, "folder_id": folder_id, "note_ids": note_ids},
+    )
+    start = query.decode(cursor)
+    answer = await library(devin, house, fresh=not (start or from_char))
     found = answer.notes
     if note_ids is not None:
         known = {note.id for note in found}
@@ -136,10 +144,12 @@ async def list_knowledge(
         found = [note for note in found if note.matches(search.lower().split())]
     if body == "full" and note_ids is not None and len(found) == 1:
         return OneNote.reading(found[0], from_char, len(found[0].body or ""))
-    rows = [_shown(note, body) for note in found[offset:]]
-    narrowed = note_ids is not None or search or folder_id is not None or offset
+    rows = [_shown(note, body) for note in found[start:]]
+    narrowed = note_ids is not None or search or folder_id is not None or start
     folders = None if narrowed else answer.folders
-    return Knowledge.of(rows, offset, matching=len(found), folders=folders)
+    return Knowledge.of(
+        rows, query, from_position(start, len(rows)), matching=len(found), folders=folders
+    )
 
 
 async def library(devin: ApiCall, house: House, *, fresh: bool = False) -> KnowledgeBase:

@@ -41,6 +41,7 @@ _PHASES: dict[str | None, Phase] = {
 
 class PullRequest(ApiModel):
     url: str
+    state: str | None = None
 
 
 def _as_object(value: object) -> object:
@@ -51,6 +52,17 @@ def _as_word(value: object) -> object:
     return value if value is None or isinstance(value, str) else "unknown"
 
 
+def _pull_requests(session: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """v1 has one `pull_request`, the Organization API a list of `pull_requests` (migration.md)."""
+    listed = session.get("pull_requests", [session.get("pull_request")])
+    known = [
+        {"url": item["url"], "state": item.get("state")}
+        for item in (listed if isinstance(listed, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("url"), str)
+    ]
+    return known or None
+
+
 class SessionSummary(ApiModel):
     """A session in a list, in Devin's own words and with a phase made of `status_enum` alone."""
 
@@ -58,7 +70,7 @@ class SessionSummary(ApiModel):
     phase: Phase = Field(description="waiting = Devin's turn ended: it asked or delivered")
     title: str | None = None
     url: str | None = None
-    pull_request: PullRequest | None = None
+    pull_requests: list[PullRequest] | None = None
     status: str | None = None
     status_enum: Annotated[str | None, BeforeValidator(_as_word)] = None
     tags: ListOrNull[str] = []
@@ -76,6 +88,7 @@ class SessionSummary(ApiModel):
         return {
             **value,
             "phase": "starting" if word is None else _PHASES.get(str(word).lower(), "working"),
+            "pull_requests": _pull_requests(value),
         }
 
 
@@ -219,13 +232,13 @@ def next_by_phase(body: Session) -> str:
         case "done":
             return (
                 "Devin is done. Take the pull request."
-                if body.pull_request
+                if body.pull_requests
                 else "Devin is done. Read its last message."
             )
     last = body.messages[-1] if body.messages else None
     if last is None or not last.is_devins:
         # v1 says blocked before the last message can be read, for up to a minute (v1.md §3.6)
         return "Devin's turn has ended; its last words are not readable yet. Look again in ten seconds with devin_get_session."
-    if last.message.rstrip().endswith("?") or not (body.pull_request or body.structured_output):
+    if last.message.rstrip().endswith("?") or not (body.pull_requests or body.structured_output):
         return "Devin waits for you. Answer it with devin_send_message."
     return "Devin has delivered. Take the pull request or ask for changes with devin_send_message."

@@ -31,14 +31,14 @@ async def latest_sessions(devin: ApiCall, house: House) -> ResourceContent:
         (
             row.phase,
             one_line(row.title, CELL),
-            row.pull_request.url if row.pull_request else "",
+            _addresses(row),
             row.updated_at,
             row.session_id,
         )
         for row in await latest(devin, house, fresh=True)
     ]
     lines, missing = table(
-        ("Phase", "Title", "Pull request", "Updated", "Id"), rows, house.result_limit
+        ("Phase", "Title", "Pull requests", "Updated", "Id"), rows, house.result_limit
     )
     text = f"# Sessions\n\n{lines}" if rows else "# Sessions\n\nThere is none yet."
     if missing:
@@ -51,6 +51,10 @@ async def latest_sessions(devin: ApiCall, house: House) -> ResourceContent:
         if rows
         else "Start one with devin_delegate_task.",
     )
+
+
+def _addresses(session: SessionSummary) -> str:
+    return ", ".join(pull_request.url for pull_request in session.pull_requests or ())
 
 
 async def latest(devin: ApiCall, house: House, *, fresh: bool = False) -> list[SessionSummary]:
@@ -73,7 +77,7 @@ async def session_report(devin: ApiCall, house: House, session_id: SessionId) ->
     head = facts(
         phase=seen.phase,
         link=seen.url,
-        pull_request=seen.pull_request.url if seen.pull_request else None,
+        pull_requests=_addresses(seen),
         tags=", ".join(seen.tags or ()),
         playbook=seen.playbook_id,
         started=seen.created_at,
@@ -176,5 +180,9 @@ async def repositories_worked_on(
     devin: ApiCall, house: House, filled: Mapping[str, str]
 ) -> list[Candidate]:
     """Those that sessions opened pull requests in, the latest first."""
-    opened = [row.pull_request.url for row in await latest(devin, house) if row.pull_request]
+    opened = [
+        pull_request.url
+        for row in await latest(devin, house)
+        for pull_request in row.pull_requests or ()
+    ]
     return [Candidate(match[1]) for url in opened if (match := _REPOSITORY.match(url))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from devin_mcp.api.client import ApiCall
 from devin_mcp.api.models import Acknowledgement, ApiModel, Id, PlaybookId, SessionId
@@ -21,8 +21,9 @@ from devin_mcp.operations.catalog import (
 )
 from devin_mcp.operations.context import House
 from devin_mcp.operations.idempotency import PREFIX
+from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
-from devin_mcp.operations.results import FromChar, Next, Offset, Page, Result
+from devin_mcp.operations.results import Cursor, FromChar, Next, Page, Result, from_position
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.conversation import AfterEvent, Text, assign_event_ids
 from devin_mcp.operations.sessions.model import (
@@ -54,32 +55,19 @@ class Sessions(Page):
     """A page of sessions, newest first."""
 
     rows = "sessions"
-    tool = "devin_list_sessions"
     hint = "Look into one with devin_get_session."
     empty = "No session here. Start one with devin_delegate_task."
     none_match: ClassVar[str] = "No session matches; leave the filter out to see all."
 
     sessions: list[SessionSummary]
-    looked_at: int | None = Field(None, description="Sessions looked through for these phases")
-    _resume: list[int] = PrivateAttr(default_factory=list)
-    """With phases: the offset to go on from after so many rows, since those of other phases were passed over."""
-
-    def within(self, limit: int) -> Sessions:
-        return super().within(limit).resuming(self._resume, self.looked_at)
-
-    def resuming(self, resume: list[int], looked_at: int | None) -> Sessions:
-        self._resume, self.looked_at = resume, looked_at
-        if resume and self.next_offset is not None:
-            self.next_offset = resume[len(self.sessions)]
-            self.next = f"There may be more: {self.tool} with offset={self.next_offset} and the same phase. {self.hint}"
-        return self
+    scanned: int | None = Field(None, description="Sessions looked through for these phases")
 
 
 @operation(READ, "sessions", v1="GET /v1/sessions")
 async def list_sessions(
     devin: ApiCall,
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
-    offset: Offset = 0,
+    cursor: Cursor | None = None,
     tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
     user_email: Annotated[
         str | None, Field(max_length=320, description="Only this user's sessions")
@@ -88,19 +76,21 @@ async def list_sessions(
         list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")
     ] = None,
 ) -> Sessions:
-    """Sessions with phase, link, title, tags and pull request, newest first.
+    """Sessions with phase, link, title, tags and pull requests, newest first.
 
     phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
     """
-    query: dict[str, Any] = {"tags": tags, "user_email": user_email}
+    filters: dict[str, Any] = {"tags": tags, "user_email": user_email}
+    query = ListQuery("devin_list_sessions", {**filters, "phase": sorted(set(phase or ())) or None})
+    start = query.decode(cursor)
     if phase is not None:
-        return await _in_phases(devin, set(phase), limit, offset, query)
+        return await _in_phases(devin, query, set(phase), limit, start, filters)
     rows = (
-        await devin.send(SessionPage, query={"limit": limit, "offset": offset, **query})
+        await devin.send(SessionPage, query={"limit": limit, "offset": start, **filters})
     ).sessions
     for row in rows:
         row.url = devin.web_url(row.session_id)
-    page = Sessions.of(rows, offset, more=_is_full(rows, limit))
+    page = Sessions.of(rows, query, from_position(start, len(rows)), more=_is_full(rows, limit))
     if not rows and (tags or user_email):
         page.next = Sessions.none_match
     return page
@@ -112,40 +102,45 @@ def _is_full(rows: Sequence[SessionSummary], size: int) -> bool:
 
 
 async def _in_phases(
-    devin: ApiCall, wanted: set[Phase], limit: int, offset: int, query: Mapping[str, Any]
+    devin: ApiCall,
+    query: ListQuery,
+    wanted: set[Phase],
+    limit: int,
+    start: int,
+    filters: Mapping[str, Any],
 ) -> Sessions:
     """Devin itself cannot filter by phase, so pages are looked through, within a bound."""
     found: dict[str, SessionSummary] = {}
-    here, resume, more = offset, [offset], True
+    here, positions, more = start, [start], True
     for _ in range(MAX_PAGES):
         try:
             rows = (
                 await devin.send(
-                    SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **query}
+                    SessionPage, query={"limit": DEFAULT_PAGE, "offset": here, **filters}
                 )
             ).sessions
         except (Broken, NotSent, SlowDown):
             if not found:
                 raise
-            break  # what was found is worth something; offset says where to go on
+            break  # what was found is worth something; the cursor says where to go on
         for row in rows:
             here += 1
-            if (
-                row.phase in wanted and row.session_id not in found
-            ):  # a new session pushes others onto the next page
+            # A new session pushes others onto the next page.
+            if row.phase in wanted and row.session_id not in found:
                 row.url = devin.web_url(row.session_id)
                 found[row.session_id] = row
-                resume.append(here)
+                positions.append(here)
             if len(found) == limit:
                 break
         more = len(found) == limit or _is_full(rows, DEFAULT_PAGE)
         if len(found) == limit or not more:
             break
-    resume[-1] = resume[-1] if len(found) == limit else here
-    page = Sessions.of(list(found.values()), offset, more=more)
+    if len(found) < limit:
+        positions[-1] = here
+    page = Sessions.of(list(found.values()), query, positions, more=more, scanned=here - start)
     if not found and not more:
         page.next = Sessions.none_match
-    return page.resuming(resume, here - offset)
+    return page
 
 
 async def tagged(devin: ApiCall, tag: str) -> list[SessionSummary]:

@@ -25,19 +25,19 @@ class Seen:
     count: int
     """Messages, from the first on; a conversation only grows."""
     phase: Phase
-    pull_request: str
+    pull_requests: str
     output: str
     """Digests: whether there is another one now is all that is asked."""
 
     @classmethod
     def of(cls, body: Session, count: int, *, phase: Phase | None = None) -> Seen:
-        url = body.pull_request.url if body.pull_request else ""
+        urls = " ".join(pull_request.url for pull_request in body.pull_requests or ())
         output = (
             json.dumps(body.structured_output, sort_keys=True)
             if body.structured_output is not None
             else ""
         )
-        return cls(count, phase or body.phase, _digest(url, 3), _digest(output, 3))
+        return cls(count, phase or body.phase, _digest(urls, 3), _digest(output, 3))
 
 
 NOTHING = Seen(0, "starting", "AAA", "AAA")
@@ -50,7 +50,7 @@ def written(marks: Mapping[str, Seen], others: Sequence[str] = ()) -> str:
         _digest(bare(one), _NAME)
         + _number(mark.count)
         + _DIGITS[_PHASES.index(mark.phase)]
-        + mark.pull_request
+        + mark.pull_requests
         + mark.output
         for one, mark in marks.items()
     ]
@@ -68,7 +68,7 @@ def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Seen]:
             or _DIGITS.index(rest[0]) >= len(_PHASES)
         ):
             raise Invalid(
-                "since is no cursor of devin_wait_for_sessions.",
+                "cursor is not one of devin_wait_for_sessions.",
                 "Take it from its last answer, or leave it out.",
             )
         number = 0

@@ -236,5 +236,4 @@ class SessionPoller:
 
 def _shown(body: Session) -> object:
     """What a reader would see changed, beside messages: those vanish while Devin works and come back (v1.md §3.6)."""
-    pull_request = body.pull_request.url if body.pull_request else None
-    return body.phase, pull_request, body.structured_output, body.title, body.tags
+    return body.phase, body.pull_requests, body.structured_output, body.title, body.tags

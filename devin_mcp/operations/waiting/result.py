@@ -31,7 +31,7 @@ CUT_MESSAGES = (
     "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, from_char the number of "
     "its characters shown here."
 )
-MORE = "More is there already: call devin_wait_for_sessions again with since."
+MORE = "More is there already: call devin_wait_for_sessions again with cursor."
 TASK = "initial_user_message"
 LONGEST_PROBLEM = 60
 """Characters of a refusal where there is little room."""
@@ -49,12 +49,12 @@ class SessionUpdate(ApiModel):
         None, description="Why it cannot be looked at; it is not waited for"
     )
     changed: list[str] | None = Field(
-        None, description="phase, messages, pull_request, structured_output"
+        None, description="phase, messages, pull_requests, structured_output"
     )
     title: str | None = None
     url: str | None = None
     messages: list[Message] | None = Field(None, description="New ones, oldest first")
-    pull_request: PullRequest | None = None
+    pull_requests: list[PullRequest] | None = None
     structured_output: dict[str, Any] | None = None
 
 
@@ -64,7 +64,7 @@ class WaitResult(Result):
     sessions: list[SessionUpdate]
     timed_out: bool
     left_out: int | None = Field(None, description="Sessions that did not fit")
-    since: str = Field(description="Give this back to go on from here")
+    cursor: str = Field(description="Give this back to go on from here")
     next: Next
     _subjects: list[WaitTarget] = PrivateAttr(default_factory=list)
     _others: Sequence[str] = PrivateAttr(default=())
@@ -86,14 +86,14 @@ class WithUpdates(Result):
     session_id: str
     sessions: Rows | None = None
     timed_out: bool | None = None
-    since: str | None = Field(None, description="Where to go on waiting")
+    cursor: str | None = Field(None, description="Where to go on waiting")
     next: Next
     _answer: WaitResult | None = PrivateAttr(None)
 
     def within(self, limit: int) -> Self:
         short = cast(
             "Self",
-            truncate_row(self.model_copy(update={"sessions": None, "since": None}), limit // 3),
+            truncate_row(self.model_copy(update={"sessions": None, "cursor": None}), limit // 3),
         )
         if self._answer is None:
             return short
@@ -105,7 +105,7 @@ class WithUpdates(Result):
         told = {
             "sessions": answer.sessions,
             "timed_out": answer.timed_out,
-            "since": answer.since,
+            "cursor": answer.cursor,
             "next": answer.next,
         }
         made = self.model_copy(update=told)
@@ -196,7 +196,7 @@ def _told(
         sessions=rows,
         timed_out=timed_out,
         left_out=len(left) or None,
-        since=cursors.written(marks, others),
+        cursor=cursors.written(marks, others),
         next=" ".join(part for part in advice if part),
     )
     result._subjects, result._others = [*subjects, *left], others
@@ -248,7 +248,7 @@ def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> Session
         for name, differs in {
             "phase": mark is None or before.phase != now.phase,
             "messages": now.count > before.count,
-            "pull_request": now.pull_request != before.pull_request,
+            "pull_requests": now.pull_requests != before.pull_requests,
             "structured_output": now.output != before.output,
         }.items()
         if differs
@@ -261,7 +261,7 @@ def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> Session
         changed=changed,
         title=body.title if mark is None else None,
         url=body.url if mark is None else None,
-        pull_request=body.pull_request,
+        pull_requests=body.pull_requests,
         structured_output=output,
     )
     if json_size(row) > room:
@@ -275,13 +275,13 @@ def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> Session
         row.title = row.url = None
     if not room and not with_changes:
         row.changed = None
-        if now.pull_request == before.pull_request:
-            row.pull_request = None
+        if now.pull_requests == before.pull_requests:
+            row.pull_requests = None
     return row
 
 
 def _next(subjects: Sequence[WaitTarget], *, timed_out: bool) -> str:
-    again = "call devin_wait_for_sessions again with since"
+    again = "call devin_wait_for_sessions again with cursor"
     if timed_out and all(one.body is not None and one.body.phase == "starting" for one in subjects):
         return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
     if all(one.body is None and one.is_resolved for one in subjects):

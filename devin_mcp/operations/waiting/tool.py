@@ -52,18 +52,18 @@ async def wait_for_sessions(
             description="attention = it asks, delivered or ended; message = any word of Devin's too"
         ),
     ] = "attention",
-    since: Annotated[
+    cursor: Annotated[
         str | None,
-        Field(max_length=300, description="From the last answer: only what is new since"),
+        Field(max_length=300, description="From the last answer; shows what is new"),
     ] = None,
     max_wait_s: Wait = 45,
 ) -> WaitResult:
     """What is new in the sessions, as soon as one needs attention or the time is up: phase, messages, pull request, output.
 
-    Call it again with since to go on; nothing is missed or repeated. Waiting costs nothing.
+    Call it again with cursor to go on; nothing is missed or repeated. Waiting costs nothing.
     """
     ids = list({bare(one): one for one in session_ids}.values())
-    marks = cursors.read(since, ids)
+    marks = cursors.read(cursor, ids)
     subjects, timed_out = await waited(
         devin, following, [(one, marks.get(one)) for one in ids], until, wait_for, max_wait_s
     )
@@ -75,7 +75,7 @@ async def wait_for_sessions(
             "Devin could not be asked in all that time.",
             "The sessions go on. Call again in a minute.",
         )
-    return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(since, ids))
+    return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(cursor, ids))
 
 
 async def wait_after(

@@ -123,7 +123,7 @@ async def _as_long_as(is_still_valid: Callable[[], bool], serving: Awaitable[Non
     try:
         while not (await asyncio.wait({task}, timeout=REVALIDATE_SECONDS))[0]:
             if not is_still_valid():
-                event("turned_away", bad=True, status=403, reason="no_longer")
+                event("http_rejected", bad=True, status=403, reason="no_longer")
                 break
         else:
             await task
@@ -141,7 +141,7 @@ def _too_many(*, listens: bool, most: int) -> RequestRejected:
             f"You have {most} listen streams open, the most for one caller.",
             {"retry-after": "60"},
         )
-    text = f"You have {most} calls in flight, the most for one caller (--max-concurrent). Wait for one to end."
+    text = f"You have {most} calls in flight, the most for one caller (--max-calls-per-caller). Wait for one to end."
     return RequestRejected(429, "concurrency", text, {"retry-after": "1"})
 
 

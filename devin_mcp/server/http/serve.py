@@ -117,7 +117,7 @@ def build_app(
         mode,
         hosts=allowed_hosts_for(settings),
         origins=allowed_origins_for(settings),
-        most=settings.max_concurrent,
+        most=settings.max_calls_per_caller,
         for_a_body=for_a_body,
         routes=[*probes(readiness), *metadata],
     )
@@ -181,7 +181,7 @@ def _check(settings: Settings) -> None:
         )
     visible_tools(settings, "http")
     authenticator_for(settings)
-    if settings.bus:
+    if settings.redis_url:
         check_bus()
 
 
@@ -194,11 +194,11 @@ def _warn(settings: Settings) -> None:
             bad=True,
             why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used",
         )
-    if settings.workers > 1 and not settings.bus:
+    if settings.workers > 1 and not settings.redis_url:
         event(
-            "no_bus",
+            "no_replication",
             bad=True,
-            why="changes made through one worker are not announced by the others without --bus",
+            why="changes made through one worker are not announced by the others without --redis-url",
         )
 
 

@@ -130,7 +130,7 @@ async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_l
         ("api_request", "ben"),
         ("mcp_call", "ben"),
     ]
-    turned_away = [one for one in logs() if one["event"] == "turned_away"]
+    turned_away = [one for one in logs() if one["event"] == "http_rejected"]
     assert [(one["reason"], one["status"], one["peer"]) for one in turned_away] == [
         ("no_token", 403, "127.0.0.1")
     ] * 2
@@ -234,7 +234,7 @@ async def test_who_was_turned_away_is_named_behind_a_proxy_that_is_believed(logs
             "--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", believed
         ) as (server, url):
             await knock(url, x_forwarded_for="203.0.113.9")
-            assert (await server.logged("turned_away"))["peer"] == peer
+            assert (await server.logged("http_rejected"))["peer"] == peer
 
 
 async def test_headers_that_say_who_you_are_may_not_be_sent_twice(devin: Upstream) -> None:

@@ -37,7 +37,7 @@ async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(
     gate = asyncio.Event()
     devin.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
     async with (
-        deployed(settings_for(devin, auth="caller-key", max_concurrent=2)) as url,
+        deployed(settings_for(devin, auth="caller-key", max_calls_per_caller=2)) as url,
         httpx.AsyncClient(timeout=20) as web,
     ):
         async with (
@@ -58,7 +58,7 @@ async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(
 
 
 async def test_listen_streams_are_counted_apart(devin: Upstream) -> None:
-    here = settings_for(devin, auth="caller-key", max_concurrent=1)
+    here = settings_for(devin, auth="caller-key", max_calls_per_caller=1)
     async with (
         deployed(here) as url,
         visiting(url, ONE) as call,
@@ -96,7 +96,7 @@ async def test_requests_beyond_what_devin_may_be_given_wait_their_turn(devin: Up
         await answer(200, [])(exchange)
 
     devin.fail("GET", "/v1/secrets", *[counted] * 20)
-    here = settings_for(devin, max_upstream=3, max_concurrent=50)
+    here = settings_for(devin, max_upstream_requests=3, max_calls_per_caller=50)
     async with deployed(here) as url, visiting(url) as call, anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(lambda: call.ok("list_secrets"))

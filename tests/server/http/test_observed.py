@@ -75,7 +75,7 @@ async def test_calls_attempts_and_pollers_are_counted_without_names_or_ids(devin
     assert after['devin_mcp_upstream_attempts_total{outcome="503",route="GET /v1/secrets"}'] == 1
     assert after['devin_mcp_upstream_attempts_total{outcome="200",route="GET /v1/secrets"}'] == 1
     assert after['devin_mcp_call_duration_seconds_count{method="tools/call"}'] == 4
-    assert after['devin_mcp_turned_away_total{reason="host"}'] == 1
+    assert after['devin_mcp_http_rejected_total{reason="host"}'] == 1
     assert after["devin_mcp_upstream_trouble"] == 0
     assert "process_open_fds" in after
     labels = " ".join(name for name in after if name.startswith("devin_mcp"))
@@ -98,7 +98,7 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
     given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
     async with serving("--workers", "2", "--metrics-port", "0", **given) as (server, url):
         metrics = await served(server, url)
-        assert (await server.logged("no_bus"))["level"] == "warning"
+        assert (await server.logged("no_replication"))["level"] == "warning"
         async with anyio.create_task_group() as group:
             for _ in range(24):
                 group.start_soon(one_visit, url)
@@ -258,7 +258,7 @@ async def test_fifty_callers_see_nothing_but_their_own(devin: Upstream) -> None:
         devin.fail(method, ".*", *[own] * 4000)
     marks = [f"{number:02}mark{number * 7919:06}" for number in range(50)]
     async with (
-        deployed(settings_for(devin, auth="caller-key", max_concurrent=50)) as url,
+        deployed(settings_for(devin, auth="caller-key", max_calls_per_caller=50)) as url,
         anyio.create_task_group() as group,
     ):
         for mark in marks:

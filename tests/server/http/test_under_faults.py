@@ -63,7 +63,7 @@ async def test_nothing_is_created_twice_and_every_doubt_is_told(
                     else ("ok", result.structured_content)
                 )
 
-    here = settings_for(devin, auth="caller-key", max_concurrent=500, max_sessions=10_000)
+    here = settings_for(devin, auth="caller-key", max_calls_per_caller=500, max_sessions=10_000)
     async with deployed(here, clock=clock) as url, anyio.create_task_group() as group:
         for number in range(CALLERS):
             group.start_soon(caller, url, number)

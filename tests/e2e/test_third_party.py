@@ -1,7 +1,7 @@
 """Programs that are not ours use the server as its users' hosts do: the official TypeScript client, the inspector and the
 conformance suite, in both eras of the protocol.
 
-They come with `python -m tests.third_party.install`. Without them these tests are skipped; with WITNESSES_REQUIRED=1 they fail.
+They come with `python -m tests.third_party.install`. Without them these tests are skipped; with THIRD_PARTY_REQUIRED=1 they fail.
 """
 
 from __future__ import annotations

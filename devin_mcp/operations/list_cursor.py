@@ -1,0 +1,60 @@
+"""Opaque cursors of the list tools: a position in one list, bound to that list and its filters.
+
+A cursor carries its own state, so it works on every replica and after a restart. It is not a secret and not signed: a
+forged one can only point to another position of a list that the caller may read anyway.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from devin_mcp.errors import Invalid
+
+DIGEST_BYTES = 4
+MAX_CURSOR_CHARS = 200
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """One list and the filters of one call. Page size is no filter: it may change from page to page."""
+
+    tool: str
+    filters: Mapping[str, object]
+
+    def encode(self, position: int) -> str:
+        """The cursor of the row at `position`, counted from 0."""
+        data = self._digest + str(position).encode()
+        return urlsafe_b64encode(data).decode().rstrip("=")
+
+    def decode(self, cursor: str | None) -> int:
+        """The position that a cursor of this query points to; 0 without a cursor.
+
+        Raises Invalid for a cursor of another list or other filters, and for a text that is no cursor.
+        """
+        if cursor is None:
+            return 0
+        try:
+            data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            digest, position = data[:DIGEST_BYTES], int(data[DIGEST_BYTES:])
+        except ValueError:  # binascii.Error and UnicodeError are ValueErrors
+            raise Invalid(
+                f"cursor is not one that {self.tool} returned.",
+                "Take next_cursor of its last answer, or leave it out.",
+            ) from None
+        if position < 0 or digest != self._digest:
+            raise Invalid(
+                "cursor belongs to another list, or to a call with other filters.",
+                "Repeat the filters of the call that returned it, or leave cursor out to start anew.",
+            )
+        return position
+
+    @property
+    def _digest(self) -> bytes:
+        given = {name: value for name, value in self.filters.items() if value is not None}
+        return sha256(json.dumps([self.tool, given], sort_keys=True).encode()).digest()[
+            :DIGEST_BYTES
+        ]
