@@ -16,7 +16,7 @@ HANGS = 30.0
 """Real seconds after which something hangs. It bounds no one's speed: a machine may have other work."""
 
 
-class PacedClock:
+class ManualClock:
     """A clock whose sleepers wake only when the test lets the time pass. `waits` remembers what they asked for."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class PacedClock:
     def sleepers(self) -> int:
         return len(self._sleepers)
 
-    async def pass_(self, seconds: float, *, until_asleep: int = 1) -> None:
+    async def advance(self, seconds: float, *, until_asleep: int = 1) -> None:
         """Let time pass in one go, once so many sleepers wait for it."""
         await self.asleep(until_asleep)
         self.passed += seconds
@@ -63,8 +63,8 @@ class PacedClock:
                 await self._moved.wait()
 
 
-async def while_time_passes(
-    pace: PacedClock, work: Awaitable[T], *steps: float, until_asleep: int = 1
+async def advance_during(
+    manual_clock: ManualClock, work: Awaitable[T], *steps: float, until_asleep: int = 1
 ) -> T:
     """What comes of the work while the time passes in these steps."""
     task = asyncio.ensure_future(work)
@@ -72,12 +72,12 @@ async def while_time_passes(
         await anyio.sleep(0.05)
         if task.done():
             break
-        await pace.pass_(step, until_asleep=until_asleep)
+        await manual_clock.advance(step, until_asleep=until_asleep)
     with anyio.fail_after(HANGS):
         return await task
 
 
-class DrivenClock:
+class AutoClock:
     """A clock whose sleeps take no time. `waits` remembers them; `then` runs after each (to heal an upstream, say)."""
 
     def __init__(self) -> None:

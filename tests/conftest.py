@@ -18,9 +18,9 @@ from mcp.types import CallToolResult, Resource, TextContent, TextResourceContent
 from devin_mcp.observability import log
 from devin_mcp.server.build import build
 from devin_mcp.settings.settings import Settings, resolve
-from tests.clock import DrivenClock, PacedClock
+from tests.clock import AutoClock, ManualClock
 from tests.third_party import processes
-from tests.upstream import KEY, Upstream, upstream
+from tests.upstream import KEY, Upstream, running_upstream
 
 Era = Literal["auto", "legacy"]
 
@@ -63,34 +63,34 @@ def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 @pytest.fixture
-def clock() -> DrivenClock:
-    return DrivenClock()
+def clock() -> AutoClock:
+    return AutoClock()
 
 
 @pytest.fixture
-def pace(devin: Upstream) -> PacedClock:
+def manual_clock(upstream: Upstream) -> ManualClock:
     """For those who wait side by side: the time passes only when the test lets it."""
-    clock = PacedClock()
-    clock.on_skip.append(devin.sandbox.clock.advance)
+    clock = ManualClock()
+    clock.on_skip.append(upstream.sandbox.clock.advance)
     return clock
 
 
 @pytest.fixture
-async def devin(clock: DrivenClock) -> AsyncIterator[Upstream]:
+async def upstream(clock: AutoClock) -> AsyncIterator[Upstream]:
     """The simulated Devin behind a real socket; its clock moves with the driven one."""
-    async with upstream() as box:
+    async with running_upstream() as box:
         clock.on_skip.append(box.sandbox.clock.advance)
         yield box
 
 
-class Caller:
+class ToolClient:
     """A connected client with a short way to call."""
 
     def __init__(self, client: Client) -> None:
-        self.client = client
+        self.sdk = client
 
     async def __call__(self, tool: str, **arguments: Any) -> CallToolResult:
-        result = await self.client.call_tool(f"devin_{tool}", arguments)
+        result = await self.sdk.call_tool(f"devin_{tool}", arguments)
         assert isinstance(result, CallToolResult)
         return result
 
@@ -104,7 +104,7 @@ class Caller:
 
     async def read(self, uri: str) -> str:
         """The text of a resource, past the client's own cache."""
-        (content,) = (await self.client.read_resource(uri, cache_mode="bypass")).contents
+        (content,) = (await self.sdk.read_resource(uri, cache_mode="bypass")).contents
         assert isinstance(content, TextResourceContents)
         assert (content.uri, content.mime_type) == (uri, "text/markdown")
         return content.text
@@ -114,7 +114,7 @@ class Caller:
         found: list[Resource] = []
         cursor = None
         while True:
-            page = await self.client.list_resources(cursor=cursor, cache_mode="bypass")
+            page = await self.sdk.list_resources(cursor=cursor, cache_mode="bypass")
             found += page.resources
             cursor = page.next_cursor
             if cursor is None:
@@ -131,22 +131,22 @@ def text_of(result: CallToolResult) -> str:
     return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
 
 
-Connect = Callable[..., AbstractAsyncContextManager[Caller]]
+Connect = Callable[..., AbstractAsyncContextManager[ToolClient]]
 
 
-def settings_for(devin: Upstream, **given: Any) -> Settings:
+def settings_for(upstream: Upstream, **given: Any) -> Settings:
     """Settings as the command line would make them, pointing at the upstream."""
     flags = {
         name: [str(part) for part in (value if isinstance(value, list) else [value])]
         for name, value in given.items()
     }
-    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
+    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
     environment |= {name: flags.pop(name)[0] for name in list(flags) if name.isupper()}
     return resolve(flags, environment)
 
 
 @pytest.fixture
-def connect(devin: Upstream, clock: DrivenClock) -> Connect:
+def connect(upstream: Upstream, clock: AutoClock) -> Connect:
     """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings.
 
     `pace` drives its clock instead of `clock`; `heard` gathers the notifications that older clients get;
@@ -160,27 +160,27 @@ def connect(devin: Upstream, clock: DrivenClock) -> Connect:
         transport: Literal["stdio", "http"] = "stdio",
         deadline: float = 50,
         grace: float = 10,
-        pace: PacedClock | None = None,
-        heard: list[Any] | None = None,
+        manual_clock: ManualClock | None = None,
+        notifications: list[Any] | None = None,
         ask: ElicitationFnT | None = None,
         **given: Any,
-    ) -> AsyncIterator[Caller]:
+    ) -> AsyncIterator[ToolClient]:
         server = build(
-            settings_for(devin, **given),
+            settings_for(upstream, **given),
             transport,
-            clock=pace or clock,
+            clock=manual_clock or clock,
             deadline=deadline,
             grace=grace,
         )
 
         async def hear(message: Any) -> None:
-            if heard is not None:
-                heard.append(message)
+            if notifications is not None:
+                notifications.append(message)
 
         async with Client(
             server, mode=era, message_handler=hear, elicitation_callback=ask
         ) as client:
-            yield Caller(client)
+            yield ToolClient(client)
 
     return connected
 

@@ -24,10 +24,10 @@ class FakeSession:
     said: list[dict[str, Any]] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
 
-    def devin(self, text: str, **more: Any) -> None:
+    def devin_says(self, text: str, **more: Any) -> None:
         self._say("devin_message", text, more)
 
-    def user(self, text: str, **more: Any) -> None:
+    def user_says(self, text: str, **more: Any) -> None:
         self._say("user_message", text, more)
 
     def _say(self, kind: str, text: str, more: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class FakeSession:
     async def __call__(self, exchange: Exchange) -> None:
         """The session as GET answers it; a message sent to it is the user's, and Devin works on."""
         if exchange.seen.method == "POST":
-            self.user(exchange.seen.json["message"])
+            self.user_says(exchange.seen.json["message"])
             self.status_enum = "working"
             await answer(200, None)(exchange)
             return
@@ -57,7 +57,7 @@ class FakeSession:
         }
         await answer(200, body)(exchange)
 
-    def at(self, devin: Upstream, times: int = 500) -> FakeSession:
-        devin.fail("GET", f"/v1/sessions/{self.session_id}", *[self] * times)
-        devin.fail("POST", f"/v1/sessions/{self.session_id}/message", *[self] * times)
+    def at(self, upstream: Upstream, times: int = 500) -> FakeSession:
+        upstream.fail("GET", f"/v1/sessions/{self.session_id}", *[self] * times)
+        upstream.fail("POST", f"/v1/sessions/{self.session_id}/message", *[self] * times)
         return self

@@ -17,7 +17,7 @@ from devin_mcp.asgi_server import listen
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.serve import build_app
 from devin_mcp.settings.settings import Settings
-from tests.conftest import Caller, Era
+from tests.conftest import Era, ToolClient
 
 
 class Quiet(uvicorn.Server):
@@ -54,12 +54,12 @@ async def visiting(
     *,
     era: Era = "auto",
     ask: ElicitationFnT | None = None,
-) -> AsyncIterator[Caller]:
+) -> AsyncIterator[ToolClient]:
     """A client that sends these headers with every request."""
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode=era, elicitation_callback=ask) as client:
-            yield Caller(client)
+            yield ToolClient(client)
 
 
 PING = {

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from mcp import MCPDeprecationWarning
 
-from tests.conftest import Caller, Era
+from tests.conftest import Era, ToolClient
 
 
 class NotificationRecorder:
@@ -45,19 +45,19 @@ def _word(event: Any) -> str:
 
 @asynccontextmanager
 async def watching(
-    call: Caller, ears: NotificationRecorder, era: Era, *uris: str
+    client: ToolClient, ears: NotificationRecorder, era: Era, *uris: str
 ) -> AsyncIterator[None]:
     """Listen to the lists and watch some addresses, as clients of this era do."""
     if era == "legacy":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MCPDeprecationWarning)
             for uri in uris:
-                await call.client.subscribe_resource(uri)
+                await client.sdk.subscribe_resource(uri)
             yield
             for uri in uris:
-                await call.client.unsubscribe_resource(uri)
+                await client.sdk.unsubscribe_resource(uri)
         return
-    listening: AbstractAsyncContextManager[Any] = call.client.listen(
+    listening: AbstractAsyncContextManager[Any] = client.sdk.listen(
         resources_list_changed=True, prompts_list_changed=True, resource_subscriptions=uris
     )
     async with listening as events, anyio.create_task_group() as group:

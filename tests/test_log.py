@@ -35,20 +35,20 @@ from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings.settings import resolve
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Connect, Era, settings_for
 from tests.e2e.processes import running
-from tests.upstream import Upstream, answer, halved, upstream
+from tests.upstream import Upstream, answer, halved, running_upstream
 
 Logs = Callable[[], list[dict[str, Any]]]
 
 
 async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: Logs) -> None:
-    async with connect() as call:
-        made = await call.ok("create_session", prompt="p")
-        await call.error("get_session", session_id="devin-none")
-        await call.error("get_session", session_id="../secrets/x")
-        await call.client.call_tool("no_such_tool", {"apk_in_a_name": 1})
+    async with connect() as client:
+        made = await client.ok("create_session", prompt="p")
+        await client.error("get_session", session_id="devin-none")
+        await client.error("get_session", session_id="../secrets/x")
+        await client.sdk.call_tool("no_such_tool", {"apk_in_a_name": 1})
     calls = [line for line in logs() if line["event"] == "mcp_call"]
     assert [(line.get("tool"), line["outcome"], line.get("error")) for line in calls] == [
         ("devin_create_session", "ok", None),
@@ -72,9 +72,9 @@ async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: L
 async def test_an_unknown_prompt_is_refused_not_a_crash(
     connect: Connect, logs: Logs, era: Era
 ) -> None:
-    async with connect(era=era) as call:
+    async with connect(era=era) as client:
         with pytest.raises(MCPError, match="no prompt of that name") as refused:
-            await call.client.get_prompt("nope")
+            await client.sdk.get_prompt("nope")
     assert refused.value.error.code == INVALID_PARAMS
     assert [line["outcome"] for line in logs() if line["event"] == "mcp_call"] == ["refused"]
     assert not [line for line in logs() if line["level"] == "error"]
@@ -93,21 +93,21 @@ async def test_a_malformed_request_is_refused_not_a_crash(logs: Logs) -> None:
 
 
 async def test_a_download_is_logged_when_it_has_ended(
-    connect: Connect, devin: Upstream, logs: Logs
+    connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
-    devin.fail(
+    upstream.fail(
         "GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved
     )
-    async with connect() as call:
-        await call("download_attachment", uuid="u", name="t.txt")
-        await call.error("download_attachment", uuid="u", name="t.txt")
+    async with connect() as client:
+        await client("download_attachment", uuid="u", name="t.txt")
+        await client.error("download_attachment", uuid="u", name="t.txt")
     requests = [line for line in logs() if line["event"] == "api_request"]
     assert requests[0]["bytes_in"] == 60_000
     assert requests[1]["error"] == "ReadError" or "error" in requests[1]
 
 
 def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> ServerState:
-    clock = DrivenClock()
+    clock = AutoClock()
     house = House(SessionRateLimit(1, clock), Cache(0, clock), IdempotencyRegistry(), 25_000)
     following, view = Pollers(api), VisibleTools(operations, frozenset())
     return ServerState(
@@ -116,7 +116,7 @@ def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> S
 
 
 async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
-    async def explode(devin: ApiCall) -> SessionEnded:
+    async def explode(upstream: ApiCall) -> SessionEnded:
         """Never."""
         raise RuntimeError("a prompt, perhaps")
 
@@ -208,7 +208,7 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
         ("list_knowledge", {"search": secret}),
     ]
     errors: list[str] = []
-    async with upstream() as devin:
+    async with running_upstream() as upstream:
         echo = (
             {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"}
             if status >= 400
@@ -220,9 +220,9 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
             }
         )
         for method in ("POST", "GET", "PUT", "DELETE"):
-            devin.fail(method, ".*", *[answer(status, echo)] * 60)
-        settings = settings_for(devin, DEVIN_API_KEY=values["apk_"])
-        async with Client(build(settings, "stdio", clock=DrivenClock())) as client:
+            upstream.fail(method, ".*", *[answer(status, echo)] * 60)
+        settings = settings_for(upstream, DEVIN_API_KEY=values["apk_"])
+        async with Client(build(settings, "stdio", clock=AutoClock())) as client:
             for tool, arguments in calls:
                 result = await client.call_tool(f"devin_{tool}", arguments)
                 if result.is_error:

@@ -247,7 +247,7 @@ async def read_request(reader: asyncio.StreamReader) -> Seen:
 
 
 @asynccontextmanager
-async def upstream() -> AsyncIterator[Upstream]:
+async def running_upstream() -> AsyncIterator[Upstream]:
     box = Upstream()
     await box.start()
     try:

@@ -37,11 +37,11 @@ from tests.upstream import KEY, Fault, Upstream, answer, page
     ],
 )
 async def test_refusals_are_told_apart(
-    connect: Connect, devin: Upstream, status: int, body: Any, says: str
+    connect: Connect, upstream: Upstream, status: int, body: Any, says: str
 ) -> None:
-    devin.fail("GET", "/v1/sessions", answer(status, body))
-    async with connect() as call:
-        text = await call.error("list_sessions")
+    upstream.fail("GET", "/v1/sessions", answer(status, body))
+    async with connect() as client:
+        text = await client.error("list_sessions")
     assert says in text
     assert "LEAK" not in text
 
@@ -59,11 +59,11 @@ async def test_refusals_are_told_apart(
     ],
 )
 async def test_what_is_not_data_is_never_pasted_through(
-    connect: Connect, devin: Upstream, fault: Fault
+    connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
-    devin.fail("GET", "/v1/sessions", *[fault] * 4)
-    async with connect() as call:
-        text = await call.error("list_sessions")
+    upstream.fail("GET", "/v1/sessions", *[fault] * 4)
+    async with connect() as client:
+        text = await client.error("list_sessions")
     assert "<html" not in text
     assert "Sign in" not in text
     assert "Traceback" not in text
@@ -80,22 +80,22 @@ async def test_what_is_not_data_is_never_pasted_through(
     ],
 )
 async def test_a_plain_yes_may_take_any_form(
-    connect: Connect, devin: Upstream, fault: Fault
+    connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
-    devin.fail("POST", ".*/message", fault)
-    devin.fail("DELETE", ".*", fault)
-    devin.fail("PUT", ".*/tags", fault)
-    devin.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
-    async with connect() as call:
-        assert (await call.ok("send_message", session_id="devin-1", message="m"))[
+    upstream.fail("POST", ".*/message", fault)
+    upstream.fail("DELETE", ".*", fault)
+    upstream.fail("PUT", ".*/tags", fault)
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
+    async with connect() as client:
+        assert (await client.ok("send_message", session_id="devin-1", message="m"))[
             "delivered"
         ] is True
-        assert (await call.ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
-        assert (await call.ok("update_session_tags", session_id="devin-1", tags=[]))["tags"] == []
+        assert (await client.ok("delete_secret", secret_id="secret-0001"))["deleted"] is True
+        assert (await client.ok("update_session_tags", session_id="devin-1", tags=[]))["tags"] == []
 
 
 async def test_unknown_fields_nulls_and_odd_times_are_taken(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     row = {
         "session_id": "devin-1",
@@ -109,9 +109,9 @@ async def test_unknown_fields_nulls_and_odd_times_are_taken(
         "messages": None,
         "brand_new": {"x": [1]},
     }
-    devin.fail("GET", "/v1/sessions/devin-1", answer(200, row))
-    async with connect() as call:
-        got = await call.ok("get_session", session_id="devin-1")
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, row))
+    async with connect() as client:
+        got = await client.ok("get_session", session_id="devin-1")
     assert (got["created_at"], got["updated_at"], got["tags"], got["messages"]) == (
         "2026-01-02T03:04:05Z",
         "yesterday",
@@ -121,7 +121,7 @@ async def test_unknown_fields_nulls_and_odd_times_are_taken(
     assert got["pull_requests"] == [{"url": "u"}]
 
 
-async def test_five_megabytes_are_no_trouble(connect: Connect, devin: Upstream) -> None:
+async def test_five_megabytes_are_no_trouble(connect: Connect, upstream: Upstream) -> None:
     messages = [
         {"type": "devin_message", "event_id": f"e{n}", "message": "x" * 50_000} for n in range(100)
     ]
@@ -132,25 +132,25 @@ async def test_five_megabytes_are_no_trouble(connect: Connect, devin: Upstream) 
         "updated_at": "x",
         "messages": messages,
     }
-    devin.fail("GET", "/v1/sessions/devin-1", answer(200, row))
-    async with connect() as call:
-        result = await call("get_session", session_id="devin-1")
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, row))
+    async with connect() as client:
+        result = await client("get_session", session_id="devin-1")
     assert not result.is_error
     assert len(result.content[0].model_dump()["text"]) <= 25_000
 
 
 async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail(
+    upstream.fail(
         "POST",
         "/v1/playbooks",
         answer(400, {"detail": f"title 'My private title' and {KEY} are no good"}),
     )
-    async with connect() as call:
-        text = await call.error("create_playbook", title="My private title", body="b")
-    assert devin.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    assert devin.requests[0].headers["user-agent"].startswith("devin-mcp/")
+    async with connect() as client:
+        text = await client.error("create_playbook", title="My private title", body="b")
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert upstream.requests[0].headers["user-agent"].startswith("devin-mcp/")
     assert "no good" in text
     assert "private" not in text
     assert KEY not in text
@@ -161,12 +161,12 @@ async def test_the_key_travels_in_the_header_and_an_echo_of_ours_is_cut_out(
     [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")],
 )
 async def test_without_a_usable_key_everything_is_listed_and_every_call_says_why(
-    connect: Connect, devin: Upstream, key: str, says: str
+    connect: Connect, upstream: Upstream, key: str, says: str
 ) -> None:
-    async with connect(DEVIN_API_KEY=key) as call:
-        assert len((await call.client.list_tools()).tools) == 22
-        text = await call.error("list_sessions")
+    async with connect(DEVIN_API_KEY=key) as client:
+        assert len((await client.sdk.list_tools()).tools) == 22
+        text = await client.error("list_sessions")
     assert says in text
     assert "apk_" in text
     assert "--sandbox" in text
-    assert devin.requests == []
+    assert upstream.requests == []

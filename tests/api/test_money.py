@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Connect, Era
 from tests.upstream import Upstream, answer, slow
 
@@ -27,14 +27,14 @@ def late_replies(logs: Logs) -> list[dict[str, Any]]:
 
 
 async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
-    connect: Connect, devin: Upstream, logs: Logs, era: Era
+    connect: Connect, upstream: Upstream, logs: Logs, era: Era
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
-    async with connect(era=era) as call:
+    upstream.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(era=era) as client:
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: call("create_session", prompt="p"))
-            await until(lambda: len(devin.organization.sessions) == 1)
+            group.start_soon(lambda: client("create_session", prompt="p"))
+            await until(lambda: len(upstream.organization.sessions) == 1)
             group.cancel_scope.cancel()
         await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
         gate.set()
@@ -42,18 +42,18 @@ async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
     (late,) = late_replies(logs)
     (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert late["outcome"] == "ok"
-    assert late["session_id"] in devin.organization.sessions
+    assert late["session_id"] in upstream.organization.sessions
     assert (ended["outcome"], ended["call_id"]) == ("cancelled", late["call_id"])
-    assert devin.count("POST") == 1
+    assert upstream.count("POST") == 1
 
 
 async def test_a_cancelled_read_is_given_up_at_once(
-    connect: Connect, devin: Upstream, logs: Logs
+    connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
-    devin.fail("GET", "/v1/sessions", slow(asyncio.Event()))
-    async with connect() as call:
+    upstream.fail("GET", "/v1/sessions", slow(asyncio.Event()))
+    async with connect() as client:
         with anyio.move_on_after(0.1) as scope:
-            await call("list_sessions")
+            await client("list_sessions")
         assert scope.cancelled_caught
         await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
     assert late_replies(logs) == []
@@ -66,7 +66,7 @@ async def test_a_cancelled_read_is_given_up_at_once(
 
 
 async def test_a_create_cancelled_between_attempts_is_never_sent_again(
-    connect: Connect, devin: Upstream, clock: DrivenClock, logs: Logs
+    connect: Connect, upstream: Upstream, clock: AutoClock, logs: Logs
 ) -> None:
     pausing, over = anyio.Event(), anyio.Event()
 
@@ -75,38 +75,38 @@ async def test_a_create_cancelled_between_attempts_is_never_sent_again(
         await over.wait()
 
     clock.then = pause
-    devin.fail("POST", "/v1/sessions", answer(429, {"detail": "slow down"}))
-    async with connect() as call:
+    upstream.fail("POST", "/v1/sessions", answer(429, {"detail": "slow down"}))
+    async with connect() as client:
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: call("create_session", prompt="p"))
+            group.start_soon(lambda: client("create_session", prompt="p"))
             await pausing.wait()
             group.cancel_scope.cancel()
         over.set()
         await anyio.sleep(0.05)
-    assert devin.count("POST") == 1
-    assert devin.organization.sessions == {}
+    assert upstream.count("POST") == 1
+    assert upstream.organization.sessions == {}
 
 
 async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
-    connect: Connect, devin: Upstream, logs: Logs
+    connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
-    async with connect(deadline=0.2) as call:
-        text = await call.error("create_session", prompt="p")
+    upstream.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(deadline=0.2) as client:
+        text = await client.error("create_session", prompt="p")
         assert "A session may exist" in text
 
 
 @pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "tool_error")])
 async def test_at_shutdown_writes_get_the_grace_period(
-    connect: Connect, devin: Upstream, logs: Logs, opens: bool, outcome: str
+    connect: Connect, upstream: Upstream, logs: Logs, opens: bool, outcome: str
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
-    async with connect(grace=0.3) as call:
+    upstream.fail("POST", "/v1/sessions", slow(gate))
+    async with connect(grace=0.3) as client:
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: call("create_session", prompt="p"))
-            await until(lambda: len(devin.organization.sessions) == 1)
+            group.start_soon(lambda: client("create_session", prompt="p"))
+            await until(lambda: len(upstream.organization.sessions) == 1)
             group.cancel_scope.cancel()
         if opens:
             asyncio.get_running_loop().call_later(0.1, gate.set)
@@ -114,15 +114,15 @@ async def test_at_shutdown_writes_get_the_grace_period(
 
 
 async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(
-    connect: Connect, devin: Upstream, logs: Logs
+    connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     """`refused` says that nothing was sent; here a session exists."""
-    devin.fail("POST", "/v1/sessions", slow(asyncio.Event()))
-    async with connect(deadline=0.3, grace=0) as call:
-        assert "may have been carried out" in await call.error("create_session", prompt="p")
+    upstream.fail("POST", "/v1/sessions", slow(asyncio.Event()))
+    async with connect(deadline=0.3, grace=0) as client:
+        assert "may have been carried out" in await client.error("create_session", prompt="p")
     (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert (ended["outcome"], ended["error"], ended["attempts"]) == ("tool_error", "reply_lost", 1)
-    assert len(devin.organization.sessions) == 1
+    assert len(upstream.organization.sessions) == 1
     assert [line["error"] for line in logs() if line["event"] == "api_request"] in (
         ["ReadTimeout"],
         ["cancelled"],

@@ -11,7 +11,7 @@ import trustme
 
 from devin_mcp.api.client import DevinClient
 from devin_mcp.operations.secrets import list_secrets
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Connect, settings_for
 from tests.upstream import Upstream, answer, head, read_request
 
@@ -63,39 +63,39 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
 
 
 async def test_retries_work_through_a_real_proxy(
-    connect: Connect, devin: Upstream, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, upstream: Upstream, clock: AutoClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proxy = Proxy(devin.port)
+    proxy = Proxy(upstream.port)
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    devin.fail("GET", "/v1/sessions", answer(503), answer(503))
-    async with connect() as call:
-        await call.ok("list_sessions")
+    upstream.fail("GET", "/v1/sessions", answer(503), answer(503))
+    async with connect() as client:
+        await client.ok("list_sessions")
     server.close()
-    assert devin.count("GET") == 3
+    assert upstream.count("GET") == 3
     assert (
         proxy.lines[0]
-        == f"GET http://127.0.0.1:{devin.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
+        == f"GET http://127.0.0.1:{upstream.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
     )
 
 
 async def test_no_proxy_is_respected(
-    connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    async with connect() as call:
-        await call.ok("list_sessions")
-    assert devin.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
+    async with connect() as client:
+        await client.ok("list_sessions")
+    assert upstream.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
 
 
 async def test_an_unusable_proxy_is_named(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1")
-    async with connect() as call:
+    async with connect() as client:
         for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
-            text = await call.error(tool, **arguments)
+            text = await client.error(tool, **arguments)
             assert "cannot be used" in text
             assert "Nothing was sent" in text
 
@@ -121,7 +121,7 @@ class Secure:
 
 
 async def test_a_companys_own_certificates_are_added(
-    connect: Connect, clock: DrivenClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, clock: AutoClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()
     bundle = tmp_path / "company.pem"
@@ -132,13 +132,13 @@ async def test_a_companys_own_certificates_are_added(
     proxy = Proxy(port)
     tunnel = await asyncio.start_server(proxy, "127.0.0.1", 0)
     url = f"https://localhost:{port}"
-    async with connect(DEVIN_BASE_URL=url) as call:
-        assert "certificate did not verify" in await call.error("list_sessions")
+    async with connect(DEVIN_BASE_URL=url) as client:
+        assert "certificate did not verify" in await client.error("list_sessions")
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{tunnel.sockets[0].getsockname()[1]}")
-    async with connect(DEVIN_BASE_URL=url, SSL_CERT_FILE=bundle) as call:
-        assert (await call.ok("list_sessions"))["sessions"] == []
+    async with connect(DEVIN_BASE_URL=url, SSL_CERT_FILE=bundle) as client:
+        assert (await client.ok("list_sessions"))["sessions"] == []
         proxy.refuse = True
-        text = await call.error("create_session", prompt="p")
+        text = await client.error("create_session", prompt="p")
     server.close()
     tunnel.close()
     assert "configured proxy" in text
@@ -148,10 +148,10 @@ async def test_a_companys_own_certificates_are_added(
 
 
 async def test_connections_of_a_key_that_is_idle_are_closed(
-    devin: Upstream, clock: DrivenClock
+    upstream: Upstream, clock: AutoClock
 ) -> None:
     """Each key has its own; what one of them left open must not be kept for ever."""
-    api = DevinClient(settings_for(devin), clock=clock)
+    api = DevinClient(settings_for(upstream), clock=clock)
     for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):
         await list_secrets(api.devin(key))
     assert len(api.pools._pools) == 3

@@ -89,7 +89,7 @@ class Peer:
         self.send("tools/list", {})
         return self.line()
 
-    def call(self) -> None:
+    def client(self) -> None:
         self.send("tools/call", {"name": self._tool, "arguments": {"session_id": SESSION}})
 
     def peak_mb(self) -> float:
@@ -127,7 +127,7 @@ def start(contestant: Contestant, log: Any) -> Peer:
     tools = json.loads(listing)["result"]["tools"]
     contestant.listing, contestant.tools = len(json.dumps(tools, separators=(",", ":"))), len(tools)
     for _ in range(30):
-        peer.call()
+        peer.client()
         assert b'"isError":true' not in peer.line()
     return peer
 
@@ -136,7 +136,7 @@ def single_calls(contestant: Contestant, peer: Peer, count: int) -> None:
     before = peer.processor_ms()
     for _ in range(count):
         started = time.perf_counter()
-        peer.call()
+        peer.client()
         peer.line()
         contestant.calls.append((time.perf_counter() - started) * 1000)
     contestant.processor.append((peer.processor_ms() - before) / count)
@@ -145,16 +145,16 @@ def single_calls(contestant: Contestant, peer: Peer, count: int) -> None:
 def burst(contestant: Contestant, peer: Peer, count: int) -> None:
     started = time.perf_counter()
     for _ in range(IN_FLIGHT):
-        peer.call()
+        peer.client()
     for answered in range(count):
         peer.line()
         if answered + IN_FLIGHT < count:
-            peer.call()
+            peer.client()
     contestant.rates.append(count / (time.perf_counter() - started))
 
 
 @contextmanager
-def upstream() -> Iterator[str]:
+def running_upstream() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE, text=True
     )
@@ -223,21 +223,21 @@ def main() -> int:
         help="single calls per turn; twice as many with 32 in flight",
     )
     given = options.parse_args()
-    with upstream() as base, Path(os.devnull).open("wb") as log:
+    with running_upstream() as base, Path(os.devnull).open("wb") as log:
         # Without what keeps Python from keeping what it compiled: it would slow down an editable install alone.
         left_out = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
         plain = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-        devin = plain | {
+        upstream = plain | {
             "DEVIN_BASE_URL": base,
             "DEVIN_API_KEY": "apk_bench",
             "DEVIN_MCP_LOG_FORMAT": "json",
         }
         command = [sys.executable, "-m", "devin_mcp"]
-        ours = Contestant("devin-mcp", command, devin, "devin_get_session")
+        ours = Contestant("devin-mcp", command, upstream, "devin_get_session")
         quiet = Contestant(
             "without logging",
             command,
-            devin | {"DEVIN_MCP_LOG_LEVEL": "error"},
+            upstream | {"DEVIN_MCP_LOG_LEVEL": "error"},
             "devin_get_session",
         )
         bare = Contestant(

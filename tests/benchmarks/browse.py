@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.processes import Process, running
-from tests.upstream import KEY, upstream
+from tests.upstream import KEY, running_upstream
 
 NOTES = 5000
 BODY = "What everybody should know. " * 73
@@ -50,8 +50,8 @@ def memory_mb(pid: int) -> float:
 
 
 async def main() -> int:
-    async with upstream() as devin:
-        devin.organization.notes = {
+    async with running_upstream() as upstream:
+        upstream.organization.notes = {
             f"note-{n:05d}": {
                 "id": f"note-{n:05d}",
                 "name": f"Note {n:05d} on things",
@@ -68,7 +68,7 @@ async def main() -> int:
             "--cache-ttl",
             "600",
             DEVIN_API_KEY=KEY,
-            DEVIN_BASE_URL=devin.url,
+            DEVIN_BASE_URL=upstream.url,
         ) as server:
             await server.open()
             before = memory_mb(server.process.pid)
@@ -115,7 +115,9 @@ async def main() -> int:
                 )
             after = memory_mb(server.process.pid)
             await server.end()
-        asked_for = {path: devin.count("GET", path) for path in ("/v1/knowledge", "/v1/playbooks")}
+        asked_for = {
+            path: upstream.count("GET", path) for path in ("/v1/knowledge", "/v1/playbooks")
+        }
     print(
         f"{NOTES} notes of {len(BODY)} bytes, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio; ms"
     )

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tests.e2e.processes import Process, running
-from tests.upstream import KEY, Upstream, upstream
+from tests.upstream import KEY, Upstream, running_upstream
 
 SESSIONS = 16
 SECONDS = 30
@@ -24,7 +24,7 @@ def cpu_ms(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-async def call(
+async def client(
     server: Process, name: str, ids: int = 1, **arguments: object
 ) -> list[dict[str, object]]:
     """The same call so many times side by side."""
@@ -38,23 +38,23 @@ async def call(
     return answers
 
 
-async def waits(devin: Upstream, waiters: int) -> tuple[int, float]:
+async def waits(upstream: Upstream, waiters: int) -> tuple[int, float]:
     """Requests and processor milliseconds for so many waiters on the same sessions."""
-    devin.organization.sessions.clear()
+    upstream.organization.sessions.clear()
     async with running(
-        "--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+        "--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
         await server.open()
         made = [
-            (await call(server, "create_session", prompt="sandbox:forever"))[0]["session_id"]
+            (await client(server, "create_session", prompt="sandbox:forever"))[0]["session_id"]
             for _ in range(SESSIONS)
         ]
-        before, spent = len(devin.requests), cpu_ms(server.process.pid)
-        answers = await call(
+        before, spent = len(upstream.requests), cpu_ms(server.process.pid)
+        answers = await client(
             server, "wait_for_sessions", waiters, session_ids=made, max_wait_s=SECONDS
         )
         assert all(answer["timed_out"] for answer in answers)
-        requests, took = len(devin.requests) - before, cpu_ms(server.process.pid) - spent
+        requests, took = len(upstream.requests) - before, cpu_ms(server.process.pid) - spent
         await server.end()
     return requests, took
 
@@ -66,11 +66,11 @@ async def main() -> int:
     print(
         f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}{'a session and second':>22}"
     )
-    async with upstream() as devin:
-        devin.sandbox.parallel = devin.organization.parallel = SESSIONS
+    async with running_upstream() as upstream:
+        upstream.sandbox.parallel = upstream.organization.parallel = SESSIONS
         counts = []
         for waiters in WAITERS:
-            requests, took = await waits(devin, waiters)
+            requests, took = await waits(upstream, waiters)
             counts.append(requests)
             each = requests / SESSIONS * 60 / SECONDS
             print(

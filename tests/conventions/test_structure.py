@@ -89,7 +89,9 @@ def test_only_settings_reads_the_environment_and_nothing_prints_while_serving(fi
     if file.name not in {"cli.py", "demo.py", "doctor.py", "listing.py"}:
         calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         assert not [
-            call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"
+            client
+            for client in calls
+            if isinstance(client.func, ast.Name) and client.func.id == "print"
         ], "log it instead"
 
 

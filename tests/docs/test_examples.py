@@ -62,7 +62,7 @@ def test_the_inspector_makes_the_calls(node: str, url: str, tmp_path: Path) -> N
     session, cursor = "SESSION", "CURSOR"
     for name, example in CALLS:
         filled = json.dumps(example).replace("SESSION", session).replace("CURSOR", cursor)
-        done = inspector.call(name, filled)
+        done = inspector.client(name, filled)
         assert done.status == 0, str(done)
         answers.append(json.loads(done.out)["result"])
         content = answers[-1]["structuredContent"]

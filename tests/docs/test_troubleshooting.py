@@ -27,16 +27,16 @@ Scene = Callable[["Stage"], Awaitable[str]]
 
 class Stage:
     def __init__(
-        self, connect: Connect, devin: Upstream, files: Path, node: Callable[[], str]
+        self, connect: Connect, upstream: Upstream, files: Path, node: Callable[[], str]
     ) -> None:
-        self.connect, self.devin, self.files, self.node = connect, devin, files, node
+        self.connect, self.devin_says, self.files, self.node = connect, upstream, files, node
 
     async def told(
         self, tool: str, *, settings: dict[str, Any] | None = None, **arguments: Any
     ) -> str:
         """What a call says that must fail."""
-        async with self.connect(**(settings or {})) as call:
-            return await call.error(tool, **arguments)
+        async with self.connect(**(settings or {})) as client:
+            return await client.error(tool, **arguments)
 
 
 async def printed(*arguments: str, **given: str) -> str:
@@ -96,13 +96,13 @@ async def out_of_quota(stage: Stage) -> str:
 
 
 async def one_too_many(stage: Stage) -> str:
-    async with stage.connect(max_sessions=1) as call:
-        await call.ok("create_session", prompt="p")
-        return await call.error("create_session", prompt="p")
+    async with stage.connect(max_sessions=1) as client:
+        await client.ok("create_session", prompt="p")
+        return await client.error("create_session", prompt="p")
 
 
 async def reply_lost(stage: Stage) -> str:
-    stage.devin.fail("POST", "/v1/playbooks", lost)
+    stage.devin_says.fail("POST", "/v1/playbooks", lost)
     return await stage.told("create_playbook", title="t", body="b")
 
 
@@ -127,12 +127,12 @@ async def signed_anew(stage: Stage) -> str:
 
 
 async def key_refused(stage: Stage) -> str:
-    stage.devin.fail("GET", "/v1/sessions", answer(401))
+    stage.devin_says.fail("GET", "/v1/sessions", answer(401))
     return await stage.told("list_sessions")
 
 
 async def signed_in_nowhere(stage: Stage) -> str:
-    stage.devin.fail("GET", "/v1/sessions", page(200))
+    stage.devin_says.fail("GET", "/v1/sessions", page(200))
     return await stage.told("list_sessions")
 
 
@@ -172,7 +172,7 @@ async def other_name(_: Stage) -> str:
 
 
 async def port_taken(stage: Stage) -> str:
-    return await printed("http", "--sandbox", "--port", str(stage.devin.port))
+    return await printed("http", "--sandbox", "--port", str(stage.devin_says.port))
 
 
 SCENES: dict[str, Scene] = {
@@ -224,8 +224,8 @@ def test_every_row_has_its_scene() -> None:
 
 @pytest.mark.parametrize("message", SCENES)
 async def test_the_message_is_seen(
-    message: str, connect: Connect, devin: Upstream, files: Path, request: pytest.FixtureRequest
+    message: str, connect: Connect, upstream: Upstream, files: Path, request: pytest.FixtureRequest
 ) -> None:
     assert message in await SCENES[message](
-        Stage(connect, devin, files, lambda: request.getfixturevalue("node"))
+        Stage(connect, upstream, files, lambda: request.getfixturevalue("node"))
     )

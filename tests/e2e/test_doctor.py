@@ -37,9 +37,9 @@ def said(found: dict[str, Any], check: str) -> str:
     )
 
 
-async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Upstream) -> None:
+async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(upstream: Upstream) -> None:
     status, found = await examined(
-        "--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url, DEVIN_MCP_MAX_ACU="5"
+        "--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url, DEVIN_MCP_MAX_ACU="5"
     )
     assert (status, found["ok"]) == (0, True)
     assert "FAIL" not in verdicts(found).values()
@@ -56,7 +56,7 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
     assert "cannot be seen without spending" in said(found, "Quota")
     assert found["settings"]["max_acu"] == {"from": "environment", "value": 5}
     assert found["settings"]["api_key"] == {"from": "environment"}
-    assert {(seen.method, seen.path) for seen in devin.requests} == {
+    assert {(seen.method, seen.path) for seen in upstream.requests} == {
         ("GET", f"/v1/{name}") for name in ("sessions", "knowledge", "playbooks", "secrets")
     }
 
@@ -74,26 +74,26 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(devin: Ups
     ],
 )
 async def test_what_devin_says_is_told_with_what_to_do(
-    devin: Upstream, fault: Any, check: str, says: str
+    upstream: Upstream, fault: Any, check: str, says: str
 ) -> None:
-    devin.fail("GET", "/v1/sessions", fault)
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    upstream.fail("GET", "/v1/sessions", fault)
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
     assert (status, verdicts(found)[check]) == (1, "FAIL")
     assert says in said(found, check)
-    assert devin.count("GET") == 1
+    assert upstream.count("GET") == 1
 
 
-async def test_what_the_key_may_not_read_is_named(devin: Upstream) -> None:
-    devin.fail("GET", "/v1/secrets", answer(403))
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+async def test_what_the_key_may_not_read_is_named(upstream: Upstream) -> None:
+    upstream.fail("GET", "/v1/secrets", answer(403))
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
     assert (status, verdicts(found)["Accepted"]) == (0, "note")
     assert "but not secrets" in said(found, "Accepted")
 
 
-async def test_a_clock_that_is_wrong_is_noticed(devin: Upstream) -> None:
+async def test_a_clock_that_is_wrong_is_noticed(upstream: Upstream) -> None:
     ahead = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
-    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=ahead))
-    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=ahead))
+    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
     assert verdicts(found)["Clock"] == "note"
     assert 270 < int(said(found, "Clock").split()[0]) <= 300
 
@@ -105,7 +105,7 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
 
-    async def devin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             await asyncio.sleep(0.2)
@@ -115,7 +115,7 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
             await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(devin, "127.0.0.1", 0, ssl=context) as server:
+    async with await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
         given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": url, "NO_PROXY": "", "no_proxy": ""}
         status, found = await examined(**given, SSL_CERT_FILE=str(bundle))
@@ -133,9 +133,9 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
     "date",
     ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"],
 )
-async def test_a_date_that_is_none_is_no_trouble(devin: Upstream, date: str) -> None:
-    devin.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=date))
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url)
+async def test_a_date_that_is_none_is_no_trouble(upstream: Upstream, date: str) -> None:
+    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=date))
+    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
     assert (status, verdicts(found)["Accepted"]) == (0, "ok")
 
 

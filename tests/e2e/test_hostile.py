@@ -149,8 +149,8 @@ async def test_a_body_that_breaks_off_is_nobodys_trouble(server: tuple[Process, 
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-    async with visiting(url, KEY) as call:
-        assert len((await call.ok("list_secrets"))["secrets"]) == 2
+    async with visiting(url, KEY) as client:
+        assert len((await client.ok("list_secrets"))["secrets"]) == 2
 
 
 async def test_no_spelling_of_the_path_leads_past_the_door(server: tuple[Process, str]) -> None:
@@ -235,8 +235,8 @@ async def test_no_id_leads_anywhere_else(server: tuple[Process, str], era: Era) 
         in {"session_id", "note_id", "playbook_id", "secret_id", "folder_id", "uuid", "snapshot_id"}
     ]
     assert len(places) > 10
-    async with visiting(url, KEY, era=era) as call:
-        before = await call.ok("list_secrets")
+    async with visiting(url, KEY, era=era) as client:
+        before = await client.ok("list_secrets")
         for name, argument in places:
             for text in WANDERING:
                 given = {
@@ -251,13 +251,13 @@ async def test_no_id_leads_anywhere_else(server: tuple[Process, str], era: Era) 
                 known = {
                     key: value for key, value in given.items() if key in SCHEMAS[name]["properties"]
                 }
-                result = await call(name.removeprefix("devin_"), **known)
+                result = await client(name.removeprefix("devin_"), **known)
                 assert result.is_error, (name, argument, text)
                 assert "does not know" not in text_of(result), "it never left"
-        assert (await call.ok("list_secrets"))["secrets"] == before["secrets"]
+        assert (await client.ok("list_secrets"))["secrets"] == before["secrets"]
         for text in WANDERING:
             with pytest.raises((MCPError, ValueError)):
-                await call.client.read_resource(f"devin://sessions/{text}")
+                await client.sdk.read_resource(f"devin://sessions/{text}")
 
 
 async def test_sealed_questions_are_good_for_nothing_else(server: tuple[Process, str]) -> None:
@@ -310,8 +310,8 @@ async def test_sealed_questions_are_good_for_nothing_else(server: tuple[Process,
                 or found["result"].get("isError")
                 or "requestState" in found["result"]
             ), found
-        async with visiting(url, KEY) as call:
-            assert len((await call.ok("list_secrets"))["secrets"]) == 2
+        async with visiting(url, KEY) as client:
+            assert len((await client.ok("list_secrets"))["secrets"]) == 2
         assert (await delete("secret-0001", requestState=state, **agreed))["result"][
             "structuredContent"
         ]["deleted"] is True
@@ -412,7 +412,7 @@ async def test_whatever_a_model_writes_gets_an_answer(
             trigger_description="FOREIGNMARK",
         )
     for era in eras:
-        async with visiting(url, KEY, era=era) as call:
+        async with visiting(url, KEY, era=era) as client:
             for arguments in cases:
                 given = {
                     name: min(value, 1)
@@ -421,9 +421,9 @@ async def test_whatever_a_model_writes_gets_an_answer(
                     for name, value in arguments.items()
                 }
                 result = (
-                    await call(tool.removeprefix("devin_"), arguments=given)
+                    await client(tool.removeprefix("devin_"), arguments=given)
                     if False
-                    else await call.client.call_tool(tool, given)
+                    else await client.sdk.call_tool(tool, given)
                 )
                 text = str(result)
                 assert "bug in it" not in text

@@ -13,7 +13,7 @@ import pytest
 from mcp import Client
 
 from devin_mcp.asgi_server import listen
-from tests.conftest import Caller, Era
+from tests.conftest import Era, ToolClient
 from tests.e2e.processes import running, serving
 from tests.upstream import KEY, Upstream, silent, slow
 
@@ -23,8 +23,8 @@ async def test_clients_of_both_eras_share_one_server() -> None:
         async with Client(url) as modern, Client(url, mode="legacy") as legacy:
             assert modern.protocol_version == "2026-07-28"
             assert legacy.protocol_version == "2025-11-25"
-            made = await Caller(modern).ok("create_session", prompt="sandbox:quick")
-            listed = await Caller(legacy).ok("list_sessions")
+            made = await ToolClient(modern).ok("create_session", prompt="sandbox:quick")
+            listed = await ToolClient(legacy).ok("list_sessions")
             assert [row["session_id"] for row in listed["sessions"]] == [made["session_id"]]
             names = [tool.input_schema["properties"] for tool in (await modern.list_tools()).tools]
             assert not [
@@ -62,10 +62,12 @@ async def test_strangers_are_turned_away_and_no_stream_is_held_open() -> None:
         assert (await web.get(url.replace("/mcp", "/"))).status_code == 404
 
 
-async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, era: Era) -> None:
-    devin.fail("GET", "/v1/sessions", *[silent] * 9)
+async def test_it_ends_within_the_grace_period_with_calls_open(
+    upstream: Upstream, era: Era
+) -> None:
+    upstream.fail("GET", "/v1/sessions", *[silent] * 9)
     async with (
-        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url),
+        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         asyncio.TaskGroup() as group,
     ):
 
@@ -76,7 +78,7 @@ async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, 
                     raise ConnectionError  # an answered call is fine too
 
         group.create_task(call_and_be_cut_off())
-        await devin.arrived.wait()
+        await upstream.arrived.wait()
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
@@ -87,8 +89,10 @@ async def test_it_ends_within_the_grace_period_with_calls_open(devin: Upstream, 
 async def test_who_waits_when_the_server_ends_is_told_where_to_go_on(era: Era) -> None:
     async with serving("--sandbox") as (server, url), Client(url, mode=era) as client:
         await client.list_tools()
-        one = (await Caller(client).ok("create_session", prompt="sandbox:forever"))["session_id"]
-        wait = asyncio.ensure_future(Caller(client).ok("wait_for_sessions", session_ids=[one]))
+        one = (await ToolClient(client).ok("create_session", prompt="sandbox:forever"))[
+            "session_id"
+        ]
+        wait = asyncio.ensure_future(ToolClient(client).ok("wait_for_sessions", session_ids=[one]))
         await asyncio.sleep(0.5)
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
@@ -100,20 +104,20 @@ async def test_who_waits_when_the_server_ends_is_told_where_to_go_on(era: Era) -
 
 
 async def test_an_answer_that_comes_within_the_grace_still_arrives(
-    devin: Upstream, era: Era
+    upstream: Upstream, era: Era
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", slow(gate))
     async with (
-        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (server, url),
+        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         Client(url, mode=era) as client,
     ):
         await client.list_tools()  # the client looks up the output schema when the answer is there, and nobody serves by then
-        call = asyncio.ensure_future(Caller(client).ok("create_session", prompt="p"))
-        await devin.arrived.wait()
+        creating = asyncio.ensure_future(ToolClient(client).ok("create_session", prompt="p"))
+        await upstream.arrived.wait()
         server.process.send_signal(signal.SIGTERM)
         asyncio.get_running_loop().call_later(1, gate.set)
-        assert (await call)["session_id"] in devin.organization.sessions
+        assert (await creating)["session_id"] in upstream.organization.sessions
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - refused, which is the point

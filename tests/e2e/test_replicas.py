@@ -76,7 +76,7 @@ async def reachable(port: int) -> None:
 class Cluster:
     """Replicas on fixed ports, the broker, the balancer, and a simulated Devin that all of them talk to."""
 
-    devin: str
+    upstream: str
     broker: str
     ports: list[int]
     url: str
@@ -86,7 +86,7 @@ class Cluster:
     async def add(self) -> None:
         port = next(one for one in self.ports if one not in self.replicas)
         settings = {
-            "DEVIN_BASE_URL": self.devin,
+            "DEVIN_BASE_URL": self.upstream,
             "DEVIN_MCP_STATE_KEYS": STATE_KEY,
             "DEVIN_MCP_REDIS_URL": self.broker,
         }
@@ -112,7 +112,8 @@ class Cluster:
     async def sessions(self, key: str) -> list[dict[str, Any]]:
         async with httpx.AsyncClient() as web:
             answer = await web.get(
-                f"{self.devin}/v1/sessions?limit=1000", headers={"authorization": f"Bearer {key}"}
+                f"{self.upstream}/v1/sessions?limit=1000",
+                headers={"authorization": f"Bearer {key}"},
             )
         found: list[dict[str, Any]] = answer.json()["sessions"]
         return found
@@ -149,10 +150,10 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         simulated = await stack.enter_async_context(
             running("sandbox", "--port", "0", "--log-format", "json")
         )
-        devin = (await simulated.logged("simulated_devin"))["url"]
+        upstream = (await simulated.logged("simulated_devin"))["url"]
         await reachable(broker)
         made = Cluster(
-            devin, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack
+            upstream, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack
         )
         for _ in range(3):
             await made.add()
@@ -171,8 +172,8 @@ async def persistently(
     """A call as a careful assistant makes it: once more, with the same words, when the connection broke."""
     for _ in range(6):
         try:
-            async with visiting(cluster.url, {"X-Devin-Api-Key": whose}, era=era) as call:
-                return await call.ok(tool, **arguments)
+            async with visiting(cluster.url, {"X-Devin-Api-Key": whose}, era=era) as client:
+                return await client.ok(tool, **arguments)
         except AssertionError:
             raise
         except BaseExceptionGroup as broken:
@@ -209,21 +210,21 @@ async def story(cluster: Cluster, era: Era, key: str, number: int) -> list[str]:
         if phase == "done":
             return told
         if phase == "waiting" and not answered:
-            async with visiting(cluster.url, {"X-Devin-Api-Key": key}, era=era) as call:
-                await call("send_message", session_id=one, message="strict")
+            async with visiting(cluster.url, {"X-Devin-Api-Key": key}, era=era) as client:
+                await client("send_message", session_id=one, message="strict")
             answered = True
 
 
-async def watching(cluster: Cluster, key: str, heard: list[str]) -> None:
+async def watching(cluster: Cluster, key: str, notifications: list[str]) -> None:
     """A client of 2026 that listens on, wherever it is put."""
     while True:
         try:
             async with (
-                visiting(cluster.url, {"X-Devin-Api-Key": key}) as call,
-                call.client.listen(resource_subscriptions=["devin://playbooks"]) as events,
+                visiting(cluster.url, {"X-Devin-Api-Key": key}) as client,
+                client.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
             ):
                 async for _ in events:
-                    heard += ["playbooks"]
+                    notifications += ["playbooks"]
         except Exception:  # noqa: BLE001, S110 - its replica was killed; it listens anew
             pass
         await anyio.sleep(0.1)
@@ -243,8 +244,8 @@ async def confirming(cluster: Cluster, key: str, count: int) -> int:
         )
         for _ in range(6):
             try:
-                async with visiting(cluster.url, {"X-Devin-Api-Key": key}, ask=agrees) as call:
-                    result = await call("delete_secret", secret_id=made["id"])
+                async with visiting(cluster.url, {"X-Devin-Api-Key": key}, ask=agrees) as client:
+                    result = await client("delete_secret", secret_id=made["id"])
             except Exception:  # noqa: BLE001, S112 - its replica was killed
                 continue
             done += not result.is_error or "does not know" in str(result.content)
@@ -255,14 +256,16 @@ async def confirming(cluster: Cluster, key: str, count: int) -> int:
 async def test_everything_goes_on_while_replicas_come_and_go(cluster: Cluster) -> None:
     keys: dict[Era, str] = {"auto": "apk_user_modern_1", "legacy": "apk_user_legacy_2"}
     told: dict[tuple[Era, int], list[str]] = {}
-    heard: list[str] = []
+    notifications: list[str] = []
 
     async def one(era: Era, number: int) -> None:
         told[era, number] = await story(cluster, era, keys[era], number)
 
     with anyio.fail_after(90):
         async with anyio.create_task_group() as group:
-            listening = asyncio.ensure_future(watching(cluster, "apk_user_watcher_3", heard))
+            listening = asyncio.ensure_future(
+                watching(cluster, "apk_user_watcher_3", notifications)
+            )
             confirmed = asyncio.ensure_future(confirming(cluster, "apk_user_watcher_3", 4))
             for number in range(STORIES):
                 for era in keys:
@@ -271,7 +274,7 @@ async def test_everything_goes_on_while_replicas_come_and_go(cluster: Cluster) -
             cluster.kill()
             await cluster.add()
         assert await confirmed == 4
-        heard.clear()
+        notifications.clear()
         for number in range(
             6
         ):  # through whichever replica the balancer takes, and heard on another
@@ -284,10 +287,10 @@ async def test_everything_goes_on_while_replicas_come_and_go(cluster: Cluster) -
                 body="b",
             )
         with anyio.move_on_after(5):
-            while len(heard) < 6:  # noqa: ASYNC110 - heard by the task above
+            while len(notifications) < 6:  # noqa: ASYNC110 - heard by the task above
                 await anyio.sleep(0.05)
         listening.cancel()
-    assert len(heard) == 6
+    assert len(notifications) == 6
     for era, key in keys.items():
         assert len(await cluster.sessions(key)) == STORIES, "nothing was started twice"
         for number in range(STORIES):
@@ -309,29 +312,29 @@ async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_o
         visiting(addresses[1], {"X-Devin-Api-Key": "apk_user_other_5"}) as other,
     ):
         await two.read("devin://playbooks")
-        heard: list[Any] = []
+        notifications: list[Any] = []
         foreign: list[Any] = []
 
-        async def listen_on(call: Any, into: list[Any]) -> None:
-            async with call.client.listen(resource_subscriptions=["devin://playbooks"]) as events:
+        async def listen_on(client: Any, into: list[Any]) -> None:
+            async with client.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events:
                 async for event in events:
                     into += [event]
 
         tasks = [
-            asyncio.ensure_future(listen_on(two, heard)),
+            asyncio.ensure_future(listen_on(two, notifications)),
             asyncio.ensure_future(listen_on(other, foreign)),
         ]
         await anyio.sleep(0.5)
         await one.ok("create_playbook", title="Written elsewhere", body="b")
         with anyio.fail_after(5):
-            while not heard:  # noqa: ASYNC110 - heard by the task above
+            while not notifications:  # noqa: ASYNC110 - heard by the task above
                 await anyio.sleep(0.02)
         assert "Written elsewhere" in await two.read("devin://playbooks"), (
             "what was kept is forgotten"
         )
         await anyio.sleep(0.2)
         assert foreign == []
-        heard.clear()
+        notifications.clear()
         broker = Redis.from_url(cluster.broker)
         good = {"from": "x", "owner": "x", "route": "POST /v1/playbooks", "ids": {}}
         for junk in (
@@ -348,7 +351,7 @@ async def test_a_change_made_through_one_replica_is_forgotten_and_heard_by_the_o
         await broker.aclose()
         await one.ok("create_playbook", title="And one more", body="b")
         with anyio.fail_after(5):
-            while not heard:  # noqa: ASYNC110 - heard by the task above
+            while not notifications:  # noqa: ASYNC110 - heard by the task above
                 await anyio.sleep(0.02)
         for task in tasks:
             task.cancel()
@@ -368,8 +371,8 @@ async def test_a_broker_that_is_gone_is_borne_with() -> None:
         url = (await server.logged("serving"))["url"]
         lost = await server.logged("replication")
         assert (lost["outcome"], lost["level"]) == ("lost", "warning")
-        async with visiting(url) as call:
-            await call.ok("create_playbook", title="t", body="b")
+        async with visiting(url) as client:
+            await client.ok("create_playbook", title="t", body="b")
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
     assert b"secret-word" not in server.stderr

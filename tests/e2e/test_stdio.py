@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from tests.conftest import Caller, Era
+from tests.conftest import Era, ToolClient
 from tests.e2e.processes import COMMAND, environment, running
 from tests.notification_recorder import NotificationRecorder, watching
 from tests.upstream import KEY, Upstream, slow
@@ -26,7 +26,7 @@ async def test_a_client_of_either_era_delegates_a_task(era: Era) -> None:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
         assert len((await client.list_tools()).tools) == 22
-        made = await Caller(client).ok("create_session", prompt="sandbox:quick")
+        made = await ToolClient(client).ok("create_session", prompt="sandbox:quick")
         assert made["url"].startswith("https://sandbox.invalid/")
 
 
@@ -35,17 +35,17 @@ async def test_a_client_of_either_era_is_told_of_changes(era: Era) -> None:
     server = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
     )
-    heard = ears.old(era)
+    notifications = ears.old(era)
 
     async def hear(message: object) -> None:
-        if heard is not None:
-            heard.append(message)
+        if notifications is not None:
+            notifications.append(message)
 
-    async with Client(stdio_client(server), mode=era, message_handler=hear) as client:
-        call = Caller(client)
-        session = (await call.ok("create_session", prompt="sandbox:quick"))["session_id"]
-        async with watching(call, ears, era, uri, f"devin://sessions/{session}"):
-            await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+    async with Client(stdio_client(server), mode=era, message_handler=hear) as sdk:
+        client = ToolClient(sdk)
+        session = (await client.ok("create_session", prompt="sandbox:quick"))["session_id"]
+        async with watching(client, ears, era, uri, f"devin://sessions/{session}"):
+            await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
             await ears.hears("resources", "prompts", uri)
             await ears.hears(
                 f"devin://sessions/{session}", within=9
@@ -85,12 +85,12 @@ async def test_every_byte_on_stdout_is_protocol(unbuffered: str) -> None:
 @pytest.mark.parametrize("ending", ["eof", "SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "call in flight"])
 async def test_it_ends_with_status_0_and_cleans_up(
-    devin: Upstream, ending: str, busy: bool
+    upstream: Upstream, ending: str, busy: bool
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", slow(gate))
     async with running(
-        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
         await server.open()
         if busy:
@@ -99,7 +99,7 @@ async def test_it_ends_with_status_0_and_cleans_up(
                 method="tools/call",
                 params={"name": "devin_create_session", "arguments": {"prompt": "p"}},
             )
-            await devin.arrived.wait()
+            await upstream.arrived.wait()
             asyncio.get_running_loop().call_later(0.3, gate.set)
         if ending != "eof":
             server.process.send_signal(getattr(signal, ending))
@@ -107,7 +107,7 @@ async def test_it_ends_with_status_0_and_cleans_up(
     if busy:  # the create was on the wire: it was awaited, and its session is in the log
         events = [json.loads(line) for line in server.stderr.splitlines()]
         (late,) = [event for event in events if event["event"] == "late_reply"]
-        assert late["session_id"] in devin.organization.sessions
+        assert late["session_id"] in upstream.organization.sessions
         assert [event["outcome"] for event in events if event["event"] == "mcp_call"] == [
             "cancelled"
         ]
@@ -116,12 +116,12 @@ async def test_it_ends_with_status_0_and_cleans_up(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
 async def test_a_second_signal_does_not_cut_off_what_the_first_left_time_for(
-    devin: Upstream,
+    upstream: Upstream,
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", slow(gate))
     async with running(
-        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url
+        "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
         await server.open()
         server.send(
@@ -129,7 +129,7 @@ async def test_a_second_signal_does_not_cut_off_what_the_first_left_time_for(
             method="tools/call",
             params={"name": "devin_create_session", "arguments": {"prompt": "p"}},
         )
-        await devin.arrived.wait()
+        await upstream.arrived.wait()
         server.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
         server.process.send_signal(signal.SIGTERM)

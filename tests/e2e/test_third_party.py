@@ -106,7 +106,7 @@ def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None
 @each_transport
 @each_era
 def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
-    finished = inspector.call(
+    finished = inspector.client(
         "devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"})
     )
     assert finished.status == 0, str(finished)
@@ -134,7 +134,7 @@ def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> No
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
 def test_the_inspector_sees_a_refusal_as_one(inspector: Inspector) -> None:
-    finished = inspector.call("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
+    finished = inspector.client("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
     assert finished.status == 5, str(finished)
     assert "did you mean session_id?" in finished.out
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
-from tests.clock import PacedClock, while_time_passes
-from tests.conftest import Caller, Connect, Era
+from tests.clock import ManualClock, advance_during
+from tests.conftest import Connect, Era, ToolClient
 from tests.fake_session import FakeSession
 from tests.upstream import Upstream, answer, late
 
@@ -20,26 +20,32 @@ def words(result: dict[str, Any], place: int = 0) -> list[str]:
     return [message["message"] for message in result["sessions"][place].get("messages", [])]
 
 
-async def waits(call: Caller, pace: PacedClock, **arguments: Any) -> dict[str, Any]:
+async def waits(client: ToolClient, manual_clock: ManualClock, **arguments: Any) -> dict[str, Any]:
     given = {"session_ids": ["devin-1"], "max_wait_s": 1, **arguments}
-    return await while_time_passes(pace, call.ok("wait_for_sessions", **given), 2, 70)
+    return await advance_during(manual_clock, client.ok("wait_for_sessions", **given), 2, 70)
 
 
-async def says(call: Caller, pace: PacedClock, message: str, **arguments: Any) -> dict[str, Any]:
+async def says(
+    client: ToolClient, manual_clock: ManualClock, message: str, **arguments: Any
+) -> dict[str, Any]:
     given = {"session_id": "devin-1", "message": message, "max_wait_s": 1, **arguments}
-    return await while_time_passes(pace, call.ok("send_message", **given), 2, 70, until_asleep=2)
+    return await advance_during(
+        manual_clock, client.ok("send_message", **given), 2, 70, until_asleep=2
+    )
 
 
 async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
-    connect: Connect, pace: PacedClock, era: Era
+    connect: Connect, manual_clock: ManualClock, era: Era
 ) -> None:
-    async with connect(era=era, pace=pace) as call:
-        one = (await call.ok("create_session", prompt="Mend it"))["session_id"]
-        asked = await while_time_passes(pace, call.ok("wait_for_sessions", session_ids=[one]), 8, 8)
+    async with connect(era=era, manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="Mend it"))["session_id"]
+        asked = await advance_during(
+            manual_clock, client.ok("wait_for_sessions", session_ids=[one]), 8, 8
+        )
         told = words(asked)
-        sent = await while_time_passes(
-            pace,
-            call.ok(
+        sent = await advance_during(
+            manual_clock,
+            client.ok(
                 "send_message",
                 session_id=one,
                 message="strict",
@@ -52,8 +58,11 @@ async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
         )
         assert sent["timed_out"] is True
         told += words(sent)
-        done = await while_time_passes(
-            pace, call.ok("wait_for_sessions", session_ids=[one], cursor=sent["cursor"]), 8, 8
+        done = await advance_during(
+            manual_clock,
+            client.ok("wait_for_sessions", session_ids=[one], cursor=sent["cursor"]),
+            8,
+            8,
         )
         told += words(done)
     assert [text[:7] for text in told] == ["Mend it", "I have ", "strict", "Done: t"]
@@ -61,17 +70,17 @@ async def test_a_turn_that_takes_longer_than_the_call_is_told_once(
 
 
 async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    talk = FakeSession(status_enum="blocked").at(devin)
-    talk.devin("Seen.")
-    async with connect(pace=pace) as call:
-        first = await waits(call, pace)
-        talk.devin("Budget exceeded, stop?")
-        sent = await says(call, pace, "go", cursor=first["cursor"])
-        talk.devin("Went.")
+    talk = FakeSession(status_enum="blocked").at(upstream)
+    talk.devin_says("Seen.")
+    async with connect(manual_clock=manual_clock) as client:
+        first = await waits(client, manual_clock)
+        talk.devin_says("Budget exceeded, stop?")
+        sent = await says(client, manual_clock, "go", cursor=first["cursor"])
+        talk.devin_says("Went.")
         talk.status_enum = "blocked"
-        last = await waits(call, pace, cursor=sent["cursor"])
+        last = await waits(client, manual_clock, cursor=sent["cursor"])
     assert words(first) + words(sent) + words(last) == [
         "Seen.",
         "Budget exceeded, stop?",
@@ -81,39 +90,39 @@ async def test_what_devin_said_before_the_answer_was_sent_is_not_lost(
 
 
 async def test_without_a_cursor_only_the_answer_is_told(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    talk = FakeSession(status_enum="blocked").at(devin)
-    talk.devin("Seen.")
-    async with connect(pace=pace) as call:
-        sent = await says(call, pace, "go")
-        talk.devin("Went.")
+    talk = FakeSession(status_enum="blocked").at(upstream)
+    talk.devin_says("Seen.")
+    async with connect(manual_clock=manual_clock) as client:
+        sent = await says(client, manual_clock, "go")
+        talk.devin_says("Went.")
         talk.status_enum = "blocked"
-        last = await waits(call, pace, cursor=sent["cursor"])
+        last = await waits(client, manual_clock, cursor=sent["cursor"])
     assert words(sent) + words(last) == ["Went."]
 
 
 async def test_the_same_words_said_long_ago_do_not_bring_the_old_reply(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     """Nothing can be read while Devin works, so all there is to tell the two apart is when they were said."""
-    talk = FakeSession(readable=0).at(devin)
-    talk.user("go on", timestamp="2020-01-01T00:00:00Z")
-    talk.devin("OLD reply", timestamp="2020-01-01T00:01:00Z")
-    async with connect(pace=pace) as call:
+    talk = FakeSession(readable=0).at(upstream)
+    talk.user_says("go on", timestamp="2020-01-01T00:00:00Z")
+    talk.devin_says("OLD reply", timestamp="2020-01-01T00:01:00Z")
+    async with connect(manual_clock=manual_clock) as client:
         sending = asyncio.ensure_future(
-            call.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40)
+            client.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40)
         )
-        await devin.until("GET", "/v1/sessions/devin-1", 2)
-        await pace.asleep(2)
+        await upstream.until("GET", "/v1/sessions/devin-1", 2)
+        await manual_clock.asleep(2)
         talk.status_enum, talk.readable = (
             "blocked",
             2,
         )  # its turn has ended, and the last words are late
-        await pace.pass_(7, until_asleep=2)
-        talk.devin("NEW reply")
+        await manual_clock.advance(7, until_asleep=2)
+        talk.devin_says("NEW reply")
         talk.readable = None
-        await pace.pass_(7, until_asleep=2)
+        await manual_clock.advance(7, until_asleep=2)
         with anyio.fail_after(5):
             sent = await sending
     assert words(sent)[-1] == "NEW reply"
@@ -121,24 +130,24 @@ async def test_the_same_words_said_long_ago_do_not_bring_the_old_reply(
 
 
 async def test_knowing_how_it_stood_before_takes_no_more_than_its_time(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("GET", "/v1/sessions/devin-1", late(gate))
-    talk = FakeSession(status_enum="blocked").at(devin)
-    async with connect(pace=pace, deadline=7) as call:
-        sent = await call.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
+    upstream.fail("GET", "/v1/sessions/devin-1", late(gate))
+    talk = FakeSession(status_enum="blocked").at(upstream)
+    async with connect(manual_clock=manual_clock, deadline=7) as client:
+        sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
         gate.set()
     assert (sent["delivered"], [one["message"] for one in talk.said]) == (True, ["go"])
 
 
 async def test_waiting_that_cannot_look_says_why_and_what_was_done_stands(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    devin.fail("POST", ".*/message", answer(200, None))
-    devin.fail("GET", "/v1/sessions/devin-1", answer(500), *[answer(403, {"detail": "no"})] * 9)
-    async with connect(pace=pace) as call:
-        sent = await call.ok("send_message", session_id="devin-1", message="go", max_wait_s=5)
+    upstream.fail("POST", ".*/message", answer(200, None))
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(500), *[answer(403, {"detail": "no"})] * 9)
+    async with connect(manual_clock=manual_clock) as client:
+        sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=5)
     assert sent["delivered"] is True
     assert "may not do that" in sent["sessions"][0]["problem"]
 
@@ -155,33 +164,35 @@ STEPS = st.lists(
 )
 @for_any(STEPS, st.booleans())
 async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_and_in_order(
-    connect: Connect, devin: Upstream, steps: list[str], named: bool
+    connect: Connect, upstream: Upstream, steps: list[str], named: bool
 ) -> None:
     """With or without ids on the messages, and with a limit that cuts and leaves out."""
-    devin._faults.clear()
-    talk, pace, heard, cursor = FakeSession().at(devin), PacedClock(), [], None
+    upstream._faults.clear()
+    talk, manual_clock, notifications, cursor = FakeSession().at(upstream), ManualClock(), [], None
 
     def learn(got: dict[str, Any]) -> None:
         nonlocal cursor
         cursor = got["cursor"]
-        heard.extend(words(got))
+        notifications.extend(words(got))
 
-    async with connect(pace=pace, result_limit=2000) as call:
+    async with connect(manual_clock=manual_clock, result_limit=2000) as client:
         for step in [*steps, "show", "block", "devin", *["wait"] * 6]:
             match step:
                 case "devin":
-                    talk.devin(f"m{len(talk.said)} " + "x" * 150)
+                    talk.devin_says(f"m{len(talk.said)} " + "x" * 150)
                 case "hide" | "show":
                     talk.readable = 0 if step == "hide" else None
                 case "block" | "work":
                     talk.status_enum = "blocked" if step == "block" else "working"
                 case "wait":
-                    learn(await waits(call, pace, **({"cursor": cursor} if cursor else {})))
+                    learn(
+                        await waits(client, manual_clock, **({"cursor": cursor} if cursor else {}))
+                    )
                 case "answer":
                     learn(
                         await says(
-                            call,
-                            pace,
+                            client,
+                            manual_clock,
                             f"a{len(talk.said)}",
                             **({"cursor": cursor} if cursor else {"cursor": ""}),
                         )
@@ -190,7 +201,9 @@ async def test_whatever_happens_between_waits_and_answers_every_word_comes_once_
                 for message in talk.said:
                     message.pop("event_id", None)
     told = [one["message"] for one in talk.said]
-    first = told.index(heard[0]) if heard else len(told)
-    assert heard == told[first:], "once it has begun, nothing is missed and nothing comes twice"
+    first = told.index(notifications[0]) if notifications else len(told)
+    assert notifications == told[first:], (
+        "once it has begun, nothing is missed and nothing comes twice"
+    )
     if not any(step == "answer" for step in steps):
         assert first == 0

@@ -15,7 +15,7 @@ import pytest
 from mcp.types import ImageContent
 
 from devin_mcp.operations.attachments import MAX_INLINE_BYTES
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Connect, text_of
 from tests.upstream import Upstream, answer
 
@@ -25,74 +25,78 @@ PIXEL = base64.b64decode(
 
 
 async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect() as call:
-        made = await call.ok("upload_attachment", content="hello\n", name="notes.txt")
+    async with connect() as client:
+        made = await client.ok("upload_attachment", content="hello\n", name="notes.txt")
     assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
-    assert list(devin.organization.files.values()) == [("text/plain", b"hello\n")]
+    assert list(upstream.organization.files.values()) == [("text/plain", b"hello\n")]
 
 
 async def test_base64_and_files_below_an_allowed_root_are_uploaded(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     (files / "pixel.png").write_bytes(PIXEL)
-    async with connect(files_root=files) as call:
-        await call.ok(
+    async with connect(files_root=files) as client:
+        await client.ok(
             "upload_attachment",
             content=base64.b64encode(PIXEL).decode(),
             encoding="base64",
             name="a b.png",
         )
-        made = await call.ok("upload_attachment", path="pixel.png")
-        assert "not base64" in await call.error(
+        made = await client.ok("upload_attachment", path="pixel.png")
+        assert "not base64" in await client.error(
             "upload_attachment", content="@@@", encoding="base64", name="x"
         )
     assert made["bytes"] == len(PIXEL)
-    assert [data for _, data in devin.organization.files.values()] == [PIXEL, PIXEL]
+    assert [data for _, data in upstream.organization.files.values()] == [PIXEL, PIXEL]
 
 
 async def test_only_allowed_directories_are_read(
-    connect: Connect, devin: Upstream, files: Path, tmp_path: Path
+    connect: Connect, upstream: Upstream, files: Path, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("private")
     (files / "link.txt").symlink_to(outside)
     os.mkfifo(files / "pipe")
-    async with connect(files_root=files) as call:
+    async with connect(files_root=files) as client:
         for path in ("../outside.txt", str(outside), "link.txt", "~/.ssh/id_rsa", "\x00"):
-            text = await call.error("upload_attachment", path=path)
+            text = await client.error("upload_attachment", path=path)
             assert "private" not in text
             assert "outside the allowed" in text or "not a usable path" in text
-        assert "no ordinary file" in await call.error("upload_attachment", path="pipe")
+        assert "no ordinary file" in await client.error("upload_attachment", path="pipe")
         assert (
-            "no ordinary file" in await call.error("upload_attachment", path=".")
+            "no ordinary file" in await client.error("upload_attachment", path=".")
             or os.name == "posix"
         )
-        assert "can be read" in await call.error("upload_attachment", path="missing.txt")
-        assert "not both" in await call.error("upload_attachment", path="x", content="y", name="z")
-        assert "path, or content" in await call.error("upload_attachment", name="z")
-        assert "plain file name" in await call.error("upload_attachment", content="y", name="../z")
-    assert devin.requests == []
+        assert "can be read" in await client.error("upload_attachment", path="missing.txt")
+        assert "not both" in await client.error(
+            "upload_attachment", path="x", content="y", name="z"
+        )
+        assert "path, or content" in await client.error("upload_attachment", name="z")
+        assert "plain file name" in await client.error(
+            "upload_attachment", content="y", name="../z"
+        )
+    assert upstream.requests == []
 
 
 async def test_a_file_from_a_message_is_fetched_without_the_key(
-    connect: Connect, devin: Upstream, clock: DrivenClock
+    connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    async with connect() as call:
-        made = await call.ok("create_session", prompt="sandbox:quick")
+    async with connect() as client:
+        made = await client.ok("create_session", prompt="sandbox:quick")
         clock.skip(4)
-        got = await call.ok("get_session", session_id=made["session_id"])
+        got = await client.ok("get_session", session_id=made["session_id"])
         line = got["messages"][-1]["message"].splitlines()[-1]
         assert line.startswith('ATTACHMENT:"https://')
-        result = await call("download_attachment", url=line)
+        result = await client("download_attachment", url=line)
     assert not result.is_error
     assert "12 tests pass" in text_of(result)
     assert result.structured_content is None
-    presigned = devin.requests[-1]
+    presigned = upstream.requests[-1]
     assert presigned.path.startswith("/_presigned/")
     assert "authorization" not in presigned.headers
-    assert devin.requests[-2].headers["authorization"].startswith("Bearer ")
+    assert upstream.requests[-2].headers["authorization"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize(
@@ -104,15 +108,15 @@ async def test_a_file_from_a_message_is_fetched_without_the_key(
     ],
 )
 async def test_of_an_attachment_url_only_uuid_and_name_are_used(
-    connect: Connect, devin: Upstream, form: str
+    connect: Connect, upstream: Upstream, form: str
 ) -> None:
-    url = devin.organization.store("n.txt", "text/plain", b"hello")
+    url = upstream.organization.store("n.txt", "text/plain", b"hello")
     uuid = url.split("/")[-2]
     given = url if form == "url" else form.format(url=url, uuid=uuid)
-    async with connect() as call:
-        assert "hello" in text_of(await call("download_attachment", url=given))
-        assert "hello" in text_of(await call("download_attachment", uuid=uuid, name="n.txt"))
-    assert {seen.headers["host"] for seen in devin.requests} == {f"127.0.0.1:{devin.port}"}
+    async with connect() as client:
+        assert "hello" in text_of(await client("download_attachment", url=given))
+        assert "hello" in text_of(await client("download_attachment", uuid=uuid, name="n.txt"))
+    assert {seen.headers["host"] for seen in upstream.requests} == {f"127.0.0.1:{upstream.port}"}
 
 
 @pytest.mark.parametrize(
@@ -129,189 +133,193 @@ async def test_of_an_attachment_url_only_uuid_and_name_are_used(
     ],
 )
 async def test_what_is_no_attachment_is_refused_before_a_request(
-    connect: Connect, devin: Upstream, arguments: dict[str, str]
+    connect: Connect, upstream: Upstream, arguments: dict[str, str]
 ) -> None:
-    async with connect() as call:
-        await call.error("download_attachment", **arguments)
-    assert devin.requests == []
+    async with connect() as client:
+        await client.error("download_attachment", **arguments)
+    assert upstream.requests == []
 
 
 async def test_images_come_as_images_and_binaries_have_to_be_saved(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
-    image = devin.organization.store("p.png", "image/png", PIXEL)
-    binary = devin.organization.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
-    async with connect(files_root=files) as call:
-        shown = await call("download_attachment", url=image)
+    image = upstream.organization.store("p.png", "image/png", PIXEL)
+    binary = upstream.organization.store("b.bin", "application/octet-stream", b"\xff\xfe\x00")
+    async with connect(files_root=files) as client:
+        shown = await client("download_attachment", url=image)
         assert isinstance(shown.content[-1], ImageContent)
         assert base64.b64decode(shown.content[-1].data) == PIXEL
-        assert "save_to" in await call.error("download_attachment", url=binary)
-        saved = await call("download_attachment", url=binary, save_to=".")
+        assert "save_to" in await client.error("download_attachment", url=binary)
+        saved = await client("download_attachment", url=binary, save_to=".")
         assert (files / "b.bin").read_bytes() == b"\xff\xfe\x00"
         assert "Saved to" in text_of(saved)
-        assert "exists already" in await call.error(
+        assert "exists already" in await client.error(
             "download_attachment", url=binary, save_to="b.bin"
         )
-        assert "outside the allowed" in await call.error(
+        assert "outside the allowed" in await client.error(
             "download_attachment", url=binary, save_to="../x"
         )
         (files / ".venv").mkdir()
         for hidden in (".venv", ".venv/evil.pth", ".envrc"):
-            assert "leads to a hidden" in await call.error(
+            assert "leads to a hidden" in await client.error(
                 "download_attachment", url=binary, save_to=hidden
             )
-        assert "directory exist" in await call.error(
+        assert "directory exist" in await client.error(
             "download_attachment", url=binary, save_to="no/such/x"
         )
 
 
 async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
-    big = devin.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
-    async with connect(files_root=files) as call:
-        text = await call.error("download_attachment", url=big)
+    big = upstream.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
+    async with connect(files_root=files) as client:
+        text = await client.error("download_attachment", url=big)
         assert str(MAX_INLINE_BYTES) in text
         assert "save_to" in text
-        await call("download_attachment", url=big, save_to="big.txt")
+        await client("download_attachment", url=big, save_to="big.txt")
     assert (files / "big.txt").stat().st_size == MAX_INLINE_BYTES + 1
-    async with connect(transport="http") as call:
-        assert "save_to" not in await call.error("download_attachment", url=big)
+    async with connect(transport="http") as client:
+        assert "save_to" not in await client.error("download_attachment", url=big)
 
 
 async def test_a_broken_download_leaves_no_half_file(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     from tests.upstream import halved
 
-    url = devin.organization.store("n.txt", "text/plain", b"hello" * 100)
-    devin.fail("GET", "/_presigned/.*", halved)
-    async with connect(files_root=files) as call:
-        assert "broke off" in await call.error("download_attachment", url=url, save_to="n.txt")
+    url = upstream.organization.store("n.txt", "text/plain", b"hello" * 100)
+    upstream.fail("GET", "/_presigned/.*", halved)
+    async with connect(files_root=files) as client:
+        assert "broke off" in await client.error("download_attachment", url=url, save_to="n.txt")
     assert list(files.iterdir()) == []
 
 
-async def test_a_long_text_is_read_on_from_a_character(connect: Connect, devin: Upstream) -> None:
-    url = devin.organization.store("long.txt", "text/plain", b"0123456789" * 1000)
-    async with connect(result_limit=2000) as call:
-        first = await call("download_attachment", url=url)
+async def test_a_long_text_is_read_on_from_a_character(
+    connect: Connect, upstream: Upstream
+) -> None:
+    url = upstream.organization.store("long.txt", "text/plain", b"0123456789" * 1000)
+    async with connect(result_limit=2000) as client:
+        first = await client("download_attachment", url=url)
         end = int(re.search(r"from_char=(\d+)", text_of(first))[1])  # type: ignore[index]
         assert len(text_of(first)) <= 2000
         assert text_of(first).endswith(("0123456789" * 1000)[end - 10 : end])
-        second = await call("download_attachment", url=url, from_char=9990)
+        second = await client("download_attachment", url=url, from_char=9990)
     assert text_of(second).endswith("0123456789")
 
 
 async def test_control_characters_count_as_what_they_take(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    url = devin.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
-    async with connect() as call:
-        got = await call("download_attachment", url=url)
+    url = upstream.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
+    async with connect() as client:
+        got = await client("download_attachment", url=url)
     assert sum(len(part.model_dump_json()) for part in got.content) <= 25_000 + 200
 
 
 async def test_only_what_a_model_can_look_at_comes_as_an_image(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    url = devin.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
-    async with connect() as call:
-        assert "<svg/>" in text_of(await call("download_attachment", url=url))
+    url = upstream.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
+    async with connect() as client:
+        assert "<svg/>" in text_of(await client("download_attachment", url=url))
 
 
 @pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x", "//[bad", ""])
-async def test_redirects_go_to_https_only(connect: Connect, devin: Upstream, location: str) -> None:
-    devin.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
-    async with connect() as call:
-        text = await call.error("download_attachment", uuid="abc", name="n")
+async def test_redirects_go_to_https_only(
+    connect: Connect, upstream: Upstream, location: str
+) -> None:
+    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    async with connect() as client:
+        text = await client.error("download_attachment", uuid="abc", name="n")
     assert "redirect" in text.lower()
-    assert all(seen.path.startswith("/v1/") for seen in devin.requests[:1])
+    assert all(seen.path.startswith("/v1/") for seen in upstream.requests[:1])
 
 
 async def test_an_expired_link_and_an_unknown_file_are_named(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail(
+    upstream.fail(
         "GET",
         "/_presigned/.*",
         answer(403, b"<Error>expired</Error>", content_type="application/xml"),
     )
-    url = devin.organization.store("n.txt", "text/plain", b"hello")
-    async with connect() as call:
-        assert "403" in await call.error("download_attachment", url=url)
-        assert "404" in await call.error("download_attachment", uuid="abc", name="n")
+    url = upstream.organization.store("n.txt", "text/plain", b"hello")
+    async with connect() as client:
+        assert "403" in await client.error("download_attachment", url=url)
+        assert "404" in await client.error("download_attachment", uuid="abc", name="n")
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
 async def test_a_directory_is_refused_and_leaves_nothing_open(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    async with connect(files_root=files) as call:
+    async with connect(files_root=files) as client:
         for _ in range(20):
-            assert "no ordinary file" in await call.error("upload_attachment", path=".")
+            assert "no ordinary file" in await client.error("upload_attachment", path=".")
         assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
-        url = devin.organization.store("n.txt", "text/plain", b"x")
-        assert "cannot be written" in await call.error(
+        url = upstream.organization.store("n.txt", "text/plain", b"x")
+        assert "cannot be written" in await client.error(
             "download_attachment", url=url, save_to="a" * 300
         )
-    assert devin.count("POST") == 0
+    assert upstream.count("POST") == 0
 
 
 async def test_a_name_that_is_no_text_is_refused(
-    connect: Connect, devin: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     odd = files / os.fsdecode(b"caf\xe9.txt")
     odd.write_bytes(b"x")
     (files / "link").symlink_to(odd)
-    async with connect(files_root=files) as call:
-        assert "plain file name" in await call.error("upload_attachment", path="link")
-    assert devin.count("POST") == 0
+    async with connect(files_root=files) as client:
+        assert "plain file name" in await client.error("upload_attachment", path="link")
+    assert upstream.count("POST") == 0
 
 
 @pytest.mark.parametrize(
     "declared", ["application/octet-stream", "binary/octet-stream", "image/jpg", ""]
 )
 async def test_a_picture_is_one_whatever_the_storage_calls_it(
-    connect: Connect, devin: Upstream, declared: str
+    connect: Connect, upstream: Upstream, declared: str
 ) -> None:
-    devin.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
-    async with connect() as call:
-        result = await call("download_attachment", uuid="u", name="shot")
+    upstream.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
+    async with connect() as client:
+        result = await client("download_attachment", uuid="u", name="shot")
     picture = next(part for part in result.content if isinstance(part, ImageContent))
     assert (picture.mime_type, base64.b64decode(picture.data)) == ("image/png", PIXEL)
 
 
 async def test_a_text_is_read_in_the_encoding_it_declares(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail(
+    upstream.fail(
         "GET",
         "/v1/attachments/.*",
         answer(200, "für".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1"),
         answer(200, b"\xff\xfe", content_type="text/plain; charset=nonsense"),
     )
-    async with connect() as call:
-        assert text_of(await call("download_attachment", uuid="u", name="t.txt")).endswith("für")
-        assert "is binary" in await call.error("download_attachment", uuid="u", name="t.txt")
+    async with connect() as client:
+        assert text_of(await client("download_attachment", uuid="u", name="t.txt")).endswith("für")
+        assert "is binary" in await client.error("download_attachment", uuid="u", name="t.txt")
 
 
 async def test_what_is_cut_is_counted_from_the_start_of_the_file(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail(
+    upstream.fail(
         "GET", "/v1/attachments/.*", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2
     )
-    async with connect() as call:
+    async with connect() as client:
         first = json.loads(
-            text_of(await call("download_attachment", uuid="u", name="t.txt")).split("\n")[0]
+            text_of(await client("download_attachment", uuid="u", name="t.txt")).split("\n")[0]
         )
         end = int(re.findall(r"from_char=(\d+)", first["next"])[0])
         assert (first["truncated"], first["length"]) == (True, 60_000)
         then = json.loads(
-            text_of(await call("download_attachment", uuid="u", name="t.txt", from_char=end)).split(
-                "\n"
-            )[0]
+            text_of(
+                await client("download_attachment", uuid="u", name="t.txt", from_char=end)
+            ).split("\n")[0]
         )
     assert then["length"] == 60_000
     assert int(re.findall(r"character (\d+) of 60000", then["next"])[0]) > end
@@ -340,9 +348,9 @@ async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(
 
     server = await asyncio.start_server(slowly, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as call:
+    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as client:
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: call("upload_attachment", path="large.bin"))
+            group.start_soon(lambda: client("upload_attachment", path="large.bin"))
             await begun.wait()
             group.cancel_scope.cancel()
         await asyncio.sleep(0.05)

@@ -9,42 +9,42 @@ import pytest
 from devin_mcp.errors import Broken
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.list_cursor import ListQuery
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Connect
 from tests.upstream import Exchange, Upstream, answer, slow
 
 
 async def test_browsing_on_sends_nothing_until_it_is_too_old(
-    connect: Connect, devin: Upstream, clock: DrivenClock
+    connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    async with connect(cache_ttl=30) as call:
+    async with connect(cache_ttl=30) as client:
         for _ in range(3):
-            await call.resources()
-            await call.read("devin://knowledge/note-0001")
-        assert devin.count("GET", "/v1/knowledge") == 1
+            await client.resources()
+            await client.read("devin://knowledge/note-0001")
+        assert upstream.count("GET", "/v1/knowledge") == 1
         clock.skip(31)
-        await call.read("devin://knowledge/note-0001")
-    assert devin.count("GET", "/v1/knowledge") == 2
+        await client.read("devin://knowledge/note-0001")
+    assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_zero_keeps_nothing(connect: Connect, devin: Upstream) -> None:
-    async with connect(cache_ttl=0) as call:
-        await call.read("devin://knowledge/note-0001")
-        await call.read("devin://knowledge/note-0001")
-    assert devin.count("GET", "/v1/knowledge") == 2
+async def test_zero_keeps_nothing(connect: Connect, upstream: Upstream) -> None:
+    async with connect(cache_ttl=0) as client:
+        await client.read("devin://knowledge/note-0001")
+        await client.read("devin://knowledge/note-0001")
+    assert upstream.count("GET", "/v1/knowledge") == 2
 
 
 async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect() as call:
-        await call.ok("list_knowledge")
-        await call.ok("list_knowledge")
-        assert devin.count("GET", "/v1/knowledge") == 2
+    async with connect() as client:
+        await client.ok("list_knowledge")
+        await client.ok("list_knowledge")
+        assert upstream.count("GET", "/v1/knowledge") == 2
         cursor = ListQuery("devin_list_knowledge", {}).encode(2)
-        await call.ok("list_knowledge", cursor=cursor)
-        await call.read("devin://knowledge/note-0002")
-    assert devin.count("GET", "/v1/knowledge") == 2
+        await client.ok("list_knowledge", cursor=cursor)
+        await client.read("devin://knowledge/note-0002")
+    assert upstream.count("GET", "/v1/knowledge") == 2
 
 
 @pytest.mark.parametrize(
@@ -56,57 +56,59 @@ async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
     ],
 )
 async def test_every_write_drops_what_was_kept(
-    connect: Connect, devin: Upstream, tool: str, arguments: dict[str, str]
+    connect: Connect, upstream: Upstream, tool: str, arguments: dict[str, str]
 ) -> None:
-    async with connect() as call:
-        before = await call.read("devin://knowledge")
-        await call.ok(tool, **arguments)
-        assert await call.read("devin://knowledge") != before
+    async with connect() as client:
+        before = await client.read("devin://knowledge")
+        await client.ok(tool, **arguments)
+        assert await client.read("devin://knowledge") != before
 
 
 async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_not(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail("POST", "/v1/knowledge", answer(422, {"detail": "no"}), answer(500))
+    upstream.fail("POST", "/v1/knowledge", answer(422, {"detail": "no"}), answer(500))
     note = {"name": "n", "body": "b", "trigger_description": "t"}
-    async with connect() as call:
-        await call.read("devin://knowledge")
-        await call.error("create_knowledge", **note)
-        await call.read("devin://knowledge")
-        assert devin.count("GET", "/v1/knowledge") == 1
-        await call.error("create_knowledge", **note)
-        await call.read("devin://knowledge")
-    assert devin.count("GET", "/v1/knowledge") == 2
+    async with connect() as client:
+        await client.read("devin://knowledge")
+        await client.error("create_knowledge", **note)
+        await client.read("devin://knowledge")
+        assert upstream.count("GET", "/v1/knowledge") == 1
+        await client.error("create_knowledge", **note)
+        await client.read("devin://knowledge")
+    assert upstream.count("GET", "/v1/knowledge") == 2
 
 
 async def test_what_was_being_read_during_a_write_is_not_kept(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("GET", "/v1/knowledge", slow(gate))
-    async with connect() as call:
-        reading = asyncio.ensure_future(call.read("devin://knowledge"))
-        await devin.arrived.wait()
-        await call.ok("create_knowledge", name="Brand new", body="b", trigger_description="t")
+    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    async with connect() as client:
+        reading = asyncio.ensure_future(client.read("devin://knowledge"))
+        await upstream.arrived.wait()
+        await client.ok("create_knowledge", name="Brand new", body="b", trigger_description="t")
         gate.set()
         assert "Brand new" not in await reading
-        assert "Brand new" in await call.read("devin://knowledge")
+        assert "Brand new" in await client.read("devin://knowledge")
 
 
-async def test_many_who_ask_at_once_share_one_request(connect: Connect, devin: Upstream) -> None:
+async def test_many_who_ask_at_once_share_one_request(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
-    devin.fail("GET", "/v1/knowledge", slow(gate))
-    async with connect() as call:
-        reads = [asyncio.ensure_future(call.read("devin://knowledge/note-0001")) for _ in range(20)]
-        await devin.arrived.wait()
+    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    async with connect() as client:
+        reads = [
+            asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)
+        ]
+        await upstream.arrived.wait()
         reads[0].cancel()  # who asked first may leave
         gate.set()
         texts = await asyncio.gather(*reads, return_exceptions=True)
     assert len({text for text in texts[1:] if isinstance(text, str)}) == 1
-    assert devin.count("GET", "/v1/knowledge") == 1
+    assert upstream.count("GET", "/v1/knowledge") == 1
 
 
-async def test_trouble_is_remembered_for_a_moment_only(clock: DrivenClock) -> None:
+async def test_trouble_is_remembered_for_a_moment_only(clock: AutoClock) -> None:
     cache, loads = Cache(30, clock), 0
 
     async def load() -> str:
@@ -126,7 +128,7 @@ async def test_trouble_is_remembered_for_a_moment_only(clock: DrivenClock) -> No
     assert loads == 3, "another key never gets what one key read"
 
 
-async def test_what_is_kept_is_bounded(clock: DrivenClock) -> None:
+async def test_what_is_kept_is_bounded(clock: AutoClock) -> None:
     cache = Cache(30, clock)
 
     async def load() -> object:
@@ -143,16 +145,16 @@ async def test_what_is_kept_is_bounded(clock: DrivenClock) -> None:
     assert await cache.get("them", "notes", load) is not theirs
 
 
-async def test_what_is_known_outlives_a_failure(connect: Connect, devin: Upstream) -> None:
-    async with connect() as call:
-        known = await call.read("devin://knowledge")
-        devin.fail("GET", "/v1/knowledge", answer(500))
-        await call.error("list_knowledge")
-        assert await call.read("devin://knowledge") == known
+async def test_what_is_known_outlives_a_failure(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        known = await client.read("devin://knowledge")
+        upstream.fail("GET", "/v1/knowledge", answer(500))
+        await client.error("list_knowledge")
+        assert await client.read("devin://knowledge") == known
 
 
 async def test_a_change_that_is_made_after_its_caller_left_is_seen(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
 
@@ -161,25 +163,25 @@ async def test_a_change_that_is_made_after_its_caller_left_is_seen(
         done = await exchange.forward(exchange.seen)
         await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
 
-    devin.fail("PUT", "/v1/playbooks/.*", late)
-    async with connect() as call:
+    upstream.fail("PUT", "/v1/playbooks/.*", late)
+    async with connect() as client:
         writing = asyncio.ensure_future(
-            call("update_playbook", playbook_id="playbook-0001", title="Late")
+            client("update_playbook", playbook_id="playbook-0001", title="Late")
         )
-        while devin.count("PUT") == 0:
-            devin.arrived.clear()
-            await devin.arrived.wait()
+        while upstream.count("PUT") == 0:
+            upstream.arrived.clear()
+            await upstream.arrived.wait()
         writing.cancel()
         await asyncio.sleep(0.05)
-        assert "Late" not in await call.read("devin://playbooks")
+        assert "Late" not in await client.read("devin://playbooks")
         gate.set()
         await asyncio.sleep(0.1)
-        assert "Late" in await call.read("devin://playbooks")
+        assert "Late" in await client.read("devin://playbooks")
 
 
 async def test_who_comes_after_one_who_left_loads_anew() -> None:
     """A load that is being cancelled is nobody's any more; who joined it got a cancellation that was not theirs."""
-    cache, gate, loads = Cache(30, DrivenClock()), asyncio.Event(), 0
+    cache, gate, loads = Cache(30, AutoClock()), asyncio.Event(), 0
 
     async def load() -> str:
         nonlocal loads

@@ -16,7 +16,7 @@ from devin_mcp.operations.sessions.conversation import (
     messages_after,
     newest,
 )
-from tests.conftest import Caller, Connect
+from tests.conftest import Connect, ToolClient
 from tests.upstream import Upstream, answer
 
 ROW: dict[str, Any] = {
@@ -35,12 +35,12 @@ def said(*texts: str) -> list[dict[str, Any]]:
     ]
 
 
-async def read_all(call: Caller, **start: Any) -> str:
+async def read_all(client: ToolClient, **start: Any) -> str:
     """Follow `next` from the first message to the last, as a model would, and put the texts together."""
     arguments: dict[str, Any] = {"session_id": "devin-1", "after_event_id": "start", **start}
     whole = ""
     for _ in range(200):
-        got = await call.ok("get_session", **arguments)
+        got = await client.ok("get_session", **arguments)
         whole += "".join(message["message"] for message in got["messages"])
         follow = re.search(
             r"after_event_id=(\S+?)(?:, from_char=(\d+))?(?: reads it on)?\.(?:\s|$)", got["next"]
@@ -56,54 +56,58 @@ async def read_all(call: Caller, **start: Any) -> str:
 
 
 async def test_the_newest_twenty_are_shown_and_the_rest_is_counted(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.fail("GET", ".*", answer(200, ROW | {"messages": said(*(f"m{n}" for n in range(25)))}))
-    async with connect() as call:
-        got = await call.ok("get_session", session_id="devin-1")
+    upstream.fail("GET", ".*", answer(200, ROW | {"messages": said(*(f"m{n}" for n in range(25)))}))
+    async with connect() as client:
+        got = await client.ok("get_session", session_id="devin-1")
     assert [message["message"] for message in got["messages"]] == [f"m{n}" for n in range(5, 25)]
     assert got["messages_before"] == 5
     assert "after_event_id=start" in got["next"]
 
 
-async def test_no_messages_may_be_asked_for(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", ".*", answer(200, ROW | {"messages": said("a", "b")}))
-    async with connect() as call:
-        got = await call.ok("get_session", session_id="devin-1", messages=0)
+async def test_no_messages_may_be_asked_for(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail("GET", ".*", answer(200, ROW | {"messages": said("a", "b")}))
+    async with connect() as client:
+        got = await client.ok("get_session", session_id="devin-1", messages=0)
     assert (got["messages"], got["messages_before"]) == ([], 2)
-    devin.fail("GET", ".*", answer(200, ROW | {"messages": said("a", "b", "c", "d", "e")}))
-    async with connect() as call:
-        got = await call.ok("get_session", session_id="devin-1", messages=0, after_event_id="e1")
+    upstream.fail("GET", ".*", answer(200, ROW | {"messages": said("a", "b", "c", "d", "e")}))
+    async with connect() as client:
+        got = await client.ok("get_session", session_id="devin-1", messages=0, after_event_id="e1")
     assert (got["messages_before"], got["messages_after"]) == (2, 3)
     assert "after_event_id=e1" in got["next"]
 
 
-async def test_reading_on_starts_behind_a_known_message(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", ".*", *[answer(200, ROW | {"messages": said("a", "b", "c", "d")})] * 3)
-    async with connect() as call:
-        got = await call.ok("get_session", session_id="devin-1", after_event_id="e1", messages=1)
+async def test_reading_on_starts_behind_a_known_message(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail("GET", ".*", *[answer(200, ROW | {"messages": said("a", "b", "c", "d")})] * 3)
+    async with connect() as client:
+        got = await client.ok("get_session", session_id="devin-1", after_event_id="e1", messages=1)
         assert [message["message"] for message in got["messages"]] == ["c"]
         assert got["messages_after"] == 1
-        assert "no message of this session" in await call.error(
+        assert "no message of this session" in await client.error(
             "get_session", session_id="devin-1", after_event_id="e9"
         )
-        assert "from_char goes with" in await call.error(
+        assert "from_char goes with" in await client.error(
             "get_session", session_id="devin-1", after_event_id="start", from_char=3
         )
 
 
-async def test_a_long_message_is_cut_marked_and_read_on(connect: Connect, devin: Upstream) -> None:
+async def test_a_long_message_is_cut_marked_and_read_on(
+    connect: Connect, upstream: Upstream
+) -> None:
     texts = ["short", 'long "quoted" line\n' * 500, "end"]
-    devin.fail("GET", ".*", *[answer(200, ROW | {"messages": said(*texts)})] * 50)
-    async with connect(result_limit=3000) as call:
-        first = await call.ok("get_session", session_id="devin-1", after_event_id="e0")
+    upstream.fail("GET", ".*", *[answer(200, ROW | {"messages": said(*texts)})] * 50)
+    async with connect(result_limit=3000) as client:
+        first = await client.ok("get_session", session_id="devin-1", after_event_id="e0")
         assert first["messages"][0]["truncated"] is True
         assert first["messages"][0]["length"] == len(texts[1])
-        assert await read_all(call) == "".join(texts)
+        assert await read_all(client) == "".join(texts)
 
 
-async def test_messages_without_ids_can_be_read_too(connect: Connect, devin: Upstream) -> None:
-    devin.fail(
+async def test_messages_without_ids_can_be_read_too(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail(
         "GET",
         ".*",
         *[
@@ -120,21 +124,21 @@ async def test_messages_without_ids_can_be_read_too(connect: Connect, devin: Ups
         ]
         * 9,
     )
-    async with connect(result_limit=2000) as call:
-        assert await read_all(call) == "x" * 2500
+    async with connect(result_limit=2000) as client:
+        assert await read_all(client) == "x" * 2500
 
 
 async def test_a_huge_structured_output_is_read_in_pieces(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     import json
 
     output = {"rows": [{"n": n, "text": 'a "b"'} for n in range(400)]}
-    devin.fail("GET", ".*", *[answer(200, ROW | {"structured_output": output})] * 50)
-    async with connect(result_limit=4000) as call:
+    upstream.fail("GET", ".*", *[answer(200, ROW | {"structured_output": output})] * 50)
+    async with connect(result_limit=4000) as client:
         whole, start = "", 0
         while True:
-            got = await call.ok("get_session", session_id="devin-1", from_char=start)
+            got = await client.ok("get_session", session_id="devin-1", from_char=start)
             whole += got["structured_output"]["json"]
             follow = re.search(r"from_char=(\d+)", got["next"])
             if follow is None:

@@ -20,8 +20,8 @@ def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
 
 
 async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
-    async with connect() as call:
-        listed = await call.ok("list_knowledge")
+    async with connect() as client:
+        listed = await client.ok("list_knowledge")
     assert listed["matching"] == len(listed["knowledge"]) == 12
     assert [folder["name"] for folder in listed["folders"]] == [
         "Conventions",
@@ -33,31 +33,34 @@ async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect
 
 
 async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
-    async with connect() as call:
+    async with connect() as client:
         assert {
-            row["id"] for row in (await call.ok("list_knowledge", search="MAKE tests"))["knowledge"]
+            row["id"]
+            for row in (await client.ok("list_knowledge", search="MAKE tests"))["knowledge"]
         } == {"note-0006"}
-        assert (await call.ok("list_knowledge", folder_id="folder-services"))["matching"] == 4
-        snippet = await call.ok(
+        assert (await client.ok("list_knowledge", folder_id="folder-services"))["matching"] == 4
+        snippet = await client.ok(
             "list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet"
         )
         assert [row["body"][:10] for row in snippet["knowledge"]] == ["Imperative", "ruff and m"]
-        nothing = await call.ok("list_knowledge", search="no such thing")
+        nothing = await client.ok("list_knowledge", search="no such thing")
         assert (nothing["knowledge"], nothing["matching"]) == ([], 0)
         assert "Try fewer words" in nothing["next"]
-        assert "note-9" in await call.error("list_knowledge", note_ids=["note-9"])
-        assert "exactly one" in await call.error("list_knowledge", from_char=5)
+        assert "note-9" in await client.error("list_knowledge", note_ids=["note-9"])
+        assert "exactly one" in await client.error("list_knowledge", from_char=5)
 
 
-async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Upstream) -> None:
+async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, upstream: Upstream) -> None:
     text = 'line "with" quotes\n' * 400
-    devin.fail(
+    upstream.fail(
         "GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20
     )
     whole, start = "", 0
-    async with connect(result_limit=2500) as call:
+    async with connect(result_limit=2500) as client:
         while True:
-            got = await call.ok("list_knowledge", note_ids=["note-1"], body="full", from_char=start)
+            got = await client.ok(
+                "list_knowledge", note_ids=["note-1"], body="full", from_char=start
+            )
             row = got["knowledge"][0]
             assert (row["truncated"], row["length"]) == (True, len(text))
             whole += row["body"]
@@ -69,17 +72,17 @@ async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, devin: Up
 
 
 async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     notes = [note(n, "x" * 10_000) for n in range(500)]
-    devin.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
     seen: list[str] = []
     cursor: str | None = None
-    async with connect() as call:
-        full = await call("list_knowledge", body="full")
+    async with connect() as client:
+        full = await client("list_knowledge", body="full")
         assert len(full.content[0].model_dump()["text"]) <= 25_000
         while True:
-            page = await call.ok("list_knowledge", cursor=cursor)
+            page = await client.ok("list_knowledge", cursor=cursor)
             seen += [row["id"] for row in page["knowledge"]]
             cursor = page.get("next_cursor")
             if cursor is None:
@@ -88,10 +91,10 @@ async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
 
 
 async def test_a_note_is_written_changed_cleared_and_deleted(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect() as call:
-        made = await call.ok(
+    async with connect() as client:
+        made = await client.ok(
             "create_knowledge",
             name="N",
             body="B",
@@ -100,38 +103,40 @@ async def test_a_note_is_written_changed_cleared_and_deleted(
             pinned_repo="a/b",
             macro="",
         )
-        assert devin.requests[0].json == {
+        assert upstream.requests[0].json == {
             "name": "N",
             "body": "B",
             "trigger_description": "T",
             "parent_folder_id": "folder-services",
             "pinned_repo": "a/b",
         }
-        changed = await call.ok("update_knowledge", note_id=made["id"], body="B2")
+        changed = await client.ok("update_knowledge", note_id=made["id"], body="B2")
         assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == (
             "N",
             "a/b",
             "folder-services",
         )
-        cleared = await call.ok(
+        cleared = await client.ok(
             "update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None
         )
         assert "pinned_repo" not in cleared
-        assert devin.organization.notes[made["id"]]["body"] == "B2"
-        assert devin.organization.notes[made["id"]]["parent_folder_id"] is None
-        assert "at least one" in await call.error("update_knowledge", note_id=made["id"], name=None)
-        assert (await call.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
-        assert "does not know that note" in await call.error(
+        assert upstream.organization.notes[made["id"]]["body"] == "B2"
+        assert upstream.organization.notes[made["id"]]["parent_folder_id"] is None
+        assert "at least one" in await client.error(
+            "update_knowledge", note_id=made["id"], name=None
+        )
+        assert (await client.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
+        assert "does not know that note" in await client.error(
             "update_knowledge", note_id=made["id"], name="x"
         )
-        assert "404" in await call.error("delete_knowledge", note_id=made["id"])
+        assert "404" in await client.error("delete_knowledge", note_id=made["id"])
 
 
 async def test_many_folders_are_counted_and_leave_room_for_notes(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
-    devin.fail(
+    upstream.fail(
         "GET",
         "/v1/knowledge",
         *[
@@ -142,24 +147,24 @@ async def test_many_folders_are_counted_and_leave_room_for_notes(
         ]
         * 2,
     )
-    async with connect() as call:
-        got = await call.ok("list_knowledge")
+    async with connect() as client:
+        got = await client.ok("list_knowledge")
         assert len(got["folders"]) + got["folders_left_out"] == 500
         assert [row["id"] for row in got["knowledge"]] == ["note-1"]
         assert "next_cursor" not in got
-        assert "folders" not in await call.ok("list_knowledge", search="note")
+        assert "folders" not in await client.ok("list_knowledge", search="note")
 
 
 async def test_what_was_done_is_never_an_error_because_of_its_length(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect(result_limit=2000) as call:
-        made = await call.ok(
+    async with connect(result_limit=2000) as client:
+        made = await client.ok(
             "create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000
         )
-        assert made["id"] in devin.organization.notes
-        session = await call.ok("create_session", prompt="p")
-        await call.ok(
+        assert made["id"] in upstream.organization.notes
+        session = await client.ok("create_session", prompt="p")
+        await client.ok(
             "update_session_tags",
             session_id=session["session_id"],
             tags=[f"{n}-{'x' * 200}" for n in range(50)],
@@ -167,15 +172,15 @@ async def test_what_was_done_is_never_an_error_because_of_its_length(
 
 
 async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
-    async with connect() as call:
-        assert "did not show macro" in await call.error(
+    upstream.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
+    async with connect() as client:
+        assert "did not show macro" in await client.error(
             "update_knowledge", note_id="note-0001", name="n"
         )
-        await call.ok(
+        await client.ok(
             "update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b"
         )
-    assert devin.organization.notes["note-0001"]["pinned_repo"] == "a/b"
-    assert devin.count("PUT") == 1
+    assert upstream.organization.notes["note-0001"]["pinned_repo"] == "a/b"
+    assert upstream.count("PUT") == 1

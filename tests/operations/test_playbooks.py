@@ -9,9 +9,9 @@ from tests.upstream import Upstream, answer
 
 
 async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect) -> None:
-    async with connect() as call:
-        lean = await call.ok("list_playbooks")
-        full = await call.ok("list_playbooks", body=True)
+    async with connect() as client:
+        lean = await client.ok("list_playbooks")
+        full = await client.ok("list_playbooks", body=True)
     titles = [row["title"] for row in lean["playbooks"]]
     assert titles == sorted(titles)
     assert "!fixtest" in [row["macro"] for row in lean["playbooks"]]
@@ -19,36 +19,36 @@ async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect
     assert all(row["body"] for row in full["playbooks"])
 
 
-async def test_the_list_may_come_wrapped(connect: Connect, devin: Upstream) -> None:
-    devin.fail(
+async def test_the_list_may_come_wrapped(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail(
         "GET",
         "/v1/playbooks",
         answer(
             200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]}
         ),
     )
-    async with connect() as call:
-        assert (await call.ok("list_playbooks"))["playbooks"] == [
+    async with connect() as client:
+        assert (await client.ok("list_playbooks"))["playbooks"] == [
             {"playbook_id": "playbook-1", "title": "T"}
         ]
 
 
 async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     text = "step\n" * 2000
     row = {"playbook_id": "playbook-1", "title": "T", "body": text}
-    devin.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
-    devin.fail("GET", "/v1/playbooks", answer(200, [row, row]))
+    upstream.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
+    upstream.fail("GET", "/v1/playbooks", answer(200, [row, row]))
     whole, start = "", 0
-    async with connect(result_limit=3000) as call:
-        listed = await call.ok("list_playbooks", body=True)
+    async with connect(result_limit=3000) as client:
+        listed = await client.ok("list_playbooks", body=True)
         assert listed["playbooks"] == [
             {"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}
         ]
         assert "next_cursor" in listed
         while True:
-            got = await call.ok("get_playbook", playbook_id="playbook-1", from_char=start)
+            got = await client.ok("get_playbook", playbook_id="playbook-1", from_char=start)
             assert (got["truncated"], got["length"]) == (True, len(text))
             whole += got["body"]
             follow = re.search(r"from_char=(\d+)", got["next"])
@@ -58,16 +58,18 @@ async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
     assert whole == text
 
 
-async def test_a_playbook_is_written_changed_and_deleted(connect: Connect, devin: Upstream) -> None:
-    async with connect() as call:
-        made = await call.ok("create_playbook", title="T", body="B", macro="!t")
+async def test_a_playbook_is_written_changed_and_deleted(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect() as client:
+        made = await client.ok("create_playbook", title="T", body="B", macro="!t")
         playbook_id = made["playbook_id"]
-        changed = await call.ok("update_playbook", playbook_id=playbook_id, body="B2")
+        changed = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
         assert (changed["title"], changed["macro"]) == ("T", "!t")
-        cleared = await call.ok("update_playbook", playbook_id=playbook_id, macro="")
+        cleared = await client.ok("update_playbook", playbook_id=playbook_id, macro="")
         assert "macro" not in cleared
-        stored = devin.organization.playbooks[playbook_id]
+        stored = upstream.organization.playbooks[playbook_id]
         assert (stored["title"], stored["body"], stored["macro"]) == ("T", "B2", None)
-        assert "give title" in await call.error("update_playbook", playbook_id=playbook_id)
-        await call.ok("delete_playbook", playbook_id=playbook_id)
-        assert "404" in await call.error("get_playbook", playbook_id=playbook_id)
+        assert "give title" in await client.error("update_playbook", playbook_id=playbook_id)
+        await client.ok("delete_playbook", playbook_id=playbook_id)
+        assert "404" in await client.error("get_playbook", playbook_id=playbook_id)

@@ -8,19 +8,19 @@ from tests.conftest import Connect
 from tests.upstream import Upstream, answer
 
 
-async def test_metadata_is_listed_created_and_deleted(connect: Connect, devin: Upstream) -> None:
-    async with connect() as call:
-        made = await call.ok(
+async def test_metadata_is_listed_created_and_deleted(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        made = await client.ok(
             "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
         )
-        listed = await call.ok("list_secrets")
+        listed = await client.ok("list_secrets")
         assert {"id": made["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][
             -1
         ].items()
         assert "hunter2" not in str(listed)
-        assert (await call.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
-        assert "404" in await call.error("delete_secret", secret_id=made["id"])
-    assert devin.requests[0].json == {
+        assert (await client.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
+        assert "404" in await client.error("delete_secret", secret_id=made["id"])
+    assert upstream.requests[0].json == {
         "type": "key-value",
         "key": "DB",
         "value": "hunter2-hunter2",
@@ -30,54 +30,58 @@ async def test_metadata_is_listed_created_and_deleted(connect: Connect, devin: U
 
 
 async def test_a_value_can_come_from_an_allowed_variable(
-    connect: Connect, devin: Upstream, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
-    async with connect(allow_secret_env="MY_TOKEN") as call:
-        made = await call.ok("create_secret", type="key-value", key="A", value_from_env="MY_TOKEN")
+    async with connect(allow_secret_env="MY_TOKEN") as client:
+        made = await client.ok(
+            "create_secret", type="key-value", key="A", value_from_env="MY_TOKEN"
+        )
         assert "value-from" not in str(made)
-        await call.ok(
+        await client.ok(
             "create_session",
             prompt="p",
             session_secrets=[{"key": "B", "value_from_env": "MY_TOKEN"}],
         )
-        assert "may not be handed over" in await call.error(
+        assert "may not be handed over" in await client.error(
             "create_secret", type="totp", key="C", value_from_env="PATH"
         )
-        assert "not both" in await call.error(
+        assert "not both" in await client.error(
             "create_secret", type="totp", key="C", value="x", value_from_env="MY_TOKEN"
         )
-        assert "value or value_from_env" in await call.error("create_secret", type="totp", key="C")
+        assert "value or value_from_env" in await client.error(
+            "create_secret", type="totp", key="C"
+        )
         monkeypatch.delenv("MY_TOKEN")
-        assert "not set" in await call.error(
+        assert "not set" in await client.error(
             "create_secret", type="totp", key="C", value_from_env="MY_TOKEN"
         )
-    assert devin.requests[0].json["value"] == "value-from-the-environment"
-    assert devin.requests[1].json["session_secrets"] == [
+    assert upstream.requests[0].json["value"] == "value-from-the-environment"
+    assert upstream.requests[1].json["session_secrets"] == [
         {"key": "B", "value": "value-from-the-environment", "sensitive": True}
     ]
 
 
 async def test_variables_do_not_exist_where_none_is_allowed(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect() as call:
-        assert "no argument value_from_env" in await call.error(
+    async with connect() as client:
+        assert "no argument value_from_env" in await client.error(
             "create_secret", type="totp", key="C", value_from_env="PATH"
         )
-        text = await call.error(
+        text = await client.error(
             "create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "PATH"}]
         )
         assert "in session_secrets[0]" in text
-    async with connect(allow_secret_env="PATH", transport="http") as call:
-        assert "no argument" in await call.error(
+    async with connect(allow_secret_env="PATH", transport="http") as client:
+        assert "no argument" in await client.error(
             "create_secret", type="totp", key="C", value_from_env="PATH"
         )
-        assert "A secret needs value." in await call.error("create_secret", type="totp", key="C")
-    assert devin.requests == []
+        assert "A secret needs value." in await client.error("create_secret", type="totp", key="C")
+    assert upstream.requests == []
 
 
-async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, devin: Upstream) -> None:
+async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, upstream: Upstream) -> None:
     body = {
         "detail": [
             {
@@ -88,28 +92,28 @@ async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, devin: Ups
             }
         ]
     }
-    devin.fail(
+    upstream.fail(
         "POST", "/v1/secrets", answer(422, body), answer(400, {"detail": "half: hunter2-hun"})
     )
-    async with connect() as call:
+    async with connect() as client:
         for _ in range(2):
-            assert "hunter2" not in await call.error(
+            assert "hunter2" not in await client.error(
                 "create_secret", type="totp", key="C", value="hunter2-hunter2"
             )
 
 
-async def test_many_secrets_are_paged(connect: Connect, devin: Upstream) -> None:
-    devin.fail(
+async def test_many_secrets_are_paged(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail(
         "GET",
         "/v1/secrets",
         *[answer(200, [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)])]
         * 10,
     )
-    async with connect(result_limit=3000) as call:
+    async with connect(result_limit=3000) as client:
         seen: list[str] = []
         cursor: str | None = None
         while True:
-            page = await call.ok("list_secrets", cursor=cursor)
+            page = await client.ok("list_secrets", cursor=cursor)
             seen += [row["id"] for row in page["secrets"]]
             cursor = page.get("next_cursor")
             if cursor is None:
@@ -117,7 +121,7 @@ async def test_many_secrets_are_paged(connect: Connect, devin: Upstream) -> None
     assert seen == [f"s-{n}" for n in range(100)]
 
 
-async def test_an_empty_vault_says_what_to_do(connect: Connect, devin: Upstream) -> None:
-    devin.fail("GET", "/v1/secrets", answer(200, []))
-    async with connect() as call:
-        assert "devin_create_secret" in (await call.ok("list_secrets"))["next"]
+async def test_an_empty_vault_says_what_to_do(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail("GET", "/v1/secrets", answer(200, []))
+    async with connect() as client:
+        assert "devin_create_secret" in (await client.ok("list_secrets"))["next"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult
 
-from tests.clock import PacedClock, while_time_passes
-from tests.conftest import Caller, Connect, Era
+from tests.clock import ManualClock, advance_during
+from tests.conftest import Connect, Era, ToolClient
 from tests.upstream import Upstream, answer, lost, slow
 
 STEPS = (8, 8, 8, 8, 8)
@@ -26,214 +26,221 @@ def devins(result: dict[str, Any], place: int = 0) -> list[str]:
 
 
 async def test_a_task_with_a_file_and_a_playbook_from_the_first_word_to_the_pull_request(
-    connect: Connect, devin: Upstream, pace: PacedClock, files: Path, era: Era
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, files: Path, era: Era
 ) -> None:
     (files / "failure.txt").write_text("assert 200 == 422")
-    async with connect(era=era, pace=pace, files_root=files) as call:
+    async with connect(era=era, manual_clock=manual_clock, files_root=files) as client:
         task = {
             "prompt": "Mend it",
             "playbook": "Fix a failing test",
             "files": ["failure.txt"],
             "idempotency_key": "mend",
         }
-        asked = await while_time_passes(
-            pace, call.ok("delegate_task", **task, max_wait_s=45), *STEPS
+        asked = await advance_during(
+            manual_clock, client.ok("delegate_task", **task, max_wait_s=45), *STEPS
         )
         assert "I have read the code and failure.txt" in devins(asked)[0]
         words = {"session_id": asked["session_id"], "message": "strict", "max_wait_s": 45}
-        done = await while_time_passes(
-            pace, call.ok("send_message", **words), *STEPS, until_asleep=2
+        done = await advance_during(
+            manual_clock, client.ok("send_message", **words), *STEPS, until_asleep=2
         )
         assert done["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
         assert "Take the pull request" in done["next"]
-    assert devin.count("POST", "/v1/sessions") == 1
+    assert upstream.count("POST", "/v1/sessions") == 1
 
 
 async def test_sixteen_at_once_each_asked_and_answered_once(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    devin.sandbox.parallel = devin.organization.parallel = 16
-    async with connect(pace=pace) as call:
+    upstream.sandbox.parallel = upstream.organization.parallel = 16
+    async with connect(manual_clock=manual_clock) as client:
         made = await asyncio.gather(
             *(
-                call.ok("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
+                client.ok("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
                 for n in range(16)
             )
         )
         ids = [one["session_id"] for one in made]
         assert len(set(ids)) == 16
-        asked = await while_time_passes(
-            pace, call.ok("wait_for_sessions", session_ids=ids, until="all"), *STEPS
+        asked = await advance_during(
+            manual_clock, client.ok("wait_for_sessions", session_ids=ids, until="all"), *STEPS
         )
         assert [len(devins(asked, place)) for place in range(16)] == [1] * 16
         await asyncio.gather(
-            *(call.ok("send_message", session_id=one, message="strict") for one in ids)
+            *(client.ok("send_message", session_id=one, message="strict") for one in ids)
         )
-        wait = call.ok("wait_for_sessions", session_ids=ids, until="all", cursor=asked["cursor"])
-        done = await while_time_passes(pace, wait, *STEPS)
+        wait = client.ok("wait_for_sessions", session_ids=ids, until="all", cursor=asked["cursor"])
+        done = await advance_during(manual_clock, wait, *STEPS)
     assert [devins(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
     assert [len(devins(done, place)) for place in range(16)] == [1] * 16
     assert done["next"] == "All are over. Take what they delivered."
 
 
 async def test_a_lost_reply_and_a_restart_between_two_waits_start_one_session(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    devin.fail("POST", "/v1/sessions", lost)
-    async with connect(pace=pace) as call:
-        handing = call.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
-        asked = await while_time_passes(pace, handing, 1, 8, 8, 8)
+    upstream.fail("POST", "/v1/sessions", lost)
+    async with connect(manual_clock=manual_clock) as client:
+        handing = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
+        asked = await advance_during(manual_clock, handing, 1, 8, 8, 8)
         assert "reply was lost" in asked["remark"]
-    async with connect(pace=pace) as call:
-        again = await call.ok("delegate_task", prompt="p", idempotency_key="k")
+    async with connect(manual_clock=manual_clock) as client:
+        again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
         assert again["session_id"] == asked["session_id"]
-        await call.ok("send_message", session_id=again["session_id"], message="strict")
-        wait = call.ok(
+        await client.ok("send_message", session_id=again["session_id"], message="strict")
+        wait = client.ok(
             "wait_for_sessions", session_ids=[again["session_id"]], cursor=asked["cursor"]
         )
-        done = await while_time_passes(pace, wait, *STEPS)
+        done = await advance_during(manual_clock, wait, *STEPS)
     assert devins(done) == [text for text in devins(done) if text.startswith("Done")]
-    assert len(devin.organization.sessions) == 1
+    assert len(upstream.organization.sessions) == 1
 
 
 async def test_a_message_whose_reply_is_lost_is_said_once_and_the_answer_is_found(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    async with connect(pace=pace) as call:
-        asked = await while_time_passes(
-            pace, call.ok("delegate_task", prompt="p", max_wait_s=45), *STEPS
+    async with connect(manual_clock=manual_clock) as client:
+        asked = await advance_during(
+            manual_clock, client.ok("delegate_task", prompt="p", max_wait_s=45), *STEPS
         )
-        devin.fail("POST", ".*/message", lost)
-        text = await call.error(
+        upstream.fail("POST", ".*/message", lost)
+        text = await client.error(
             "send_message", session_id=asked["session_id"], message="strict", max_wait_s=45
         )
         assert "Look with devin_get_session whether the message arrived" in text
-        wait = call.ok(
+        wait = client.ok(
             "wait_for_sessions", session_ids=[asked["session_id"]], cursor=asked["cursor"]
         )
-        done = await while_time_passes(pace, wait, *STEPS)
+        done = await advance_during(manual_clock, wait, *STEPS)
     assert devins(done)[0].startswith("Done")
-    assert devin.count("POST", ".*/message") == 1
+    assert upstream.count("POST", ".*/message") == 1
 
 
 async def test_a_quota_that_runs_out_is_accepted_first_and_refused_later(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    async with connect(pace=pace) as call:
-        waiting = await while_time_passes(
-            pace, call.ok("delegate_task", prompt="sandbox:never-starts", max_wait_s=20), 8, 8, 8
+    async with connect(manual_clock=manual_clock) as client:
+        waiting = await advance_during(
+            manual_clock,
+            client.ok("delegate_task", prompt="sandbox:never-starts", max_wait_s=20),
+            8,
+            8,
+            8,
         )
         assert (waiting["timed_out"], waiting["phase"]) == (True, "starting")
         assert "out of ACUs" in waiting["next"]
-        text = await call.error("delegate_task", prompt="sandbox:quota")
+        text = await client.error("delegate_task", prompt="sandbox:quota")
     assert "Billing" in text
-    assert len(devin.organization.sessions) == 1
+    assert len(upstream.organization.sessions) == 1
 
 
 async def test_a_full_house_is_emptied_and_then_takes_the_task(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
-    devin.sandbox.parallel = devin.organization.parallel = 1
-    async with connect() as call:
-        first = await call.ok("delegate_task", prompt="sandbox:forever")
-        text = await call.error("delegate_task", prompt="p", idempotency_key="k")
+    upstream.sandbox.parallel = upstream.organization.parallel = 1
+    async with connect() as client:
+        first = await client.ok("delegate_task", prompt="sandbox:forever")
+        text = await client.error("delegate_task", prompt="p", idempotency_key="k")
         assert "devin_terminate_session" in text
-        await call.ok("terminate_session", session_id=first["session_id"])
-        made = await call.ok("delegate_task", prompt="p", idempotency_key="k")
+        await client.ok("terminate_session", session_id=first["session_id"])
+        made = await client.ok("delegate_task", prompt="p", idempotency_key="k")
     assert made["is_new_session"] is True
 
 
 async def test_who_goes_away_while_waiting_leaves_the_session_in_the_log(
-    connect: Connect, devin: Upstream, pace: PacedClock, logs: Callable[[], list[dict[str, Any]]]
+    connect: Connect,
+    upstream: Upstream,
+    manual_clock: ManualClock,
+    logs: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    async with connect(pace=pace) as call:
+    async with connect(manual_clock=manual_clock) as client:
         handing = asyncio.ensure_future(
-            call("delegate_task", prompt="sandbox:forever", max_wait_s=45)
+            client("delegate_task", prompt="sandbox:forever", max_wait_s=45)
         )
-        await pace.asleep(2)
+        await manual_clock.asleep(2)
         handing.cancel()
-        await pace.asleep(0)
-    (session_id,) = devin.organization.sessions
+        await manual_clock.asleep(0)
+    (session_id,) = upstream.organization.sessions
     (line,) = [one for one in logs() if one.get("tool") == "devin_delegate_task"]
     assert (line["outcome"], line["devin_session_id"]) == ("cancelled", session_id)
 
 
 async def test_who_goes_away_before_it_is_sent_starts_nothing(
-    connect: Connect, devin: Upstream
+    connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("GET", "/v1/playbooks", slow(gate))
-    async with connect() as call:
+    upstream.fail("GET", "/v1/playbooks", slow(gate))
+    async with connect() as client:
         handing = asyncio.ensure_future(
-            call("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")
+            client("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")
         )
-        await devin.until("GET", "/v1/playbooks")
+        await upstream.until("GET", "/v1/playbooks")
         handing.cancel()
         await asyncio.wait({handing})
         gate.set()
-        assert (await call.ok("delegate_task", prompt="p", idempotency_key="k"))[
+        assert (await client.ok("delegate_task", prompt="p", idempotency_key="k"))[
             "is_new_session"
         ] is True
-    assert len(devin.organization.sessions) == 1
+    assert len(upstream.organization.sessions) == 1
 
 
 @pytest.mark.parametrize("tool", ["delegate_task", "send_message", "wait_for_sessions"])
 async def test_a_client_that_gives_up_after_sixty_seconds_never_does(
-    connect: Connect, devin: Upstream, pace: PacedClock, tool: str
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, tool: str
 ) -> None:
     """The longest wait, behind requests that take their time, is still over within the 50 seconds of a call."""
 
     async def slowly(exchange: Any) -> None:
-        pace.passed += 15
+        manual_clock.passed += 15
         done = await exchange.forward(exchange.seen)
         await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
 
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="sandbox:forever"))["session_id"]
-        pace.passed += 2
-        devin.sandbox.clock.advance(2)
-        devin.fail("POST", ".*", slowly)
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="sandbox:forever"))["session_id"]
+        manual_clock.passed += 2
+        upstream.sandbox.clock.advance(2)
+        upstream.fail("POST", ".*", slowly)
         arguments: dict[str, dict[str, Any]] = {
             "delegate_task": {"prompt": "sandbox:forever"},
             "send_message": {"session_id": one, "message": "m"},
             "wait_for_sessions": {"session_ids": [one]},
         }
-        started = pace.passed
-        got = await while_time_passes(
-            pace, call.ok(tool, **arguments[tool], max_wait_s=50), *[5] * 12
+        started = manual_clock.passed
+        got = await advance_during(
+            manual_clock, client.ok(tool, **arguments[tool], max_wait_s=50), *[5] * 12
         )
     assert got["timed_out"] is True
-    assert 40 <= pace.passed - started <= 55  # the last step of five may end behind it
+    assert 40 <= manual_clock.passed - started <= 55  # the last step of five may end behind it
 
 
 async def test_the_same_key_over_and_over_by_a_nervous_assistant(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     """Every other reply is lost, and the caller repeats what failed until it works."""
 
-    async def once(call: Caller, n: int) -> str:
+    async def once(client: ToolClient, n: int) -> str:
         while True:
-            result = await call("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
+            result = await client("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
             if not result.is_error and result.structured_content is not None:
                 return str(result.structured_content["session_id"])
 
     async def restless() -> None:
         while True:
-            await pace.pass_(1, until_asleep=1)
+            await manual_clock.advance(1, until_asleep=1)
 
-    devin.sandbox.parallel = devin.organization.parallel = 50
-    devin.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
-    devin.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
-    async with connect(pace=pace) as call:
+    upstream.sandbox.parallel = upstream.organization.parallel = 50
+    upstream.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
+    upstream.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
+    async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(restless())
-        ids = await asyncio.gather(*(once(call, n) for n in range(8) for _ in range(3)))
+        ids = await asyncio.gather(*(once(client, n) for n in range(8) for _ in range(3)))
         driving.cancel()
         await asyncio.wait({driving})
-    assert len(set(ids)) == 8 == len(devin.organization.sessions)
+    assert len(set(ids)) == 8 == len(upstream.organization.sessions)
 
 
 async def test_a_client_that_ignores_progress_gets_everything_all_the_same(
-    connect: Connect, pace: PacedClock, era: Era
+    connect: Connect, manual_clock: ManualClock, era: Era
 ) -> None:
     """Progress is a courtesy: one client never asks for it, another breaks on every notice, and both are told the whole story."""
 
@@ -242,13 +249,13 @@ async def test_a_client_that_ignores_progress_gets_everything_all_the_same(
 
     stories = []
     for callback in (None, breaks):
-        async with connect(era=era, pace=pace) as call:
-            one = (await call.ok("create_session", prompt="Mend it"))["session_id"]
+        async with connect(era=era, manual_clock=manual_clock) as client:
+            one = (await client.ok("create_session", prompt="Mend it"))["session_id"]
             given = {"session_ids": [one]}
-            work = call.client.call_tool(
+            work = client.sdk.call_tool(
                 "devin_wait_for_sessions", given, progress_callback=callback
             )
-            asked = await while_time_passes(pace, work, 8, 8)
+            asked = await advance_during(manual_clock, work, 8, 8)
             assert isinstance(asked, CallToolResult)
             assert asked.structured_content is not None
             stories.append(

@@ -37,14 +37,14 @@ async def test_two_keys_see_their_own_organizations(box: Sandbox) -> None:
     ("key", "status"), [("", 401), ("nonsense", 401), ("cog_x", 403), ("apk_x", 200)]
 )
 async def test_keys_are_told_apart(box: Sandbox, key: str, status: int) -> None:
-    async with web(box, key) as call:
-        assert (await call.get("/v1/sessions")).status_code == status
+    async with web(box, key) as client:
+        assert (await client.get("/v1/sessions")).status_code == status
 
 
 async def test_unknown_routes_and_fields_are_refused(box: Sandbox) -> None:
-    async with web(box) as call:
-        assert (await call.get("/v1/me")).status_code == 404
-        assert (await call.patch("/v1/sessions")).status_code == 405
+    async with web(box) as client:
+        assert (await client.get("/v1/me")).status_code == 404
+        assert (await client.patch("/v1/sessions")).status_code == 405
         bodies: list[Any] = [
             {"prompt": "p", "repo_url": "x"},
             {},
@@ -55,31 +55,31 @@ async def test_unknown_routes_and_fields_are_refused(box: Sandbox) -> None:
             {"prompt": "x" * 30_001},
         ]
         for body in bodies:
-            refused = await call.post("/v1/sessions", json=body)
+            refused = await client.post("/v1/sessions", json=body)
             assert refused.status_code == 422
             assert refused.json()["detail"][0]["loc"][0] == "body"
-        assert (await call.post("/v1/sessions", content=b"{")).status_code == 422
-        assert (await call.post("/v1/attachments", files={"wrong": b"x"})).status_code == 422
+        assert (await client.post("/v1/sessions", content=b"{")).status_code == 422
+        assert (await client.post("/v1/attachments", files={"wrong": b"x"})).status_code == 422
 
 
 async def test_a_waiting_session_still_occupies_a_slot(box: Sandbox) -> None:
-    async with web(box) as call:
+    async with web(box) as client:
         ids = [
-            (await call.post("/v1/sessions", json={"prompt": "p"})).json()["session_id"]
+            (await client.post("/v1/sessions", json={"prompt": "p"})).json()["session_id"]
             for _ in range(3)
         ]
         box.clock.advance(10)
-        refused = await call.post("/v1/sessions", json={"prompt": "p"})
+        refused = await client.post("/v1/sessions", json={"prompt": "p"})
         assert (refused.status_code, "at once" in refused.json()["detail"]) == (429, True)
-        await call.delete(f"/v1/sessions/{ids[0]}")
-        assert (await call.post("/v1/sessions", json={"prompt": "p"})).status_code == 200
+        await client.delete(f"/v1/sessions/{ids[0]}")
+        assert (await client.post("/v1/sessions", json={"prompt": "p"})).status_code == 200
 
 
 async def test_a_starved_session_holds_nothing_but_the_prompt(box: Sandbox) -> None:
-    async with web(box) as call:
-        made = (await call.post("/v1/sessions", json={"prompt": "sandbox:never-starts"})).json()
+    async with web(box) as client:
+        made = (await client.post("/v1/sessions", json={"prompt": "sandbox:never-starts"})).json()
         box.clock.advance(3600)
-        got = (await call.get(f"/v1/sessions/{made['session_id']}")).json()
+        got = (await client.get(f"/v1/sessions/{made['session_id']}")).json()
     assert (got["status_enum"], [message["type"] for message in got["messages"]]) == (
         None,
         ["initial_user_message"],
@@ -87,11 +87,11 @@ async def test_a_starved_session_holds_nothing_but_the_prompt(box: Sandbox) -> N
 
 
 async def test_a_download_link_lives_for_a_minute_and_takes_no_key(box: Sandbox) -> None:
-    async with web(box) as call:
-        url = (await call.post("/v1/attachments", files={"file": ("a b.txt", b"hello")})).json()
+    async with web(box) as client:
+        url = (await client.post("/v1/attachments", files={"file": ("a b.txt", b"hello")})).json()
         place = url.removeprefix("https://sandbox.invalid")
-        link = (await call.get(f"/v1{place}")).headers["location"]
-        assert (await call.get(link)).status_code == 400
+        link = (await client.get(f"/v1{place}")).headers["location"]
+        assert (await client.get(link)).status_code == 400
         async with web(box, "") as nobody:
             del nobody.headers["authorization"]
             assert (await nobody.get(link)).content == b"hello"
@@ -100,11 +100,11 @@ async def test_a_download_link_lives_for_a_minute_and_takes_no_key(box: Sandbox)
 
 
 async def test_a_title_made_of_a_prompt_is_one_line(box: Sandbox) -> None:
-    async with web(box) as call:
+    async with web(box) as client:
         one = (
-            await call.post("/v1/sessions", json={"prompt": "Fix it\n\nRepository: acme/shop"})
+            await client.post("/v1/sessions", json={"prompt": "Fix it\n\nRepository: acme/shop"})
         ).json()["session_id"]
-        assert (await call.get(f"/v1/sessions/{one}")).json()[
+        assert (await client.get(f"/v1/sessions/{one}")).json()[
             "title"
         ] == "Fix it Repository: acme/shop…"
 
@@ -113,25 +113,27 @@ async def test_answers_keep_the_documented_shapes(box: Sandbox) -> None:
     def shape(name: str) -> dict[str, Any]:
         return {"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]}
 
-    async with web(box) as call:
+    async with web(box) as client:
         made = (
-            await call.post(
+            await client.post(
                 "/v1/sessions",
                 json={"prompt": "sandbox:quick", "structured_output_schema": {"type": "object"}},
             )
         ).json()
         jsonschema.validate(made, shape("CreateSessionResponse"))
         box.clock.advance(5)
-        jsonschema.validate((await call.get("/v1/sessions")).json(), shape("ListSessionsResponse"))
         jsonschema.validate(
-            (await call.get(f"/v1/sessions/{made['session_id']}")).json(), shape("SessionDetail")
+            (await client.get("/v1/sessions")).json(), shape("ListSessionsResponse")
         )
         jsonschema.validate(
-            (await call.get("/v1/knowledge")).json(), shape("ListKnowledgeResponse")
+            (await client.get(f"/v1/sessions/{made['session_id']}")).json(), shape("SessionDetail")
         )
-        for book in (await call.get("/v1/playbooks")).json():
+        jsonschema.validate(
+            (await client.get("/v1/knowledge")).json(), shape("ListKnowledgeResponse")
+        )
+        for book in (await client.get("/v1/playbooks")).json():
             jsonschema.validate(book, shape("Playbook"))
-        for secret in (await call.get("/v1/secrets")).json():
+        for secret in (await client.get("/v1/secrets")).json():
             jsonschema.validate(secret, shape("SecretMetadata"))
 
 

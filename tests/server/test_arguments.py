@@ -11,10 +11,10 @@ from tests.upstream import Upstream
 
 
 async def test_lists_and_objects_may_come_as_json_in_a_string(
-    connect: Connect, devin: Upstream, era: Era
+    connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    async with connect(era=era) as call:
-        await call.ok(
+    async with connect(era=era) as client:
+        await client.ok(
             "create_session",
             prompt='{"looks": "like json"}',
             tags='["a", "b"]',
@@ -23,7 +23,7 @@ async def test_lists_and_objects_may_come_as_json_in_a_string(
             session_secrets=['{"key": "K", "value": "[1]"}'],
             structured_output_schema='{"type": "object"}',
         )
-    assert devin.requests[0].json == {
+    assert upstream.requests[0].json == {
         "prompt": '{"looks": "like json"}',
         "tags": ["a", "b"],
         "max_acu_limit": 5,
@@ -33,9 +33,9 @@ async def test_lists_and_objects_may_come_as_json_in_a_string(
     }
 
 
-async def test_an_explicit_null_counts_as_absent(connect: Connect, devin: Upstream) -> None:
-    async with connect(max_acu=7) as call:
-        await call.ok(
+async def test_an_explicit_null_counts_as_absent(connect: Connect, upstream: Upstream) -> None:
+    async with connect(max_acu=7) as client:
+        await client.ok(
             "create_session",
             prompt="p",
             title=None,
@@ -44,14 +44,14 @@ async def test_an_explicit_null_counts_as_absent(connect: Connect, devin: Upstre
             idempotent=None,
             session_secrets=None,
         )
-        assert "prompt" in await call.error("create_session", prompt=None)
-    assert devin.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
+        assert "prompt" in await client.error("create_session", prompt=None)
+    assert upstream.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
 
 
-async def test_an_empty_list_is_not_an_absent_one(connect: Connect, devin: Upstream) -> None:
-    async with connect() as call:
-        await call.ok("create_session", prompt="p", knowledge_ids=[], tags=[])
-    assert devin.requests[0].json == {"prompt": "p", "knowledge_ids": [], "tags": []}
+async def test_an_empty_list_is_not_an_absent_one(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        await client.ok("create_session", prompt="p", knowledge_ids=[], tags=[])
+    assert upstream.requests[0].json == {"prompt": "p", "knowledge_ids": [], "tags": []}
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ async def test_an_empty_list_is_not_an_absent_one(connect: Connect, devin: Upstr
     ],
 )
 async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
-    connect: Connect, devin: Upstream, arguments: dict[str, Any], says: str
+    connect: Connect, upstream: Upstream, arguments: dict[str, Any], says: str
 ) -> None:
-    async with connect() as call:
-        text = await call.error("create_session", **arguments)
+    async with connect() as client:
+        text = await client.error("create_session", **arguments)
     assert says in text
     assert "Nothing was sent" in text
     assert "pydantic" not in text
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
     ],
 )
 async def test_an_id_is_one_plain_segment_or_no_request(
-    connect: Connect, devin: Upstream, bad: str, tool: str, argument: str
+    connect: Connect, upstream: Upstream, bad: str, tool: str, argument: str
 ) -> None:
-    async with connect() as call:
-        text = await call.error(tool, **{argument: bad})
+    async with connect() as client:
+        text = await client.error(tool, **{argument: bad})
     assert argument in text
-    assert devin.requests == []
+    assert upstream.requests == []

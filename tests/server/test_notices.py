@@ -15,8 +15,8 @@ import pytest
 from mcp import Client, MCPDeprecationWarning, MCPError
 from mcp.types import METHOD_NOT_FOUND
 
-from tests.clock import PacedClock
-from tests.conftest import Caller, Connect, Era, settings_for
+from tests.clock import ManualClock
+from tests.conftest import Connect, Era, ToolClient, settings_for
 from tests.e2e.processes import running, serving
 from tests.http_client import deployed, visiting
 from tests.notification_recorder import NotificationRecorder, watching
@@ -27,9 +27,9 @@ SAID = [{"type": "devin_message", "event_id": "e", "message": "Done."}]
 
 
 @pytest.fixture
-def pace(devin: Upstream) -> PacedClock:
-    clock = PacedClock()
-    clock.on_skip.append(devin.sandbox.clock.advance)
+def manual_clock(upstream: Upstream) -> ManualClock:
+    clock = ManualClock()
+    clock.on_skip.append(upstream.sandbox.clock.advance)
     return clock
 
 
@@ -37,32 +37,32 @@ async def test_a_change_made_here_is_announced(connect: Connect, era: Era) -> No
     ears = NotificationRecorder()
     mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
     async with (
-        connect(era=era, heard=ears.old(era)) as call,
-        watching(call, ears, era, mine, other, "devin://knowledge"),
+        connect(era=era, notifications=ears.old(era)) as client,
+        watching(client, ears, era, mine, other, "devin://knowledge"),
     ):
-        await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await ears.hears("resources", "prompts", mine)
-        await call.ok("create_knowledge", name="n", body="b", trigger_description="t")
+        await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
         await ears.hears("resources", "devin://knowledge")
-        await call.ok("create_secret", key="K", type="key-value", value="v")
-        await call.error("delete_playbook", playbook_id="playbook-none")
-        await call.ok("list_playbooks")
+        await client.ok("create_secret", key="K", type="key-value", value="v")
+        await client.error("delete_playbook", playbook_id="playbook-none")
+        await client.ok("list_playbooks")
         await ears.hears()
-        assert "New" in await call.read(mine), "who is told finds the new text"
+        assert "New" in await client.read(mine), "who is told finds the new text"
 
 
 async def test_an_unwatched_address_is_announced_no_more(connect: Connect, era: Era) -> None:
     ears, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
-    async with connect(era=era, heard=ears.old(era)) as call:
-        async with watching(call, ears, era, uri):
+    async with connect(era=era, notifications=ears.old(era)) as client:
+        async with watching(client, ears, era, uri):
             pass
-        await call.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await ears.hears(*(["resources", "prompts"] if era == "legacy" else []))
 
 
 async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era) -> None:
-    async with connect(era=era) as call:
-        can = call.client.server_capabilities
+    async with connect(era=era) as client:
+        can = client.sdk.server_capabilities
     assert can is not None
     assert can.resources is not None
     assert can.prompts is not None
@@ -71,8 +71,8 @@ async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era
         True,
         True,
     )
-    async with connect(era=era, transport="http") as call:
-        can = call.client.server_capabilities
+    async with connect(era=era, transport="http") as client:
+        can = client.sdk.server_capabilities
         assert can is not None
         assert can.resources is not None
         assert can.resources.subscribe is (era == "auto"), (
@@ -81,91 +81,91 @@ async def test_what_can_be_watched_is_what_is_offered(connect: Connect, era: Era
         if era == "legacy":
             with warnings.catch_warnings(), pytest.raises(MCPError) as refused:
                 warnings.simplefilter("ignore", MCPDeprecationWarning)
-                await call.client.subscribe_resource("devin://playbooks")
+                await client.sdk.subscribe_resource("devin://playbooks")
             assert refused.value.error.code == METHOD_NOT_FOUND
 
 
 async def test_a_watched_session_is_looked_at_and_every_change_announced_once(
-    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, era: Era
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
+    async with connect(era=era, manual_clock=manual_clock, notifications=ears.old(era)) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
         uri = f"devin://sessions/{one}"
-        async with watching(call, ears, era, uri):
-            await pace.pass_(6)
+        async with watching(client, ears, era, uri):
+            await manual_clock.advance(6)
             await ears.hears(uri)  # it asks
-            await pace.pass_(100)
-            await pace.pass_(100)
+            await manual_clock.advance(100)
+            await manual_clock.advance(100)
             await ears.hears()
-            await call.ok("send_message", session_id=one, message="strict")
+            await client.ok("send_message", session_id=one, message="strict")
             await ears.hears(
                 uri
             )  # the message is there, and it works again; looked at without waiting
-            await pace.pass_(7)
+            await manual_clock.advance(7)
             await ears.hears(uri)  # done, with Devin's words
-            await pace.asleep(0)
+            await manual_clock.asleep(0)
 
 
 async def test_looking_is_quick_while_things_change_and_slow_while_they_rest(
-    connect: Connect, pace: PacedClock
+    connect: Connect, manual_clock: ManualClock
 ) -> None:
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
             for _ in range(12):
-                await pace.pass_(70)
-    pauses = [round(wait) for wait in pace.waits]
+                await manual_clock.advance(70)
+    pauses = [round(wait) for wait in manual_clock.waits]
     assert max(pauses[:2]) <= 6
     assert max(pauses) <= 72
     assert min(pauses[-2:]) >= 48, "a session that waits is looked at once a minute"
-    assert max(pauses[-3:]) - min(pace.waits[-3:]) > 0.001, "with some jitter"
+    assert max(pauses[-3:]) - min(manual_clock.waits[-3:]) > 0.001, "with some jitter"
 
 
 async def test_many_who_watch_one_session_cost_one_poller_and_nobody_costs_nothing(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
         bare = one.removeprefix("devin-")
         ears = [NotificationRecorder() for _ in range(5)]
-        before = len(devin.requests)
+        before = len(upstream.requests)
         async with anyio.create_task_group() as group:
             done = anyio.Event()
 
             async def one_more(ear: NotificationRecorder, uri: str) -> None:
-                async with watching(call, ear, "auto", uri):
+                async with watching(client, ear, "auto", uri):
                     await done.wait()
 
             for ear in ears:
                 group.start_soon(one_more, ear, f"devin://sessions/{one}")
-            await pace.pass_(2)
-            assert pace.sleepers == 1
-            await pace.pass_(6)
+            await manual_clock.advance(2)
+            assert manual_clock.sleepers == 1
+            await manual_clock.advance(6)
             for ear in ears:
                 await ear.hears(f"devin://sessions/{one}")
             done.set()
-        await pace.asleep(0)
-        looks = devin.count("GET", "/v1/sessions/.*")
-        assert looks == len(devin.requests) - before <= 4
+        await manual_clock.asleep(0)
+        looks = upstream.count("GET", "/v1/sessions/.*")
+        assert looks == len(upstream.requests) - before <= 4
         async with watching(
-            call, NotificationRecorder(), "auto", f"devin://sessions/{bare}", "devin://playbooks"
+            client, NotificationRecorder(), "auto", f"devin://sessions/{bare}", "devin://playbooks"
         ):
             pass
-        async with watching(call, NotificationRecorder(), "auto"):
+        async with watching(client, NotificationRecorder(), "auto"):
             await anyio.sleep(0.05)
-            assert len(devin.requests) - before <= looks + 1
+            assert len(upstream.requests) - before <= looks + 1
 
 
 async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
-    connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Any
 ) -> None:
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
         ears = NotificationRecorder()
-        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
-            await pace.pass_(1)
-            devin.fail(
+        async with watching(client, ears, "auto", f"devin://sessions/{one}"):
+            await manual_clock.advance(1)
+            upstream.fail(
                 "GET",
                 "/v1/sessions/.*",
                 answer(500),
@@ -174,9 +174,9 @@ async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
                 answer(429, {"detail": "x"}, retry_after="40"),
             )
             for _ in range(5):
-                await pace.pass_(75)
+                await manual_clock.advance(75)
             await ears.hears(f"devin://sessions/{one}")
-    assert sorted(pace.waits[1:5]) == pace.waits[1:5]
+    assert sorted(manual_clock.waits[1:5]) == manual_clock.waits[1:5]
     watch = [line for line in logs() if line.get("method") == "watch"]
     assert [
         (line["outcome"], line["devin_session_id"], line["attempts"] > 5) for line in watch
@@ -191,37 +191,40 @@ async def test_a_watch_survives_trouble_with_longer_and_longer_pauses(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_session_that_devin_does_not_show_is_not_asked_for_again(
-    connect: Connect, devin: Upstream, pace: PacedClock, status: int, logs: Any
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, status: int, logs: Any
 ) -> None:
-    devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+    upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
     async with (
-        connect(pace=pace) as call,
-        watching(call, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
+        connect(manual_clock=manual_clock) as client,
+        watching(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
     ):
-        await devin.arrived.wait()
+        await upstream.arrived.wait()
         await anyio.sleep(0.05)
-        assert pace.sleepers == 0
-    assert devin.count("GET", "/v1/sessions/.*") == 1
+        assert manual_clock.sleepers == 0
+    assert upstream.count("GET", "/v1/sessions/.*") == 1
     assert [line["outcome"] for line in logs() if line.get("method") == "watch"] == ["tool_error"]
 
 
 async def test_nobody_can_have_the_whole_organization_watched(
-    connect: Connect, devin: Upstream, pace: PacedClock, logs: Any
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Any
 ) -> None:
     uris = [f"devin://sessions/devin-{n}" for n in range(150)]
-    devin.fail(
+    upstream.fail(
         "GET",
         ".*/devin-200",
         answer(200, {"session_id": "devin-200", "status_enum": "finished", "messages": SAID}),
     )
-    devin.fail(
+    upstream.fail(
         "GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200
     )
-    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
-        await pace.asleep(60)
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        watching(client, NotificationRecorder(), "auto", *uris),
+    ):
+        await manual_clock.asleep(60)
         await anyio.sleep(0.1)
-        assert pace.sleepers == 60
-        told = await call.ok(
+        assert manual_clock.sleepers == 60
+        told = await client.ok(
             "wait_for_sessions", session_ids=["devin-200"], max_wait_s=1
         )  # who waits has places of their own
         assert told["sessions"][0]["phase"] == "done"
@@ -229,32 +232,35 @@ async def test_nobody_can_have_the_whole_organization_watched(
 
 
 async def test_a_place_that_becomes_free_goes_to_one_that_had_to_be_left_out(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     uris = [f"devin://sessions/devin-{n}" for n in range(61)]
-    devin.fail(
+    upstream.fail(
         "GET",
         ".*/devin-60",
         *[answer(200, {"session_id": "devin-60", "status_enum": "working"})] * 9,
     )
-    devin.fail(
+    upstream.fail(
         "GET",
         ".*/devin-7",
         answer(200, {"session_id": "devin-7", "status_enum": "finished", "messages": SAID}),
     )
-    devin.fail(
+    upstream.fail(
         "GET", ".*", *[answer(200, {"session_id": "devin-x", "status_enum": "working"})] * 200
     )
-    async with connect(pace=pace) as call, watching(call, NotificationRecorder(), "auto", *uris):
-        await devin.until("GET", "/v1/sessions/devin-60")
-        assert pace.sleepers <= 60
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        watching(client, NotificationRecorder(), "auto", *uris),
+    ):
+        await upstream.until("GET", "/v1/sessions/devin-60")
+        assert manual_clock.sleepers <= 60
 
 
 async def test_a_stream_has_a_bound(connect: Connect) -> None:
-    async with connect() as call:
+    async with connect() as client:
         with pytest.raises(MCPError, match="at most 500"):
             async with watching(
-                call,
+                client,
                 NotificationRecorder(),
                 "auto",
                 *(f"devin://playbooks/p{n}" for n in range(501)),
@@ -263,19 +269,19 @@ async def test_a_stream_has_a_bound(connect: Connect) -> None:
 
 
 async def test_what_happened_before_the_first_look_that_worked_is_announced(
-    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, era: Era
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
+    async with connect(era=era, manual_clock=manual_clock, notifications=ears.old(era)) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
         await anyio.sleep(0.01)
-        pace.passed += 4
-        for told in pace.on_skip:
+        manual_clock.passed += 4
+        for told in manual_clock.on_skip:
             told(4)
-        devin.fail("GET", "/v1/sessions/.*", answer(500))
-        async with watching(call, ears, era, f"devin://sessions/{one}"):
-            await pace.asleep(1)
-            await call.ok("send_message", session_id=one, message="m")
+        upstream.fail("GET", "/v1/sessions/.*", answer(500))
+        async with watching(client, ears, era, f"devin://sessions/{one}"):
+            await manual_clock.asleep(1)
+            await client.ok("send_message", session_id=one, message="m")
             await ears.hears(
                 *[f"devin://sessions/{one}"] * 2
             )  # the write, and what the first look that worked saw
@@ -283,83 +289,83 @@ async def test_what_happened_before_the_first_look_that_worked_is_announced(
 
 @pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
 async def test_a_passing_refusal_does_not_end_a_watch(
-    connect: Connect, devin: Upstream, pace: PacedClock, status: int
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, status: int
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
-            await pace.asleep(1)
-            devin.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
-            await pace.pass_(7)
-            await pace.pass_(20)
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, ears, "auto", f"devin://sessions/{one}"):
+            await manual_clock.asleep(1)
+            upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+            await manual_clock.advance(7)
+            await manual_clock.advance(20)
             await ears.hears(f"devin://sessions/{one}")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_one_refusal_in_the_middle_does_not_end_a_watch_and_is_told(
-    connect: Connect, devin: Upstream, pace: PacedClock, status: int
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, status: int
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
-            await pace.asleep(1)
-            devin.fail("GET", "/v1/sessions/.*", page(status))
-            await pace.pass_(7)
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, ears, "auto", f"devin://sessions/{one}"):
+            await manual_clock.asleep(1)
+            upstream.fail("GET", "/v1/sessions/.*", page(status))
+            await manual_clock.advance(7)
             await ears.hears(f"devin://sessions/{one}")
-            await pace.pass_(20)
+            await manual_clock.advance(20)
             await ears.hears(f"devin://sessions/{one}")  # seen again, and waiting by now
 
 
 async def test_refusals_in_a_row_end_a_watch(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
-            await pace.asleep(1)
-            devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 3)
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, ears, "auto", f"devin://sessions/{one}"):
+            await manual_clock.asleep(1)
+            upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 3)
             for _ in range(3):
-                await pace.pass_(70)
-            await pace.asleep(0)
+                await manual_clock.advance(70)
+            await manual_clock.asleep(0)
             await ears.hears(f"devin://sessions/{one}")
 
 
 async def test_an_end_that_can_only_be_guessed_is_announced(
-    connect: Connect, devin: Upstream, pace: PacedClock, era: Era
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, era: Era
 ) -> None:
     """Terminated here, and not to be looked at any more: who watches has to hear that something happened."""
     ears = NotificationRecorder()
-    async with connect(era=era, pace=pace, heard=ears.old(era)) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, ears, era, f"devin://sessions/{one}", "devin://sessions"):
-            await pace.asleep(1)
-            devin.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
-            await call.ok("terminate_session", session_id=one)
+    async with connect(era=era, manual_clock=manual_clock, notifications=ears.old(era)) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, ears, era, f"devin://sessions/{one}", "devin://sessions"):
+            await manual_clock.asleep(1)
+            upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
+            await client.ok("terminate_session", session_id=one)
             await ears.hears(f"devin://sessions/{one}", "devin://sessions")
 
 
 async def test_what_happened_during_a_slow_first_look_is_announced(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     ears, gate = NotificationRecorder(), asyncio.Event()
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        devin.fail("GET", "/v1/sessions/.*", late(gate))
-        async with watching(call, ears, "auto", f"devin://sessions/{one}"):
-            await devin.until("GET", f"/v1/sessions/{one}")
-            assert "starting" in await call.read(f"devin://sessions/{one}")
-            pace.passed += 6
-            for told in pace.on_skip:
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        upstream.fail("GET", "/v1/sessions/.*", late(gate))
+        async with watching(client, ears, "auto", f"devin://sessions/{one}"):
+            await upstream.until("GET", f"/v1/sessions/{one}")
+            assert "starting" in await client.read(f"devin://sessions/{one}")
+            manual_clock.passed += 6
+            for told in manual_clock.on_skip:
                 told(6)
             gate.set()
             await ears.hears(f"devin://sessions/{one}")
 
 
 async def test_messages_that_vanish_while_devin_works_are_announced_once(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     def said(*ids: str) -> Fault:
         messages = [{"type": "devin_message", "event_id": one, "message": "m"} for one in ids]
@@ -367,7 +373,7 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
             200, {"session_id": "devin-1", "status_enum": "working", "messages": messages}
         )
 
-    devin.fail(
+    upstream.fail(
         "GET",
         "/v1/sessions/.*",
         said("a"),
@@ -378,44 +384,47 @@ async def test_messages_that_vanish_while_devin_works_are_announced_once(
         *[said("a", "b", "c")] * 9,
     )
     ears, uri = NotificationRecorder(), "devin://sessions/devin-1"
-    async with connect(pace=pace) as call, watching(call, ears, "auto", uri, "devin://sessions"):
-        await pace.pass_(7)
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        watching(client, ears, "auto", uri, "devin://sessions"),
+    ):
+        await manual_clock.advance(7)
         await ears.hears(uri)  # b, a message alone: the index shows no messages
         for _ in range(2):
-            await pace.pass_(30)
+            await manual_clock.advance(30)
         await ears.hears()
-        await pace.pass_(30)
+        await manual_clock.advance(30)
         await ears.hears(uri)  # c
-        assert devin.count("GET", "/v1/sessions/devin-1") == 5
+        assert upstream.count("GET", "/v1/sessions/devin-1") == 5
 
 
 async def test_a_watch_that_ended_begins_anew_for_who_asks_anew(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    devin.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
+    upstream.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
             await anyio.sleep(0.05)
-            assert pace.sleepers == 0
-            async with watching(call, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
-                await pace.asleep(1)
+            assert manual_clock.sleepers == 0
+            async with watching(client, NotificationRecorder(), "auto", f"devin://sessions/{one}"):
+                await manual_clock.asleep(1)
 
 
 async def test_the_index_is_announced_once_for_one_change(
-    connect: Connect, devin: Upstream, pace: PacedClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     ears = NotificationRecorder()
-    async with connect(pace=pace) as call:
-        one = (await call.ok("create_session", prompt="p"))["session_id"]
-        async with watching(call, ears, "auto", f"devin://sessions/{one}", "devin://sessions"):
-            await pace.asleep(1)
-            await call.ok("terminate_session", session_id=one)
+    async with connect(manual_clock=manual_clock) as client:
+        one = (await client.ok("create_session", prompt="p"))["session_id"]
+        async with watching(client, ears, "auto", f"devin://sessions/{one}", "devin://sessions"):
+            await manual_clock.asleep(1)
+            await client.ok("terminate_session", session_id=one)
             await ears.hears(f"devin://sessions/{one}", "devin://sessions")
 
 
 async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(
-    connect: Connect, devin: Upstream, era: Era
+    connect: Connect, upstream: Upstream, era: Era
 ) -> None:
     ears = NotificationRecorder()
     uris = [
@@ -426,18 +435,20 @@ async def test_hidden_and_impossible_addresses_can_be_watched_in_vain(
         "http://example.com/x",
     ]
     async with (
-        connect(era=era, toolsets="playbooks", heard=ears.old(era)) as call,
-        watching(call, ears, era, *uris),
+        connect(era=era, toolsets="playbooks", notifications=ears.old(era)) as client,
+        watching(client, ears, era, *uris),
     ):
         await anyio.sleep(0.05)
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
 @asynccontextmanager
-async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[Caller, Caller]]:
+async def two_callers(
+    upstream: Upstream, manual_clock: ManualClock
+) -> AsyncIterator[tuple[ToolClient, ToolClient]]:
     """Two clients with keys of their own on one server, over real HTTP."""
     async with (
-        deployed(settings_for(devin, auth="caller-key"), clock=pace) as url,
+        deployed(settings_for(upstream, auth="caller-key"), clock=manual_clock) as url,
         visiting(url, {"x-devin-api-key": KEY}) as me,
         visiting(url, {"x-devin-api-key": OTHER}) as you,
     ):
@@ -445,12 +456,12 @@ async def two_callers(devin: Upstream, pace: PacedClock) -> AsyncIterator[tuple[
 
 
 async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(
-    devin: Upstream, pace: PacedClock
+    upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
     mine, yours = NotificationRecorder(), NotificationRecorder()
     async with (
-        two_callers(devin, pace) as (me, you),
+        two_callers(upstream, manual_clock) as (me, you),
         watching(me, mine, "auto", uri, playbooks),
         watching(you, yours, "auto", uri, playbooks),
     ):
@@ -463,30 +474,30 @@ async def test_two_keys_that_watch_the_same_address_do_not_hear_of_each_other(
         await yours.hears(uri, playbooks, "resources", "prompts")
         await mine.hears()
         assert "Yours" not in await me.read(playbooks)
-        assert "Mine" in (await me.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
-        assert "Yours" in (await you.client.get_prompt("fixtest", {"task": "t"})).model_dump_json()
+        assert "Mine" in (await me.sdk.get_prompt("fixtest", {"task": "t"})).model_dump_json()
+        assert "Yours" in (await you.sdk.get_prompt("fixtest", {"task": "t"})).model_dump_json()
         assert {one.title for one in await me.resources()} ^ {
             one.title for one in await you.resources()
         } == {"Mine", "Yours"}
 
 
 async def test_two_keys_that_watch_the_same_session_have_a_poller_each(
-    devin: Upstream, pace: PacedClock
+    upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     mine, yours = NotificationRecorder(), NotificationRecorder()
-    async with two_callers(devin, pace) as (me, you):
+    async with two_callers(upstream, manual_clock) as (me, you):
         one = (await me.ok("create_session", prompt="p"))["session_id"]
         uri = f"devin://sessions/{one}"
         async with watching(me, mine, "auto", uri), watching(you, yours, "auto", uri):
-            await pace.pass_(2)
-            await pace.pass_(6)
+            await manual_clock.advance(2)
+            await manual_clock.advance(6)
             await mine.hears(uri)
             await yours.hears()  # to this key the session does not exist
-        await pace.asleep(0)  # both have gone, so nobody looks any more
+        await manual_clock.asleep(0)  # both have gone, so nobody looks any more
 
 
 async def test_a_stream_that_is_open_does_not_delay_the_end(
-    devin: Upstream, pace: PacedClock
+    upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     async with serving("--sandbox") as (server, url), Client(url) as client:
         async with client.listen(resources_list_changed=True) as events:

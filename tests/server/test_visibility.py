@@ -50,25 +50,25 @@ def test_toolsets_tools_and_exclusions_combine() -> None:
 
 
 async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
-    connect: Connect, devin: Upstream, era: Era
+    connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    async with connect(era=era, read_only=True) as call:
-        hidden = await call.client.call_tool("devin_create_session", {"prompt": "p"})
-        unknown = await call.client.call_tool("devin_creat_session", {"prompt": "p"})
+    async with connect(era=era, read_only=True) as client:
+        hidden = await client.sdk.call_tool("devin_create_session", {"prompt": "p"})
+        unknown = await client.sdk.call_tool("devin_creat_session", {"prompt": "p"})
         assert text_of(hidden).replace("create", "creat") == text_of(unknown)
-        assert "devin_create_session" not in str((await call.client.list_tools()).tools)
-        assert "devin_delegate_task" not in (await call.ok("list_sessions"))["next"]
-    assert devin.count("POST") == 0
+        assert "devin_create_session" not in str((await client.sdk.list_tools()).tools)
+        assert "devin_delegate_task" not in (await client.ok("list_sessions"))["next"]
+    assert upstream.count("POST") == 0
 
 
 async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(
     connect: Connect, files: Path
 ) -> None:
     async def parameters(tool: str, **how: object) -> set[str]:
-        async with connect(**how) as call:
+        async with connect(**how) as client:
             return next(
                 set(one.input_schema["properties"])
-                for one in (await call.client.list_tools()).tools
+                for one in (await client.sdk.list_tools()).tools
                 if one.name == tool
             )
 
@@ -94,7 +94,7 @@ async def test_a_server_started_at_home_or_in_the_root_allows_no_files(
     for place in ("/", str(home), str(tmp_path)):  # the last has the home in it
         monkeypatch.chdir(place)
         assert resolve({}, {}).files_root == ()
-    async with connect() as call:
-        assert "no argument path" in await call.error("upload_attachment", path="x")
+    async with connect() as client:
+        assert "no argument path" in await client.error("upload_attachment", path="x")
     monkeypatch.chdir(project)
     assert resolve({}, {}).files_root == (project.resolve(),)

@@ -51,7 +51,7 @@ class Inspector:
         own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
         return processes.run([*self._command, *arguments], cwd=self._home, timeout=LONGEST, env=own)
 
-    def call(self, tool: str, arguments: str) -> processes.Finished:
+    def client(self, tool: str, arguments: str) -> processes.Finished:
         """`arguments` is JSON."""
         return self.run(
             "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments

@@ -51,14 +51,14 @@ def said(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["message"])
 
 
-async def test_each_caller_is_served_with_their_own_key(devin: Upstream, era: Era) -> None:
-    async with deployed(settings_for(devin, auth="caller-key")) as url:
+async def test_each_caller_is_served_with_their_own_key(upstream: Upstream, era: Era) -> None:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
         for key in ("apk_user_one_1111", "apk_user_two_2222"):
-            async with visiting(url, {"X-Devin-Api-Key": key}, era=era) as call:
-                await call.ok("list_playbooks")
-    sent = [seen.headers["authorization"] for seen in devin.requests]
+            async with visiting(url, {"X-Devin-Api-Key": key}, era=era) as client:
+                await client.ok("list_playbooks")
+    sent = [seen.headers["authorization"] for seen in upstream.requests]
     assert sent == ["Bearer apk_user_one_1111", "Bearer apk_user_two_2222"]
-    assert all("x-devin-api-key" not in seen.headers for seen in devin.requests)
+    assert all("x-devin-api-key" not in seen.headers for seen in upstream.requests)
 
 
 @pytest.mark.parametrize(
@@ -73,44 +73,46 @@ async def test_each_caller_is_served_with_their_own_key(devin: Upstream, era: Er
     ],
 )
 async def test_without_a_key_of_ones_own_nobody_is_served(
-    devin: Upstream, headers: dict[str, str], status: int, says: str
+    upstream: Upstream, headers: dict[str, str], status: int, says: str
 ) -> None:
     """The server has a key, which is never used for anybody; and nothing here starts a host's OAuth discovery."""
-    async with deployed(settings_for(devin, auth="caller-key")) as url:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
         answer = await knock(url, **headers)
     assert (answer.status_code, says in said(answer)) == (status, True)
     assert "www-authenticate" not in answer.headers
     assert "0123456789" not in answer.text
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
-async def test_a_client_shows_why_it_was_turned_away(devin: Upstream, era: Era) -> None:
-    async with deployed(settings_for(devin, auth="caller-key")) as url:
+async def test_a_client_shows_why_it_was_turned_away(upstream: Upstream, era: Era) -> None:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
         with pytest.raises(BaseException) as trouble:  # noqa: PT011 - a group, whose kind depends on the era
             async with visiting(url, era=era):
                 pass
     assert "X-Devin-Api-Key" in str(trouble.getrepr())
 
 
-async def test_a_key_of_another_api_and_a_wrong_one_are_told_where_keys_go(devin: Upstream) -> None:
-    async with deployed(settings_for(devin, auth="caller-key")) as url:
+async def test_a_key_of_another_api_and_a_wrong_one_are_told_where_keys_go(
+    upstream: Upstream,
+) -> None:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
         for key, says in (("cog_abcdefgh", "not served yet"), ("apk_", "no Devin API key")):
             async with httpx.AsyncClient() as web:
                 answer = await web.post(url, json=PING, headers={"x-devin-api-key": key})
                 if answer.status_code == 403:
                     assert says in said(answer)
                     continue
-            async with visiting(url, {"X-Devin-Api-Key": key}) as call:
-                text = await call.error("list_playbooks")
+            async with visiting(url, {"X-Devin-Api-Key": key}) as client:
+                text = await client.error("list_playbooks")
                 assert says in text
                 assert "X-Devin-Api-Key" in text
                 assert "DEVIN_API_KEY" not in text
 
 
 async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_log(
-    devin: Upstream, tokens: Path, logs: Logs, era: Era
+    upstream: Upstream, tokens: Path, logs: Logs, era: Era
 ) -> None:
-    async with deployed(settings_for(devin, auth="token", caller_tokens_file=tokens)) as url:
+    async with deployed(settings_for(upstream, auth="token", caller_tokens_file=tokens)) as url:
         async with (
             visiting(url, bearer(ANAS), era=era) as ana,
             visiting(url, bearer(BENS), era=era) as ben,
@@ -119,7 +121,7 @@ async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_l
             await ben.error("get_playbook", playbook_id="nope")
         refused = await knock(url, authorization="Bearer guess")
         without = await knock(url)
-    assert {seen.headers["authorization"] for seen in devin.requests} == {f"Bearer {KEY}"}
+    assert {seen.headers["authorization"] for seen in upstream.requests} == {f"Bearer {KEY}"}
     for answer in (refused, without):
         assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
         assert "it is not a Devin API key" in said(answer)
@@ -138,9 +140,9 @@ async def test_callers_with_a_token_share_the_servers_key_and_are_named_in_the_l
 
 
 async def test_the_tokens_are_read_again_when_the_file_changes(
-    devin: Upstream, tokens: Path, logs: Logs
+    upstream: Upstream, tokens: Path, logs: Logs
 ) -> None:
-    async with deployed(settings_for(devin, auth="token", caller_tokens_file=tokens)) as url:
+    async with deployed(settings_for(upstream, auth="token", caller_tokens_file=tokens)) as url:
 
         async def status(token: str) -> int:
             return (await knock(url, authorization=f"Bearer {token}")).status_code
@@ -170,7 +172,9 @@ async def test_the_tokens_are_read_again_when_the_file_changes(
     ]
 
 
-async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_path: Path) -> None:
+async def test_a_file_that_a_cluster_mounts_is_read_again(
+    upstream: Upstream, tmp_path: Path
+) -> None:
     """Such a file is a link to a link to a directory, and an update swaps the one in the middle and removes the old directory."""
 
     def write(version: str, content: str) -> None:
@@ -182,7 +186,7 @@ async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_p
     write("..v1", line("ben", BENS))
     (tmp_path / "callers").symlink_to("..data/callers")
     async with deployed(
-        settings_for(devin, auth="token", caller_tokens_file=tmp_path / "callers")
+        settings_for(upstream, auth="token", caller_tokens_file=tmp_path / "callers")
     ) as url:
         assert (await knock(url, authorization=f"Bearer {BENS}")).status_code == 200
         write("..v2", line("ana", ANAS))
@@ -192,12 +196,14 @@ async def test_a_file_that_a_cluster_mounts_is_read_again(devin: Upstream, tmp_p
         assert (await knock(url, authorization=f"Bearer {ANAS}")).status_code == 200
 
 
-async def test_who_is_not_let_in_any_more_hears_nothing_more(devin: Upstream, tokens: Path) -> None:
-    here = settings_for(devin, auth="token", caller_tokens_file=tokens)
+async def test_who_is_not_let_in_any_more_hears_nothing_more(
+    upstream: Upstream, tokens: Path
+) -> None:
+    here = settings_for(upstream, auth="token", caller_tokens_file=tokens)
     async with (
         deployed(here) as url,
         visiting(url, bearer(BENS)) as ben,
-        ben.client.listen(resource_subscriptions=["devin://playbooks"]) as events,
+        ben.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
     ):
         tokens.write_text(line("ana", ANAS))
         with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011 - how a stream that is cut looks
@@ -207,25 +213,32 @@ async def test_who_is_not_let_in_any_more_hears_nothing_more(devin: Upstream, to
 
 
 async def test_a_token_in_front_does_not_replace_ones_own_key(
-    devin: Upstream, tokens: Path
+    upstream: Upstream, tokens: Path
 ) -> None:
-    async with deployed(settings_for(devin, auth="caller-key", caller_tokens_file=tokens)) as url:
+    async with deployed(
+        settings_for(upstream, auth="caller-key", caller_tokens_file=tokens)
+    ) as url:
         assert "bearer token" in said(await knock(url, x_devin_api_key=KEY))
         assert "X-Devin-Api-Key" in said(await knock(url, authorization=f"Bearer {ANAS}"))
-        async with visiting(url, {**bearer(ANAS), "X-Devin-Api-Key": "apk_anas_own_key"}) as call:
-            await call.ok("list_playbooks")
-    assert [seen.headers["authorization"] for seen in devin.requests] == ["Bearer apk_anas_own_key"]
+        async with visiting(url, {**bearer(ANAS), "X-Devin-Api-Key": "apk_anas_own_key"}) as client:
+            await client.ok("list_playbooks")
+    assert [seen.headers["authorization"] for seen in upstream.requests] == [
+        "Bearer apk_anas_own_key"
+    ]
 
 
-async def test_a_key_that_would_be_ignored_is_refused(devin: Upstream, tokens: Path) -> None:
+async def test_a_key_that_would_be_ignored_is_refused(upstream: Upstream, tokens: Path) -> None:
     """Who sends a key expects to be served with it, and not to spend the operator's ACUs."""
-    for here in (settings_for(devin), settings_for(devin, auth="token", caller_tokens_file=tokens)):
+    for here in (
+        settings_for(upstream),
+        settings_for(upstream, auth="token", caller_tokens_file=tokens),
+    ):
         async with deployed(here) as url:
             answer = await knock(
                 url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANAS}"
             )
         assert (answer.status_code, "would be ignored" in said(answer)) == (400, True)
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
 async def test_who_was_turned_away_is_named_behind_a_proxy_that_is_believed(logs: Logs) -> None:
@@ -237,8 +250,11 @@ async def test_who_was_turned_away_is_named_behind_a_proxy_that_is_believed(logs
             assert (await server.logged("http_rejected"))["peer"] == peer
 
 
-async def test_headers_that_say_who_you_are_may_not_be_sent_twice(devin: Upstream) -> None:
-    async with deployed(settings_for(devin, auth="caller-key")) as url, httpx.AsyncClient() as web:
+async def test_headers_that_say_who_you_are_may_not_be_sent_twice(upstream: Upstream) -> None:
+    async with (
+        deployed(settings_for(upstream, auth="caller-key")) as url,
+        httpx.AsyncClient() as web,
+    ):
         twice = [("x-devin-api-key", "apk_one_aaaa"), ("x-devin-api-key", "apk_two_bbbb")]
         answer = await web.post(url, json=PING, headers=twice)
     assert (answer.status_code, "sent twice" in said(answer)) == (400, True)
@@ -266,61 +282,61 @@ NARROWED = [
 
 @pytest.mark.parametrize(("headers", "there", "gone"), NARROWED)
 async def test_a_caller_may_do_without_and_what_is_gone_is_unknown(
-    devin: Upstream, era: Era, headers: dict[str, str], there: set[str], gone: set[str]
+    upstream: Upstream, era: Era, headers: dict[str, str], there: set[str], gone: set[str]
 ) -> None:
-    async with deployed(settings_for(devin)) as url, visiting(url, headers, era=era) as call:
-        tools = (await call.client.list_tools()).tools
+    async with deployed(settings_for(upstream)) as url, visiting(url, headers, era=era) as client:
+        tools = (await client.sdk.list_tools()).tools
         names = {tool.name for tool in tools}
         assert there <= names
         assert not gone & names
-        told = call.client.instructions or ""
+        told = client.sdk.instructions or ""
         for tool in gone:
             assert tool not in told + "".join(one.description or "" for one in tools)
-            hidden = await call.client.call_tool(tool, {"session_id": "devin-1"})
-            unknown = await call.client.call_tool("devin_fly", {"session_id": "devin-1"})
+            hidden = await client.sdk.call_tool(tool, {"session_id": "devin-1"})
+            unknown = await client.sdk.call_tool("devin_fly", {"session_id": "devin-1"})
             assert text_of(hidden).replace(tool, "x") == text_of(unknown).replace("devin_fly", "x")
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
 async def test_narrowing_reaches_resources_prompts_completions_and_watching(
-    devin: Upstream,
+    upstream: Upstream,
 ) -> None:
     from mcp import MCPError
     from mcp.types import ResourceTemplateReference
 
     async with (
-        deployed(settings_for(devin)) as url,
-        visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as call,
+        deployed(settings_for(upstream)) as url,
+        visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as client,
     ):
-        assert {str(one.uri).split("/")[2] for one in await call.resources()} == {"knowledge"}
-        templates = (await call.client.list_resource_templates()).resource_templates
+        assert {str(one.uri).split("/")[2] for one in await client.resources()} == {"knowledge"}
+        templates = (await client.sdk.list_resource_templates()).resource_templates
         assert [one.uri_template for one in templates] == ["devin://knowledge/{note_id}"]
-        assert (await call.client.list_prompts()).prompts == []
+        assert (await client.sdk.list_prompts()).prompts == []
         for uri in ("devin://playbooks/playbook-0001", "devin://sessions"):
             with pytest.raises(MCPError, match=r"Unknown resource|Resource not found"):
-                await call.read(uri)
+                await client.read(uri)
         with pytest.raises(MCPError):
-            await call.client.complete(
+            await client.sdk.complete(
                 ResourceTemplateReference(
                     type="ref/resource", uri="devin://playbooks/{playbook_id}"
                 ),
                 {"name": "playbook_id", "value": "f"},
             )
-        async with call.client.listen(
+        async with client.sdk.listen(
             resource_subscriptions=["devin://sessions/devin-1", "devin://knowledge"]
         ) as events:
             honored = events.honored.resource_subscriptions
     assert honored == ["devin://knowledge"]
-    assert {seen.path for seen in devin.requests} == {"/v1/knowledge"}
+    assert {seen.path for seen in upstream.requests} == {"/v1/knowledge"}
 
 
-async def test_the_operators_word_stands_whatever_a_caller_wishes(devin: Upstream) -> None:
+async def test_the_operators_word_stands_whatever_a_caller_wishes(upstream: Upstream) -> None:
     wishes = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ",".join(TOOLSETS)}
     async with (
-        deployed(settings_for(devin, read_only=True, toolsets="playbooks")) as url,
-        visiting(url, wishes) as call,
+        deployed(settings_for(upstream, read_only=True, toolsets="playbooks")) as url,
+        visiting(url, wishes) as client,
     ):
-        names = {tool.name for tool in (await call.client.list_tools()).tools}
+        names = {tool.name for tool in (await client.sdk.list_tools()).tools}
     assert names == {"devin_list_playbooks", "devin_get_playbook"}
 
 
@@ -332,14 +348,16 @@ async def test_the_operators_word_stands_whatever_a_caller_wishes(devin: Upstrea
         {"x_devin_mcp_toolsets": ","},
     ],
 )
-async def test_a_wish_nobody_understands_is_a_400(devin: Upstream, headers: dict[str, str]) -> None:
-    async with deployed(settings_for(devin)) as url:
+async def test_a_wish_nobody_understands_is_a_400(
+    upstream: Upstream, headers: dict[str, str]
+) -> None:
+    async with deployed(settings_for(upstream)) as url:
         assert (await knock(url, **headers)).status_code == 400
 
 
-async def test_pages_of_strangers_and_other_names_are_turned_away(devin: Upstream) -> None:
+async def test_pages_of_strangers_and_other_names_are_turned_away(upstream: Upstream) -> None:
     here = settings_for(
-        devin, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com"
+        upstream, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com"
     )
     async with deployed(here) as url:
         for host, status in (
@@ -362,12 +380,12 @@ async def test_pages_of_strangers_and_other_names_are_turned_away(devin: Upstrea
             assert (await knock(url, origin=origin)).status_code == status, origin
 
 
-async def test_a_browser_is_told_so_for_named_origins_only(devin: Upstream) -> None:
+async def test_a_browser_is_told_so_for_named_origins_only(upstream: Upstream) -> None:
     ask = {
         "access-control-request-method": "POST",
         "access-control-request-headers": "x-devin-api-key,mcp-protocol-version",
     }
-    here = settings_for(devin, auth="caller-key", allowed_origins="https://app.example.com")
+    here = settings_for(upstream, auth="caller-key", allowed_origins="https://app.example.com")
     async with deployed(here) as url, httpx.AsyncClient() as web:
         mine = await web.options(url, headers={**ask, "origin": "https://app.example.com"})
         other = await web.options(url, headers={**ask, "origin": "https://evil.example"})
@@ -436,7 +454,7 @@ def test_a_mode_says_what_it_lacks(given: dict[str, str], says: str) -> None:
         authenticator_for(resolve({name: [value] for name, value in given.items()}, {}))
 
 
-async def test_in_memory_everybody_is_the_servers_own(connect: Connect, devin: Upstream) -> None:
-    async with connect(transport="http") as call:
-        await call.ok("list_playbooks")
-    assert devin.requests[0].headers["authorization"] == f"Bearer {KEY}"
+async def test_in_memory_everybody_is_the_servers_own(connect: Connect, upstream: Upstream) -> None:
+    async with connect(transport="http") as client:
+        await client.ok("list_playbooks")
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"

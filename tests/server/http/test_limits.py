@@ -32,22 +32,22 @@ def call_of(tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(
-    devin: Upstream, era: Era
+    upstream: Upstream, era: Era
 ) -> None:
     gate = asyncio.Event()
-    devin.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
+    upstream.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
     async with (
-        deployed(settings_for(devin, auth="caller-key", max_calls_per_caller=2)) as url,
+        deployed(settings_for(upstream, auth="caller-key", max_calls_per_caller=2)) as url,
         httpx.AsyncClient(timeout=20) as web,
     ):
         async with (
-            visiting(url, ONE, era=era) as call,
+            visiting(url, ONE, era=era) as client,
             visiting(url, TWO, era=era) as other,
             anyio.create_task_group() as group,
         ):
             for _ in range(2):
-                group.start_soon(lambda: call.ok("list_playbooks"))
-            await devin.until("GET", "/v1/playbooks", 2)
+                group.start_soon(lambda: client.ok("list_playbooks"))
+            await upstream.until("GET", "/v1/playbooks", 2)
             refused = await web.post(url, json=PING, headers=ACCEPT | ONE)
             await other.ok("list_playbooks")
             gate.set()
@@ -57,18 +57,18 @@ async def test_too_many_calls_at_once_are_told_to_wait_and_others_are_served(
     assert after.status_code == 200
 
 
-async def test_listen_streams_are_counted_apart(devin: Upstream) -> None:
-    here = settings_for(devin, auth="caller-key", max_calls_per_caller=1)
+async def test_listen_streams_are_counted_apart(upstream: Upstream) -> None:
+    here = settings_for(upstream, auth="caller-key", max_calls_per_caller=1)
     async with (
         deployed(here) as url,
-        visiting(url, ONE) as call,
+        visiting(url, ONE) as client,
         anyio.create_task_group() as group,
     ):
         opened = 0
 
         async def listen() -> None:
             nonlocal opened
-            async with call.client.listen(resources_list_changed=True):
+            async with client.sdk.listen(resources_list_changed=True):
                 opened += 1
                 await anyio.sleep_forever()
 
@@ -77,14 +77,14 @@ async def test_listen_streams_are_counted_apart(devin: Upstream) -> None:
         with anyio.fail_after(5):
             while opened < MAX_STREAMS_PER_CALLER:  # noqa: ASYNC110 - opened by the tasks above
                 await anyio.sleep(0.01)
-        await call.ok("list_playbooks")
+        await client.ok("list_playbooks")
         with pytest.raises(Exception, match="8 listen streams open"):
-            async with call.client.listen(resources_list_changed=True):
+            async with client.sdk.listen(resources_list_changed=True):
                 pass
         group.cancel_scope.cancel()
 
 
-async def test_requests_beyond_what_devin_may_be_given_wait_their_turn(devin: Upstream) -> None:
+async def test_requests_beyond_what_devin_may_be_given_wait_their_turn(upstream: Upstream) -> None:
     most = at_once = 0
 
     async def counted(exchange: Any) -> None:
@@ -95,12 +95,12 @@ async def test_requests_beyond_what_devin_may_be_given_wait_their_turn(devin: Up
         at_once -= 1
         await answer(200, [])(exchange)
 
-    devin.fail("GET", "/v1/secrets", *[counted] * 20)
-    here = settings_for(devin, max_upstream_requests=3, max_calls_per_caller=50)
-    async with deployed(here) as url, visiting(url) as call, anyio.create_task_group() as group:
+    upstream.fail("GET", "/v1/secrets", *[counted] * 20)
+    here = settings_for(upstream, max_upstream_requests=3, max_calls_per_caller=50)
+    async with deployed(here) as url, visiting(url) as client, anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(lambda: call.ok("list_secrets"))
-    assert (most, devin.count("GET", "/v1/secrets")) == (3, 20)
+            group.start_soon(lambda: client.ok("list_secrets"))
+    assert (most, upstream.count("GET", "/v1/secrets")) == (3, 20)
 
 
 async def raw(url: str, *parts: bytes, pause: float = 0.0) -> bytes:
@@ -120,14 +120,14 @@ async def raw(url: str, *parts: bytes, pause: float = 0.0) -> bytes:
 HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
 
 
-async def test_a_body_that_trickles_in_is_given_up(devin: Upstream) -> None:
-    async with deployed(settings_for(devin), for_a_body=0.3) as url:
+async def test_a_body_that_trickles_in_is_given_up(upstream: Upstream) -> None:
+    async with deployed(settings_for(upstream), for_a_body=0.3) as url:
         found = await raw(url, HEAD + b"content-length: 100\r\n\r\n", b"{", b'"', pause=0.2)
     assert found.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in found.lower()
 
 
-async def test_large_heads_and_bodies_are_refused_and_the_server_lives(devin: Upstream) -> None:
+async def test_large_heads_and_bodies_are_refused_and_the_server_lives(upstream: Upstream) -> None:
     large = json.dumps(call_of("create_playbook", title="t", body="x" * 5_000_000)).encode()
     async with serving("--sandbox") as (server, url), httpx.AsyncClient(timeout=20) as web:
         flooded = await raw(url, HEAD + b"x-flood: " + b"a" * 70_000 + b"\r\n\r\n")
@@ -154,10 +154,10 @@ async def test_large_heads_and_bodies_are_refused_and_the_server_lives(devin: Up
     assert b"Traceback" not in server.stderr
 
 
-async def test_a_cluster_is_told_whether_it_lives_and_is_ready(devin: Upstream) -> None:
+async def test_a_cluster_is_told_whether_it_lives_and_is_ready(upstream: Upstream) -> None:
     ending = Shutdown()
     async with (
-        deployed(settings_for(devin, auth="caller-key"), ending=ending) as url,
+        deployed(settings_for(upstream, auth="caller-key"), ending=ending) as url,
         httpx.AsyncClient() as web,
     ):
 
@@ -167,22 +167,22 @@ async def test_a_cluster_is_told_whether_it_lives_and_is_ready(devin: Upstream) 
 
         assert await probe("/healthz") == (200, {"status": "alive"})
         assert await probe("/readyz") == (200, {"status": "ready", "upstream": "unknown"})
-        devin.fail("GET", "/v1/secrets", answer(500), answer(200, []))
-        async with visiting(url, {"X-Devin-Api-Key": KEY}) as call:
-            await call.error("list_secrets")
+        upstream.fail("GET", "/v1/secrets", answer(500), answer(200, []))
+        async with visiting(url, {"X-Devin-Api-Key": KEY}) as client:
+            await client.error("list_secrets")
             assert await probe("/readyz") == (200, {"status": "ready", "upstream": "trouble"}), (
                 "trouble takes nobody out"
             )
-            await call.ok("list_secrets")
+            await client.ok("list_secrets")
             assert await probe("/readyz") == (200, {"status": "ready", "upstream": "ok"})
         ending.begin()
         assert await probe("/readyz") == (503, {"status": "draining", "upstream": "ok"})
         assert await probe("/healthz") == (200, {"status": "alive"})
 
 
-async def test_a_refused_request_does_not_hold_its_connection(devin: Upstream) -> None:
+async def test_a_refused_request_does_not_hold_its_connection(upstream: Upstream) -> None:
     """Nobody who may not call can keep a connection by sending a body that never ends."""
-    async with deployed(settings_for(devin, auth="caller-key")) as url:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
         found = await raw(url, HEAD + b"content-length: 100\r\n\r\n", b"{")
     assert found.startswith(b"HTTP/1.1 403")
     assert b"connection: close" in found.lower()

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from devin_mcp.asgi_server import listen
 from devin_mcp.settings.settings import Settings
-from tests.clock import DrivenClock
+from tests.clock import AutoClock
 from tests.conftest import Era, settings_for
 from tests.http_client import ACCEPT, PING, Quiet, deployed, visiting
 from tests.upstream import KEY, Upstream
@@ -108,8 +108,8 @@ async def issuer() -> AsyncIterator[JwksCache]:
     await serving
 
 
-def guarded(devin: Upstream, issuer: JwksCache, **more: Any) -> Settings:
-    return settings_for(devin, auth="oauth", oauth_issuer=issuer.url, public_url=US, **more)
+def guarded(upstream: Upstream, issuer: JwksCache, **more: Any) -> Settings:
+    return settings_for(upstream, auth="oauth", oauth_issuer=issuer.url, public_url=US, **more)
 
 
 @asynccontextmanager
@@ -130,33 +130,33 @@ def of(token: str) -> dict[str, str]:
 
 
 async def test_scopes_decide_what_there_is_and_the_token_goes_nowhere(
-    devin: Upstream, issuer: JwksCache, era: Era, logs: Logs
+    upstream: Upstream, issuer: JwksCache, era: Era, logs: Logs
 ) -> None:
-    async with deployed(guarded(devin, issuer)) as url:
+    async with deployed(guarded(upstream, issuer)) as url:
         for scope, count, gone in (
             (READ, 8, "devin_create_session"),
             ("devin:read devin:write", 18, "devin_terminate_session"),
             (ALL, 22, ""),
         ):
-            async with visiting(url, of(issuer.token(scope)), era=era) as call:
-                names = {tool.name for tool in (await call.client.list_tools()).tools}
+            async with visiting(url, of(issuer.token(scope)), era=era) as client:
+                names = {tool.name for tool in (await client.sdk.list_tools()).tools}
                 assert (len(names), gone in names) == (count, False)
                 if gone:
-                    assert "Unknown tool" in await call.error(
+                    assert "Unknown tool" in await client.error(
                         gone.removeprefix("devin_"), session_id="devin-1"
                     )
-                await call.ok("list_playbooks")
-    assert {seen.headers["authorization"] for seen in devin.requests} == {f"Bearer {KEY}"}
+                await client.ok("list_playbooks")
+    assert {seen.headers["authorization"] for seen in upstream.requests} == {f"Bearer {KEY}"}
     calls = [line for line in logs() if line["event"] == "mcp_call"]
     assert {line["caller"] for line in calls} == {"ana"}
     assert "eyJ" not in str(logs())
 
 
 async def test_nobody_is_told_where_to_sign_in_but_by_the_challenge(
-    devin: Upstream, issuer: JwksCache
+    upstream: Upstream, issuer: JwksCache
 ) -> None:
     async with (
-        deployed(guarded(devin, issuer)) as url,
+        deployed(guarded(upstream, issuer)) as url,
         knocking(url) as knock,
         httpx.AsyncClient() as web,
     ):
@@ -189,15 +189,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("claims", "says"), REFUSED)
 async def test_a_token_that_is_not_for_this_server_is_refused(
-    devin: Upstream, issuer: JwksCache, claims: dict[str, Any], says: str
+    upstream: Upstream, issuer: JwksCache, claims: dict[str, Any], says: str
 ) -> None:
-    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token(**claims))
         good = await knock(issuer.token(aud=[US, "https://other.example.com"]))
     assert (answer.status_code, says in answer.text) == (401, True)
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     assert good.status_code == 200
-    assert devin.requests == []
+    assert upstream.requests == []
 
 
 def forged(claims: dict[str, Any], secret: bytes) -> str:
@@ -211,7 +211,7 @@ def forged(claims: dict[str, Any], secret: bytes) -> str:
 
 
 async def test_signatures_that_prove_nothing_are_refused(
-    devin: Upstream, issuer: JwksCache
+    upstream: Upstream, issuer: JwksCache
 ) -> None:
     stranger = JwksCache(issuer.url)
     stranger.new_key("k1")
@@ -225,7 +225,7 @@ async def test_signatures_that_prove_nothing_are_refused(
     public = (
         issuer.keys["k1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
-    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer)) as url, knocking(url) as knock:
         for token in (
             stranger.token(),
             jwt.encode(claims, "", "none", headers={"kid": "k1"}),
@@ -238,9 +238,9 @@ async def test_signatures_that_prove_nothing_are_refused(
 
 
 async def test_without_the_scope_to_read_there_is_a_challenge_for_it(
-    devin: Upstream, issuer: JwksCache
+    upstream: Upstream, issuer: JwksCache
 ) -> None:
-    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer)) as url, knocking(url) as knock:
         answer = await knock(issuer.token("devin:write other"))
         as_list = await knock(issuer.token(scope=None, scp=["devin:read"]))
         odd = [await knock(issuer.token(scope=value)) for value in (5, {"devin:read": 1})]
@@ -254,9 +254,9 @@ async def test_without_the_scope_to_read_there_is_a_challenge_for_it(
 
 
 async def test_keys_are_kept_rotated_and_withdrawn(
-    devin: Upstream, issuer: JwksCache, clock: DrivenClock
+    upstream: Upstream, issuer: JwksCache, clock: AutoClock
 ) -> None:
-    async with deployed(guarded(devin, issuer), clock=clock) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer), clock=clock) as url, knocking(url) as knock:
         for _ in range(3):
             assert (await knock(issuer.token())).status_code == 200
         assert issuer.asked.count("/tenant/keys") == 1
@@ -277,9 +277,9 @@ async def test_keys_are_kept_rotated_and_withdrawn(
 
 
 async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
-    devin: Upstream, issuer: JwksCache, clock: DrivenClock
+    upstream: Upstream, issuer: JwksCache, clock: AutoClock
 ) -> None:
-    async with deployed(guarded(devin, issuer), clock=clock) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer), clock=clock) as url, knocking(url) as knock:
         issuer.down = True
         answer = await knock(issuer.token())
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
@@ -294,16 +294,16 @@ async def test_an_issuer_that_is_down_is_borne_with_and_at_first_is_a_503(
 
 
 async def test_an_issuer_that_never_comes_to_an_end_keeps_nobody_for_long(
-    devin: Upstream, issuer: JwksCache
+    upstream: Upstream, issuer: JwksCache
 ) -> None:
     issuer.dripping = True
-    async with deployed(guarded(devin, issuer)) as url, knocking(url) as knock:
+    async with deployed(guarded(upstream, issuer)) as url, knocking(url) as knock:
         with anyio.fail_after(9):
             assert (await knock(issuer.token())).status_code == 503
 
 
-async def test_where_the_keys_are_can_be_said(devin: Upstream, issuer: JwksCache) -> None:
-    here = guarded(devin, issuer, oauth_jwks_url=f"{issuer.url}/keys", oauth_audience="devin")
+async def test_where_the_keys_are_can_be_said(upstream: Upstream, issuer: JwksCache) -> None:
+    here = guarded(upstream, issuer, oauth_jwks_url=f"{issuer.url}/keys", oauth_audience="devin")
     async with deployed(here) as url, knocking(url) as knock:
         assert (await knock(issuer.token(aud="devin"))).status_code == 200
         assert (await knock(issuer.token())).status_code == 401

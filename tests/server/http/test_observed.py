@@ -16,7 +16,7 @@ import httpx
 import pytest
 from mcp.types import ElicitResult
 
-from tests.conftest import Caller, settings_for
+from tests.conftest import ToolClient, settings_for
 from tests.e2e.processes import Process, running, serving
 from tests.http_client import deployed, visiting
 from tests.upstream import KEY, Upstream, answer, slow
@@ -40,21 +40,25 @@ async def served(server: Process, url: str) -> str:
     return str(json.loads(line)["metrics"])
 
 
-async def test_calls_attempts_and_pollers_are_counted_without_names_or_ids(devin: Upstream) -> None:
-    given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
-    async with serving("--metrics-port", "0", **given) as (server, url), visiting(url) as call:
+async def test_calls_attempts_and_pollers_are_counted_without_names_or_ids(
+    upstream: Upstream,
+) -> None:
+    given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
+    async with serving("--metrics-port", "0", **given) as (server, url), visiting(url) as client:
         metrics = await served(server, url)
         gate = asyncio.Event()
-        one = (await call.ok("create_session", prompt="sandbox:forever"))["session_id"]
-        devin.fail("GET", "/v1/secrets", answer(503), slow(gate))
+        one = (await client.ok("create_session", prompt="sandbox:forever"))["session_id"]
+        upstream.fail("GET", "/v1/secrets", answer(503), slow(gate))
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: call.ok("list_secrets"))
-            group.start_soon(lambda: call.ok("wait_for_sessions", session_ids=[one], max_wait_s=1))
-            await devin.until("GET", "/v1/secrets", 2)
-            await devin.until("GET", "/v1/sessions/.*")
+            group.start_soon(lambda: client.ok("list_secrets"))
+            group.start_soon(
+                lambda: client.ok("wait_for_sessions", session_ids=[one], max_wait_s=1)
+            )
+            await upstream.until("GET", "/v1/secrets", 2)
+            await upstream.until("GET", "/v1/sessions/.*")
             during = await measured(metrics)
             gate.set()
-        await call.error("get_playbook", playbook_id="nope")
+        await client.error("get_playbook", playbook_id="nope")
         async with httpx.AsyncClient() as web:
             await web.post(url, headers={"host": "evil.example"})
         after = await measured(metrics)
@@ -93,9 +97,9 @@ async def agrees(context: Any, params: Any) -> ElicitResult:
 
 
 async def test_workers_share_the_socket_count_together_and_answer_each_others_questions(
-    devin: Upstream,
+    upstream: Upstream,
 ) -> None:
-    given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": devin.url}
+    given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
     async with serving("--workers", "2", "--metrics-port", "0", **given) as (server, url):
         metrics = await served(server, url)
         assert (await server.logged("no_replication"))["level"] == "warning"
@@ -111,11 +115,11 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
         )
         assert found['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
         for one in list(
-            devin.organization.playbooks
+            upstream.organization.playbooks
         ):  # asked by one worker, and as likely as not answered to the other
-            async with visiting(url, ask=agrees) as call:
-                await call.ok("delete_playbook", playbook_id=one)
-        assert devin.organization.playbooks == {}
+            async with visiting(url, ask=agrees) as client:
+                await client.ok("delete_playbook", playbook_id=one)
+        assert upstream.organization.playbooks == {}
         server.process.send_signal(signal.SIGTERM)
         assert await server.end(close=False) == 0
     assert b"Traceback" not in server.stderr
@@ -128,13 +132,13 @@ async def test_workers_with_a_simulated_devin_each_are_refused() -> None:
 
 
 async def one_visit(url: str) -> None:
-    async with visiting(url) as call:
-        await call.ok("list_playbooks")
+    async with visiting(url) as client:
+        await client.ok("list_playbooks")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes as Linux shows them")
-async def test_a_worker_that_dies_is_replaced_and_orphans_end(devin: Upstream) -> None:
-    async with serving("--workers", "2", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=devin.url) as (
+async def test_a_worker_that_dies_is_replaced_and_orphans_end(upstream: Upstream) -> None:
+    async with serving("--workers", "2", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (
         server,
         url,
     ):
@@ -185,14 +189,16 @@ def alive(process: int) -> bool:
     return True
 
 
-async def test_a_call_and_its_requests_are_one_trace_and_the_log_knows_it(devin: Upstream) -> None:
+async def test_a_call_and_its_requests_are_one_trace_and_the_log_knows_it(
+    upstream: Upstream,
+) -> None:
     given = {
         "DEVIN_API_KEY": KEY,
-        "DEVIN_BASE_URL": devin.url,
+        "DEVIN_BASE_URL": upstream.url,
         "OTEL_TRACES_EXPORTER": "console",
         "OTEL_SERVICE_NAME": "devin-for-all",
     }
-    devin.fail("GET", "/v1/playbooks", answer(503))
+    upstream.fail("GET", "/v1/playbooks", answer(503))
     async with serving(**given) as (server, url):
         await one_visit(url)
         server.process.send_signal(signal.SIGTERM)
@@ -224,7 +230,7 @@ async def test_a_key_of_ones_own_beside_the_callers_is_pointed_out() -> None:
         assert "each caller brings a key" in (await server.logged("own_key_unused"))["why"]
 
 
-async def test_fifty_callers_see_nothing_but_their_own(devin: Upstream) -> None:
+async def test_fifty_callers_see_nothing_but_their_own(upstream: Upstream) -> None:
     """Fifty keys at once, with cancellations and errors between: what each is told bears its own mark and no other."""
 
     async def own(exchange: Any) -> None:
@@ -255,45 +261,47 @@ async def test_fifty_callers_see_nothing_but_their_own(devin: Upstream) -> None:
         await answer(200, body)(exchange)
 
     for method in ("GET", "POST", "PUT", "DELETE"):
-        devin.fail(method, ".*", *[own] * 4000)
+        upstream.fail(method, ".*", *[own] * 4000)
     marks = [f"{number:02}mark{number * 7919:06}" for number in range(50)]
     async with (
-        deployed(settings_for(devin, auth="caller-key", max_calls_per_caller=50)) as url,
+        deployed(settings_for(upstream, auth="caller-key", max_calls_per_caller=50)) as url,
         anyio.create_task_group() as group,
     ):
         for mark in marks:
             group.start_soon(one_of_fifty, url, mark, marks)
     keys = {
-        seen.headers["authorization"].removeprefix("Bearer apk_user_") for seen in devin.requests
+        seen.headers["authorization"].removeprefix("Bearer apk_user_") for seen in upstream.requests
     }
     assert keys == set(marks)
 
 
 async def one_of_fifty(url: str, mark: str, marks: list[str]) -> None:
     era = "legacy" if int(mark[:2]) % 2 else "auto"
-    async with visiting(url, {"X-Devin-Api-Key": f"apk_user_{mark}"}, era=era) as call:  # type: ignore[arg-type]
+    async with visiting(url, {"X-Devin-Api-Key": f"apk_user_{mark}"}, era=era) as client:  # type: ignore[arg-type]
         told: list[str] = []
         for turn in range(3):
-            told.append(str(await call.ok("list_sessions")))
+            told.append(str(await client.ok("list_sessions")))
             told.append(
-                str(await call.ok("wait_for_sessions", session_ids=["devin-shared"], max_wait_s=1))
+                str(
+                    await client.ok("wait_for_sessions", session_ids=["devin-shared"], max_wait_s=1)
+                )
             )
-            told.append(str(await call.ok("list_knowledge", body="full")))
-            told.append(str(await call.resources()))
-            told.append(await call.read("devin://playbooks"))
-            told.append(str([one.name for one in (await call.client.list_prompts()).prompts]))
-            told.append(await call.error("get_session", session_id="broken"))
+            told.append(str(await client.ok("list_knowledge", body="full")))
+            told.append(str(await client.resources()))
+            told.append(await client.read("devin://playbooks"))
+            told.append(str([one.name for one in (await client.sdk.list_prompts()).prompts]))
+            told.append(await client.error("get_session", session_id="broken"))
             with anyio.move_on_after(0.001 * turn):
-                await call("list_knowledge")
-        told.append(await ended(call))
+                await client("list_knowledge")
+        told.append(await ended(client))
     whole = "".join(told)
     assert whole.count(mark) > 15
     assert not [other for other in marks if other != mark and other in whole]
 
 
-async def ended(call: Caller) -> str:
+async def ended(client: ToolClient) -> str:
     """A destructive tool goes ahead where nobody can be asked; its cursor and state are the caller's own, too."""
-    return str(await call.ok("delete_playbook", playbook_id="playbook-shared"))
+    return str(await client.ok("delete_playbook", playbook_id="playbook-shared"))
 
 
 async def test_workers_that_cannot_live_are_given_up() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.clock import DrivenClock
-from tests.conftest import Caller, Connect, settings_for, text_of
+from tests.clock import AutoClock
+from tests.conftest import Connect, ToolClient, settings_for, text_of
 from tests.http_client import deployed, visiting
 from tests.upstream import Exchange, Fault, Upstream, answer, dropped, halved, lost, page
 
@@ -45,35 +45,35 @@ def one_in_ten(seed: int) -> Fault:
 
 @pytest.mark.parametrize("tool", ["create_session", "delegate_task"])
 async def test_nothing_is_created_twice_and_every_doubt_is_told(
-    devin: Upstream, clock: DrivenClock, tool: str
+    upstream: Upstream, clock: AutoClock, tool: str
 ) -> None:
-    devin.sandbox.parallel = 10_000
+    upstream.sandbox.parallel = 10_000
     for method in ("GET", "POST"):
-        devin.fail(method, ".*", *[one_in_ten(len(method))] * 20_000)
+        upstream.fail(method, ".*", *[one_in_ten(len(method))] * 20_000)
     outcomes: dict[str, tuple[str, Any]] = {}
 
     async def caller(url: str, number: int) -> None:
-        async with visiting(url, {"X-Devin-Api-Key": "apk_user_test_0123456789"}) as call:
+        async with visiting(url, {"X-Devin-Api-Key": "apk_user_test_0123456789"}) as client:
             for turn in range(EACH):
                 prompt = f"task {number}-{turn}"
-                result = await call(tool, prompt=prompt)
+                result = await client(tool, prompt=prompt)
                 outcomes[prompt] = (
                     ("error", text_of(result))
                     if result.is_error
                     else ("ok", result.structured_content)
                 )
 
-    here = settings_for(devin, auth="caller-key", max_calls_per_caller=500, max_sessions=10_000)
+    here = settings_for(upstream, auth="caller-key", max_calls_per_caller=500, max_sessions=10_000)
     async with deployed(here, clock=clock) as url, anyio.create_task_group() as group:
         for number in range(CALLERS):
             group.start_soon(caller, url, number)
     assert len(outcomes) == CALLERS * EACH
-    check(devin, outcomes, tool)
+    check(upstream, outcomes, tool)
 
 
-def check(devin: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> None:
-    prompts = [life.body["prompt"] for life in devin.organization.sessions.values()]
-    existing = {life.body["prompt"]: one for one, life in devin.organization.sessions.items()}
+def check(upstream: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> None:
+    prompts = [life.body["prompt"] for life in upstream.organization.sessions.values()]
+    existing = {life.body["prompt"]: one for one, life in upstream.organization.sessions.items()}
     assert [prompt for prompt, count in Counter(prompts).items() if count > 1] == [], (
         "created twice"
     )
@@ -92,14 +92,14 @@ def check(devin: Upstream, outcomes: dict[str, tuple[str, Any]], tool: str) -> N
         assert kinds["error"] > 0, "there was trouble to be told"
 
 
-async def test_reading_goes_on_through_trouble(devin: Upstream, connect: Connect) -> None:
-    devin.fail("GET", ".*", *[one_in_ten(7)] * 2000)
-    async with connect() as call:
-        failed = [text for text in [await outcome(call) for _ in range(60)] if text]
+async def test_reading_goes_on_through_trouble(upstream: Upstream, connect: Connect) -> None:
+    upstream.fail("GET", ".*", *[one_in_ten(7)] * 2000)
+    async with connect() as client:
+        failed = [text for text in [await outcome(client) for _ in range(60)] if text]
     assert len(failed) < 15
     assert all("Nothing was changed" in text or "safe to try again" in text for text in failed)
 
 
-async def outcome(call: Caller) -> str:
-    result = await call("list_playbooks")
+async def outcome(client: ToolClient) -> str:
+    result = await client("list_playbooks")
     return text_of(result) if result.is_error else ""
