@@ -103,11 +103,13 @@ def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
 
     def log(task: asyncio.Task[Any]) -> None:
         if task.cancelled():
-            event("late_reply", bad=True, outcome="tool_error", error=ReplyLost.kind, **facts)
+            event(
+                "late_reply", level="warning", outcome="tool_error", error=ReplyLost.kind, **facts
+            )
         elif (problem := task.exception()) is not None:
             event(
                 "late_reply",
-                bad=True,
+                level="warning",
                 outcome="tool_error",
                 error=getattr(problem, "kind", type(problem).__name__),
                 **facts,

@@ -326,8 +326,9 @@ class _Attempt:
             facts = {"call_id": self._record.call_id, **facts}
             self._record.status = facts.get("status")
             self._record.bytes_in += facts.get("bytes_in", 0)
+        failed = error is not None or (response is not None and response.status_code >= 400)
         event(
             "api_request",
-            bad=error is not None or (response is not None and response.status_code >= 400),
+            level="warning" if failed else "info",
             **facts,
         )

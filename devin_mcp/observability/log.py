@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -36,6 +36,7 @@ _LEVELS = {
 _FOREIGN = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
 
 Event = MutableMapping[str, Any]
+Level = Literal["info", "warning", "error"]
 
 
 @dataclass
@@ -61,26 +62,25 @@ observers: list[Observer] = []
 """Told of every event of ours at any level, and of `call_began`, which is not written; metrics are made of these."""
 
 
-def begin(method: str, caller: str | None = None) -> CallRecord:
+def begin_call(method: str, caller: str | None = None) -> CallRecord:
     """The record of a call that begins now; the `mcp_call` event at its end must follow."""
     for observer in observers:
         observer("call_began", {"method": method})
     return CallRecord(secrets.token_hex(4), caller)
 
 
-def note(**facts: Any) -> None:
+def add_call_facts(**facts: Any) -> None:
     """Add facts (never argument values) to the `mcp_call` event of the call being served."""
     record = current_call.get()
     if record is not None:
         record.facts.update(facts)
 
 
-def event(name: str, *, bad: bool = False, crash: bool = False, **facts: Any) -> None:
-    """Write one line: `bad` ones as warnings, a `crash` as an error. Facts that are None are left out."""
+def event(name: str, *, level: Level = "info", **facts: Any) -> None:
+    """Write one log line. Facts that are None are left out."""
     known = {key: value for key, value in facts.items() if value is not None}
     for observer in observers:
         observer(name, known)
-    level = "error" if crash else "warning" if bad else "info"
     _lines.add((level, {"event": name, **known, **_whose(), "at": time.time()}))
 
 

@@ -25,7 +25,7 @@ def configure() -> None:
     if find_spec("opentelemetry.sdk") is None:
         event(
             "no_traces",
-            bad=True,
+            level="warning",
             why="the environment asks for traces; they need the extra otel: devin-mcp[otel]",
         )
         return

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from devin_mcp.api.client import ApiCall
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost, SlowDown
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.operations.attachments import Attachment, attached, check_attached
 from devin_mcp.operations.catalog import CREATE, workflow
 from devin_mcp.operations.context import House
@@ -143,7 +143,7 @@ async def delegate_task(
                     done = _begun(await start, tag)
                 except ReplyLost as lost:
                     done = await _found(devin, handover, tag, lost)
-    note(devin_session_id=done.session_id)
+    add_call_facts(devin_session_id=done.session_id)
     return await wait_after(devin, following, done, None, max_wait_s) if max_wait_s else done
 
 

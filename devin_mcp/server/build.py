@@ -143,7 +143,7 @@ def warn_about_key(settings: Settings) -> None:
         "other_api": "DEVIN_API_KEY is a key of the Organization API, which is not served yet: every call is refused",
     }.get(key_state(settings.api_key))
     if why is not None and not settings.sandbox:
-        event("no_key", bad=True, why=why)
+        event("no_key", level="warning", why=why)
 
 
 def own_key(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from mcp.server.context import CallNext, HandlerResult
 from pydantic import ValidationError
 
 from devin_mcp.errors import Broken, Declined, DevinError, ReplyLost
-from devin_mcp.observability.log import CallRecord, begin, current_call, event, note
+from devin_mcp.observability.log import CallRecord, add_call_facts, begin_call, current_call, event
 from devin_mcp.server.context import Asked, caller_of
 
 LOGGED = frozenset(
@@ -34,7 +34,7 @@ async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
     """Middleware: gives the call its id, which its `api_request` events share, and logs it at its end."""
     if ctx.method not in LOGGED:
         return await call_next(ctx)
-    record = begin(ctx.method, caller_of(ctx).identity.name)
+    record = begin_call(ctx.method, caller_of(ctx).identity.name)
     token = current_call.set(record)
     started = time.perf_counter()
     outcome = "crashed"
@@ -43,7 +43,7 @@ async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
         failed = isinstance(result, Mapping) and result.get("isError") is True
         outcome = "tool_error" if failed else "ok"
         if failed and "tool" not in record.facts:
-            note(
+            add_call_facts(
                 outcome="refused", error="unknown_tool"
             )  # its name is the caller's text, so it is not written
     except asyncio.CancelledError:
@@ -54,7 +54,7 @@ async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
         raise
     except ValidationError:  # the SDK answers with an error of the protocol
         outcome = "refused"
-        note(error="malformed")
+        add_call_facts(error="malformed")
         raise
     finally:
         facts = {"outcome": outcome} | record.facts
@@ -75,10 +75,10 @@ def named(problem: Exception) -> DevinError:
         outcome = (
             "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
         )
-        note(outcome=outcome, error=None if outcome == "declined" else problem.kind)
+        add_call_facts(outcome=outcome, error=None if outcome == "declined" else problem.kind)
         return problem
-    note(outcome="crashed", error=type(problem).__name__)
-    event("crash", crash=True, call_id=record.call_id if record else None, exc_info=problem)
+    add_call_facts(outcome="crashed", error=type(problem).__name__)
+    event("crash", level="error", call_id=record.call_id if record else None, exc_info=problem)
     return Broken(
         "devin-mcp failed on its own side; this is a bug in it.",
         "Whether anything was changed is unknown: look before trying again.",
@@ -100,7 +100,7 @@ def _log_call(
         "client": _client_name(ctx),
         "protocol": ctx.protocol_version,
     }
-    event("mcp_call", bad=facts["outcome"] != "ok", **line)
+    event("mcp_call", level="warning" if facts["outcome"] != "ok" else "info", **line)
 
 
 def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:

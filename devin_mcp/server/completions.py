@@ -17,7 +17,7 @@ from mcp.types import (
 )
 
 from devin_mcp.errors import DevinError
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.matching import MAX_COMPLETIONS, best
 from devin_mcp.server.context import Asked, Caller, caller_of
@@ -60,7 +60,7 @@ async def _or_nothing(source: Awaitable[T]) -> T | None:
         async with asyncio.timeout(PATIENCE):
             return await source
     except (DevinError, TimeoutError) as trouble:
-        note(error=getattr(trouble, "kind", "timeout"))
+        add_call_facts(error=getattr(trouble, "kind", "timeout"))
         return None
 
 

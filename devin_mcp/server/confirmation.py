@@ -20,7 +20,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from pydantic import ValidationError
 
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import Confirmation, NothingToConfirm
 from devin_mcp.operations.markdown import one_line
@@ -64,7 +64,7 @@ async def consent(
         except NothingToConfirm:
             return None
         if _is_modern(context):
-            note(outcome="asked")
+            add_call_facts(outcome="asked")
             form = ElicitRequest(
                 params=ElicitRequestFormParams(message=text, requested_schema=FORM)
             )
@@ -150,7 +150,7 @@ def explain_rejected_state(*, shared: bool) -> ServerMiddleware[Any]:
             data = refusal.error.data
             if not isinstance(data, dict) or data.get("reason") != "invalid_request_state":
                 raise
-            note(error="invalid_state")
+            add_call_facts(error="invalid_state")
             raise MCPError(refusal.error.code, text, data) from None
 
     return explained

@@ -24,7 +24,7 @@ from mcp.types import (
 )
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.server.call_log import named
 from devin_mcp.server.completions import complete
@@ -92,7 +92,7 @@ def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
 async def _listen(
     ctx: Asked, params: SubscriptionsListenRequestParams
 ) -> SubscriptionsListenResult:
-    note(outcome="ok")  # that the client leaves is how a stream ends
+    add_call_facts(outcome="ok")  # that the client leaves is how a stream ends
     caller = caller_of(ctx)
     return await caller.app.notices.listen(ctx, params, caller.account, caller.view)
 

@@ -16,7 +16,7 @@ from mcp import MCPError
 from mcp.types import INVALID_PARAMS
 
 from devin_mcp.errors import Broken, DevinError
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -67,7 +67,7 @@ async def paginate(
             rows += (((section, *place), thing) for place, thing in source.rows(answer))
         elif cursor is None and isinstance(answer, DevinError):
             complete = False
-            note(incomplete=True, error=answer.kind)
+            add_call_facts(incomplete=True, error=answer.kind)
         else:
             raise answer
     left = sorted((row for row in rows if after is None or row[0] > after), key=lambda row: row[0])

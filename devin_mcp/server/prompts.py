@@ -24,7 +24,7 @@ from mcp.types import (
 from mcp.types import Prompt as ListedPrompt
 
 from devin_mcp.errors import Invalid
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.matching import Prompt, PromptVariant, RenderedPrompt
 from devin_mcp.server.arguments import checked
@@ -65,14 +65,14 @@ class Prompts:
             if params.name in {one.name for one in await self._server.list_prompts()}:
                 return None
             raise MCPError(INVALID_PARAMS, "There is no prompt of that name. See prompts/list.")
-        note(prompt=prompt.name)
+        add_call_facts(prompt=prompt.name)
         # forms send an empty text for what was not filled in
         given = {name: value for name, value in (params.arguments or {}).items() if value.strip()}
         try:
             arguments = checked(given, schema_of(prompt.say), arguments_model(prompt.say))
         except Invalid as refusal:
             raise Invalid(refusal.what, "Fill it in and pick the prompt again.") from None
-        note(devin_session_id=arguments.get("session_id"))
+        add_call_facts(devin_session_id=arguments.get("session_id"))
         subject = () if card is None else (card.subject,)
         handout = await prompt.say(caller.devin(), caller.house, *subject, **arguments)
         return GetPromptResult(

@@ -10,7 +10,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel
 
 from devin_mcp.errors import Broken, DevinError
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.results import Result
@@ -26,9 +26,9 @@ def present(result: Result, view: VisibleTools, limit: int) -> CallToolResult:
     text = _as_json(result, view)
     if len(text) > limit:
         text = _as_json(result.within(limit), view)
-        note(shortened=True)
+        add_call_facts(shortened=True)
     if len(text) > limit:
-        note(error="too_long")
+        add_call_facts(error="too_long")
         return present_error(
             Broken(
                 f"The answer does not fit into {limit} characters (--result-limit).",

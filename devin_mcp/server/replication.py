@@ -126,7 +126,7 @@ class _Bus:
             except (RedisError, OSError) as trouble:
                 event(
                     "replication",
-                    bad=True,
+                    level="warning",
                     outcome="lost",
                     error=type(trouble).__name__,
                     retry_in_s=pause,
@@ -134,8 +134,7 @@ class _Bus:
             except Exception as trouble:  # noqa: BLE001 - named in the log; a bus that falls silent would not be noticed
                 event(
                     "replication",
-                    bad=True,
-                    crash=True,
+                    level="error",
                     outcome="lost",
                     error=type(trouble).__name__,
                     retry_in_s=pause,
@@ -156,6 +155,6 @@ class _Bus:
             if not any(one.v1 == written.route for one in OPERATIONS):
                 raise ValueError("no such route")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            event("replication", bad=True, outcome="unreadable")
+            event("replication", level="warning", outcome="unreadable")
             return
         self._writes.tell(written)

@@ -21,7 +21,7 @@ from mcp.types import (
 from mcp.types import Resource as ListedResource
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.matching import Resource, ResourceEntry, slug
 from devin_mcp.server.context import Asked, ServerState, caller_of
@@ -84,10 +84,10 @@ class Resources:
         target = match_uri(uri, caller.view)
         if target is None:
             return None
-        note(resource=target.resource.uri)
+        add_call_facts(resource=target.resource.uri)
         try:
             given = target.arguments
-            note(devin_session_id=given.get("session_id"))
+            add_call_facts(devin_session_id=given.get("session_id"))
             document = await target.resource.read(caller.devin(), caller.house, **given)
         except NotFound:
             raise NotFound(

@@ -188,7 +188,7 @@ class Subscriptions:
             if session_id is not None and not self._follow(line, session_id):
                 refused += 1
         if refused:
-            event("too_many_watches", bad=True, not_watched=refused)
+            event("too_many_watches", level="warning", not_watched=refused)
 
     def _follow(self, line: KeySubscribers, session_id: str) -> bool:
         """Whether the session is followed now."""

@@ -22,7 +22,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from devin_mcp.observability.log import note
+from devin_mcp.observability.log import add_call_facts
 from devin_mcp.operations import Operation
 from devin_mcp.operations.attachments import Download
 from devin_mcp.operations.catalog import DESTROY, READ
@@ -74,10 +74,12 @@ class DevinTool:
     ) -> CallToolResult | InputRequiredResult:
         """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
         operation = self.operation
-        note(tool=self.listed.name, operation=operation.operation_id, effect=operation.effect.value)
+        add_call_facts(
+            tool=self.listed.name, operation=operation.operation_id, effect=operation.effect.value
+        )
         try:
             arguments = checked(given, self.listed.input_schema, self.arguments)
-            note(devin_session_id=arguments.get("session_id"))
+            add_call_facts(devin_session_id=arguments.get("session_id"))
             if (stake := operation.stake) is not None:
                 (thing,) = arguments.values()
                 question = await consent(
@@ -91,7 +93,9 @@ class DevinTool:
                 for name, kind in self.injected.items()
             }
             result: Result = await operation(devin, **injected, **arguments)
-            note(devin_session_id=getattr(result, "session_id", arguments.get("session_id")))
+            add_call_facts(
+                devin_session_id=getattr(result, "session_id", arguments.get("session_id"))
+            )
             return present(result, caller.view, caller.house.result_limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
             return present_error(named(error), caller.view)

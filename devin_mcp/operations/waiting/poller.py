@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from devin_mcp.api.client import DevinClient
 from devin_mcp.api.clock import sleep_unless
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused
-from devin_mcp.observability.log import begin, current_call, event
+from devin_mcp.observability.log import begin_call, current_call, event
 from devin_mcp.operations.sessions.conversation import assign_event_ids
 from devin_mcp.operations.sessions.model import Phase, Session
 from devin_mcp.operations.sessions.tools import get_session
@@ -126,7 +126,7 @@ class SessionPoller:
 
     async def _run(self) -> None:
         began_by = current_call.get()
-        record = begin("watch", began_by.caller if began_by else None)
+        record = begin_call("watch", began_by.caller if began_by else None)
         current_call.set(record)
         started = self._api.clock.now()
         outcome, error = "crashed", None
@@ -147,7 +147,7 @@ class SessionPoller:
             took = round((self._api.clock.now() - started) * 1000, 1)
             event(
                 "mcp_call",
-                bad=outcome != "ok",
+                level="warning" if outcome != "ok" else "info",
                 call_id=record.call_id,
                 method="watch",
                 outcome=outcome,

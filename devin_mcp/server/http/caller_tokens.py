@@ -65,7 +65,12 @@ class CallerTokens:
                 )
             self._digests = _read(self._path)
         except (OSError, ValueError) as problem:
-            event("caller_tokens", bad=True, outcome="kept the old ones", reason=_in_words(problem))
+            event(
+                "caller_tokens",
+                level="warning",
+                outcome="kept the old ones",
+                reason=_in_words(problem),
+            )
         else:
             event("caller_tokens", outcome="read again", count=len(self._digests))
 

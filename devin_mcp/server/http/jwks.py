@@ -77,7 +77,7 @@ class JwksCache:
         ) as problem:
             event(
                 "issuer_keys",
-                bad=True,
+                level="warning",
                 outcome="kept the old ones" if self._keys else "none",
                 error=type(problem).__name__,
             )

@@ -123,7 +123,7 @@ async def _as_long_as(is_still_valid: Callable[[], bool], serving: Awaitable[Non
     try:
         while not (await asyncio.wait({task}, timeout=REVALIDATE_SECONDS))[0]:
             if not is_still_valid():
-                event("http_rejected", bad=True, status=403, reason="no_longer")
+                event("http_rejected", level="warning", status=403, reason="no_longer")
                 break
         else:
             await task

@@ -40,7 +40,7 @@ class RequestRejected(Exception):
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As a JSON-RPC error, which clients show; without an id, since the body was not read."""
         peer = scope["client"][0] if scope.get("client") else None
-        event("http_rejected", bad=True, status=self.status, reason=self.reason, peer=peer)
+        event("http_rejected", level="warning", status=self.status, reason=self.reason, peer=peer)
         error = JSONRPCError(
             jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text)
         )

@@ -68,7 +68,9 @@ class _Worker:
 
     def bury(self) -> None:
         self.process.join()
-        event("worker_died", bad=True, pid=self.process.pid, exit_status=self.process.exitcode)
+        event(
+            "worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode
+        )
         if self._counts and self.process.pid is not None:
             from devin_mcp.observability.metrics import forget
 
@@ -82,7 +84,7 @@ def _end(workers: list[_Worker], within: float) -> None:
     for one in workers:
         one.process.join(max(0.0, due - time.monotonic()))
         if one.process.is_alive():
-            event("worker_killed", bad=True, pid=one.process.pid)
+            event("worker_killed", level="warning", pid=one.process.pid)
             one.process.kill()
             one.process.join()
 
