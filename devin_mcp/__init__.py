@@ -1,3 +1,3 @@
-"""devin-mcp: a Model Context Protocol server over the Devin API."""
+"""A Model Context Protocol server over the Devin API."""
 
 __version__ = "0.1.0"

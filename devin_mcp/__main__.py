@@ -1,4 +1,4 @@
-"""`python -m devin_mcp` is `devin-mcp`."""
+"""Runs the `devin-mcp` command: `python -m devin_mcp`."""
 
 from devin_mcp.cli.main import main
 

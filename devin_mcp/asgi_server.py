@@ -1,4 +1,4 @@
-"""A port and a web server on it that ends when it is told to. Knows nothing of what it serves."""
+"""Runs an ASGI application with uvicorn until a signal, and stops it gracefully."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from starlette.types import ASGIApp
 from devin_mcp.settings.parsers import LOOPBACK
 from devin_mcp.settings.setting import SettingsError
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the keep-alive of usual proxies, so that they never send on a closed connection."""
+
 
 def is_loopback(host: str) -> bool:
     if host in LOOPBACK:
@@ -25,21 +28,22 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, str]:
-    """A listening socket and its address as `http://host:port`. Raises BadSetting when the port cannot be had."""
+def bind_socket(host: str, port: int) -> tuple[socket.socket, str]:
+    """A listening socket and its URL, as `http://host:port`; port 0 means any free port.
+
+    Raises SettingsError if the port cannot be used.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as problem:
-        raise SettingsError(f"--port {port} cannot be used on {host}: {problem.strerror}") from None
-    # asyncio sets this only where it made the socket itself, and an answer in two pieces then waits 40 ms for an ACK.
+    except OSError as error:
+        raise SettingsError(f"--port {port} cannot be used on {host}: {error.strerror}") from None
+    # asyncio sets TCP_NODELAY only on sockets that it creates. Without it, a response in two
+    # packets is delayed by 40 ms, until the ACK of the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    taken = listener.getsockname()[1]
-    return listener, f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
-
-
-IDLE = 75
-"""Seconds an idle connection is kept: longer than proxies keep theirs, so that none is closed under a request."""
+    bound_port = listener.getsockname()[1]
+    url_host = f"[{host}]" if ":" in host else host
+    return listener, f"http://{url_host}:{bound_port}"
 
 
 def run(
@@ -47,48 +51,52 @@ def run(
     listener: socket.socket,
     *,
     grace: int,
-    ending: Callable[[], None] = lambda: None,
-    largest_head: int = 16 * 1024,
-    proxies: str = "127.0.0.1",
+    on_shutdown: Callable[[], None] = lambda: None,
+    max_head_bytes: int = 16 * 1024,
+    forwarded_allow_ips: str = "127.0.0.1",
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting, call `ending`, and give what is in flight `grace` seconds.
+    """Serve until SIGTERM or SIGINT; then call `on_shutdown` and stop accepting connections.
 
-    `largest_head` are the bytes of request line and headers, `proxies` those whose X-Forwarded-For is believed.
+    Requests in flight have `grace` seconds to complete. `max_head_bytes` limits the request line
+    with the headers. X-Forwarded-For is trusted from the addresses in `forwarded_allow_ips`.
     """
     config = uvicorn.Config(
         app,
         http="h11",
-        h11_max_incomplete_event_size=largest_head,
+        h11_max_incomplete_event_size=max_head_bytes,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=IDLE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace,
         lifespan="auto",
         proxy_headers=True,
-        forwarded_allow_ips=proxies,
+        forwarded_allow_ips=forwarded_allow_ips,
     )
-    asyncio.run(_Server(config, ending).serve(sockets=[listener]))
+    asyncio.run(_Server(config, on_shutdown).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
-    """uvicorn raises the signal again after its shutdown, which would turn a clean end into a failure."""
+    """uvicorn's server, but it exits with status 0 after a signal.
 
-    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+    uvicorn raises the signal again after its shutdown, so the process would end by the signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ending = ending
+        self._on_shutdown = on_shutdown
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._ending()
+        self._on_shutdown()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        signals = (signal.SIGTERM, signal.SIGINT)
+        previous = {number: signal.signal(number, self.handle_exit) for number in signals}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)

@@ -18,7 +18,7 @@ from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextContent
 
 from devin_mcp.api.client import ApiCall, DevinClient
-from devin_mcp.observability import log
+from devin_mcp.observability import log, log_config
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.catalog import READ, Operation
@@ -167,9 +167,9 @@ def test_nothing_planted_is_found_in_any_line_or_error(
     values: dict[str, str], status: int, style: str
 ) -> None:
     stream = io.StringIO()
-    log.configure("debug", style, stream)
+    log_config.configure("debug", style, stream)
     errors = anyio.run(everything_with, values, status)
-    log.configure("error", "json", io.StringIO())
+    log_config.configure("error", "json", io.StringIO())
     for value in values.values():
         assert value not in stream.getvalue()
         assert all(value not in text for text in errors)
@@ -255,9 +255,9 @@ def test_other_libraries_keep_their_templates_and_lose_their_texts(logs: Logs) -
 
 def test_the_console_form_is_for_people() -> None:
     stream = io.StringIO()
-    log.configure("info", "console", stream)
+    log_config.configure("info", "console", stream)
     log.event("mcp_call", tool="devin_list_sessions", outcome="ok")
-    log.configure("error", "json", io.StringIO())
+    log_config.configure("error", "json", io.StringIO())
     assert "mcp_call" in stream.getvalue()
     assert "tool=devin_list_sessions" in stream.getvalue()
     assert "\x1b[" not in stream.getvalue()
@@ -280,12 +280,12 @@ def test_a_secret_with_letters_beyond_ascii_is_cut_out_of_lines_that_are_ascii(l
 
 def test_a_stream_that_nobody_reads_gathers_nothing() -> None:
     stream = io.StringIO()
-    log.configure("info", "json", stream)
+    log_config.configure("info", "json", stream)
     stream.close()
     for _ in range(3):
         log.event("lost")
     later = io.StringIO()
-    log.configure("info", "json", later)
+    log_config.configure("info", "json", later)
     log.event("kept")
-    log.configure("error", "json", io.StringIO())
+    log_config.configure("error", "json", io.StringIO())
     assert [json.loads(line)["event"] for line in later.getvalue().splitlines()] == ["kept"]

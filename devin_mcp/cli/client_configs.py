@@ -1,7 +1,7 @@
-"""How each client is told of this server: one description, from which the snippets, files and links come.
+"""Configuration of MCP clients: the file of each client, its contents, and its install links.
 
-Keys are asked for or referred to where a client can do that, and never pasted into a file.
-Shapes: each client's own documentation, as of November 2026 (mcp.md E).
+Keys are never written into a file if the client can ask for them or read a variable. The formats
+are those of each client's documentation, as of November 2026 (mcp.md E).
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from typing import Any
 from urllib.parse import quote
 
 KEY = "DEVIN_API_KEY"
-TOKEN = "DEVIN_CALLER_TOKEN"  # noqa: S105 - a variable's name
+TOKEN = "DEVIN_CALLER_TOKEN"  # noqa: S105 - name of a variable
 HEADER = "X-Devin-Api-Key"
 BRIDGE = "mcp-remote@0.15.1"
-"""Turns an address into a command, for a client that knows only commands."""
+"""npm package that connects a client without HTTP support to a remote server."""
+TOOL_TIMEOUT_SECONDS = 120
+"""For clients whose own timeout may be shorter than a call (50 s and a question to the user)."""
 
-Refer = Callable[[str], str]
-"""From a variable's name to how a client's file asks for its value."""
+Reference = Callable[[str], str]
+"""Turns the name of a variable into the client's reference to its value, such as ${env:NAME}."""
 
 
 @dataclass(frozen=True)
 class ServerEntry:
-    """What is to be connected: the command on this machine, or a server at an address and how it lets callers in."""
+    """The server to configure: a command that the client starts, or the URL of a remote server."""
 
     command: str
     args: tuple[str, ...] = ()
     url: str = ""
     auth: str = "caller-key"
+    """How the remote server authenticates its callers; a value of --auth."""
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -40,199 +43,225 @@ class ServerEntry:
 
     @property
     def secret(self) -> str:
-        """The variable with what it needs to know; empty when it needs nothing."""
+        """Name of the variable with the key or token that is needed; empty if none is."""
         if self.url:
             return {"caller-key": KEY, "token": TOKEN}.get(self.auth, "")
         return "" if "--sandbox" in self.args else KEY
 
-    def headers(self, refer: Refer) -> dict[str, str]:
+    @property
+    def type(self) -> dict[str, str]:
+        return {"type": "http" if self.url else "stdio"}
+
+    def headers(self, refer: Reference) -> dict[str, str]:
         if not self.secret:
             return {}
-        return (
-            {HEADER: refer(KEY)}
-            if self.secret == KEY
-            else {"Authorization": f"Bearer {refer(TOKEN)}"}
-        )
+        if self.secret == KEY:
+            return {HEADER: refer(KEY)}
+        return {"Authorization": f"Bearer {refer(TOKEN)}"}
 
-    def entry(self, refer: Refer, address: str = "url") -> dict[str, Any]:
-        """As most clients write it."""
+    def entry(self, refer: Reference, url_name: str = "url") -> dict[str, Any]:
+        """The entry in the format that most clients share."""
         if self.url:
             headers = self.headers(refer)
-            return {address: self.url, **({"headers": headers} if headers else {})}
+            return {url_name: self.url, **({"headers": headers} if headers else {})}
         env = {**self.env, **({KEY: refer(KEY)} if self.secret else {})}
         return {"command": self.command, "args": list(self.args), **({"env": env} if env else {})}
-
-    @property
-    def kind(self) -> dict[str, str]:
-        return {"type": "http" if self.url else "stdio"}
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client: what it is called, where its file is, and what stands in it."""
+    """An MCP client and its configuration file."""
 
     title: str
     file: str
-    """Where it keeps its configuration; `~` is the home directory, a path without one is in the project."""
+    """Path of the file: `~` is the home directory; a relative path is in the project."""
     contents: Callable[[ServerEntry], dict[str, Any]]
-    note: str
-    """How the secret gets there: `{secret}` is the variable, `{held}` what stands in its place."""
+    key_note: str
+    """How the secret reaches the server. `{secret}` is its variable, `{placeholder}` stands for
+    it in the file."""
     links: Mapping[str, Callable[[ServerEntry], str]] = field(default_factory=dict)
-    """Name -> address that installs it at a click."""
+    """Title -> URL that installs the server."""
 
     @property
-    def ending(self) -> str:
+    def suffix(self) -> str:
         return "toml" if self.file.endswith(".toml") else "json"
 
     @property
-    def of_a_project(self) -> bool:
+    def is_project_file(self) -> bool:
         return not self.file.startswith(("~", "{"))
 
-    def advice(self, wanted: ServerEntry) -> str:
-        return (
-            self.note.format(secret=wanted.secret, held=_pasted(wanted.secret))
-            if wanted.secret
-            else ""
+    def key_hint(self, server: ServerEntry) -> str:
+        """What the user has to do about the key or token; empty if none is needed."""
+        if not server.secret:
+            return ""
+        return self.key_note.format(
+            secret=server.secret,
+            placeholder=_placeholder(server.secret),
+            what="key" if server.secret == KEY else "token",
         )
 
 
-def _pasted(variable: str) -> str:
-    """Where a client can neither ask nor refer: the person puts it there."""
+def _placeholder(variable: str) -> str:
+    """What the user replaces, for clients that can neither ask nor read a variable."""
     return "apk_..." if variable == KEY else "your-token"
 
 
-def _braced(variable: str) -> str:
+def _braces(variable: str) -> str:
     return f"${{{variable}}}"
 
 
-def _env(variable: str) -> str:
+def _env_reference(variable: str) -> str:
     return f"${{env:{variable}}}"
 
 
-def _asked(variable: str) -> str:
-    return f"${{input:{_input_of(variable)['id']}}}"
+def _input_reference(variable: str) -> str:
+    return f"${{input:{_input(variable)['id']}}}"
 
 
-def _input_of(variable: str) -> dict[str, Any]:
-    name, words = (
-        ("devin_key", "Devin API key")
-        if variable == KEY
-        else ("devin_token", "Token for the Devin server")
-    )
-    return {"type": "promptString", "id": name, "description": words, "password": True}
+def _input(variable: str) -> dict[str, Any]:
+    """A question that VS Code asks once."""
+    if variable == KEY:
+        name, description = "devin_key", "Devin API key"
+    else:
+        name, description = "devin_token", "Token for the Devin server"
+    return {"type": "promptString", "id": name, "description": description, "password": True}
 
 
 def _servers(
-    refer: Refer, address: str = "url", under: str = "mcpServers"
+    refer: Reference, url_name: str = "url", group: str = "mcpServers"
 ) -> Callable[[ServerEntry], dict[str, Any]]:
-    return lambda wanted: {under: {wanted.name: wanted.entry(refer, address)}}
+    return lambda server: {group: {server.name: server.entry(refer, url_name)}}
 
 
-def _claude_desktop(wanted: ServerEntry) -> dict[str, Any]:
-    """Its file takes commands only."""
-    if not wanted.url:
-        return _servers(_pasted)(wanted)
-    args, env = ["-y", BRIDGE, wanted.url], {}
-    for name, value in wanted.headers(
-        _pasted
-    ).items():  # by a variable, since on Windows no space survives in args
-        args += ["--header", f"{name}:${{{wanted.secret}}}"]
-        env = {"env": {wanted.secret: value}}
-    return {"mcpServers": {wanted.name: {"command": "npx", "args": args, **env}}}
+def _claude_desktop(server: ServerEntry) -> dict[str, Any]:
+    """Its file can only contain commands."""
+    if not server.url:
+        return _servers(_placeholder)(server)
+    args = ["-y", BRIDGE, server.url]
+    entry: dict[str, Any] = {"command": "npx", "args": args}
+    for name, value in server.headers(_placeholder).items():
+        # The value is in a variable, because it may have a space, which breaks args on Windows.
+        args += ["--header", f"{name}:${{{server.secret}}}"]
+        entry["env"] = {server.secret: value}
+    return {"mcpServers": {server.name: entry}}
 
 
-def _claude_code(wanted: ServerEntry) -> dict[str, Any]:
-    return {"mcpServers": {wanted.name: wanted.kind | wanted.entry(_braced)}}
+def _claude_code(server: ServerEntry) -> dict[str, Any]:
+    return {"mcpServers": {server.name: server.type | server.entry(_braces)}}
 
 
-def _vs_code(wanted: ServerEntry) -> dict[str, Any]:
-    inputs = [_input_of(wanted.secret)] if wanted.secret else []
-    return {"inputs": inputs, "servers": {wanted.name: wanted.kind | wanted.entry(_asked)}}
+def _vs_code(server: ServerEntry) -> dict[str, Any]:
+    inputs = [_input(server.secret)] if server.secret else []
+    return {
+        "inputs": inputs,
+        "servers": {server.name: server.type | server.entry(_input_reference)},
+    }
 
 
-def _codex(wanted: ServerEntry) -> dict[str, Any]:
-    """It names variables instead of writing values."""
+def _codex(server: ServerEntry) -> dict[str, Any]:
+    """Its file contains the names of variables instead of references."""
     entry: dict[str, Any]
-    if wanted.url:
-        entry = {"url": wanted.url}
-        if wanted.secret:
-            entry |= (
-                {"env_http_headers": {HEADER: KEY}}
-                if wanted.secret == KEY
-                else {"bearer_token_env_var": TOKEN}
-            )
+    if server.url:
+        entry = {"url": server.url}
+        if server.secret == KEY:
+            entry["env_http_headers"] = {HEADER: KEY}
+        elif server.secret:
+            entry["bearer_token_env_var"] = TOKEN
     else:
-        entry = {"command": wanted.command, "args": list(wanted.args)}
-        entry |= {"env_vars": [KEY]} if wanted.secret else {}
-        entry |= {"env": dict(wanted.env)} if wanted.env else {}
-    return {"mcp_servers": {wanted.name: entry | {"tool_timeout_sec": 120}}}
+        entry = {"command": server.command, "args": list(server.args)}
+        if server.secret:
+            entry["env_vars"] = [KEY]
+        if server.env:
+            entry["env"] = dict(server.env)
+    return {"mcp_servers": {server.name: entry | {"tool_timeout_sec": TOOL_TIMEOUT_SECONDS}}}
 
 
-def _gemini(wanted: ServerEntry) -> dict[str, Any]:
-    kind = wanted.kind if wanted.url else {}
-    return {"mcpServers": {wanted.name: kind | wanted.entry("${}".format) | {"timeout": 120_000}}}
+def _gemini(server: ServerEntry) -> dict[str, Any]:
+    entry = (server.type if server.url else {}) | server.entry("${}".format)
+    return {"mcpServers": {server.name: entry | {"timeout": TOOL_TIMEOUT_SECONDS * 1000}}}
 
 
 def _vs_code_link(quality: str = "") -> Callable[[ServerEntry], str]:
-    """Through the editor's own site, since pages that show a README open no vscode: address."""
+    """A link through VS Code's website, because GitHub does not render vscode: links."""
 
-    def link(wanted: ServerEntry) -> str:
-        whole = _vs_code(wanted)
-        inputs, config = (_quoted(one) for one in (whole["inputs"], whole["servers"][wanted.name]))
-        return f"https://insiders.vscode.dev/redirect/mcp/install?name={wanted.name}&inputs={inputs}&config={config}{quality}"
+    def link(server: ServerEntry) -> str:
+        contents = _vs_code(server)
+        inputs = _quoted_json(contents["inputs"])
+        config = _quoted_json(contents["servers"][server.name])
+        return (
+            "https://insiders.vscode.dev/redirect/mcp/install"
+            f"?name={server.name}&inputs={inputs}&config={config}{quality}"
+        )
 
     return link
 
 
-def _quoted(value: object) -> str:
+def _quoted_json(value: object) -> str:
     return quote(json.dumps(value, separators=(",", ":")), safe="")
 
 
-def _cursor_link(wanted: ServerEntry) -> str:
-    config = json.dumps(wanted.entry(_env), separators=(",", ":")).encode()
-    return f"https://cursor.com/en/install-mcp?name={wanted.name}&config={quote(base64.b64encode(config).decode(), safe='')}"
+def _cursor_link(server: ServerEntry) -> str:
+    entry = json.dumps(server.entry(_env_reference), separators=(",", ":")).encode()
+    config = quote(base64.b64encode(entry).decode(), safe="")
+    return f"https://cursor.com/en/install-mcp?name={server.name}&config={config}"
 
 
-PASTE = "Put yours where {held} stands, and restart it."
-FROM_THE_DESKTOP = "It reads the variable {secret}: start it from a shell that has that, or set it for the whole desktop."
-FROM_THE_SHELL = "It reads the variable {secret} of the shell it is started in."
+REPLACE_PLACEHOLDER = "Replace `{placeholder}` with your {what} and restart the client."
+DESKTOP_VARIABLE = (
+    "Reads the variable {secret}: launch the client from a shell where it is set, or set it "
+    "system-wide."
+)
+SHELL_VARIABLE = "Reads the variable {secret}: set it in the shell that starts the client."
 
 CLIENTS: Mapping[str, Client] = {
     "claude-desktop": Client(
-        "Claude Desktop", "{desktop}/claude_desktop_config.json", _claude_desktop, PASTE
+        "Claude Desktop",
+        "{claude_desktop}/claude_desktop_config.json",
+        _claude_desktop,
+        REPLACE_PLACEHOLDER,
     ),
-    "claude-code": Client("Claude Code", ".mcp.json", _claude_code, FROM_THE_SHELL),
+    "claude-code": Client("Claude Code", ".mcp.json", _claude_code, SHELL_VARIABLE),
     "vs-code": Client(
         "VS Code",
         ".vscode/mcp.json",
         _vs_code,
-        "It asks once and keeps it as a secret.",
+        "Asks for the {what} once and stores it as a secret.",
         {"VS Code": _vs_code_link(), "VS Code Insiders": _vs_code_link("&quality=insiders")},
     ),
     "cursor": Client(
-        "Cursor", "~/.cursor/mcp.json", _servers(_env), FROM_THE_DESKTOP, {"Cursor": _cursor_link}
+        "Cursor",
+        "~/.cursor/mcp.json",
+        _servers(_env_reference),
+        DESKTOP_VARIABLE,
+        {"Cursor": _cursor_link},
     ),
     "windsurf": Client(
         "Windsurf",
         "~/.codeium/windsurf/mcp_config.json",
-        _servers(_env, "serverUrl"),
-        FROM_THE_DESKTOP,
+        _servers(_env_reference, "serverUrl"),
+        DESKTOP_VARIABLE,
     ),
-    "zed": Client("Zed", "{zed}/settings.json", _servers(_pasted, under="context_servers"), PASTE),
-    "codex": Client("Codex", "~/.codex/config.toml", _codex, FROM_THE_SHELL),
-    "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, FROM_THE_SHELL),
-    "json": Client("any other", "mcp.json", _servers(_pasted), PASTE),
+    "zed": Client(
+        "Zed",
+        "{zed}/settings.json",
+        _servers(_placeholder, group="context_servers"),
+        REPLACE_PLACEHOLDER,
+    ),
+    "codex": Client("Codex", "~/.codex/config.toml", _codex, SHELL_VARIABLE),
+    "gemini": Client("Gemini CLI", "~/.gemini/settings.json", _gemini, SHELL_VARIABLE),
+    "json": Client("any other", "mcp.json", _servers(_placeholder), REPLACE_PLACEHOLDER),
 }
 
 PUBLISHED = ServerEntry("uvx", ("devin-mcp",))
-"""The released package, as manifests/ and the links name it."""
+"""The released package, for install links and the files in manifests/."""
 
 
-def rendered(name: str, wanted: ServerEntry) -> str:
-    """What stands in the client's file, in ASCII, whatever the path to the command is."""
-    contents = CLIENTS[name].contents(wanted)
-    if CLIENTS[name].ending == "json":
+def rendered(name: str, server: ServerEntry) -> str:
+    """The contents of the client's file, in ASCII."""
+    contents = CLIENTS[name].contents(server)
+    if CLIENTS[name].suffix == "json":
         return json.dumps(contents, indent=2) + "\n"
     import tomlkit
 
-    return re.sub(r"[^ -~\n]", lambda letter: f"\\U{ord(letter[0]):08x}", tomlkit.dumps(contents))
+    toml = tomlkit.dumps(contents)
+    return re.sub(r"[^ -~\n]", lambda char: f"\\U{ord(char[0]):08x}", toml)

@@ -1,11 +1,10 @@
-"""`devin-mcp doctor`: what is set, what can be reached, what the key is good for. Everything that can be told for free."""
+"""`devin-mcp doctor`: checks settings, API key and connection to Devin, at no cost."""
 
 from __future__ import annotations
 
 import json
 import platform
 import sys
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -16,146 +15,167 @@ import anyio
 
 from devin_mcp import __version__
 from devin_mcp.api.connectivity import ProbeResult, addresses_of, look, proxy_for
-from devin_mcp.cli.tools import published_tools
+from devin_mcp.cli.terminal import print_wrapped, printable
+from devin_mcp.cli.tools import json_size, published_tools
+from devin_mcp.keys import PERSONAL_V1_PREFIX, WHERE_TO_GET_A_KEY, api_of, key_state
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.visibility import visible_tools
-from devin_mcp.settings.parsers import key_state, printable
-from devin_mcp.settings.settings import SETTINGS, TOOLSETS, Settings
+from devin_mcp.settings import SETTINGS, Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
 
 PACKAGES = ("mcp", "httpx", "pydantic", "structlog")
-SLOW = 3.0
-"""Seconds for an answer beyond which somebody should know."""
-SKEWED = 60.0
-"""Seconds by which clocks may differ before times in logs and tokens mislead."""
-A_TOKEN = 4
-"""Characters, roughly."""
-WIDTH = 110
-KINDS = {"apk_user_": "a personal v1 key", "apk_": "a v1 key"}
-_FREE = {
-    one.toolset: one.v1.path({})
-    for one in OPERATIONS
-    if one.v1 and not one.v1.writes and "{" not in one.v1.template
+SLOW_SECONDS = 3.0
+"""A response that takes longer is worth a note."""
+MAX_CLOCK_SKEW_SECONDS = 60.0
+"""With a larger skew, times in logs and tokens are misleading."""
+BYTES_PER_TOKEN = 4
+"""A rough average."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A request that shows whether the key may read something."""
+
+    path: str
+    toolset: str
+
+
+PROBES = {
+    operation.operation_id: Probe(operation.v1.path({}), operation.toolset)
+    for operation in OPERATIONS
+    if operation.v1 and not operation.v1.writes and "{" not in operation.v1.template
 }
-READS = {name: _FREE[name] for name in TOOLSETS if name in _FREE}
-"""What can be asked for free; the first is asked to see whether the key is accepted."""
-GET_A_KEY = "Make one in the Devin web app, Settings > API keys (v1 keys start with apk_), and set DEVIN_API_KEY; or try --sandbox."
-FILL_IN = "The client's file refers to a variable that is not set where the client was started; or put a key there."
+"""Operation id -> request, for each operation that reads and needs no id."""
+FIRST_PROBE = "list_sessions"
+"""Shows whether the key is accepted at all."""
+
+GET_A_KEY = f"Make one {WHERE_TO_GET_A_KEY} and set DEVIN_API_KEY; or try --sandbox."
+FILL_IN_KEY = (
+    "The client's file refers to a variable that is not set where the client was started. "
+    "Set it there, or put the key into the file."
+)
 
 
 @dataclass(frozen=True)
 class Check:
+    """The result of one check, with advice if something is wrong."""
+
     check: str
     verdict: Verdict
     found: str
     advice: str = ""
 
 
-def run(settings: Settings, origins: Mapping[str, str], *, as_json: bool) -> int:
-    """Print what was found; 0 when nothing fails. `origins` says which settings come from a flag or the environment."""
-    checks = [*_here(settings, origins), *anyio.run(_there, settings), QUOTA]
-    healthy = not any(one.verdict == "FAIL" for one in checks)
+QUOTA = Check(
+    "Quota",
+    "note",
+    "cannot be seen without spending: only starting a session shows that no ACUs are left",
+)
+
+
+def run_doctor(settings: Settings, sources: Mapping[str, str], *, as_json: bool) -> int:
+    """Print the results of all checks. Returns 1 if one failed, else 0.
+
+    `sources` says which settings are from a flag or the environment: name -> source.
+    """
+    checks = [
+        *_local_checks(settings, sources),
+        *anyio.run(_connection_checks, settings),
+        QUOTA,
+    ]
+    is_healthy = not any(check.verdict == "FAIL" for check in checks)
     if as_json:
-        found = {
-            "ok": healthy,
-            "settings": _settings(settings, origins),
-            "checks": [asdict(one) for one in checks],
+        report = {
+            "ok": is_healthy,
+            "settings": _settings_report(settings, sources),
+            "checks": [asdict(check) for check in checks],
         }
-        print(json.dumps(found, indent=2, ensure_ascii=True))
+        print(json.dumps(report, indent=2, ensure_ascii=True))
     else:
-        for one in checks:
-            _print(one)
+        for check in checks:
+            _print(check)
         verdict = (
             "Everything that can be checked for free is fine."
-            if healthy
+            if is_healthy
             else "Something needs attention: see FAIL above."
         )
-        print(f"\n{verdict} A client starts the server with an environment of its own.")
-    return 0 if healthy else 1
+        print(f"\n{verdict} A client starts the server with its own environment.")
+    return 0 if is_healthy else 1
 
 
-def _print(one: Check) -> None:
-    head = f"{one.verdict:<5} {one.check:<11} "
-    for text in filter(None, (one.found, one.advice)):
-        shown = printable(text).encode("ascii", "backslashreplace").decode()
-        print(
-            textwrap.fill(
-                shown,
-                WIDTH,
-                initial_indent=head,
-                subsequent_indent=" " * 18,
-                break_long_words=False,
-            )
-        )
-        head = " " * 18
+def _print(check: Check) -> None:
+    label = f"{check.verdict:<5} {check.check:<11} "
+    for text in filter(None, (check.found, check.advice)):
+        print_wrapped(label, printable(text).encode("ascii", "backslashreplace").decode())
+        label = " " * len(label)
 
 
-def _settings(settings: Settings, origins: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    def value(name: str) -> Any:
-        found = getattr(settings, name)
-        return (
-            [str(one) for one in found]
-            if isinstance(found, tuple)
-            else found
-            if isinstance(found, bool | int | float)
-            else str(found or "")
-        )
-
-    return {
-        one.name: {
-            "from": origins.get(one.name, "default"),
-            **({} if one.secret else {"value": value(one.name)}),
-        }
-        for one in SETTINGS
-    }
+def _settings_report(settings: Settings, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Name -> source, and the value if it is no secret."""
+    report: dict[str, dict[str, Any]] = {}
+    for setting in SETTINGS:
+        report[setting.name] = {"from": sources.get(setting.name, "default")}
+        if not setting.secret:
+            report[setting.name]["value"] = _json_value(getattr(settings, setting.name))
+    return report
 
 
-def _here(settings: Settings, origins: Mapping[str, str]) -> list[Check]:
-    """What this machine alone can tell."""
-    view = visible_tools(settings, "stdio")
-    tools = published_tools(view)
-    size = len(json.dumps(tools, separators=(",", ":")))
-    given = [
-        f"{one.flag if origins[one.name] == 'flag' else one.env} ({origins[one.name]})"
-        for one in SETTINGS
-        if one.name in origins
+def _json_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
+    if isinstance(value, bool | int | float):
+        return value
+    return "" if value is None else str(value)
+
+
+def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]:
+    """The checks that send nothing."""
+    tools = published_tools(visible_tools(settings, "stdio"))
+    size = json_size(tools)
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    changed = [
+        f"{setting.flag if sources[setting.name] == 'flag' else setting.env} "
+        f"({sources[setting.name]})"
+        for setting in SETTINGS
+        if setting.name in sources
     ]
-    roots = ", ".join(str(one) for one in settings.files_root)
     return [
-        Check(
-            "devin-mcp",
-            "ok",
-            f"{__version__}; {', '.join(f'{name} {version(name)}' for name in PACKAGES)}",
-        ),
+        Check("devin-mcp", "ok", f"{__version__}; {packages}"),
         Check("Python", "ok", f"{platform.python_version()} at {sys.executable}"),
-        Check("Settings", "ok", ", ".join(given) or "all are defaults"),
-        _key(settings),
+        Check("Settings", "ok", ", ".join(changed) or "all are defaults"),
+        _check_key(settings),
         Check(
             "Tools",
             "ok",
-            f"{len(tools)} visible; tools/list costs {size:,} bytes, about {size // A_TOKEN:,} tokens",
+            f"{len(tools)} visible; tools/list costs {size:,} bytes, "
+            f"about {size // BYTES_PER_TOKEN:,} tokens",
             ", ".join(tool["name"].removeprefix("devin_") for tool in tools),
         ),
-        Check(
-            "Files",
-            "ok" if roots else "note",
-            f"read and written below {roots}" if roots else "no directory is allowed",
-            ""
-            if roots
-            else "Start it in a project's directory, or allow one with --files-root DIR.",
-        ),
+        _check_files(settings),
     ]
 
 
-def _key(settings: Settings) -> Check:
+def _check_files(settings: Settings) -> Check:
+    if settings.files_root:
+        roots = ", ".join(str(root) for root in settings.files_root)
+        return Check("Files", "ok", f"may be read and written below {roots}")
+    return Check(
+        "Files",
+        "note",
+        "no directory is allowed",
+        "Start the server in a project's directory, or allow one with --files-root DIR.",
+    )
+
+
+def _check_key(settings: Settings) -> Check:
     if settings.sandbox:
-        return Check("Key", "ok", "none is needed with --sandbox")
+        return Check("Key", "ok", "not needed with --sandbox")
     match key_state(settings.api_key):
         case "missing":
-            return Check("Key", "FAIL", "there is none", GET_A_KEY)
+            return Check("Key", "FAIL", "there is none: DEVIN_API_KEY is not set", GET_A_KEY)
         case "placeholder":
-            return Check("Key", "FAIL", "only a placeholder that nobody filled in", FILL_IN)
+            return Check("Key", "FAIL", "only a placeholder in DEVIN_API_KEY", FILL_IN_KEY)
         case "other_api":
             return Check(
                 "Key",
@@ -164,117 +184,101 @@ def _key(settings: Settings) -> Check:
                 GET_A_KEY,
             )
         case "usable":
-            kind = next(
-                (text for start, text in KINDS.items() if settings.api_key.startswith(start)), None
-            )
-            return (
-                Check("Key", "ok", f"{kind} is set")
-                if kind
-                else Check("Key", "note", "of a kind unknown here", "v1 keys start with apk_.")
-            )
+            if settings.api_key.startswith(PERSONAL_V1_PREFIX):
+                return Check("Key", "ok", "a personal v1 key is set")
+            if api := api_of(settings.api_key):
+                return Check("Key", "ok", f"a {api} key is set")
+            return Check("Key", "note", "of an unknown kind", f"Get one {WHERE_TO_GET_A_KEY}.")
 
 
-async def _there(settings: Settings) -> list[Check]:
-    """What takes a look at Devin."""
+async def _connection_checks(settings: Settings) -> list[Check]:
     if settings.sandbox:
         from devin_mcp.sandbox import sandbox_app
 
-        return _answers(
-            {name: await look(settings, path, sandbox_app()) for name, path in READS.items()},
-            settings,
-        )
-    way = _way(settings)
-    if any(one.verdict == "FAIL" for one in [_key(settings), *way]):
-        return way
-    looks: dict[str, ProbeResult] = {}
-    for name, path in READS.items():
-        looks[name] = await look(settings, path)
-        if (
-            looks["sessions"].status != 200 or not looks["sessions"].is_data
-        ):  # then the others would only say so again
+        return _response_checks(await _probe_all(settings, sandbox_app()), settings)
+    checks = _network_checks(settings)
+    if any(check.verdict == "FAIL" for check in [_check_key(settings), *checks]):
+        return checks
+    return [*checks, *_response_checks(await _probe_all(settings), settings)]
+
+
+async def _probe_all(settings: Settings, app: Any = None) -> dict[str, ProbeResult]:
+    """Operation id -> result. If the first probe fails, the others would as well, and are not sent.
+
+    `app` is the ASGI application of the sandbox.
+    """
+    results: dict[str, ProbeResult] = {}
+    for operation_id in (FIRST_PROBE, *(name for name in PROBES if name != FIRST_PROBE)):
+        results[operation_id] = await look(settings, PROBES[operation_id].path, app)
+        if not _is_readable(results[FIRST_PROBE]):
             break
-    return [*way, *_answers(looks, settings)]
+    return results
 
 
-def _way(settings: Settings) -> list[Check]:
+def _is_readable(result: ProbeResult) -> bool:
+    return result.status == 200 and result.is_data
+
+
+def _network_checks(settings: Settings) -> list[Check]:
     host, proxy = urlsplit(settings.base_url).hostname or "", proxy_for(settings.base_url)
-    trusted = f" and {settings.ca_bundle}" if settings.ca_bundle else ""
-    way = [
+    own_bundle = f", and {settings.ca_bundle}" if settings.ca_bundle else ""
+    checks = [
         Check("Address", "ok", settings.base_url),
         Check("Proxy", "ok", proxy or "none"),
-        Check("Trust", "ok", f"the system's and certifi's certificates{trusted}"),
+        Check("Trust", "ok", f"certificates of the system and of certifi{own_bundle}"),
     ]
-    if proxy is None:
+    if proxy is None:  # a proxy resolves the name itself
         try:
-            way.append(Check("DNS", "ok", f"{host} is {', '.join(addresses_of(host)[:4])}"))
+            checks.append(Check("DNS", "ok", f"{host} is {', '.join(addresses_of(host)[:4])}"))
         except OSError:
-            way.append(
-                Check(
-                    "DNS",
-                    "FAIL",
-                    f"{host} cannot be found",
-                    "Check DEVIN_BASE_URL, the network, and whether a proxy is needed.",
-                )
-            )
-    return way
+            advice = "Check DEVIN_BASE_URL, the network, and whether a proxy is needed."
+            checks.append(Check("DNS", "FAIL", f"{host} cannot be found", advice))
+    return checks
 
 
-def _answers(looks: Mapping[str, ProbeResult], settings: Settings) -> list[Check]:
-    first = looks["sessions"]
+def _response_checks(results: Mapping[str, ProbeResult], settings: Settings) -> list[Check]:
+    first = results[FIRST_PROBE]
     if first.status is None:
-        return [
-            Check(
-                "Devin", "FAIL", first.problem, "Check DEVIN_BASE_URL, the proxy and SSL_CERT_FILE."
-            )
-        ]
-    spoke = "" if settings.sandbox else f", {first.tls or 'without TLS'}"
-    checks = [
-        Check(
-            "Devin",
-            "ok" if first.seconds < SLOW else "note",
-            f"answers in {first.seconds * 1000:.0f} ms{spoke}",
-        )
-    ]
+        advice = "Check DEVIN_BASE_URL, the proxy and SSL_CERT_FILE."
+        return [Check("Devin", "FAIL", first.problem, advice)]
+    tls = "" if settings.sandbox else f", {first.tls or 'without TLS'}"
+    verdict: Verdict = "ok" if first.seconds < SLOW_SECONDS else "note"
+    checks = [Check("Devin", verdict, f"answers in {first.seconds * 1000:.0f} ms{tls}")]
     if first.skew is not None:
-        late = abs(first.skew) > SKEWED
-        checks.append(
-            Check(
-                "Clock",
-                "note" if late else "ok",
-                f"{first.skew:+.0f} s from Devin's",
-                "Set this machine's clock." if late else "",
-            )
-        )
-    if first.status == 200 and not first.is_data:
-        found = "what answers is a web page and not the Devin API"
-        return [
-            *checks,
-            Check(
-                "Accepted",
-                "FAIL",
-                found,
-                "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL.",
-            ),
-        ]
+        checks.append(_check_clock(first.skew))
+    checks.append(_check_access(results))
+    return checks
+
+
+def _check_clock(skew: float) -> Check:
+    difference = f"{skew:+.0f} s from Devin's"
+    if abs(skew) > MAX_CLOCK_SKEW_SECONDS:
+        return Check("Clock", "note", difference, "Set this machine's clock.")
+    return Check("Clock", "ok", difference)
+
+
+def _check_access(results: Mapping[str, ProbeResult]) -> Check:
+    """What the key may read."""
+    first = results[FIRST_PROBE]
     if first.status != 200:
-        return [*checks, Check("Accepted", "FAIL", *_refused(first.status))]
-    known = [name for name, one in looks.items() if one.status == 200 and one.is_data]
-    missing = [name for name in looks if name not in known]
-    found = f"the key reads {', '.join(known)}" + (
-        f", but not {', '.join(missing)}" if missing else ""
-    )
-    return [
-        *checks,
-        Check(
+        return Check("Accepted", "FAIL", *_refusal(first.status or 0))
+    if not first.is_data:
+        return Check(
             "Accepted",
-            "note" if missing else "ok",
-            found,
-            "Whether it may write shows when it does." if missing else "",
-        ),
-    ]
+            "FAIL",
+            "the response is a web page, not the Devin API",
+            "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL.",
+        )
+    readable = [PROBES[name].toolset for name in results if _is_readable(results[name])]
+    refused = [PROBES[name].toolset for name in results if not _is_readable(results[name])]
+    summary = f"the key reads {', '.join(readable)}"
+    if refused:
+        return Check("Accepted", "note", f"{summary}, but not {', '.join(refused)}")
+    return Check("Accepted", "ok", summary)
 
 
-def _refused(status: int) -> tuple[str, str]:
+def _refusal(status: int) -> tuple[str, str]:
+    """What a status means, and what to do about it."""
     if status == 401:
         return "Devin does not accept the key (401)", GET_A_KEY
     if status == 403:
@@ -284,19 +288,12 @@ def _refused(status: int) -> tuple[str, str]:
         )
     if 300 <= status < 400:
         return (
-            f"Devin's address leads elsewhere ({status})",
-            "Check DEVIN_BASE_URL, and whether somebody wants you to sign in.",
+            f"the base URL leads elsewhere ({status})",
+            "Check DEVIN_BASE_URL, and whether a proxy wants you to sign in.",
         )
     if status == 404:
         return "this is not the Devin API (404)", "Check DEVIN_BASE_URL; /v1 is added to it."
     return (
         f"Devin answered with {status}",
-        "Try again in a minute; if it stays so, look at Devin's status page.",
+        "Try again in a minute. If it persists, look at Devin's status page.",
     )
-
-
-QUOTA = Check(
-    "Quota",
-    "note",
-    "cannot be seen without spending: an organization that is out of ACUs refuses only to start sessions",
-)

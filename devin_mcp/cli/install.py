@@ -1,4 +1,4 @@
-"""`devin-mcp config`: how this installation is started, and how that gets into a client's own file without losing anything."""
+"""Writes this installation into a client's configuration file, and keeps everything else in it."""
 
 from __future__ import annotations
 
@@ -16,255 +16,261 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import path_of_uv
+from devin_mcp.settings import SettingsError
+from devin_mcp.settings.environment import uv_path
 
-ENDING = ".exe" if sys.platform == "win32" else ""
-START = ("command", "args", "url", "serverUrl", "type")
-"""What says how a server is started or reached; everything else in an entry may be the person's own."""
-
-
-FOLDERS = {
-    "darwin": {"desktop": "~/Library/Application Support/Claude", "zed": "~/.config/zed"},
-    "win32": {"desktop": "~/AppData/Roaming/Claude", "zed": "~/AppData/Roaming/Zed"},
-    "linux": {"desktop": "~/.config/Claude", "zed": "~/.config/zed"},
+CONNECTION_FIELDS = ("command", "args", "url", "serverUrl", "type")
+"""Fields of an entry that are overwritten; the user may have changed all others."""
+CONFIG_DIRECTORIES = {
+    "darwin": {"claude_desktop": "~/Library/Application Support/Claude", "zed": "~/.config/zed"},
+    "win32": {"claude_desktop": "~/AppData/Roaming/Claude", "zed": "~/AppData/Roaming/Zed"},
+    "linux": {"claude_desktop": "~/.config/Claude", "zed": "~/.config/zed"},
 }
-_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+
+_EXE = ".exe" if sys.platform == "win32" else ""
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
-def this_command(args: tuple[str, ...] = (), url: str = "") -> ServerEntry:
-    """The server as it is installed here, by its whole path, since clients start with a PATH of their own."""
-    parts = set(Path(sys.prefix).parts)
-    if parts & {
-        "archive-v0",
-        "builds-v0",
-    }:  # uvx made this environment, and clears it away when it likes
-        beside = Path(path_of_uv()).with_name(f"uvx{ENDING}")
-        uvx = (
-            str(beside)
-            if beside.is_absolute() and beside.exists()
-            else shutil.which("uvx") or "uvx"
-        )
-        return ServerEntry(uvx, (*_origin("--from"), "devin-mcp", *args), url)
-    if {"pipx", ".cache"} <= parts:
-        return ServerEntry(
-            shutil.which("pipx") or "pipx", ("run", *_origin("--spec"), "devin-mcp", *args), url
-        )
-    script = Path(sys.executable).with_name(f"devin-mcp{ENDING}")
-    found = str(script) if script.exists() else shutil.which("devin-mcp")
-    return (
-        ServerEntry(found, args, url)
-        if found
-        else ServerEntry(sys.executable, ("-m", "devin_mcp", *args), url)
-    )
+def this_command(args: tuple[str, ...] = ()) -> ServerEntry:
+    """The command that starts this installation.
+
+    The path is absolute, because clients have a PATH of their own. The environments of uvx and
+    `pipx run` are temporary, so for those it is the command that creates them again.
+    """
+    directories = set(Path(sys.prefix).parts)
+    if directories & {"archive-v0", "builds-v0"}:  # uvx
+        uvx_beside_uv = Path(uv_path()).with_name(f"uvx{_EXE}")
+        if uvx_beside_uv.is_absolute() and uvx_beside_uv.exists():
+            uvx = str(uvx_beside_uv)
+        else:
+            uvx = shutil.which("uvx") or "uvx"
+        return ServerEntry(uvx, (*_package_source("--from"), "devin-mcp", *args))
+    if {"pipx", ".cache"} <= directories:
+        pipx = shutil.which("pipx") or "pipx"
+        return ServerEntry(pipx, ("run", *_package_source("--spec"), "devin-mcp", *args))
+    script = Path(sys.executable).with_name(f"devin-mcp{_EXE}")
+    command = str(script) if script.exists() else shutil.which("devin-mcp")
+    if command:
+        return ServerEntry(command, args)
+    return ServerEntry(sys.executable, ("-m", "devin_mcp", *args))
 
 
-def _origin(flag: str) -> tuple[str, ...]:
-    """What uvx or pipx must be told when the package came from elsewhere than the index (PEP 610)."""
+def _package_source(flag: str) -> tuple[str, ...]:
+    """The flag for uvx or pipx if the package was installed from a URL (PEP 610)."""
     try:
-        found = json.loads(distribution("devin-mcp").read_text("direct_url.json") or "{}")
+        source = json.loads(distribution("devin-mcp").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         return ()
-    if "url" not in found:
+    if "url" not in source:
         return ()
-    address: str = found["url"]
-    if "@" in urlsplit(address).netloc or urlsplit(address).query:
+    url: str = source["url"]
+    if "@" in urlsplit(url).netloc or urlsplit(url).query:
         raise SettingsError(
-            "this devin-mcp came from an address that may hold a secret; install it first, and ask the installed one"
+            "this devin-mcp was installed from a URL that may hold a secret; "
+            "install it permanently, and run `config` from that installation"
         )
-    if "vcs_info" in found:
-        versions = found["vcs_info"]
-        address = f"{versions['vcs']}+{address}@{versions.get('requested_revision') or versions['commit_id']}"
-    return (
-        flag,
-        f"{address}#subdirectory={found['subdirectory']}" if "subdirectory" in found else address,
-    )
+    if "vcs_info" in source:
+        vcs = source["vcs_info"]
+        url = f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}"
+    if "subdirectory" in source:
+        url = f"{url}#subdirectory={source['subdirectory']}"
+    return flag, url
 
 
-def file_of(name: str) -> Path:
-    """Where the client keeps its configuration. Raises BadSetting where nobody has a home."""
+def config_file(name: str) -> Path:
+    """The path of a client's configuration file. Raises SettingsError without a home directory."""
+    directories = CONFIG_DIRECTORIES.get(sys.platform, CONFIG_DIRECTORIES["linux"])
     try:
-        return Path(
-            CLIENTS[name].file.format(**FOLDERS.get(sys.platform, FOLDERS["linux"]))
-        ).expanduser()
+        return Path(CLIENTS[name].file.format(**directories)).expanduser()
     except RuntimeError:
         raise SettingsError(
             "there is no home directory, and so no place for clients' files"
         ) from None
 
 
-def write(name: str, wanted: ServerEntry) -> tuple[str, bool]:
-    """Put the server into the client's file, keep everything else, and leave a backup.
+def write(name: str, server: ServerEntry) -> tuple[str, bool]:
+    """Merge a server into the client's file; the old file is kept as a backup.
 
-    Returns what was done, and whether it is new there, so that its secret has yet to be given. Raises BadSetting, and then
-    nothing was changed.
+    Returns a summary, and whether the entry is new, so that the user must still provide the key.
+    Raises SettingsError if the file cannot be changed; then nothing is.
     """
     if name == "json":
         raise SettingsError(
             "--write is not for json: it has no file; `devin-mcp config json` prints it"
         )
-    file = file_of(name)
+    file = config_file(name)
     try:
-        return _write(file, name, wanted)
-    except OSError as problem:
+        return _write(file, name, server)
+    except OSError as error:
         raise SettingsError(
-            f"{file} cannot be written ({problem.strerror}); nothing was changed"
+            f"{file} cannot be written ({error.strerror}); nothing was changed"
         ) from None
     except (ValueError, RecursionError):
-        kind = "TOML" if CLIENTS[name].ending == "toml" else "plain JSON (has it comments?)"
+        kind = "TOML" if CLIENTS[name].suffix == "toml" else "plain JSON (has it comments?)"
         raise SettingsError(
-            f"{file} is no {kind}, so nothing was changed; put in by hand what is printed without --write"
+            f"{file} is no {kind}, so nothing was changed; run this without --write and add the "
+            "output by hand"
         ) from None
 
 
-def _write(file: Path, name: str, wanted: ServerEntry) -> tuple[str, bool]:
-    file = file.resolve()  # a link to where somebody keeps it stays one
+def _write(file: Path, name: str, server: ServerEntry) -> tuple[str, bool]:
+    client = CLIENTS[name]
+    file = file.resolve()  # writes to the target of a link, so that the link stays
     if file.exists() and not file.is_file():
-        raise SettingsError(f"{file} is no ordinary file; nothing was changed")
+        raise SettingsError(f"{file} is not a regular file; nothing was changed")
     before = file.read_bytes() if file.exists() else b""
-    known, unchanged = (_parsed(before, CLIENTS[name].ending) for _ in range(2))
-    is_new = _merge(known, CLIENTS[name].contents(wanted), wanted.name, file)
-    if known == unchanged:
+    contents, unchanged = _parse(before, client.suffix), _parse(before, client.suffix)
+    is_new = _merge(contents, client.contents(server), server.name, file)
+    if contents == unchanged:
         return f"{file} has it already.", is_new
-    after = _text(known, CLIENTS[name].ending).encode()
+    after = _serialize(contents, client.suffix).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     if not before:
         _replace(file, after)
         return f"{file} is written.", is_new
     backup = _backup(file, before)
     _replace(file, after, before)
-    private = "; it may hold keys, so do not commit it" if CLIENTS[name].of_a_project else ""
-    return f"{file} is changed. As it was before, it is {backup.name} beside it{private}.", is_new
+    advice = "; it may contain keys, so do not commit it" if client.is_project_file else ""
+    return f"{file} is changed. The backup is {backup.name} beside it{advice}.", is_new
 
 
-def _parsed(before: bytes, ending: str) -> MutableMapping[str, Any]:
-    text = before.decode("utf-8-sig")
-    if ending == "toml":
+def _parse(contents: bytes, suffix: str) -> MutableMapping[str, Any]:
+    """The contents of a file. Raises ValueError if writing them again would lose something."""
+    text = contents.decode("utf-8-sig")
+    if suffix == "toml":
         import tomlkit
 
         return tomlkit.parse(text)
-    known = json.loads(
+    parsed = json.loads(
         text if text.strip() else "{}",
-        object_pairs_hook=_once,
-        parse_constant=_refuse,
-        parse_float=_finite,
+        object_pairs_hook=_reject_duplicates,
+        parse_constant=_reject_constant,
+        parse_float=_reject_infinity,
     )
-    if not isinstance(known, dict):
-        raise ValueError  # noqa: TRY004 - it is the text that is wrong
-    return known
+    if not isinstance(parsed, dict):
+        raise ValueError  # noqa: TRY004 - the text is wrong, not the type of an argument
+    return parsed
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A name that stands twice would lose its first value."""
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that occurs twice, the first value would be lost."""
     if len(dict(pairs)) < len(pairs):
         raise ValueError
     return dict(pairs)
 
 
-def _refuse(_: str) -> NoReturn:
+def _reject_constant(_: str) -> NoReturn:
+    """NaN and Infinity are not JSON."""
     raise ValueError
 
 
-def _finite(text: str) -> float:
+def _reject_infinity(text: str) -> float:
+    """A number such as 1e999 would be written as Infinity."""
     if math.isinf(float(text)):
         raise ValueError
     return float(text)
 
 
-def _text(known: Mapping[str, Any], ending: str) -> str:
-    if ending == "toml":
+def _serialize(contents: Mapping[str, Any], suffix: str) -> str:
+    if suffix == "toml":
         import tomlkit
 
-        return tomlkit.dumps(known)
-    return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
+        return tomlkit.dumps(contents)
+    return json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merge(
-    known: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path
+    contents: MutableMapping[str, Any], ours: Mapping[str, Any], server: str, file: Path
 ) -> bool:
-    """Ours beside what is there. An entry of that name keeps its key, its flags and whatever else somebody put into it.
+    """Add our entry to the contents of the file. Returns whether it is new.
 
-    Returns whether there was none.
+    An existing entry of that name keeps its key, its flags and everything that the user added.
     """
     is_new = True
     for name, value in ours.items():
-        there = known.get(name)
-        if there is None:
-            known[name] = value
-        elif isinstance(value, list):  # of things with an id
-            if not isinstance(there, list):
+        existing = contents.get(name)
+        if existing is None:
+            contents[name] = value
+        elif isinstance(value, list):  # VS Code's inputs
+            if not isinstance(existing, list):
                 raise SettingsError(f'"{name}" in {file} is no list; nothing was changed')
-            ids = [one.get("id") for one in there if isinstance(one, Mapping)]
-            there.extend(one for one in value if one["id"] not in ids)
-        elif not isinstance(there, MutableMapping):
+            ids = [item.get("id") for item in existing if isinstance(item, Mapping)]
+            existing.extend(item for item in value if item["id"] not in ids)
+        elif not isinstance(existing, MutableMapping):
             raise SettingsError(f'"{name}" in {file} is no group of servers; nothing was changed')
-        elif there.get(server) is None:
-            there[server] = value[server]
+        elif existing.get(server) is None:
+            existing[server] = value[server]
         else:
-            _renew(there[server], value[server], server, file)
+            _update(existing[server], value[server], server, file)
             is_new = False
     return is_new
 
 
-def _renew(there: Any, ours: Mapping[str, Any], server: str, file: Path) -> None:
-    """Start or reach it as we say; every other value that is there wins."""
-    kept = _flags_to_keep(there, ours)
-    if kept is None:
+def _update(existing: Any, ours: Mapping[str, Any], server: str, file: Path) -> None:
+    """Overwrite how the server is started or reached; keep every other value of the entry."""
+    extra_flags = _extra_flags(existing, ours)
+    if extra_flags is None:
         raise SettingsError(
-            f"{file} has another server called {server}; rename or remove it there and try again. Nothing was changed"
+            f"{file} has another server called {server}; rename or remove it there and try again. "
+            "Nothing was changed"
         )
     for name, value in ours.items():
         if name == "args":
-            there[name] = [*value, *kept]
-        elif name in START:
-            there[name] = value
-        elif isinstance(value, Mapping) and isinstance(there.get(name), MutableMapping):
-            for key, held in value.items():
-                there[name].setdefault(key, held)
+            existing[name] = [*value, *extra_flags]
+        elif name in CONNECTION_FIELDS:
+            existing[name] = value
+        elif isinstance(value, Mapping) and isinstance(existing.get(name), MutableMapping):
+            for key, default in value.items():
+                existing[name].setdefault(key, default)
         else:
-            there.setdefault(name, value)
+            existing.setdefault(name, value)
 
 
-def _flags_to_keep(there: Any, ours: Mapping[str, Any]) -> list[str] | None:
-    """The flags that only the entry there has; None when that is no devin-mcp, or one at another address."""
-    if not isinstance(there, MutableMapping):
+def _extra_flags(existing: Any, ours: Mapping[str, Any]) -> list[str] | None:
+    """Flags of the existing entry that ours lacks; None if that entry is not this server."""
+    if not isinstance(existing, MutableMapping):
         return None
-    if all(there.get(name) == value for name, value in ours.items() if name in START):
+    if all(
+        existing.get(name) == value for name, value in ours.items() if name in CONNECTION_FIELDS
+    ):
         return []
-    args = there.get("args", [])
-    if "command" not in there or "command" not in ours or not isinstance(args, list):
+    args = existing.get("args", [])
+    if "command" not in existing or "command" not in ours or not isinstance(args, list):
         return None
-    if Path(str(there["command"])).stem != "devin-mcp":
-        named = [
-            place
-            for place, word in enumerate(args)
-            if str(word).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}
+    if Path(str(existing["command"])).stem != "devin-mcp":  # uvx, pipx or python
+        positions = [
+            position
+            for position, arg in enumerate(args)
+            if str(arg).split("@")[0].split("=")[0] in {"devin-mcp", "devin_mcp"}
         ]
-        if not named:
+        if not positions:
             return None
-        args = args[named[-1] + 1 :]
-    said, kept, wanted = {_flag(word) for word in ours["args"]}, [], True
-    for word in map(str, args):
-        if word.startswith("-"):  # its value, if it has one, goes with it
-            wanted = _flag(word) not in said
-        kept += [word] if wanted else []
-    return kept
+        args = args[positions[-1] + 1 :]
+    our_flags = {_flag_name(arg) for arg in ours["args"]}
+    extra: list[str] = []
+    is_extra = True
+    for arg in map(str, args):
+        if arg.startswith("-"):  # otherwise it is the value of the flag before
+            is_extra = _flag_name(arg) not in our_flags
+        if is_extra:
+            extra.append(arg)
+    return extra
 
 
-def _flag(word: str) -> str:
-    """--read-only and --no-read-only are one."""
-    return word.split("=", maxsplit=1)[0].replace("--no-", "--")
+def _flag_name(arg: str) -> str:
+    """The flag without its value; the same name for --x and --no-x."""
+    return arg.split("=", maxsplit=1)[0].replace("--no-", "--")
 
 
 def _backup(file: Path, contents: bytes) -> Path:
-    """A new file beside it, as private as it is; an earlier backup stays."""
+    """A new file beside it, with the same mode; earlier backups are kept."""
     names = (
         f"{file.name}.before-devin-mcp{'' if number == 1 else f'-{number}'}" for number in count(1)
     )
     backup = next(
         file.with_name(name) for name in names if not os.path.lexists(file.with_name(name))
     )
-    descriptor = os.open(backup, _NEW, 0o600)
+    descriptor = os.open(backup, _NEW_FILE, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as data:
             data.write(contents)
@@ -276,7 +282,7 @@ def _backup(file: Path, contents: bytes) -> Path:
 
 
 def _replace(file: Path, contents: bytes, before: bytes = b"") -> None:
-    """All of it or nothing, and only if it is still as it was read."""
+    """Replace a file atomically. Raises SettingsError if its contents are not `before`."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
     new = Path(name)
     try:
@@ -286,10 +292,10 @@ def _replace(file: Path, contents: bytes, before: bytes = b"") -> None:
             os.fsync(data.fileno())
         if file.exists():
             shutil.copystat(file, new)
-            if sys.platform != "win32":  # with sudo, a person's file must stay that person's
+            if sys.platform != "win32":  # root keeps the owner of the file
                 os.chown(new, file.stat().st_uid, file.stat().st_gid)
         if (file.read_bytes() if file.exists() else b"") != before:
-            raise SettingsError(f"{file} was changed by somebody else just now; try again")
+            raise SettingsError(f"{file} was changed by another program just now; try again")
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)

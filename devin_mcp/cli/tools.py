@@ -1,4 +1,4 @@
-"""`devin-mcp tools`: what these settings offer, as a table or just as a client gets it."""
+"""`devin-mcp tools`: lists the tools that the settings enable, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any
 from devin_mcp.operations import Operation
 from devin_mcp.server.tools import tools_of
 from devin_mcp.server.visibility import VisibleTools, visible_tools
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 
 
 def published_tools(view: VisibleTools) -> list[dict[str, Any]]:
-    """The tools as `tools/list` answers them."""
+    """The tools as in the result of `tools/list`."""
     return [
-        one.listed.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in tools_of(view).values()
+        tool.listed.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for tool in tools_of(view).values()
     ]
+
+
+def json_size(tools: list[dict[str, Any]]) -> int:
+    """Bytes of the tools in compact JSON."""
+    return len(json.dumps(tools, separators=(",", ":")))
 
 
 def effect_of(operation: Operation[Any, Any]) -> str:
@@ -25,16 +30,16 @@ def effect_of(operation: Operation[Any, Any]) -> str:
 
 
 def print_tools(settings: Settings, *, as_json: bool) -> int:
+    """Print the tools. Returns the exit status. Raises SettingsError."""
     view = visible_tools(settings, "stdio")
+    tools = published_tools(view)
     if as_json:
-        json.dump({"tools": published_tools(view)}, sys.stdout, indent=2)
+        json.dump({"tools": tools}, sys.stdout, indent=2)
         print()
         return 0
-    tools = published_tools(view)
-    print(f"{'toolset':<12} {'tool':<26} {'effect':<15} answers with")
+    print(f"{'toolset':<12} {'tool':<26} {'effect':<15} description")
     for operation, tool in zip(view.operations, tools, strict=True):
-        first = tool["description"].split(". ")[0].rstrip(".")
-        print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {first}.")
-    size = len(json.dumps(tools, separators=(",", ":")))
-    print(f"\n{len(tools)} tools, {size:,} bytes in tools/list")
+        sentence = tool["description"].split(". ")[0].rstrip(".")
+        print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {sentence}.")
+    print(f"\n{len(tools)} tools, {json_size(tools):,} bytes in tools/list")
     return 0

@@ -1,4 +1,4 @@
-"""What must not be written anywhere: known secret values, and whatever is shaped like a Devin key."""
+"""Redaction of known secret values and of everything that looks like a Devin key."""
 
 from __future__ import annotations
 
@@ -7,41 +7,45 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-KEY_SHAPE = re.compile(r"\b(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,}")
+from devin_mcp.keys import API_BY_PREFIX, KEY_PATTERN
+
 HIDDEN = "[hidden]"
+MIN_CHARS = 4
+"""Shorter values are not redacted, because that would blank ordinary words."""
+
+_PREFIXES = tuple(API_BY_PREFIX)
+_KEY_IN_TEXT = re.compile(rf"\b{KEY_PATTERN.pattern}(?a:[\w+/=.~-]*)")
+"""Also matches a text that is too long for a key, to its end."""
 
 
 class Redactor:
-    """Replaces known secret values and anything shaped like a Devin key. One per process; values are only added."""
+    """Replaces secret values and everything that looks like a Devin key. One per process."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._escaped: set[str] = set()
 
     def hide(self, values: Iterable[str]) -> None:
-        """Never write these values. Shorter than four characters would blank ordinary words, so those are skipped."""
-        self._values.update(value for value in values if len(value) >= 4)
+        """Add values to redact from now on."""
+        self._values.update(value for value in values if len(value) >= MIN_CHARS)
         self._escaped = {
-            json.dumps(value, ensure_ascii=plain)[1:-1]
+            json.dumps(value, ensure_ascii=ensure_ascii)[1:-1]
             for value in self._values
-            for plain in (False, True)
+            for ensure_ascii in (False, True)
         }
 
     def clean(self, text: str) -> str:
-        if "apk_" in text or "cog_" in text:
-            text = KEY_SHAPE.sub(HIDDEN, text)
+        """The text with all secrets replaced."""
+        if _may_contain_key(text):
+            text = _KEY_IN_TEXT.sub(HIDDEN, text)
         for value in self._values:
             if value in text:
                 text = text.replace(value, HIDDEN)
         return text
 
     def clean_json(self, text: str) -> str:
-        """The same within JSON, where a value may stand escaped."""
-        if (
-            "apk_" not in text
-            and "cog_" not in text
-            and not any(value in text for value in self._escaped)
-        ):
+        """The JSON text with all secrets replaced, including escaped ones."""
+        if not _may_contain_key(text) and not any(value in text for value in self._escaped):
             return text
         return json.dumps(
             self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":")
@@ -55,6 +59,11 @@ class Redactor:
         if isinstance(value, dict):
             return {self.clean(name): self._cleaned(part) for name, part in value.items()}
         return value
+
+
+def _may_contain_key(text: str) -> bool:
+    """A search for the prefixes, which is much cheaper than one for the pattern."""
+    return any(prefix in text for prefix in _PREFIXES)
 
 
 redactor = Redactor()

@@ -1,6 +1,7 @@
-"""OpenTelemetry, where the extra `otel` is installed and the usual environment says where traces go.
+"""Configures OpenTelemetry tracing, if its standard variables ask for it.
 
-The SDK makes a span of every MCP request, api/ one of every request to Devin; here is only where they end up.
+The MCP SDK creates a span for each MCP request, and api/ one for each request to Devin. Exporting
+them needs the extra `otel`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from devin_mcp.observability.log import event
+from devin_mcp.settings.environment import trace_exporters
 from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import trace_exporters
 
-SERVICE = "devin-mcp"
-FLUSH_MS = 2000
+SERVICE_NAME = "devin-mcp"
+FLUSH_TIMEOUT_MS = 2000
 
 
 def configure() -> None:
-    """Raises BadSetting for an exporter that is not installed."""
+    """Install a tracer provider. Raises SettingsError if an exporter is not installed."""
     names = trace_exporters()
     if not names:
         return
@@ -26,7 +27,7 @@ def configure() -> None:
         event(
             "no_traces",
             level="warning",
-            why="the environment asks for traces; they need the extra otel: devin-mcp[otel]",
+            why="the environment asks for traces, which need the extra otel: devin-mcp[otel]",
         )
         return
     from opentelemetry import trace
@@ -34,7 +35,9 @@ def configure() -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    resource = Resource.create({"service.name": SERVICE}).merge(OTELResourceDetector().detect())
+    resource = Resource.create({"service.name": SERVICE_NAME}).merge(
+        OTELResourceDetector().detect()
+    )
     provider = TracerProvider(resource=resource)
     for name in names:
         provider.add_span_processor(BatchSpanProcessor(_exporter(name)))
@@ -42,19 +45,19 @@ def configure() -> None:
 
 
 def flush() -> None:
-    """Before an end that runs no more code."""
+    """Export pending spans; needed before `os._exit`, which runs no exit handlers."""
     from opentelemetry import trace
 
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
-        provider.force_flush(FLUSH_MS)
+        provider.force_flush(FLUSH_TIMEOUT_MS)
 
 
 def _exporter(name: str) -> Any:
-    """As OpenTelemetry's own configuration finds it: by the name under which a package offers it."""
-    found = list(entry_points(group="opentelemetry_traces_exporter", name=name))
-    if not found:
+    """Load an exporter by its entry point, as OpenTelemetry's own configuration does."""
+    exporters = list(entry_points(group="opentelemetry_traces_exporter", name=name))
+    if not exporters:
         raise SettingsError(
             f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}"
         )
-    return found[0].load()()
+    return exporters[0].load()()

@@ -1,25 +1,29 @@
-"""How a text that somebody set becomes a value; each parser raises ValueError with what would be right."""
+"""Parsers for the texts of flags and environment variables.
+
+Each parser returns the value or raises ValueError with a text such as "must be true or false",
+which is shown after the name of the flag or variable.
+"""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+from devin_mcp.keys import is_placeholder
+from devin_mcp.suggest import did_you_mean
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _HOST = re.compile(r"[^\s/?#@%\\<>^`{|}]{1,253}")
 
 
-def switch(text: str) -> bool:
+def parse_bool(text: str) -> bool:
     if text.strip().lower() in {"1", "true", "yes", "on"}:
         return True
     if text.strip().lower() in {"0", "false", "no", "off", ""}:
@@ -27,7 +31,7 @@ def switch(text: str) -> bool:
     raise ValueError("must be true or false")
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def int_between(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,12}", text.strip()) is None or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
@@ -36,12 +40,10 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def seconds(low: float, high: float) -> Callable[[str], float]:
+def seconds_between(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if (
-            re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is None
-            or not low <= float(text) <= high
-        ):
+        is_number = re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) is not None
+        if not is_number or not low <= float(text) <= high:
             raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
         return float(text)
 
@@ -50,41 +52,44 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
 
 @dataclass(frozen=True)
 class OneOf:
+    """Parser for one of a few words; upper and lower case are the same."""
+
     choices: tuple[str, ...]
 
     def __call__(self, text: str) -> str:
-        if text.strip().lower() not in self.choices:
-            raise ValueError(
-                f"must be one of: {', '.join(self.choices)}{did_you_mean(text, self.choices)}"
-            )
-        return text.strip().lower()
+        word = text.strip().lower()
+        if word not in self.choices:
+            suggestion = did_you_mean(word, self.choices)
+            raise ValueError(f"must be one of: {', '.join(self.choices)}{suggestion}")
+        return word
 
 
 def one_of(*choices: str) -> OneOf:
     return OneOf(choices)
 
 
-def word(text: str) -> str:
+def parse_tool_name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", text.strip()) is None:
         raise ValueError("must be a tool's name, such as devin_list_sessions")
     return text.strip()
 
 
-def sealing_key(text: str) -> str:
+def parse_signing_key(text: str) -> str:
     if len(text.strip()) < 32:
         raise ValueError(
-            "must hold keys of at least 32 characters each; `openssl rand -hex 32` makes one"
+            "must be keys of 32 or more characters each; `openssl rand -hex 32` makes one"
         )
     return text.strip()
 
 
-def host_name(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", text.strip("[] ")) is None:
+def parse_host(text: str) -> str:
+    host = text.strip("[] ")
+    if re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host) is None:
         raise ValueError("must be a host name or an address")
-    return text.strip("[] ")
+    return host
 
 
-def variable(text: str) -> str:
+def parse_variable_name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text.strip()) is None:
         raise ValueError("must be the name of an environment variable")
     if text.strip().upper().startswith("DEVIN_"):
@@ -94,23 +99,20 @@ def variable(text: str) -> str:
     return text.strip()
 
 
-def web_address(text: str) -> str:
+def parse_url(text: str) -> str:
+    """An http or https URL without credentials, query and fragment; a slash at its end is cut."""
     if not text.strip().isprintable() or set(text.strip()) & set(" $\"'<>\\^`{|}"):
         raise ValueError("must be a web address such as https://example.com")
     try:
         parts = urlsplit(text.strip())
         host = parts.hostname or ""
-        _check_international(host)
+        _check_idna(host)
     except ValueError:
         raise ValueError(
-            "must be a web address such as https://example.com, with a host name that can exist"
+            "must be a web address such as https://example.com, with a valid host name"
         ) from None
-    if (
-        parts.scheme not in {"http", "https"}
-        or parts.query
-        or parts.fragment
-        or not _HOST.fullmatch(host)
-    ):
+    is_web = parts.scheme in {"http", "https"} and _HOST.fullmatch(host) is not None
+    if not is_web or parts.query or parts.fragment:
         raise ValueError("must be a web address such as https://example.com")
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
@@ -120,140 +122,100 @@ def web_address(text: str) -> str:
     raise ValueError("has a port that is not from 1 to 65535")
 
 
-def _check_international(host: str) -> None:
+def _check_idna(host: str) -> None:
+    """Raises idna.IDNAError, a ValueError, for an international host name that is not valid."""
     if not host.isascii() or "xn--" in host:
         import idna
 
         idna.encode(host)
 
 
-def base_address(text: str) -> str:
-    if re.search(r"/v\d+/?$", web_address(text)):
+def parse_api_base_url(text: str) -> str:
+    if re.search(r"/v\d+/?$", parse_url(text)):
         raise ValueError("must be the address without /v1, which is added to it")
-    return web_address(text)
+    return parse_url(text)
 
 
-def issuer(text: str) -> str:
-    """As written, for tokens repeat it letter by letter. Plain http only where nothing leaves the machine."""
-    if (
-        web_address(text)
-        and urlsplit(text.strip()).scheme == "http"
-        and urlsplit(text.strip()).hostname not in LOOPBACK
-    ):
+def parse_https_url(text: str) -> str:
+    """An https URL, or an http URL of this machine, exactly as written.
+
+    The `iss` claim of a token is compared with the issuer character by character, so a slash at
+    the end stays.
+    """
+    url = text.strip()
+    parse_url(url)
+    if urlsplit(url).scheme == "http" and urlsplit(url).hostname not in LOOPBACK:
         raise ValueError("must be an https address")
-    return text.strip()
+    return url
 
 
-def origin(text: str) -> str:
-    if urlsplit(web_address(text)).path:
+def parse_origin(text: str) -> str:
+    if urlsplit(parse_url(text)).path:
         raise ValueError("must be an origin such as https://app.example.com, without a path")
     return text.strip().rstrip("/").lower()
 
 
-def audience(text: str) -> str:
+def parse_audience(text: str) -> str:
     if not text.strip().isprintable() or " " in text.strip():
         raise ValueError("must be one name, often an address such as https://mcp.example.com/mcp")
     return text.strip()
 
 
-def redis_address(text: str) -> str:
+def parse_redis_url(text: str) -> str:
     parts = urlsplit(text.strip())
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (
-        parts.hostname or parts.path.strip("/")
-    ):
+    has_target = bool(parts.hostname or parts.path.strip("/"))
+    if parts.scheme not in {"redis", "rediss", "unix"} or not has_target:
         raise ValueError("must be an address such as redis://host:6379")
     return text.strip()
 
 
-def addresses(text: str) -> str:
-    for one in text.split(","):
+def parse_networks(text: str) -> str:
+    networks = [network.strip() for network in text.split(",")]
+    for network in networks:
         try:
-            ipaddress.ip_network(one.strip() if one.strip() != "*" else "0.0.0.0/0", strict=False)
+            if network != "*":
+                ipaddress.ip_network(network, strict=False)
         except ValueError:
             raise ValueError("must be addresses or networks separated by commas, or *") from None
-    return ",".join(one.strip() for one in text.split(","))
+    return ",".join(networks)
 
 
-def api_key(text: str) -> str:
-    if is_placeholder(text):  # said wherever a key is needed, and no reason not to start
-        return text.strip()
-    if (
-        not text.strip().isascii()
-        or not text.strip().isprintable()
-        or set(text.strip()) & set(" \"'")
-    ):
+def parse_api_key(text: str) -> str:
+    """The key without blanks and line ends around it, which mounted files often have.
+
+    A placeholder is accepted, because the server starts without a key as well: every call then
+    says that the key is missing.
+    """
+    key = text.strip()
+    is_printable_ascii = key.isascii() and key.isprintable()
+    if not is_placeholder(key) and (not is_printable_ascii or set(key) & set(" \"'")):
         raise ValueError("holds characters that no API key has; copy it again")
-    return text.strip()
+    return key
 
 
-_STANDS_FOR_A_KEY = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.IGNORECASE)
+def parse_directory(text: str) -> Path:
+    return _existing(text, Path.is_dir, "must be an existing directory").resolve()
 
 
-def is_placeholder(key: str) -> bool:
-    """What stands for a key in a client's configuration, where nobody put the key in its place."""
-    return _STANDS_FOR_A_KEY.search(key.strip()) is not None
+def parse_file(text: str) -> Path:
+    """Links are kept, because Kubernetes updates a mounted file by changing a link."""
+    return _existing(text, Path.is_file, "must be an existing file").absolute()
 
 
-KeyState = Literal["missing", "placeholder", "other_api", "usable"]
-
-
-def key_state(key: str) -> KeyState:
-    """What can be told of a key before it is sent anywhere."""
-    if not key:
-        return "missing"
-    if is_placeholder(key):
-        return "placeholder"
-    return "other_api" if key.startswith("cog_") else "usable"
-
-
-def printable(text: str) -> str:
-    """For a terminal: what would steer it or hide is shown as what it is."""
-    return "".join(
-        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
-        for one in text
-    )
-
-
-def folder(text: str) -> Path:
-    return _found(text, Path.is_dir, "must be an existing directory").resolve()
-
-
-def file(text: str) -> Path:
-    """Links are followed anew at each look: a cluster changes a mounted file by pointing a link elsewhere."""
-    return _found(text, Path.is_file, "must be an existing file").absolute()
-
-
-def _found(text: str, is_there: Callable[[Path], bool], otherwise: str) -> Path:
+def _existing(text: str, exists: Callable[[Path], bool], message: str) -> Path:
     try:
         path = Path(text).expanduser()
-        if is_there(path):
+        if exists(path):
             return path
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # nobody's home, too long a name, a name with a zero in it
-        pass
-    raise ValueError(otherwise)
+    except (OSError, RuntimeError, ValueError):
+        pass  # a name that is too long, ~ of an unknown user, a name with a null byte
+    raise ValueError(message)
 
 
-def certificates(text: str) -> Path:
-    path = file(text)
+def parse_ca_bundle(text: str) -> Path:
+    path = parse_file(text)
     try:
         ssl.create_default_context(cafile=path)
     except (ssl.SSLError, OSError):
         raise ValueError("must be a file of certificates in PEM form") from None
     return path
-
-
-def did_you_mean(text: str, choices: Sequence[str]) -> str:
-    """`; did you mean x?` when something close exists, else nothing."""
-    meant = closest(text.strip().lower(), choices)
-    return f"; did you mean {meant}?" if meant else ""
-
-
-def closest(text: str, choices: Sequence[str]) -> str | None:
-    """The one that is misspelt or cut short here; a guess that is no better than that misleads."""
-    close = difflib.get_close_matches(text, choices, n=1, cutoff=0.8)
-    begun = [one for one in choices if len(text) >= 3 and one.startswith(text)]
-    return close[0] if close else begun[0] if len(begun) == 1 else None

@@ -1,293 +1,284 @@
-"""Every knob once: flag, environment variable, default, help and check. The only module that reads the environment."""
+"""All settings: each one once, with its flag, environment variable, default, parser and help."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from devin_mcp.keys import WHERE_TO_GET_A_KEY
+from devin_mcp.settings.environment import default_files_root, process_environment
 from devin_mcp.settings.parsers import (
-    addresses,
-    api_key,
-    audience,
-    base_address,
-    certificates,
-    closest,
-    file,
-    folder,
-    host_name,
-    issuer,
+    int_between,
     one_of,
-    origin,
-    redis_address,
-    sealing_key,
-    seconds,
-    switch,
-    variable,
-    web_address,
-    whole,
-    word,
+    parse_api_base_url,
+    parse_api_key,
+    parse_audience,
+    parse_bool,
+    parse_ca_bundle,
+    parse_directory,
+    parse_file,
+    parse_host,
+    parse_https_url,
+    parse_networks,
+    parse_origin,
+    parse_redis_url,
+    parse_signing_key,
+    parse_tool_name,
+    parse_url,
+    parse_variable_name,
+    seconds_between,
 )
-from devin_mcp.settings.setting import SERVING, SettingsError, setting, settings_of
+from devin_mcp.settings.setting import (
+    SERVER_COMMANDS,
+    read_values,
+    setting,
+    settings_of,
+    sources_of,
+)
 
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
 HTTP = ("http",)
-
-
-def working_directory() -> tuple[Path, ...]:
-    """The directory the server was started in; none when the home is in it, or it is the system's (too much to allow)."""
-    try:
-        here = Path.cwd().resolve()
-    except OSError:  # it was deleted
-        return ()
-    try:
-        home = Path.home().resolve()
-    except (OSError, RuntimeError):  # a user without one, as in containers
-        home = None
-    system = os.environ.get(
-        "SYSTEMROOT"
-    )  # where desktop programs of Windows start theirs, in a directory below
-    if system and here.is_relative_to(Path(system).resolve()):
-        return ()
-    return () if here == Path(here.anchor) or (home and home.is_relative_to(here)) else (here,)
+LOCAL = ("stdio", "tools", "doctor")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, resolved once at start. Flag beats environment beats default."""
+    """All settings, resolved once at start. A flag overrides a variable, which overrides a default."""
 
     api_key: str = setting(
         "",
-        api_key,
-        "your Devin API key (v1, starts with apk_)",
+        parse_api_key,
+        f"Devin API key; get one {WHERE_TO_GET_A_KEY}",
         env="DEVIN_API_KEY",
         flag=False,
         secret=True,
     )
     base_url: str = setting(
         "https://api.devin.ai",
-        base_address,
-        "where the Devin API answers; dedicated deployments have their own host",
+        parse_api_base_url,
+        "base URL of the Devin API; dedicated deployments have their own",
         env="DEVIN_BASE_URL",
         flag=False,
+        echo=False,
     )
     app_url: str = setting(
         "",
-        web_address,
-        "where the Devin web app is, for links to sessions; known for the default host",
+        parse_url,
+        "URL of the Devin web app, for links to sessions; needed only with DEVIN_BASE_URL",
         env="DEVIN_APP_URL",
         flag=False,
+        echo=False,
     )
     ca_bundle: Path | None = setting(
         None,
-        certificates,
-        "certificates to trust in addition to the usual ones",
+        parse_ca_bundle,
+        "file of CA certificates (PEM) to trust in addition to the system's",
         env="SSL_CERT_FILE",
         flag=False,
     )
     sandbox: bool = setting(
-        False,
-        switch,
-        "talk to a simulated Devin: no key, no network, no money",
+        False, parse_bool, "simulated Devin instead of the real one: no key, no network, no cost"
     )
     confirm: str = setting(
         "auto",
         one_of("auto", "always", "never"),
-        "ask the user before ending or deleting: auto = where the client can, "
-        "always = refuse where it cannot, never = leave it to the host's own approval",
+        "confirmation by the user before a session is ended or anything is deleted: auto = if the "
+        "client can ask, always = refused if it cannot, never = left to the client's own approval",
         metavar="WHEN",
     )
     state_keys: tuple[str, ...] = setting(
         (),
-        sealing_key,
-        "keys of 32 characters or more that seal a question to the user, so that its answer may reach "
-        "another replica; the first seals, each one opens",
-        many=True,
+        parse_signing_key,
+        "keys (32+ characters) that sign confirmation state; the first signs, all verify. "
+        "Replicas need the same keys",
         flag=False,
         secret=True,
         commands=("stdio", "http"),
     )
-    read_only: bool = setting(
-        False, switch, "offer only tools that change nothing and spend nothing"
-    )
+    read_only: bool = setting(False, parse_bool, "only tools that change nothing and spend nothing")
     toolsets: tuple[str, ...] = setting(
         (),
         one_of(*TOOLSETS),
-        f"offer only these groups of tools: {', '.join(TOOLSETS)}",
+        f"toolsets to enable, all by default: {', '.join(TOOLSETS)}",
         metavar="A,B",
-        many=True,
     )
     tools: tuple[str, ...] = setting(
-        (), word, "offer these tools, beside --toolsets if given", metavar="A,B", many=True
+        (),
+        parse_tool_name,
+        "additional tools to enable; without --toolsets, the only ones",
+        metavar="A,B",
     )
-    exclude_tools: tuple[str, ...] = setting(
-        (), word, "never offer these tools", metavar="A,B", many=True
-    )
+    exclude_tools: tuple[str, ...] = setting((), parse_tool_name, "tools to disable", metavar="A,B")
     max_acu: int | None = setting(
         None,
-        whole(1, 100_000),
-        "spending cap per session: used when a call gives none, and a higher one is refused",
-        metavar="N",
+        int_between(1, 100_000),
+        "maximum ACUs per session; used if a call gives no limit, and higher limits are refused",
     )
     max_sessions: int = setting(
-        30, whole(0, 10_000), "sessions that one process may start per hour and key", metavar="N"
+        30, int_between(0, 10_000), "maximum sessions started per hour, process and API key"
     )
     allow_secret_env: tuple[str, ...] = setting(
         (),
-        variable,
-        "environment variable whose value may be handed to Devin by name (stdio only)",
+        parse_variable_name,
+        "environment variable whose value may be passed to Devin as a secret (stdio only)",
         metavar="NAME",
-        many=True,
-        commands=("stdio", "tools", "doctor"),
+        echo=False,
+        commands=LOCAL,
     )
     files_root: tuple[Path, ...] = setting(
         (),
-        folder,
-        "directory below which files may be read and written (stdio only); default: where the server "
-        "was started, unless that is the home directory, one above it, or Windows' own",
+        parse_directory,
+        "directory below which files may be read and written (stdio only); default: the working "
+        "directory, unless it is or contains the home directory, or belongs to Windows",
         metavar="DIR",
-        many=True,
-        commands=("stdio", "tools", "doctor"),
+        commands=LOCAL,
     )
     timeout: float = setting(
         30.0,
-        seconds(0.1, 50),
-        "seconds to wait for Devin to answer one request, at most 50",
+        seconds_between(0.1, 50),
+        "maximum seconds for Devin to answer one request, at most 50",
         metavar="S",
     )
     log_level: str = setting(
         "info",
         one_of("debug", "info", "warning", "error"),
-        "how much to log",
+        "lowest level of log events to write",
         metavar="debug|info|warning|error",
-        commands=(*SERVING, "sandbox"),
+        commands=(*SERVER_COMMANDS, "sandbox"),
     )
     log_format: str = setting(
         "",
         one_of("json", "console"),
-        "how to log; default: console when stderr is a terminal, else json",
+        "log format; default: console if stderr is a terminal, else json",
         metavar="json|console",
-        commands=(*SERVING, "sandbox"),
+        commands=(*SERVER_COMMANDS, "sandbox"),
     )
     result_limit: int = setting(
-        25_000, whole(2_000, 1_000_000), "longest tool result, in characters", metavar="CHARS"
+        25_000,
+        int_between(2_000, 1_000_000),
+        "maximum length of a tool result in characters",
+        metavar="CHARS",
     )
     max_upstream_requests: int = setting(
-        64, whole(1, 1000), "requests this process sends to Devin at once; more wait", metavar="N"
+        64,
+        int_between(1, 1000),
+        "maximum concurrent requests to Devin per process; more have to wait",
     )
     cache_ttl: float = setting(
         30.0,
-        seconds(0, 3600),
-        "seconds for which notes, playbooks and lists may be kept for browsing; 0 keeps nothing",
+        seconds_between(0, 3600),
+        "lifetime of cached notes, playbooks and lists for browsing, in seconds; 0 = no cache",
         metavar="S",
     )
     host: str = setting(
         "127.0.0.1",
-        host_name,
-        "address to listen on; http needs --auth where it is not loopback",
+        parse_host,
+        "address to listen on; for http, any but a loopback address needs --auth",
         commands=("http", "sandbox"),
     )
     port: int = setting(
         8000,
-        whole(0, 65_535),
-        "port to listen on; 0 takes a free one",
+        int_between(0, 65_535),
+        "port to listen on; 0 = any free port",
         commands=("http", "sandbox"),
-        metavar="N",
     )
     auth: str = setting(
         "none",
         one_of("none", "caller-key", "token", "oauth"),
-        "who may call, and whose Devin key is used: none = everybody "
-        "on this machine, this server's key; caller-key = each request brings its own in X-Devin-Api-Key; token = who has a "
-        "token of --caller-tokens-file, this server's key; oauth = who has an access token of --oauth-issuer, this server's key",
+        "authentication of callers: none = not needed, on a loopback address only; caller-key = "
+        "each request has its own Devin API key in X-Devin-Api-Key; token = bearer token from "
+        "--caller-tokens-file; oauth = access token from --oauth-issuer. All but caller-key use "
+        "the DEVIN_API_KEY of this server",
         metavar="MODE",
         commands=(*HTTP, "config"),
     )
     caller_tokens_file: Path | None = setting(
         None,
-        file,
-        "who may call with which bearer token: a line name:sha256 for each, read again when it changes",
+        parse_file,
+        "file of bearer tokens, a line name:sha256 for each; read again when it changes",
         metavar="FILE",
         commands=HTTP,
     )
     oauth_issuer: str = setting(
         "",
-        issuer,
-        "authorization server whose access tokens are taken",
+        parse_https_url,
+        "authorization server whose access tokens are accepted",
         metavar="URL",
+        echo=False,
         commands=HTTP,
     )
     oauth_audience: str = setting(
         "",
-        audience,
-        "what an access token must be meant for; default: --public-url",
+        parse_audience,
+        "required audience of access tokens; default: --public-url",
         metavar="NAME",
         commands=HTTP,
     )
     oauth_jwks_url: str = setting(
         "",
-        issuer,
-        "where the issuer's keys are; default: where its metadata says",
+        parse_https_url,
+        "URL of the issuer's signing keys (JWKS); default: as its metadata says",
         metavar="URL",
+        echo=False,
         commands=HTTP,
     )
     public_url: str = setting(
         "",
-        web_address,
-        "where clients reach this server, as https://mcp.example.com/mcp",
+        parse_url,
+        "URL of this server for clients, such as https://mcp.example.com/mcp",
         metavar="URL",
+        echo=False,
         commands=HTTP,
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),
-        host_name,
-        "names a request may be addressed to; default: on loopback its own, else that of --public-url, else all",
+        parse_host,
+        "accepted values of the Host header; default: loopback names on a loopback address, else "
+        "the host of --public-url, else all",
         metavar="A,B",
-        many=True,
         commands=HTTP,
     )
     allowed_origins: tuple[str, ...] = setting(
         (),
-        origin,
-        "web pages that may call from a browser, as https://app.example.com",
+        parse_origin,
+        "origins of web pages that may call from a browser, such as https://app.example.com",
         metavar="A,B",
-        many=True,
+        echo=False,
         commands=HTTP,
     )
     max_calls_per_caller: int = setting(
         32,
-        whole(1, 10_000),
-        "calls one caller may have in flight; more get a 429",
-        metavar="N",
+        int_between(1, 10_000),
+        "maximum concurrent calls per caller; more are answered with 429",
         commands=HTTP,
     )
-    workers: int = setting(1, whole(1, 64), "processes that serve", metavar="N", commands=HTTP)
+    workers: int = setting(1, int_between(1, 64), "number of worker processes", commands=HTTP)
     forwarded_allow_ips: str = setting(
         "127.0.0.1",
-        addresses,
-        "proxies whose X-Forwarded-For is believed, for the log",
+        parse_networks,
+        "proxies whose X-Forwarded-For is trusted, for the log",
         metavar="A,B",
         commands=HTTP,
     )
     metrics_port: int | None = setting(
         None,
-        whole(0, 65_535),
-        "port for /metrics; without it there are none",
-        metavar="N",
+        int_between(0, 65_535),
+        "port for Prometheus metrics at /metrics; default: no metrics",
         commands=HTTP,
     )
     metrics_host: str = setting(
-        "127.0.0.1", host_name, "address for /metrics", metavar="HOST", commands=HTTP
+        "127.0.0.1", parse_host, "address for /metrics", metavar="HOST", commands=HTTP
     )
     redis_url: str = setting(
         "",
-        redis_address,
-        "Redis through which replicas tell each other of changes, as redis://host:6379; needs the extra redis",
+        parse_redis_url,
+        "Redis server through which replicas notify each other of changes, such as "
+        "redis://host:6379; needs the extra redis",
         metavar="URL",
         secret=True,
         commands=HTTP,
@@ -295,7 +286,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.files_root:
-            object.__setattr__(self, "files_root", working_directory())
+            object.__setattr__(self, "files_root", default_files_root())
         if not self.log_format:
             object.__setattr__(self, "log_format", "console" if sys.stderr.isatty() else "json")
 
@@ -306,67 +297,14 @@ SETTINGS = settings_of(Settings)
 def resolve(
     flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Settings from what the command line gave (name -> texts) and the environment.
+    """Settings from the flags (name of the setting -> texts) and the environment.
 
-    Raises BadSetting with one line for the person who set it.
+    Raises SettingsError for a wrong value and for an unknown DEVIN_MCP_ variable.
     """
-    environ = os.environ if environ is None else environ
-    _refuse_unknown(environ)
-    values: dict[str, Any] = {}
-    for one in SETTINGS:
-        if one.name in flags:
-            values[one.name] = one.value(one.split_flags(flags[one.name]), one.flag or one.env)
-        elif environ.get(one.env, "").strip():
-            values[one.name] = one.value(one.split_variable(environ[one.env]), one.env)
-    return Settings(**values)
+    environ = process_environment() if environ is None else environ
+    return Settings(**read_values(SETTINGS, flags, environ))
 
 
-def origins(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The name of each setting that is no default -> flag or environment."""
-    given = {one.name: "environment" for one in SETTINGS if os.environ.get(one.env, "").strip()}
-    return given | dict.fromkeys(flags, "flag")
-
-
-def environment_value(name: str) -> str | None:
-    """The value of a variable the person allowed with --allow-secret-env, read when it is needed."""
-    return os.environ.get(name)
-
-
-def path_of_uv() -> str:
-    """Where uv is, if it started this process; it says so itself."""
-    return os.environ.get("UV", "")
-
-
-def child_environment() -> dict[str, str]:
-    """The environment for a server that the demo starts: everything but Devin's own settings, the key above all."""
-    return {
-        name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")
-    }
-
-
-def share_metrics(folder: Path) -> None:
-    """From now on this process and its children count in files below `folder` (prometheus_client asks the environment)."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-
-
-def trace_exporters() -> list[str]:
-    """Where traces go, by OpenTelemetry's usual variables: the exporters' names, none unless somebody asks for traces."""
-    asked = any(
-        name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in os.environ
-    )
-    names = os.environ.get("OTEL_TRACES_EXPORTER", "otlp" if asked else "none")
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    otlp = f"otlp_proto_{protocol.split('/')[0]}"
-    known = [otlp if name.strip() == "otlp" else name.strip() for name in names.split(",")]
-    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return [] if off else [name for name in known if name not in {"", "none"}]
-
-
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    """A misspelt DEVIN_MCP_MAX_ACU must not silently remove a spending cap."""
-    known = {one.env for one in SETTINGS}
-    for name in environ:
-        if name.startswith("DEVIN_MCP_") and name not in known:
-            meant = closest(name, sorted(known))
-            hint = f"; did you mean {meant}?" if meant else "; see devin-mcp --help"
-            raise SettingsError(f"{name} is not a setting of devin-mcp{hint}")
+def sources(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Where each setting that is not a default comes from: name -> "flag" or "environment"."""
+    return sources_of(SETTINGS, flags, process_environment())

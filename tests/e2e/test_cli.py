@@ -169,7 +169,7 @@ def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
 
 
 def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
-    code = "import devin_mcp.cli.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run())"
+    code = "import devin_mcp.cli.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run_demo())"
     done = subprocess.run(
         [COMMAND[0], "-c", code],
         env=environment(),

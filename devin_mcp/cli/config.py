@@ -1,0 +1,127 @@
+"""`devin-mcp config`: prints the configuration for an MCP client, or writes it into its file."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
+from devin_mcp.cli.install import config_file, this_command, write
+from devin_mcp.cli.terminal import printable
+from devin_mcp.settings import SETTINGS, Settings, SettingsError
+from devin_mcp.settings.parsers import LOOPBACK, parse_url
+from devin_mcp.settings.settings import sources
+from devin_mcp.suggest import did_you_mean
+
+
+def configure_client(
+    options: argparse.Namespace, settings: Settings, flags: Mapping[str, Sequence[str]]
+) -> int:
+    """Print or write the configuration for `options.client`; without one, list the clients.
+
+    Returns the exit status. Raises SettingsError.
+    """
+    if options.client is None:
+        for name, client in CLIENTS.items():
+            print(printable(f"{name:<16} {client.title:<16} {config_file(name)}"))
+        return 0
+    name = options.client.lower()
+    if name not in CLIENTS:
+        hint = did_you_mean(name, list(CLIENTS)) or "; `devin-mcp config` lists them"
+        raise SettingsError(f"there is no client {options.client!r}{hint}")
+    entry = (
+        _local_server(settings, flags)
+        if options.http is None
+        else _remote_server(options.http, settings, flags)
+    )
+    hints: list[str] = []
+    if options.write:
+        if not entry.url and shutil.which(entry.command) is None:
+            raise SettingsError(
+                f"{entry.command} is not found, so no client could start it; nothing was changed"
+            )
+        summary, is_new = write(name, entry)
+        print(printable(summary))
+        if is_new:
+            hints.append(CLIENTS[name].key_hint(entry))
+    else:
+        print(rendered(name, entry), end="")
+        hints.append(CLIENTS[name].key_hint(entry))
+        if name != "json":
+            hints.append(f"Add this to {config_file(name)}.")
+    for hint in filter(None, [*hints, *_warnings(name, entry)]):
+        print(printable(hint), file=sys.stderr)
+    return 0
+
+
+def _warnings(name: str, entry: ServerEntry) -> Iterator[str]:
+    client = CLIENTS[name]
+    if client.is_project_file and name != "json" and not entry.url:
+        shared = f"manifests/clients/{name}.{client.suffix}"
+        yield f"The configuration contains a path of this machine; to share it, use {shared} instead."
+    url = urlsplit(entry.url)
+    if url.scheme == "http" and url.hostname not in LOOPBACK:
+        yield "Secrets would travel in clear text: use an https URL."
+    if entry.url and not url.path.strip("/"):
+        yield "The URL has no path; that of devin-mcp ends in /mcp."
+
+
+def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> ServerEntry:
+    """The server that the client starts, with the flags of this command line."""
+    if "auth" in flags:
+        raise SettingsError(
+            "--auth goes with --http: it says how the remote server authenticates its callers"
+        )
+    entry = this_command(tuple(_server_flags(settings, flags)))
+    if settings.sandbox:
+        return entry
+    names = {"base_url", "app_url"} & set(sources(flags))
+    env = {
+        setting.env: str(getattr(settings, setting.name))
+        for setting in SETTINGS
+        if setting.name in names
+    }
+    return replace(entry, env=env)
+
+
+def _remote_server(
+    text: str, settings: Settings, flags: Mapping[str, Sequence[str]]
+) -> ServerEntry:
+    """The server at a URL, and how it authenticates its callers."""
+    server_flags = _server_flags(settings, flags)
+    for flag in server_flags:
+        if flag != "--sandbox":
+            raise SettingsError(
+                f"{flag} is for a server that the client starts; a remote one has settings of its own"
+            )
+    try:
+        url = parse_url(text)
+    except ValueError as error:
+        raise SettingsError(f"--http {error}") from None
+    if "auth" in flags:
+        auth = settings.auth
+    elif urlsplit(url).hostname in LOOPBACK or settings.sandbox:
+        auth = "none"
+    else:
+        auth = "caller-key"
+    return ServerEntry("", tuple(server_flags), url, auth)
+
+
+def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> list[str]:
+    """The flags of this command line that the stdio server takes as well."""
+    arguments: list[str] = []
+    for setting in SETTINGS:
+        if setting.flag is None or setting.name not in flags or "stdio" not in setting.commands:
+            continue
+        value = getattr(settings, setting.name)
+        if setting.is_switch:
+            on, off = setting.flags
+            arguments.append(on if value else off)
+        else:
+            for part in value if setting.many else (value,):
+                arguments += [setting.flag, str(part)]
+    return arguments
