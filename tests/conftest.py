@@ -15,7 +15,7 @@ from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Resource, TextContent, TextResourceContents
 
-from devin_mcp.observability import log
+from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
 from devin_mcp.settings.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
@@ -52,14 +52,14 @@ def era(request: pytest.FixtureRequest) -> Era:
 def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Everything logged so far, at debug, as the JSON lines a log platform would get."""
     stream = io.StringIO()
-    log.configure("debug", "json", stream)
+    log_config.configure("debug", "json", stream)
 
     def written() -> list[dict[str, Any]]:
         log.flush()
         return [json.loads(line) for line in stream.getvalue().splitlines()]
 
     yield written
-    log.configure("error", "json", io.StringIO())
+    log_config.configure("error", "json", io.StringIO())
 
 
 @pytest.fixture

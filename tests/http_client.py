@@ -13,7 +13,7 @@ from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.serve import build_app
 from devin_mcp.settings.settings import Settings
@@ -36,7 +36,7 @@ async def deployed(
     for_a_body: float = 20,
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
-    listener, address = listen("127.0.0.1", 0)
+    listener, address = bind_socket("127.0.0.1", 0)
     app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
     web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))

@@ -22,8 +22,9 @@ from devin_mcp.api.models import NOWHERE, Route
 from devin_mcp.api.pending_writes import OnSent, PendingWrites, WriteEvent
 from devin_mcp.api.retry import ReportProgress, RequestState
 from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
+from devin_mcp.keys import key_state
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.settings.parsers import LOOPBACK, key_state
+from devin_mcp.settings.parsers import LOOPBACK
 from devin_mcp.settings.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)

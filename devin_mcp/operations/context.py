@@ -16,7 +16,7 @@ from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.idempotency import IdempotencyRegistry
-from devin_mcp.settings.settings import environment_value
+from devin_mcp.settings.environment import environment_value
 
 HOUR = 3600.0
 

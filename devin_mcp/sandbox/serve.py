@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devin_mcp.asgi_server import listen, run
+from devin_mcp.asgi_server import bind_socket, run
 from devin_mcp.observability.log import event
 from devin_mcp.sandbox.v1 import sandbox_app
 
@@ -11,7 +11,7 @@ GRACE = 2
 
 def serve(host: str, port: int) -> int:
     """Serve until a signal. Any key that starts with apk_ is taken; each sees its own organization."""
-    listener, address = listen(host, port)
+    listener, address = bind_socket(host, port)
     event(
         "simulated_devin",
         url=address,

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from devin_mcp.errors import Invalid
 from devin_mcp.server.schema import Schema
-from devin_mcp.settings.parsers import closest
+from devin_mcp.suggest import closest
 
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
 

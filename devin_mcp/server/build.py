@@ -14,6 +14,7 @@ from devin_mcp import __version__
 from devin_mcp.api.client import GRACE, DevinClient
 from devin_mcp.api.clock import CALL_DEADLINE, Clock
 from devin_mcp.errors import BadKey
+from devin_mcp.keys import key_state
 from devin_mcp.observability.log import event
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
@@ -27,7 +28,6 @@ from devin_mcp.server.handlers import install
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
-from devin_mcp.settings.parsers import key_state
 from devin_mcp.settings.settings import Settings
 
 SANDBOX_KEY = "apk_sandbox"

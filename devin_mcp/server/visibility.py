@@ -25,9 +25,9 @@ from devin_mcp.operations.matching import (
     Prompt,
     Resource,
 )
-from devin_mcp.settings.parsers import closest
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import TOOLSETS, Settings
+from devin_mcp.suggest import closest
 
 Transport = Literal["stdio", "http"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.observability import log
+from devin_mcp.observability import log, log_config
 from tests.conftest import Connect, text_of
 from tests.upstream import KEY, Upstream, answer
 
@@ -316,9 +316,9 @@ async def test_a_schema_that_is_none_is_refused_in_our_own_words(
 
 def test_what_devin_says_cannot_steer_a_terminal() -> None:
     stream = io.StringIO()
-    log.configure("info", "console", stream)
+    log_config.configure("info", "console", stream)
     log.event("mcp_call", devin_session_id="\x1b]0;pwned\x07devin-x")
-    log.configure("error", "json", io.StringIO())
+    log_config.configure("error", "json", io.StringIO())
     assert "pwned" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
     assert "\x07" not in stream.getvalue()

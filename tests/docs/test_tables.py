@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from devin_mcp import __version__
-from devin_mcp.asgi_server import IDLE
+from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
-from devin_mcp.cli.doctor import KINDS
 from devin_mcp.cli.tools import effect_of, published_tools
+from devin_mcp.keys import API_BY_PREFIX, PERSONAL_V1_PREFIX
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
 from devin_mcp.operations.matching import PROMPTS, RESOURCES
@@ -92,9 +92,9 @@ def clients_table() -> str:
         if name in {"json", "zed"}:  # Zed's file comes with comments, and is edited by hand
             how = f"`{command} {name}` prints it"
         else:
-            where = ", in the project" if one.of_a_project else ""
+            where = ", in the project" if one.is_project_file else ""
             how = f"{links}{'or ' if links else ''}`{command} {name} --write`{where}"
-        lines.append(f"| {one.title} | {how} | {one.advice(PUBLISHED)} |")
+        lines.append(f"| {one.title} | {how} | {one.key_hint(PUBLISHED)} |")
     return "\n".join(lines)
 
 
@@ -142,7 +142,7 @@ def test_the_limits_in_the_documentation_are_those_of_the_code() -> None:
         f"| {limits.MAX_STREAMS_PER_CALLER} | 429",
         f"{limits.MAX_BODY_BYTES >> 20} MiB, within {limits.BODY_TIMEOUT:g} s",
         f"{limits.MAX_HEAD_BYTES >> 10} KiB",
-        f"| idle connections | {IDLE} s",
+        f"| idle connections | {KEEP_ALIVE_SECONDS} s",
         f"{follow.MOST}, of which watched {follow.MOST_WATCHED}",
     ):
         assert row in text, row
@@ -182,7 +182,7 @@ def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
         in text
     )
     assert f"one of up to {cursors.MOST} sessions" in text
-    assert set(re.findall(r"^\| [^|]+ key \| `(\w+)`", text, re.MULTILINE)) == {*KINDS, "cog_"}
+    assert set(re.findall(r"^\| [^|]+ key \| `(\w+)`", text, re.MULTILINE)) == {PERSONAL_V1_PREFIX, *API_BY_PREFIX}
     assert f"devin-mcp@{__version__}" in (README.parent / "SECURITY.md").read_text()
 
 

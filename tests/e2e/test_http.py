@@ -12,7 +12,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from tests.conftest import Era, ToolClient
 from tests.e2e.processes import running, serving
 from tests.upstream import KEY, Upstream, silent, slow
@@ -36,7 +36,7 @@ async def test_clients_of_both_eras_share_one_server() -> None:
 
 def test_an_answer_in_two_pieces_waits_for_nobody() -> None:
     """Without this each call of the 2026 revision took 40 ms more: the ACK that its second piece waited for."""
-    listener, _ = listen("127.0.0.1", 0)
+    listener, _ = bind_socket("127.0.0.1", 0)
     with listener:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 

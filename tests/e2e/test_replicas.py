@@ -20,7 +20,7 @@ import pytest
 from mcp.types import ElicitResult
 from redis.asyncio import Redis
 
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.replication import CHANNEL
 from tests.conftest import Era
 from tests.e2e.processes import Process, running
@@ -43,7 +43,7 @@ def needed(command: str) -> str:
 
 
 def free_port() -> int:
-    listener, _ = listen("127.0.0.1", 0)
+    listener, _ = bind_socket("127.0.0.1", 0)
     with listener:
         port: int = listener.getsockname()[1]
     return port

@@ -16,7 +16,7 @@ from typing import Any
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
 from devin_mcp.cli.tools import published_tools
-from devin_mcp.settings.parsers import OneOf, certificates, folder
+from devin_mcp.settings.parsers import OneOf
 from devin_mcp.settings.setting import Setting
 from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
@@ -55,17 +55,7 @@ def server_json() -> dict[str, Any]:
 
 
 def _variable(one: Setting) -> dict[str, Any]:
-    numbers = isinstance(one.default, int | float) or one.metavar in {"N", "S"}
-    kind = (
-        "boolean"
-        if one.is_switch
-        else "number"
-        if numbers
-        else "filepath"
-        if one.parse in {certificates, folder}
-        else "string"
-    )
-    found: dict[str, Any] = {"name": one.env, "description": one.help, "format": kind}
+    found: dict[str, Any] = {"name": one.env, "description": one.help, "format": one.kind}
     if one.env == KEY:
         found |= {"isRequired": True, "placeholder": "apk_..."}
     if one.secret:
@@ -178,7 +168,7 @@ def _as_json(contents: Callable[[], dict[str, Any]]) -> str:
 
 FILES: Mapping[str, Callable[[], str]] = {
     **{
-        f"clients/{name}.{client.ending}": partial(rendered, name, PUBLISHED)
+        f"clients/{name}.{client.suffix}": partial(rendered, name, PUBLISHED)
         for name, client in CLIENTS.items()
     },
     "server.json": partial(_as_json, server_json),

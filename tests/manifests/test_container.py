@@ -26,7 +26,7 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from devin_mcp import __version__
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from devin_mcp.settings.settings import SETTINGS
 from tests.e2e.processes import environment
 from tests.manifests.published import REGISTRY_NAME
@@ -239,7 +239,7 @@ def nobody() -> tuple[str, dict[str, Any]]:
 
 
 def test_the_image_serves_is_healthy_and_ends_in_time(image: Path) -> None:
-    listener, address = listen("127.0.0.1", 0)
+    listener, address = bind_socket("127.0.0.1", 0)
     listener.close()
     port = address.rsplit(":", 1)[1]
     python, as_user = nobody()

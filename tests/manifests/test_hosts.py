@@ -42,7 +42,7 @@ HELD = {
 
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_a_clients_file_starts_the_server_just_as_it_says(name: str) -> None:
-    text = (MANIFESTS / "clients" / f"{name}.{CLIENTS[name].ending}").read_text()
+    text = (MANIFESTS / "clients" / f"{name}.{CLIENTS[name].suffix}").read_text()
     whole: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
     (servers,) = (value for value in whole.values() if isinstance(value, dict))
     entry = servers["devin"]

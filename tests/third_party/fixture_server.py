@@ -8,8 +8,8 @@ from typing import Any
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.types import JSONRPCMessage
 
-from devin_mcp.asgi_server import listen, run
-from devin_mcp.observability import log
+from devin_mcp.asgi_server import bind_socket, run
+from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import SANDBOX_KEY, build
 from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import NoAuth
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--sessions", action="store_true", help="stateful, with an event store")
     options = parser.parse_args()
-    log.configure("info", "json")
+    log_config.configure("info", "json")
     settings, own = Settings(sandbox=True), Identity(SANDBOX_KEY)
     server = build(settings, "http", identify=identity_from_scope(own))
     install(server)
@@ -63,7 +63,7 @@ def main() -> None:
         origins=allowed_origins_for(settings),
         **sessions,
     )
-    listener, address = listen("127.0.0.1", options.port)
+    listener, address = bind_socket("127.0.0.1", options.port)
     log.event("serving", url=f"{address}{PATH}")
     run(app, listener, grace=1)
 

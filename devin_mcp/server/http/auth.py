@@ -18,7 +18,7 @@ from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
-from devin_mcp.settings.parsers import switch
+from devin_mcp.settings.parsers import parse_bool
 from devin_mcp.settings.settings import TOOLSETS
 
 KEY_HEADER = "x-devin-api-key"
@@ -178,7 +178,7 @@ def _narrowing(headers: Headers) -> Restriction:
     wished = UNRESTRICTED
     if READ_ONLY_HEADER in headers:
         try:
-            wished = READ_ONLY if switch(headers[READ_ONLY_HEADER]) else UNRESTRICTED
+            wished = READ_ONLY if parse_bool(headers[READ_ONLY_HEADER]) else UNRESTRICTED
         except ValueError:
             raise RequestRejected(
                 400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false."

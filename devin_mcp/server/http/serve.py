@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import is_loopback, listen, run
+from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
 from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_about_key
@@ -50,7 +50,7 @@ SERVERS_OWN = "Nothing was changed. The key is this server's own: tell the perso
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status; raises BadSetting before anything is opened."""
     _check(settings)
-    listener, address = listen(settings.host, settings.port)
+    listener, address = bind_socket(settings.host, settings.port)
     with ExitStack() as stack:
         counted = _metrics(settings, stack)
         event(
@@ -83,9 +83,9 @@ def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> No
         app,
         listener,
         grace=GRACE - GRACE_FOR_WRITES,
-        ending=ending.begin,
-        largest_head=MAX_HEAD_BYTES,
-        proxies=settings.forwarded_allow_ips,
+        on_shutdown=ending.begin,
+        max_head_bytes=MAX_HEAD_BYTES,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
     )
 
 

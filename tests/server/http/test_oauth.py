@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from devin_mcp.settings.settings import Settings
 from tests.clock import AutoClock
 from tests.conftest import Era, settings_for
@@ -97,7 +97,7 @@ async def issuer() -> AsyncIterator[JwksCache]:
 
     made = JwksCache()
     made.new_key("k1")
-    listener, address = listen("127.0.0.1", 0)
+    listener, address = bind_socket("127.0.0.1", 0)
     made.url = f"{address}/tenant"
     web = Quiet(
         uvicorn.Config(Starlette(routes=[Route("/{path:path}", made.answer)]), log_config=None)
