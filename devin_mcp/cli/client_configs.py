@@ -77,8 +77,11 @@ class Client:
     """Path of the file: `~` is the home directory; a relative path is in the project."""
     contents: Callable[[ServerEntry], dict[str, Any]]
     key_note: str
-    """How the secret reaches the server. `{secret}` is its variable, `{placeholder}` stands for
-    it in the file."""
+    """How the secret reaches the server.
+
+    `{secret}` is the name of its variable, `{placeholder}` its placeholder in the file, and
+    `{what}` is "key" or "token".
+    """
     links: Mapping[str, Callable[[ServerEntry], str]] = field(default_factory=dict)
     """Title -> URL that installs the server."""
 

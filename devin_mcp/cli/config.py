@@ -62,7 +62,7 @@ def _warnings(name: str, entry: ServerEntry) -> Iterator[str]:
     client = CLIENTS[name]
     if client.is_project_file and name != "json" and not entry.url:
         shared = f"manifests/clients/{name}.{client.suffix}"
-        yield f"The configuration contains a path of this machine; to share it, use {shared} instead."
+        yield f"The configuration contains a path of this machine; to share it, use {shared}."
     url = urlsplit(entry.url)
     if url.scheme == "http" and url.hostname not in LOOPBACK:
         yield "Secrets would travel in clear text: use an https URL."
@@ -96,7 +96,8 @@ def _remote_server(
     for flag in server_flags:
         if flag != "--sandbox":
             raise SettingsError(
-                f"{flag} is for a server that the client starts; a remote one has settings of its own"
+                f"{flag} is for a server that the client starts; "
+                "a remote one has settings of its own"
             )
     try:
         url = parse_url(text)

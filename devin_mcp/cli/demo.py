@@ -209,13 +209,20 @@ async def _show_safety(client: Client) -> None:
     _line(_text(result))
 
 
-async def _decline(context: Any, params: Any) -> ElicitResult:  # noqa: ARG001 - the SDK's signature
+async def _decline(
+    context: Any,  # noqa: ARG001 - a parameter of the SDK's callback
+    params: Any,
+) -> ElicitResult:
     _step("A deletion", f"Your assistant asks for one, so you are asked: {params.message}")
     _line("You decline.")
     return ElicitResult(action="decline")
 
 
-async def _show_progress(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the SDK's signature
+async def _show_progress(
+    progress: float,  # noqa: ARG001 - a parameter of the SDK's callback
+    total: float | None,  # noqa: ARG001 - a parameter of the SDK's callback
+    message: str | None,
+) -> None:
     _step("Progress", message or "")
 
 

@@ -273,7 +273,12 @@ def _check_access(results: Mapping[str, ProbeResult]) -> Check:
     refused = [PROBES[name].toolset for name in results if not _is_readable(results[name])]
     summary = f"the key reads {', '.join(readable)}"
     if refused:
-        return Check("Accepted", "note", f"{summary}, but not {', '.join(refused)}")
+        return Check(
+            "Accepted",
+            "note",
+            f"{summary}, but not {', '.join(refused)}",
+            "Whether it may write is only known when it does.",
+        )
     return Check("Accepted", "ok", summary)
 
 

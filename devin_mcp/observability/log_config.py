@@ -51,7 +51,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Configure logging of the process.
 
     `level` is debug, info, warning or error; `style` is json or console; `stream` is stderr by
-    default. What is buffered goes to the stream of the configuration before.
+    default. Buffered lines still go to the previous stream.
     """
     stream = sys.stderr if stream is None else stream
     before: list[structlog.typing.Processor] = [
@@ -102,10 +102,8 @@ def _event_writer(
     return write
 
 
-# Redaction is the last processor, so that it sees the whole line.
-
-
 def _json_rendering() -> list[structlog.typing.Processor]:
+    """The last processors; redaction comes after the rendering, so that it sees the whole line."""
     return [structlog.processors.JSONRenderer(serializer=_to_json), _redact_json]
 
 

@@ -104,7 +104,8 @@ def serve_metrics(host: str, port: int, *, shared: bool) -> Iterator[str]:
 
     registry = CollectorRegistry()
     if directory is not None:
-        MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]  # not typed
+        # prometheus_client has no types here.
+        MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
     else:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -135,4 +136,4 @@ def forget(process_id: int) -> None:
     """Remove the gauges of a process that has exited, such as its calls in flight."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(process_id)  # type: ignore[no-untyped-call]  # not typed
+    mark_process_dead(process_id)  # type: ignore[no-untyped-call]  # has no types

@@ -1,4 +1,4 @@
-"""Settings: each one declared once with its flag, environment variable, default, parser and help."""
+"""Settings: each is declared once, with flag, environment variable, default, parser and help."""
 
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import SETTINGS, TOOLSETS, Settings, Toolset, resolve

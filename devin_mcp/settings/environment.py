@@ -46,7 +46,7 @@ def uv_path() -> str:
 
 
 def environment_without_settings() -> dict[str, str]:
-    """The environment without Devin's variables, above all without the key; for the demo's server."""
+    """The environment without DEVIN_ variables, above all without the key; for the demo."""
     return {
         name: value for name, value in os.environ.items() if not name.upper().startswith("DEVIN_")
     }

@@ -100,8 +100,8 @@ def setting(
     """Declare a setting as a dataclass field. The parameters are fields of Setting.
 
     `env` defaults to DEVIN_MCP_<NAME>, `metavar` to N for a number, else to <NAME>. The annotation
-    of the field says the kind, and whether there may be many values. A setting of the stdio server also belongs to
-    `devin-mcp config`, which writes it into the configuration of a client.
+    of the field says the kind, and whether there may be many values. A setting of the stdio server
+    also belongs to `devin-mcp config`, which writes it into the configuration of a client.
     """
     metadata = {
         "parse": parse,

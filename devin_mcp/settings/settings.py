@@ -1,4 +1,4 @@
-"""All settings: each one once, with its flag, environment variable, default, parser and help."""
+"""All settings: each is declared once, with flag, variable, default, parser and help."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOCAL = ("stdio", "tools", "doctor")
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, resolved once at start. A flag overrides a variable, which overrides a default."""
+    """All settings, resolved once at start. A flag overrides a variable, a variable the default."""
 
     api_key: str = setting(
         "",
