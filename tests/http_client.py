@@ -33,11 +33,11 @@ async def deployed(
     settings: Settings,
     clock: Clock | None = None,
     ending: Shutdown | None = None,
-    for_a_body: float = 20,
+    body_timeout: float = 20,
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
     listener, address = listen("127.0.0.1", 0)
-    app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
+    app = build_app(settings, ending or Shutdown(), clock=clock, body_timeout=body_timeout)
     web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
