@@ -19,8 +19,7 @@ KEYS_TTL_SECONDS = 600.0
 MAX_STALE_SECONDS = 24 * 3600.0
 """Age up to which the keys are used while the issuer cannot be reached."""
 MIN_REFRESH_SECONDS = 30.0
-"""Pause between two fetches. Without it, every token with an invented key id would cause a fetch.
-"""
+"""Pause between fetches. Without it, every token with an invented key id would cause one."""
 REFRESH_TIMEOUT = 5.0
 """Seconds for metadata and keys together. Requests that wait for a refresh wait no longer than
 this.

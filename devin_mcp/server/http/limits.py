@@ -21,11 +21,9 @@ at the start.
 MAX_STREAMS = 1000
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_BODIES_BYTES = 64 * 1024 * 1024
-"""MAX_STREAMS and MAX_BODIES_BYTES are for all callers of a process, because keys can be invented.
-"""
+"""MAX_STREAMS and MAX_BODIES_BYTES are per process, because callers can invent keys."""
 BODY_TIMEOUT = 20.0
-"""Seconds for a request's body to arrive. Slow headers are left to the proxy (docs/operating.md).
-"""
+"""Seconds for a body to arrive. Slow headers are left to the proxy (docs/operating.md)."""
 REVALIDATE_SECONDS = 5.0
 """Interval at which the credential behind an open listen stream is checked again."""
 MAX_HEAD_BYTES = 32 * 1024

@@ -2,8 +2,8 @@
 
 The access token is never passed on; requests to Devin carry the server's key.
 
-Sources: MCP authorization (2026-07-28), RFC 9728 (metadata), RFC 6750 (challenges), RFC 9068 (access
-tokens as JWT).
+Sources: MCP authorization (2026-07-28), RFC 9728 (metadata), RFC 6750 (challenges), RFC 9068 (JWT
+access tokens).
 """
 
 from __future__ import annotations

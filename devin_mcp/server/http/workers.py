@@ -1,7 +1,7 @@
 """Worker processes on one listening socket: starts them, replaces one that dies, stops them all.
 
-uvicorn's own supervisor is not used: it closes a worker's connections before the worker learns of the
-shutdown, and it restarts all workers on SIGHUP, which a terminal sends when it is closed.
+uvicorn's own supervisor is not used: it closes a worker's connections before the worker learns of
+the shutdown, and it restarts all workers on SIGHUP, which a terminal sends when it is closed.
 """
 
 from __future__ import annotations
