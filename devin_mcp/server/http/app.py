@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.context import Identify
 from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, Limits
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, REVALIDATE_SECONDS, Limits
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
@@ -51,6 +51,7 @@ def http_app(
     allowed_origins: Collection[str] = (),
     max_calls_per_caller: int = 16,
     body_timeout: float = BODY_TIMEOUT,
+    revalidate_seconds: float = REVALIDATE_SECONDS,
     public_routes: Sequence[Route] = (),
     stateless: bool = True,
     **options: Any,
@@ -70,7 +71,12 @@ def http_app(
         max_request_body_size=MAX_BODY_BYTES,
         **options,
     )
-    limits = Limits(sdk_app, max_calls_per_caller=max_calls_per_caller, body_timeout=body_timeout)
+    limits = Limits(
+        sdk_app,
+        max_calls_per_caller=max_calls_per_caller,
+        body_timeout=body_timeout,
+        revalidate_seconds=revalidate_seconds,
+    )
     mcp_app: ASGIApp = AuthMiddleware(limits, authenticator, allowed_hosts, allowed_origins)
     if stateless:
         mcp_app = _PostOnly(mcp_app)

@@ -36,11 +36,17 @@ class Limits:
     """ASGI middleware behind AuthMiddleware, which identifies the caller."""
 
     def __init__(
-        self, app: ASGIApp, *, max_calls_per_caller: int, body_timeout: float = BODY_TIMEOUT
+        self,
+        app: ASGIApp,
+        *,
+        max_calls_per_caller: int,
+        body_timeout: float = BODY_TIMEOUT,
+        revalidate_seconds: float = REVALIDATE_SECONDS,
     ) -> None:
         self._app = app
         self._max_calls_per_caller = max_calls_per_caller
         self._body_timeout = body_timeout
+        self._revalidate_seconds = revalidate_seconds
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         self._buffered_bytes = 0
@@ -61,7 +67,10 @@ class Limits:
                 if body is None:
                     return
                 response = self._app(scope, _replay(body, receive), send)
-                await (_while_valid(identity.is_still_valid, response) if is_listen else response)
+                if is_listen:
+                    await self._serve_while_valid(response, identity.is_still_valid)
+                else:
+                    await response
             finally:
                 counter[principal] -= 1
                 if not counter[principal]:
@@ -141,27 +150,28 @@ class Limits:
         finally:
             self._buffered_bytes -= len(body)
 
+    async def _serve_while_valid(
+        self, response: Awaitable[None], is_still_valid: Callable[[], bool]
+    ) -> None:
+        """Serve a stream until it ends, or until the caller's credential is no longer valid."""
+        task = asyncio.ensure_future(response)
+        try:
+            while not (await asyncio.wait({task}, timeout=self._revalidate_seconds))[0]:
+                if not is_still_valid():
+                    event("http_rejected", bad=True, status=403, reason="no_longer")
+                    break
+            else:
+                await task
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
 
 def _too_large() -> RequestRejected:
     return RequestRejected(
         413, "large_body", f"A request may have {MAX_BODY_BYTES} bytes; upload files elsewhere."
     )
-
-
-async def _while_valid(is_still_valid: Callable[[], bool], response: Awaitable[None]) -> None:
-    """Serve a stream until it ends, or until the caller's credential is no longer valid."""
-    task = asyncio.ensure_future(response)
-    try:
-        while not (await asyncio.wait({task}, timeout=REVALIDATE_SECONDS))[0]:
-            if not is_still_valid():
-                event("http_rejected", bad=True, status=403, reason="no_longer")
-                break
-        else:
-            await task
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

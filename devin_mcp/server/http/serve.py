@@ -24,7 +24,7 @@ from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, Tok
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.health import Readiness, health_routes
 from devin_mcp.server.http.jwks import JwksCache
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES, REVALIDATE_SECONDS
 from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.replication import check_bus
@@ -116,8 +116,9 @@ def build_app(
     state_key: str = "",
     clock: Clock | None = None,
     body_timeout: float = BODY_TIMEOUT,
+    revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> ASGIApp:
-    """The application that the settings describe. `clock` and `body_timeout` are for tests."""
+    """The application that the settings describe. Tests give it a clock and shorter times."""
     readiness, authenticator = Readiness(), authenticator_for(settings, clock)
     shutdown.tell(readiness.mark_draining)
     server = build(
@@ -139,6 +140,7 @@ def build_app(
         allowed_origins=allowed_origins_for(settings),
         max_calls_per_caller=settings.max_calls_per_caller,
         body_timeout=body_timeout,
+        revalidate_seconds=revalidate_seconds,
         public_routes=[*health_routes(readiness), *metadata],
     )
 
