@@ -13,8 +13,9 @@ from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import bind_socket
+from devin_mcp.asgi_server import listen
 from devin_mcp.server.context import Shutdown
+from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
 from devin_mcp.server.http.serve import build_app
 from devin_mcp.settings.settings import Settings
 from tests.conftest import Era, ToolClient
@@ -33,11 +34,18 @@ async def deployed(
     settings: Settings,
     clock: Clock | None = None,
     ending: Shutdown | None = None,
-    for_a_body: float = 20,
+    body_timeout: float = BODY_TIMEOUT,
+    revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
-    listener, address = bind_socket("127.0.0.1", 0)
-    app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
+    listener, address = listen("127.0.0.1", 0)
+    app = build_app(
+        settings,
+        ending or Shutdown(),
+        clock=clock,
+        body_timeout=body_timeout,
+        revalidate_seconds=revalidate_seconds,
+    )
     web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:

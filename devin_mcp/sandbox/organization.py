@@ -1,4 +1,4 @@
-"""The organization behind one key: sessions, files, secrets, notes, playbooks; and a clock that can be driven."""
+"""The state of one simulated organization, and a clock that tests can advance."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ from urllib.parse import quote
 
 from devin_mcp.sandbox.scripts import SimulatedSession
 
-WEB = "https://sandbox.invalid"
-"""Links say what they are: `.invalid` can never be resolved."""
+WEB_URL = "https://sandbox.invalid"
+"""Base of all links. A name below `.invalid` can never be resolved (RFC 2606)."""
 
 
 class SandboxClock:
-    """The machine's time plus whatever a test skipped."""
+    """The machine's time plus the seconds that a test advanced it by."""
 
     def __init__(self) -> None:
-        self._skipped = timedelta()
+        self._offset = timedelta()
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._skipped
+        return datetime.now(UTC) + self._offset
 
     def advance(self, seconds: float) -> None:
-        self._skipped += timedelta(seconds=seconds)
+        self._offset += timedelta(seconds=seconds)
 
 
 @dataclass
 class Organization:
-    """Everything one key sees. Other keys see their own."""
+    """Everything that one key can see. Each key has an organization of its own."""
 
     clock: SandboxClock
     parallel: int
+    """How many sessions may run at once."""
     sessions: dict[str, SimulatedSession] = field(default_factory=dict)
     files: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
+    """(UUID, file name) -> (media type, content)."""
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     playbooks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def running(self) -> int:
-        """Sessions that occupy a slot: waiting ones still do (v1.md §3.4)."""
-        return sum(not life.is_over for life in self.sessions.values())
+        """Number of sessions that count against the limit: waiting ones do (v1.md §3.4)."""
+        return sum(not session.is_over for session in self.sessions.values())
 
-    def store(self, name: str, media_type: str, data: bytes) -> str:
-        """Keep a file; its URL."""
-        place = (str(uuid.uuid4()), name)
-        self.files[place] = (media_type, data)
-        return f"{WEB}/attachments/{place[0]}/{quote(name)}"
+    def store(self, name: str, media_type: str, content: bytes) -> str:
+        """Store a file and return its URL."""
+        file_id = str(uuid.uuid4())
+        self.files[file_id, name] = (media_type, content)
+        return f"{WEB_URL}/attachments/{file_id}/{quote(name)}"
 
 
-def stamp(moment: datetime) -> str:
-    """As Devin writes time: UTC with microseconds and Z (v1.md §1)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def format_time(time: datetime) -> str:
+    """A time as Devin writes it: UTC with microseconds and Z (v1.md §1)."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_id(kind: str) -> str:
+    """A random id with the prefix of its kind, such as devin-0123abcd."""
     return f"{kind}-{uuid.uuid4().hex}"

@@ -1,4 +1,6 @@
-"""What the simulated API takes: documented fields only, refused the way FastAPI refuses (422 with a list)."""
+"""Validates request bodies of the simulated API: documented fields only, errors as FastAPI sends
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,82 +10,90 @@ from typing import Any
 
 from starlette.requests import Request
 
-_TEXT, _FLAG, _TEXTS, _COUNT, _OBJECTS, _OBJECT = str, bool, list, int, list, dict
+MAX_TAGS = 50
+MAX_TEXT_CHARS = 30_000
 
 SHAPES: dict[str, dict[str, tuple[type, bool]]] = {
     "CreateSessionRequest": {
-        "prompt": (_TEXT, True),
-        "title": (_TEXT, False),
-        "tags": (_TEXTS, False),
-        "playbook_id": (_TEXT, False),
-        "knowledge_ids": (_TEXTS, False),
-        "secret_ids": (_TEXTS, False),
-        "session_secrets": (_OBJECTS, False),
-        "snapshot_id": (_TEXT, False),
-        "max_acu_limit": (_COUNT, False),
-        "idempotent": (_FLAG, False),
-        "unlisted": (_FLAG, False),
-        "structured_output_schema": (_OBJECT, False),
+        "prompt": (str, True),
+        "title": (str, False),
+        "tags": (list, False),
+        "playbook_id": (str, False),
+        "knowledge_ids": (list, False),
+        "secret_ids": (list, False),
+        "session_secrets": (list, False),
+        "snapshot_id": (str, False),
+        "max_acu_limit": (int, False),
+        "idempotent": (bool, False),
+        "unlisted": (bool, False),
+        "structured_output_schema": (dict, False),
     },
-    "SendMessageRequest": {"message": (_TEXT, True)},
-    "UpdateTagsRequest": {"tags": (_TEXTS, True)},
+    "SendMessageRequest": {"message": (str, True)},
+    "UpdateTagsRequest": {"tags": (list, True)},
     "CreateSecretRequest": {
-        "type": (_TEXT, True),
-        "key": (_TEXT, True),
-        "value": (_TEXT, True),
-        "sensitive": (_FLAG, True),
-        "note": (_TEXT, True),
+        "type": (str, True),
+        "key": (str, True),
+        "value": (str, True),
+        "sensitive": (bool, True),
+        "note": (str, True),
     },
     "KnowledgeWrite": {
-        "name": (_TEXT, True),
-        "body": (_TEXT, True),
-        "trigger_description": (_TEXT, True),
-        "parent_folder_id": (_TEXT, False),
-        "macro": (_TEXT, False),
-        "pinned_repo": (_TEXT, False),
+        "name": (str, True),
+        "body": (str, True),
+        "trigger_description": (str, True),
+        "parent_folder_id": (str, False),
+        "macro": (str, False),
+        "pinned_repo": (str, False),
     },
-    "PlaybookWrite": {"title": (_TEXT, True), "body": (_TEXT, True), "macro": (_TEXT, False)},
+    "PlaybookWrite": {"title": (str, True), "body": (str, True), "macro": (str, False)},
 }
-"""Field -> type and whether it is required; the names are those of v1.openapi.yaml, which a test compares."""
+"""Body -> field -> type and whether it is required. A test compares the names with v1.openapi.yaml.
+"""
 
 
-class BadBody(Exception):
-    def __init__(self, field: str, message: str, place: str = "body") -> None:
+class InvalidRequest(Exception):
+    """Answered with 422. `detail` is a list of errors in the form of FastAPI."""
+
+    def __init__(self, field: str, message: str, location: str = "body") -> None:
         super().__init__(message)
-        self.detail = [{"loc": [place, field], "msg": message, "type": "value_error"}]
+        self.detail = [{"loc": [location, field], "msg": message, "type": "value_error"}]
 
 
-async def checked(request: Request, shape: str) -> dict[str, Any]:
-    """The body, if it is what `shape` says. Unknown fields are refused, unlike upstream, so that we hear of ours."""
+async def read_body(request: Request, shape: str) -> dict[str, Any]:
+    """The body, validated against SHAPES[shape]. Raises InvalidRequest.
+
+    Unknown fields are refused, which the real API does not do: a test shall notice fields of ours
+    that do not exist.
+    """
     try:
         body = json.loads(await request.body())
     except ValueError:
-        raise BadBody("", "JSON decode error") from None
+        raise InvalidRequest("", "JSON decode error") from None
     if not isinstance(body, dict):
-        raise BadBody("", "Input should be a valid dictionary")
+        raise InvalidRequest("", "Input should be a valid dictionary")
     fields = SHAPES[shape]
     for name in body:
         if name not in fields:
-            raise BadBody(name, "Extra inputs are not permitted")
-    for name, (kind, required) in fields.items():
+            raise InvalidRequest(name, "Extra inputs are not permitted")
+    for name, (kind, is_required) in fields.items():
         value = body.get(name)
-        if value is None and required:
-            raise BadBody(name, "Field required")
+        if value is None and is_required:
+            raise InvalidRequest(name, "Field required")
         if value is not None and not isinstance(value, kind):
-            raise BadBody(name, f"Input should be a valid {kind.__name__}")
-        if value == "" and name in {"prompt", "message", "title"} and required:
-            raise BadBody(name, "String should have at least 1 character")
-    if len(body.get("tags") or []) > 50:
-        raise BadBody("tags", "List should have at most 50 items")
+            raise InvalidRequest(name, f"Input should be a valid {kind.__name__}")
+        if value == "" and name in {"prompt", "message", "title"} and is_required:
+            raise InvalidRequest(name, "String should have at least 1 character")
+    if len(body.get("tags") or []) > MAX_TAGS:
+        raise InvalidRequest("tags", f"List should have at most {MAX_TAGS} items")
     for name in ("prompt", "message"):
-        if len(body.get(name) or "") > 30_000:
-            raise BadBody(name, "String should have at most 30000 characters")
+        if len(body.get(name) or "") > MAX_TEXT_CHARS:
+            raise InvalidRequest(name, f"String should have at most {MAX_TEXT_CHARS} characters")
     return body
 
 
-def whole_number(query: Mapping[str, str], name: str, otherwise: int) -> int:
-    """A number of the query, refused as FastAPI refuses."""
-    text = query.get(name, str(otherwise))
+def read_integer(query: Mapping[str, str], name: str, default: int) -> int:
+    """A non-negative integer of the query string. Raises InvalidRequest."""
+    text = query.get(name, str(default))
     if not text.isascii() or not text.isdigit():
-        raise BadBody(name, "Input should be a valid integer", place="query")
+        raise InvalidRequest(name, "Input should be a valid integer", location="query")
     return int(text)

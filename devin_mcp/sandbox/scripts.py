@@ -1,4 +1,6 @@
-"""How a simulated session lives: a small script, chosen by `sandbox:word` in its prompt, played as time passes."""
+"""Scripts of simulated sessions: `sandbox:word` in the prompt selects one; its events run as time
+passes.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +11,47 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from devin_mcp.sandbox.examples import example_of
+from devin_mcp.sandbox.schema_examples import example_of
 
-STARTING = 0.5
-"""Seconds without a state."""
-INITIALIZING = 1.0
-"""Seconds in which a message is answered with 400 (v1.md §3.7)."""
-LATE = 0.5
-"""Seconds by which `blocked` comes before the words it is about (v1.md §3.6)."""
+STARTING_SECONDS = 0.5
+"""Time after the creation in which a session has no status."""
+INITIALIZING_SECONDS = 1.0
+"""Time after the creation in which a message is answered with 400 (v1.md §3.7)."""
+MESSAGE_DELAY_SECONDS = 0.5
+"""Time by which a message becomes readable after the status that announces it (v1.md §3.6)."""
 
 
 @dataclass(frozen=True)
 class ScriptedEvent:
-    """At `after` seconds into a stage, the state becomes `status`; `say` is readable a little later."""
+    """A status change `after` seconds of a stage, with a message of Devin's and, on request,
+    results.
+    """
 
     after: float
     status: str
-    say: str = ""
+    message: str = ""
     delivers: bool = False
+    """Whether the session gets a pull request, a report and its structured output."""
 
 
 Stage = tuple[ScriptedEvent, ...]
+"""The events that follow the creation of a session or a message to it."""
 
-ASK = "I have read {}. Should the new check be strict (an error) or lenient (a warning)?"
+QUESTION = "I have read {}. Should the new check be strict (an error) or lenient (a warning)?"
 DONE = "Done: the change is in the pull request, all tests pass."
-GIVE_UP = "I could not do this: the tests need a database that I cannot reach. Please give me access or another task."
+FAILURE = (
+    "I could not do this: the tests need a database that I cannot reach. "
+    "Please give me access or another task."
+)
 
-ORDINARY: tuple[Stage, ...] = (
-    (ScriptedEvent(3, "blocked", ASK),),
+DEFAULT_SCRIPT: tuple[Stage, ...] = (
+    (ScriptedEvent(3, "blocked", QUESTION),),
     (ScriptedEvent(3, "finished", DONE, delivers=True),),
 )
 
 SCRIPTS: dict[str, tuple[Stage, ...]] = {
     "quick": ((ScriptedEvent(2, "blocked", DONE, delivers=True),),),
-    "fail": ((ScriptedEvent(3, "blocked", GIVE_UP),),),
+    "fail": ((ScriptedEvent(3, "blocked", FAILURE),),),
     "expire": ((ScriptedEvent(3, "expired"),),),
     "sleep": (
         (ScriptedEvent(3, "suspended"),),
@@ -51,44 +60,58 @@ SCRIPTS: dict[str, tuple[Stage, ...]] = {
     "forever": ((),),
     "never-starts": ((),),
 }
-"""Word in the prompt -> stages; a stage begins with the start or with a message. `quota` and `cap` refuse the start."""
+"""Word in the prompt -> the stages of the session. A message starts the next stage, or the last one
+again.
+"""
+CREATION_ERRORS = frozenset({"quota", "session-limit"})
+"""Words in the prompt that make the creation of the session fail."""
 
 OVER = frozenset({"finished", "expired", "stopped"})
+"""Statuses in which a session has ended."""
 
 
-def word_in(prompt: str) -> str | None:
-    """The script that `sandbox:word` in the prompt chooses; ordinary English chooses none."""
-    found = re.search(r"\bsandbox:([a-z-]+)", prompt.lower())
-    return (
-        found[1] if found is not None and found[1] in {*SCRIPTS, "quota", "session-limit"} else None
-    )
+def script_in(prompt: str) -> str | None:
+    """The word of `sandbox:word` in the prompt, or None where it has no known one."""
+    match = re.search(r"\bsandbox:([a-z-]+)", prompt.lower())
+    if match is None or match[1] not in {*SCRIPTS, *CREATION_ERRORS}:
+        return None
+    return match[1]
 
 
 @dataclass
 class SimulatedSession:
-    """One session. Nothing runs in the background: what should have happened by now is played when somebody looks."""
+    """One session.
+
+    Nothing runs in the background: `run_due_events` is called before a request reads or changes the
+    session.
+    """
 
     session_id: str
     body: dict[str, Any]
-    born: datetime
+    """The body of the request that created it."""
+    created_at: datetime
     now: Callable[[], datetime]
-    store: Callable[[str, str, bytes], str]
+    store_file: Callable[[str, str, bytes], str]
+    """Stores a file (name, media type, content) and returns its URL."""
     tags: list[str] = field(default_factory=list)
     status: str | None = None
     pull_request: str | None = None
-    output: Any = None
+    structured_output: Any = None
     messages: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    """When each message becomes readable, and the message."""
+    updated_at: datetime = field(init=False)
     _stage: int = 0
-    _stage_from: datetime | None = None
-    _played: int = 0
-    updated: datetime | None = None
+    _stage_started_at: datetime = field(init=False)
+    _finished_events: int = 0
+    """Number of events of the current stage that have run."""
 
     def __post_init__(self) -> None:
-        self.word = word_in(self.body["prompt"])
-        self._stages = SCRIPTS.get(self.word or "", ORDINARY)
-        self._stage_from = self.born
-        self.updated = self.born
-        self._say(self.born, "initial_user_message", self.body["prompt"], username="you")
+        self.script = script_in(self.body["prompt"])
+        self._stages = SCRIPTS.get(self.script or "", DEFAULT_SCRIPT)
+        self._stage_started_at = self.updated_at = self.created_at
+        self._add_message(
+            self.created_at, "initial_user_message", self.body["prompt"], username="you"
+        )
 
     @property
     def is_over(self) -> bool:
@@ -96,67 +119,70 @@ class SimulatedSession:
 
     @property
     def is_initializing(self) -> bool:
-        return self.now() < self.born + timedelta(seconds=INITIALIZING)
+        return self.now() < self.created_at + timedelta(seconds=INITIALIZING_SECONDS)
 
-    def play(self) -> None:
-        """Let everything happen that is due."""
-        if self.word == "never-starts" or self.status in OVER:
+    def run_due_events(self) -> None:
+        """Run every event whose time has come."""
+        if self.script == "never-starts" or self.is_over:
             return
         now = self.now()
-        if self.status is None and now >= self.born + timedelta(seconds=STARTING):
+        if self.status is None and now >= self.created_at + timedelta(seconds=STARTING_SECONDS):
             self.status = "working"
-        begun = self._stage_from or self.born
-        for moment in self._stages[self._stage][self._played :]:
-            due = begun + timedelta(seconds=moment.after)
-            if now < due:
+        for event in self._stages[self._stage][self._finished_events :]:
+            due_at = self._stage_started_at + timedelta(seconds=event.after)
+            if now < due_at:
                 return
-            self._played += 1
-            self._happen(moment, due)
+            self._finished_events += 1
+            self._run(event, due_at)
 
-    def hear(self, text: str) -> str | None:
-        """A message from the user; Devin's remark, if any."""
+    def receive_message(self, text: str) -> str | None:
+        """Add a message of the user, which starts the next stage. Returns the remark of the API, if
+        any.
+        """
         now = self.now()
-        self._say(now, "user_message", text, username="you")
-        slept = self.status == "suspended"
+        self._add_message(now, "user_message", text, username="you")
+        was_suspended = self.status == "suspended"
         self._stage = min(self._stage + 1, len(self._stages) - 1)
-        self._stage_from, self._played, self.status, self.updated = now, 0, "working", now
-        return "Session was suspended and is being resumed" if slept else None
+        self._stage_started_at = self.updated_at = now
+        self._finished_events, self.status = 0, "working"
+        return "Session was suspended and is being resumed" if was_suspended else None
 
-    def stop(self) -> None:
-        self.status, self.updated = "stopped", self.now()
+    def terminate(self) -> None:
+        self.status, self.updated_at = "stopped", self.now()
 
     def readable(self) -> list[dict[str, Any]]:
-        """What a reader sees of the conversation: nothing while Devin works (v1.md §3.6)."""
+        """The messages that the API returns: none while the session works (v1.md §3.6)."""
         if self.status == "working":
             return []
         now = self.now()
-        return [message for moment, message in self.messages if moment <= now]
+        return [message for readable_at, message in self.messages if readable_at <= now]
 
-    def _happen(self, moment: ScriptedEvent, due: datetime) -> None:
-        self.status, self.updated = moment.status, due
-        text = moment.say.format(self._given())
-        if moment.delivers:
+    def _run(self, event: ScriptedEvent, due_at: datetime) -> None:
+        self.status, self.updated_at = event.status, due_at
+        text = event.message.format(self._inputs())
+        if event.delivers:
             self.pull_request = f"https://sandbox.invalid/acme/shop-api/pull/{len(self.messages)}"
-            report = self.store(
+            report_url = self.store_file(
                 "report.md", "text/markdown", b"# Report\n\nOne check added, 12 tests pass.\n"
             )
-            text += f'\n\nATTACHMENT:"{report}"'
+            text += f'\n\nATTACHMENT:"{report_url}"'
             schema = self.body.get("structured_output_schema")
-            self.output = example_of(schema) if schema is not None else None
+            self.structured_output = example_of(schema) if schema is not None else None
         if text:
-            self._say(due + timedelta(seconds=LATE), "devin_message", text)
+            readable_at = due_at + timedelta(seconds=MESSAGE_DELAY_SECONDS)
+            self._add_message(readable_at, "devin_message", text)
 
-    def _given(self) -> str:
-        """What there was to read: the code, and the files that the prompt hands over (v1.md §4)."""
-        files = re.findall(r'^ATTACHMENT:"[^"]*/([^"/]+)"$', self.body["prompt"], re.MULTILINE)
-        return " and ".join(["the code", *(unquote(name) for name in files)])
+    def _inputs(self) -> str:
+        """What Devin read: the code, and the files attached to the prompt (v1.md §4)."""
+        names = re.findall(r'^ATTACHMENT:"[^"]*/([^"/]+)"$', self.body["prompt"], re.MULTILINE)
+        return " and ".join(["the code", *(unquote(name) for name in names)])
 
-    def _say(self, moment: datetime, kind: str, text: str, **more: str) -> None:
-        event = {
+    def _add_message(self, readable_at: datetime, kind: str, text: str, **fields: str) -> None:
+        message = {
             "type": kind,
             "event_id": f"event-{len(self.messages) + 1}-{self.session_id[-6:]}",
             "message": text,
-            "timestamp": moment.isoformat().replace("+00:00", "Z"),
-            **more,
+            "timestamp": readable_at.isoformat().replace("+00:00", "Z"),
+            **fields,
         }
-        self.messages.append((moment, event))
+        self.messages.append((readable_at, message))

@@ -23,9 +23,7 @@ from devin_mcp.operations.matching import PROMPTS, RESOURCES
 from devin_mcp.operations.sessions.model import Phase
 from devin_mcp.operations.waiting import cursor as cursors
 from devin_mcp.operations.waiting import pollers as follow
-from devin_mcp.sandbox import scripts as lives
-from devin_mcp.sandbox import v1 as routes
-from devin_mcp.sandbox.scripts import SCRIPTS
+from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server.http import limits
 from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
@@ -189,7 +187,7 @@ def test_what_the_documents_say_in_numbers_and_names_is_so() -> None:
 def test_every_word_of_the_sandbox_is_documented() -> None:
     text = (README.parent / "docs" / "sandbox.md").read_text()
     words = set(re.findall(r"^\| `sandbox:([\w-]+)` \| [a-z]", text, re.MULTILINE))
-    assert {*SCRIPTS, "quota", "session-limit"} <= words
+    assert {*scripts.SCRIPTS, *scripts.CREATION_ERRORS} <= words
 
 
 def test_the_two_lines_are_where_a_newcomer_and_the_gate_look() -> None:
@@ -229,8 +227,8 @@ def test_the_code_in_the_recipe_is_the_code() -> None:
 
 def test_what_the_sandboxs_page_says_in_numbers_is_so() -> None:
     text = (README.parent / "docs" / "sandbox.md").read_text()
-    assert f"At most {routes.PARALLEL} sessions" in text
-    assert f"good for {routes.PRESIGNED_FOR} seconds" in text
-    assert (lives.STARTING, lives.INITIALIZING) == (0.5, 1.0)
+    assert f"At most {service.MAX_PARALLEL_SESSIONS} sessions" in text
+    assert f"good for {downloads.LINK_TTL_SECONDS} seconds" in text
+    assert (scripts.STARTING_SECONDS, scripts.INITIALIZING_SECONDS) == (0.5, 1.0)
     assert "no status for its first half second" in text
     assert "takes no message in its first second" in text

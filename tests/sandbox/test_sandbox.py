@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from devin_mcp.sandbox import Sandbox
-from devin_mcp.sandbox.examples import example_of
+from devin_mcp.sandbox.schema_examples import example_of
 from tests.conventions.test_schemas import CONTRACT
 
 

@@ -59,8 +59,8 @@ def main() -> None:
     app = http_app(
         server,
         NoAuth(SANDBOX_KEY),
-        hosts=allowed_hosts_for(settings),
-        origins=allowed_origins_for(settings),
+        allowed_hosts=allowed_hosts_for(settings),
+        allowed_origins=allowed_origins_for(settings),
         **sessions,
     )
     listener, address = bind_socket("127.0.0.1", options.port)

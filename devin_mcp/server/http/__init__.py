@@ -1,1 +1,1 @@
-"""One deployment for many people: who may call, how much at once, how it is observed and how it ends."""
+"""The HTTP transport: authentication, limits, health endpoints, workers, graceful shutdown."""

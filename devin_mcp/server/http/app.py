@@ -1,4 +1,4 @@
-"""The ASGI application, from the outside in: CORS, only POST, the door, the limits, the SDK's own transport."""
+"""The ASGI application, in layers: paths, CORS, POST only, authentication, limits, the SDK."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from devin_mcp.server.context import Identify
 from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, Limits
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, REVALIDATE_SECONDS, Limits
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
-MCP_HEADERS = ("authorization", "mcp-protocol-version", "mcp-method", "mcp-name", *OUR_HEADERS)
+CORS_HEADERS = ("authorization", "mcp-protocol-version", "mcp-method", "mcp-name", *OUR_HEADERS)
+"""Request headers that a web page of an allowed origin may send."""
 
 
 def identity_from_scope(own: Identity) -> Identify:
-    """Who asks, as the door found; in memory, where there is no door, everybody is the server's own."""
+    """Reads the Identity that AuthMiddleware attached; `own` where there is no HTTP request
+    (clients in memory).
+    """
 
     def identify(ctx: Any) -> Identity:
         request = ctx.request
@@ -34,7 +37,7 @@ def identity_from_scope(own: Identity) -> Identify:
             return own
         identity: Identity | None = request.scope.get(IDENTITY_KEY)
         if identity is None:
-            raise MCPError(INVALID_REQUEST, "Nobody is known to ask.")
+            raise MCPError(INVALID_REQUEST, "The request has no authenticated caller.")
         return identity
 
     return identify
@@ -42,68 +45,79 @@ def identity_from_scope(own: Identity) -> Identify:
 
 def http_app(
     server: MCPServer[Any],
-    mode: Authenticator,
+    authenticator: Authenticator,
     *,
-    hosts: Collection[str] | None,
-    origins: Collection[str] = (),
-    most: int = 16,
-    for_a_body: float = BODY_TIMEOUT,
-    routes: Sequence[Route] = (),
+    allowed_hosts: Collection[str] | None,
+    allowed_origins: Collection[str] = (),
+    max_calls_per_caller: int = 16,
+    body_timeout: float = BODY_TIMEOUT,
+    revalidate_seconds: float = REVALIDATE_SECONDS,
+    public_routes: Sequence[Route] = (),
     stateless: bool = True,
     **options: Any,
 ) -> ASGIApp:
-    """`hosts`, `origins` and `mode` are the door's, `most` the calls of one caller, `for_a_body` the seconds
-    that a request's body may take, `routes` what needs no caller.
+    """The application around `server`.
 
-    `options` go to the SDK's own application, as `stateless` does: the conformance suite wants sessions, we do not.
+    `allowed_hosts` None accepts any Host header; `public_routes` need no caller; `body_timeout` is
+    in seconds. `stateless` and `options` go to the SDK's application: the conformance suite needs
+    sessions, this server does not.
     """
-    # Host and Origin are checked at the door: the SDK can only check both or neither.
+    # AuthMiddleware checks Host and Origin: the SDK can only check both or neither.
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    inner = server.streamable_http_app(
+    sdk_app = server.streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=stateless,
         transport_security=unchecked,
         max_request_body_size=MAX_BODY_BYTES,
         **options,
     )
-    guarded: ASGIApp = AuthMiddleware(
-        Limits(inner, most, for_a_body=for_a_body), mode, hosts, origins
+    limits = Limits(
+        sdk_app,
+        max_calls_per_caller=max_calls_per_caller,
+        body_timeout=body_timeout,
+        revalidate_seconds=revalidate_seconds,
     )
+    mcp_app: ASGIApp = AuthMiddleware(limits, authenticator, allowed_hosts, allowed_origins)
     if stateless:
-        guarded = _PostOnly(guarded)
-    if origins := [one for one in origins if not one.endswith(":*")]:
-        guarded = CORSMiddleware(
-            guarded,
-            allow_origins=origins,
+        mcp_app = _PostOnly(mcp_app)
+    # CORSMiddleware compares whole origins, so a pattern such as `http://localhost:*` gets no CORS
+    # headers.
+    cors_origins = [origin for origin in allowed_origins if not origin.endswith(":*")]
+    if cors_origins:
+        mcp_app = CORSMiddleware(
+            mcp_app,
+            allow_origins=cors_origins,
             allow_methods=["POST"],
-            allow_headers=MCP_HEADERS,
+            allow_headers=CORS_HEADERS,
             expose_headers=["www-authenticate", "retry-after"],
         )
-    return _PathRouter(guarded, Router(routes), inner)
+    return _PathRouter(mcp_app, Router(public_routes), lifespan=sdk_app)
 
 
 class _PathRouter:
-    """What is at /mcp has to pass the door; besides it there are only probes and metadata, which take no bodies."""
+    """Sends /mcp to the authenticated application and everything else to the public routes, which
+    accept no bodies.
+    """
 
-    def __init__(self, guarded: ASGIApp, open_to_all: ASGIApp, lifespan: ASGIApp) -> None:
-        self._guarded = guarded
-        self._open_to_all = open_to_all
+    def __init__(self, mcp_app: ASGIApp, public_app: ASGIApp, *, lifespan: ASGIApp) -> None:
+        self._mcp_app = mcp_app
+        self._public_app = public_app
         self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        # Compared here and never matched again: the SDK's own route also takes a path with a line break behind it.
-        is_ours = scope["path"] in {PATH, f"{PATH}/"}
-        if _has_body(scope) and not (is_ours and scope["method"] == "POST"):
-            await RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.").answer(
-                scope, receive, send
-            )
-        elif is_ours:
-            await self._guarded({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
+        # Compared exactly and then fixed: the SDK's own route also matches a path that ends with a
+        # line break.
+        is_mcp = scope["path"] in {PATH, f"{PATH}/"}
+        if _has_body(scope) and not (is_mcp and scope["method"] == "POST"):
+            rejection = RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.")
+            await rejection.send_response(scope, receive, send)
+        elif is_mcp:
+            await self._mcp_app({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
         else:
-            await self._open_to_all(scope, receive, send)
+            await self._public_app(scope, receive, send)
 
 
 def _has_body(scope: Scope) -> bool:
@@ -112,16 +126,20 @@ def _has_body(scope: Scope) -> bool:
 
 
 class _PostOnly:
-    """Without sessions the SDK answers GET with a stream that never ends; both official clients are content with 405."""
+    """Answers 405 to every other method.
+
+    Without sessions the SDK would answer GET with a stream that never ends; both official clients
+    accept the 405.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            refusal = PlainTextResponse(
+            response = PlainTextResponse(
                 "Only POST is served here.\n", status_code=405, headers={"allow": "POST"}
             )
-            await refusal(scope, receive, send)
+            await response(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -1,24 +1,24 @@
-"""The door: a request becomes that of somebody who may call, or is answered here.
+"""Authentication middleware: attaches an Identity to the request or rejects it.
 
-No mode but oauth answers 401: both official clients start looking for an authorization server at any 401, with or
-without a challenge. So who is refused elsewhere gets a 403 and a sentence.
+Only --auth oauth answers 401. Both official clients start OAuth discovery at any 401, with or
+without a challenge, so the other modes answer 403 with a sentence.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from devin_mcp.keys import KEY_PATTERN, WHERE_TO_GET_A_KEY
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
-from devin_mcp.settings.parsers import parse_bool
+from devin_mcp.settings.parsers import switch
 from devin_mcp.settings.settings import TOOLSETS
 
 KEY_HEADER = "x-devin-api-key"
@@ -26,80 +26,75 @@ READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
 OUR_HEADERS = (KEY_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
 IDENTITY_KEY = "devin_mcp.identity"
-"""Where in the ASGI scope the caller stands once they are in."""
-
-_DEVIN_KEY = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
-"""What the redaction knows, so that no key of a caller can be written anywhere."""
+"""Key of the Identity in the ASGI scope of an authenticated request."""
 
 
 class Authenticator(Protocol):
-    """One of --auth."""
+    """One mode of --auth."""
 
-    takes_keys: bool
-    """Whether callers bring their own Devin keys."""
+    accepts_caller_keys: bool
+    """Whether callers send their own Devin keys."""
 
-    async def admit(self, headers: Headers) -> Identity:
-        """Raises TurnedAway."""
+    async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
+        """The caller, limited to `restriction`. Raises RequestRejected."""
         ...
 
 
 class NoAuth:
-    """none: whoever reaches the loopback address, with this server's key."""
+    """none: every request, with the server's key. The server listens on a loopback address only."""
 
-    takes_keys = False
+    accepts_caller_keys = False
 
     def __init__(self, key: str) -> None:
-        self._identity = Identity(key)
+        self._key = key
 
-    async def admit(self, headers: Headers) -> Identity:  # noqa: ARG002 - modes share a shape
-        return self._identity
+    async def authenticate(
+        self,
+        headers: Headers,  # noqa: ARG002 - the signature of the protocol
+        restriction: Restriction,
+    ) -> Identity:
+        return Identity(key=self._key, narrowing=restriction)
 
 
 class CallerKeyAuth:
-    """caller-key: each request brings the Devin key it is to be served with, and no other is ever used."""
+    """caller-key: each request brings its own Devin key; the server's key is never used."""
 
-    takes_keys = True
+    accepts_caller_keys = True
 
     def __init__(self, tokens: CallerTokens | None) -> None:
+        """With `tokens`, a caller needs one of them in addition to the key."""
         self._tokens = tokens
 
-    async def admit(self, headers: Headers) -> Identity:
-        front = NOBODY_IN_FRONT if self._tokens is None else _named(self._tokens, headers)
-        key = headers.get(KEY_HEADER, "").strip()
-        if not key:
-            raise RequestRejected(
-                403,
-                "no_key",
-                "Send your own Devin API key in the header X-Devin-Api-Key with every request.",
-            )
-        if _DEVIN_KEY.fullmatch(key) is None:
-            raise RequestRejected(
-                403,
-                "no_key",
-                "What is in X-Devin-Api-Key is no Devin API key; v1 keys start with apk_.",
-            )
-        return replace(front, key=key)
+    async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
+        if self._tokens is None:
+            return Identity(key=_caller_key(headers), narrowing=restriction)
+        token = bearer_token(headers)
+        name = self._tokens.caller_for(token)
+        return Identity(
+            key=_caller_key(headers),
+            name=name,
+            narrowing=restriction,
+            is_still_valid=self._tokens.validity_check(token),
+        )
 
 
 class TokenAuth:
-    """token: who has one of the operator's bearer tokens, with this server's key."""
+    """token: callers with a bearer token of --caller-tokens-file, with the server's key."""
 
-    takes_keys = False
+    accepts_caller_keys = False
 
     def __init__(self, key: str, tokens: CallerTokens) -> None:
         self._key = key
         self._tokens = tokens
 
-    async def admit(self, headers: Headers) -> Identity:
-        return replace(_named(self._tokens, headers), key=self._key)
-
-
-NOBODY_IN_FRONT = Identity("")
-
-
-def _named(tokens: CallerTokens, headers: Headers) -> Identity:
-    token = bearer(headers)
-    return Identity("", tokens.name_of(token), is_still_valid=tokens.watch(token))
+    async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
+        token = bearer_token(headers)
+        return Identity(
+            key=self._key,
+            name=self._tokens.caller_for(token),
+            narrowing=restriction,
+            is_still_valid=self._tokens.validity_check(token),
+        )
 
 
 class AuthMiddleware:
@@ -108,44 +103,52 @@ class AuthMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        mode: Authenticator,
-        hosts: Collection[str] | None,
-        origins: Collection[str],
+        authenticator: Authenticator,
+        allowed_hosts: Collection[str] | None,
+        allowed_origins: Collection[str],
     ) -> None:
-        """`hosts` None takes every name; `origins` are the web pages that may call, `http://localhost:*` at any port."""
+        """`allowed_hosts` None accepts any Host header; an origin `http://localhost:*` stands for
+        every port.
+        """
         self._app = app
-        self._mode = mode
-        self._hosts = hosts
-        self._origins = origins
+        self._authenticator = authenticator
+        self._allowed_hosts = allowed_hosts
+        self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            headers = Headers(scope=scope)
-            self._check_where_it_comes_from(headers)
-            _check_headers(headers)
-            if KEY_HEADER in headers and not self._mode.takes_keys:
-                raise RequestRejected(
-                    400,
-                    "unused_key",
-                    "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and somebody "
-                    "else's ACUs spent. Leave it out, or ask for --auth caller-key.",
-                )
-            identity = await self._mode.admit(headers)
-            wished = _narrowing(headers)
-        except RequestRejected as refusal:
-            await refusal.answer(scope, receive, send)
+            scope[IDENTITY_KEY] = await self._identify(Headers(scope=scope))
+        except RequestRejected as rejection:
+            await rejection.send_response(scope, receive, send)
             return
-        scope[IDENTITY_KEY] = replace(identity, narrowing=identity.narrowing.and_also(wished))
         await self._app(scope, receive, send)
 
-    def _check_where_it_comes_from(self, headers: Headers) -> None:
-        """A web page must not reach a server that it can only reach through its visitor's browser (DNS rebinding)."""
+    async def _identify(self, headers: Headers) -> Identity:
+        self._check_host_and_origin(headers)
+        _check_credential_headers(headers)
+        if KEY_HEADER in headers and not self._authenticator.accepts_caller_keys:
+            raise RequestRejected(
+                400,
+                "unused_key",
+                "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and "
+                "somebody else's ACUs spent. Leave it out, or ask for --auth caller-key.",
+            )
+        return await self._authenticator.authenticate(headers, _requested_restriction(headers))
+
+    def _check_host_and_origin(self, headers: Headers) -> None:
+        """Prevents DNS rebinding: a web page must not reach a server through the browser of its
+        visitor.
+        """
         host, origin = headers.get("host", "").lower(), headers.get("origin", "").lower()
-        if self._hosts is not None and re.sub(r":\d+$", "", host) not in self._hosts:
+        if (
+            self._allowed_hosts is not None
+            and re.sub(r":\d+$", "", host) not in self._allowed_hosts
+        ):
             raise RequestRejected(
                 421, "host", "This server is not known by that name; --allowed-hosts names more."
             )
-        if origin and not {origin, re.sub(r"(:\d+)?$", ":*", origin, count=1)} & set(self._origins):
+        at_any_port = re.sub(r"(:\d+)?$", ":*", origin, count=1)
+        if origin and self._allowed_origins.isdisjoint({origin, at_any_port}):
             raise RequestRejected(
                 403,
                 "origin",
@@ -153,18 +156,38 @@ class AuthMiddleware:
             )
 
 
-def bearer(headers: Headers) -> str:
-    """The bearer token of a request, or an empty text."""
+def bearer_token(headers: Headers) -> str:
+    """The bearer token of a request, or an empty string."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _check_headers(headers: Headers) -> None:
+def _caller_key(headers: Headers) -> str:
+    """The Devin key of the request. Only what the redaction recognizes is accepted, so that no key
+    can be logged.
+    """
+    key = headers.get(KEY_HEADER, "").strip()
+    if not key:
+        raise RequestRejected(
+            403,
+            "no_key",
+            "Send your own Devin API key in the header X-Devin-Api-Key with every request.",
+        )
+    if KEY_PATTERN.fullmatch(key) is None:
+        raise RequestRejected(
+            403,
+            "no_key",
+            f"The header X-Devin-Api-Key holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
+        )
+    return key
+
+
+def _check_credential_headers(headers: Headers) -> None:
     if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OUR_HEADERS)):
         raise RequestRejected(
             400, "twice", "A header that says who you are or what you want was sent twice."
         )
-    if any(_DEVIN_KEY.fullmatch(part) for part in headers.get("authorization", "").split()):
+    if any(KEY_PATTERN.fullmatch(part) for part in headers.get("authorization", "").split()):
         raise RequestRejected(
             400,
             "key_as_token",
@@ -173,12 +196,12 @@ def _check_headers(headers: Headers) -> None:
         )
 
 
-def _narrowing(headers: Headers) -> Restriction:
-    """What the caller does without. Nothing here can add to what the operator allows."""
-    wished = UNRESTRICTED
+def _requested_restriction(headers: Headers) -> Restriction:
+    """What the caller gives up, by header. It cannot add to what the operator allows."""
+    restriction = UNRESTRICTED
     if READ_ONLY_HEADER in headers:
         try:
-            wished = READ_ONLY if parse_bool(headers[READ_ONLY_HEADER]) else UNRESTRICTED
+            restriction = READ_ONLY if switch(headers[READ_ONLY_HEADER]) else UNRESTRICTED
         except ValueError:
             raise RequestRejected(
                 400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false."
@@ -191,5 +214,5 @@ def _narrowing(headers: Headers) -> Restriction:
             raise RequestRejected(
                 400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}."
             )
-        wished = wished.and_also(Restriction(toolsets=names))
-    return wished
+        restriction = restriction.and_also(Restriction(toolsets=names))
+    return restriction

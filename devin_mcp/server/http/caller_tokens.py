@@ -1,4 +1,4 @@
-"""--caller-tokens-file: who may call with which bearer token. The file holds digests, never a token."""
+"""Bearer tokens of callers (--caller-tokens-file). The file holds digests, never a token."""
 
 from __future__ import annotations
 
@@ -16,93 +16,107 @@ from devin_mcp.settings.setting import SettingsError
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 
 NO_TOKEN = (
-    "This server wants a bearer token of its own: Authorization: Bearer ... Ask the person who runs it for one; "  # noqa: S105 - a sentence
-    "it is not a Devin API key."
+    "This server wants a bearer token of its own: Authorization: Bearer ... "  # noqa: S105 - a text
+    "Ask the person who runs it for one; it is not a Devin API key."
 )
 
 
 class CallerTokens:
-    """The file as it was when it last could be read: a bad edit neither lets anybody in nor locks everybody out."""
+    """The callers listed in the file, which is read again when it changes.
+
+    While the file cannot be read or contains an invalid line, the last valid content stays in
+    force: a wrong edit neither admits nor locks out anybody.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Raises BadSetting when the file cannot be used."""
+        """Raises SettingsError when the file cannot be used."""
         self._path = path
-        self._seen = _state_of(path)
+        self._file_state = _file_state(path)
         try:
-            self._digests = _read(path)
-        except (OSError, ValueError) as problem:
+            self._callers = _read_callers(path)
+        except (OSError, ValueError) as error:
             raise SettingsError(
-                f"--caller-tokens-file cannot be used: {_in_words(problem)}"
+                f"--caller-tokens-file cannot be used: {_describe(error)}"
             ) from None
 
-    def name_of(self, token: str) -> str:
-        """Whose token it is. Raises TurnedAway."""
-        name = self._name_of(hashlib.sha256(token.encode()).digest())
+    def caller_for(self, token: str) -> str:
+        """The name of the caller with this token. Raises RequestRejected."""
+        name = self._name_of(_digest(token))
         if not token or name is None:
             raise RequestRejected(403, "no_token", NO_TOKEN)
         return name
 
-    def watch(self, token: str) -> Callable[[], bool]:
-        """Tells at any time whether the token would still be taken."""
-        digest = hashlib.sha256(token.encode()).digest()
+    def validity_check(self, token: str) -> Callable[[], bool]:
+        """A function that says whether the token is still in the file. It keeps the digest only."""
+        digest = _digest(token)
         return lambda: self._name_of(digest) is not None
 
     def _name_of(self, digest: bytes) -> str | None:
-        """Every entry is compared, in constant time."""
-        self._read_again_if_changed()
-        names = [name for name, known in self._digests if hmac.compare_digest(digest, known)]
+        """Compares every entry, each in constant time, so that the duration reveals nothing of a
+        digest.
+        """
+        self._reload_if_changed()
+        names = [
+            name
+            for name, caller_digest in self._callers
+            if hmac.compare_digest(digest, caller_digest)
+        ]
         return names[0] if names else None
 
-    def _read_again_if_changed(self) -> None:
-        state = _state_of(self._path)
-        if state == self._seen:
+    def _reload_if_changed(self) -> None:
+        state = _file_state(self._path)
+        if state == self._file_state:
             return
-        self._seen = state
+        self._file_state = state
         try:
             if state is not None and not state[1]:
                 raise ValueError(
-                    "it is empty, as a file is that is just being written; a comment in it would let nobody in"
+                    "it is empty, as a file is while it is being written; "
+                    "to admit no caller, put a comment in it"
                 )
-            self._digests = _read(self._path)
-        except (OSError, ValueError) as problem:
-            event(
-                "caller_tokens",
-                level="warning",
-                outcome="kept the old ones",
-                reason=_in_words(problem),
-            )
+            self._callers = _read_callers(self._path)
+        except (OSError, ValueError) as error:
+            event("caller_tokens", bad=True, outcome="kept the old ones", reason=_describe(error))
         else:
-            event("caller_tokens", outcome="read again", count=len(self._digests))
+            event("caller_tokens", outcome="read again", count=len(self._callers))
 
 
-def _state_of(path: Path) -> tuple[int, ...] | None:
-    """Changes with every edit, also where the file is replaced by another (as secrets mounted in a cluster are)."""
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _file_state(path: Path) -> tuple[int, ...] | None:
+    """Modification time, size and inode; None without a file. The inode changes when a mounted
+    secret is replaced.
+    """
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _read(path: Path) -> list[tuple[str, bytes]]:
-    digests = []
+def _read_callers(path: Path) -> list[tuple[str, bytes]]:
+    """Name and digest of each caller. Raises OSError, or ValueError for a file of another form."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is no ordinary file")
+    callers = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not (text := line.strip()) or text.startswith("#"):
+        text = line.strip()
+        if not text or text.startswith("#"):
             continue
-        found = _LINE.fullmatch(text)
-        if found is None:
+        match = _LINE.fullmatch(text)
+        if match is None:
             raise ValueError(
                 f"line {number} is not name:sha256, with the digest as 64 hexadecimal digits"
             )
-        digests.append((found[1], bytes.fromhex(found[2])))
-    return digests
+        callers.append((match[1], bytes.fromhex(match[2])))
+    return callers
 
 
-def _in_words(problem: Exception) -> str:
-    if isinstance(problem, UnicodeDecodeError):
+def _describe(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
         return "it is not a text file"
-    return (
-        (problem.strerror or "it cannot be read") if isinstance(problem, OSError) else str(problem)
-    )
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
+    return str(error)

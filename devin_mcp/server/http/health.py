@@ -1,8 +1,9 @@
-"""What a cluster asks: is the process alive, should it get requests. Neither depends on Devin's health."""
+"""Health endpoints for a cluster: /healthz (liveness) and /readyz (readiness).
+
+Neither status depends on whether Devin answers.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,17 +13,19 @@ from devin_mcp.api.client import DevinClient
 
 
 class Readiness:
-    """From the start to the end of serving."""
+    """Whether this process should receive requests: from the end of its start to the beginning of
+    its shutdown.
+    """
 
     def __init__(self) -> None:
         self.api: DevinClient | None = None
-        """There from the moment when everything is started."""
+        """None until the server has started."""
         self.draining = False
 
-    def begin(self, api: DevinClient) -> None:
+    def mark_started(self, api: DevinClient) -> None:
         self.api = api
 
-    def drain(self) -> None:
+    def mark_draining(self) -> None:
         self.draining = True
 
     @property
@@ -31,18 +34,24 @@ class Readiness:
 
     @property
     def upstream(self) -> str:
-        """What the last request to Devin came to. One hiccup of Devin's must not take every replica out of service."""
-        well = None if self.api is None else self.api.pools.upstream.is_well
-        return "unknown" if well is None else "ok" if well else "trouble"
+        """Result of the last request to Devin: ok, trouble or unknown.
+
+        It is reported and not part of the status, so that one failure of Devin does not take every
+        replica out of service.
+        """
+        is_well = None if self.api is None else self.api.pools.upstream.is_well
+        return "unknown" if is_well is None else "ok" if is_well else "trouble"
 
 
-def probes(readiness: Readiness) -> list[Route]:
-    async def alive(_: Request) -> Response:
+def health_routes(readiness: Readiness) -> list[Route]:
+    async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
-    async def ready(_: Request) -> Response:
-        found = {"status": readiness.state, "upstream": readiness.upstream}
-        return JSONResponse(found, 200 if readiness.state == "ready" else 503)
+    async def readyz(_: Request) -> Response:
+        body = {"status": readiness.state, "upstream": readiness.upstream}
+        return JSONResponse(body, 200 if readiness.state == "ready" else 503)
 
-    handlers: dict[str, Callable[[Request], object]] = {"/healthz": alive, "/readyz": ready}
-    return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+    ]

@@ -1,4 +1,4 @@
-"""How much one caller may ask at once, and how long a request may take to arrive."""
+"""Limits per caller and per process: concurrent calls, listen streams, request bodies."""
 
 from __future__ import annotations
 
@@ -15,141 +15,172 @@ from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
 MAX_STREAMS_PER_CALLER = 8
-"""Listen streams of one caller: they cost nothing while nothing happens, and some hosts open one at once."""
+"""Listen streams are counted apart from calls: an idle one costs nothing, and some hosts open one
+at the start.
+"""
 MAX_STREAMS = 1000
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_BODIES_BYTES = 64 * 1024 * 1024
-"""Streams, and bytes of requests, that one process holds for all callers: keys can be made up."""
+"""MAX_STREAMS and MAX_BODIES_BYTES are per process, because callers can invent keys."""
 BODY_TIMEOUT = 20.0
-"""Seconds for a request's body to arrive. Slow headers are the proxy's business (docs/operating.md)."""
+"""Seconds for a body to arrive. Slow headers are left to the proxy (docs/operating.md)."""
 REVALIDATE_SECONDS = 5.0
-"""Seconds between looks whether who listens would still be let in."""
+"""Interval at which the credential behind an open listen stream is checked again."""
 MAX_HEAD_BYTES = 32 * 1024
 """Bytes of request line and headers."""
 
-_LISTEN = "subscriptions/listen"
+_LISTEN_METHOD = "subscriptions/listen"
 
 
 class Limits:
-    """ASGI middleware inside the door, which says whose the request is."""
+    """ASGI middleware behind AuthMiddleware, which identifies the caller."""
 
-    def __init__(self, app: ASGIApp, most: int, *, for_a_body: float = BODY_TIMEOUT) -> None:
-        """`most` calls of one caller are served at once."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_calls_per_caller: int,
+        body_timeout: float = BODY_TIMEOUT,
+        revalidate_seconds: float = REVALIDATE_SECONDS,
+    ) -> None:
         self._app = app
-        self._most = most
-        self._for_a_body = for_a_body
+        self._max_calls_per_caller = max_calls_per_caller
+        self._body_timeout = body_timeout
+        self._revalidate_seconds = revalidate_seconds
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
-        self._held = 0
-        """Bytes of bodies that are being received."""
+        self._buffered_bytes = 0
+        """Bytes of the bodies that are being received."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity: Identity = scope[IDENTITY_KEY]
-        # The SDK refuses a request whose header names another method than its body.
-        listens = Headers(scope=scope).get("mcp-method") == _LISTEN
-        counter, most = (
-            (self._streams, MAX_STREAMS_PER_CALLER) if listens else (self._calls, self._most)
-        )
-        whose = identity.principal
+        # The header can be trusted: the SDK rejects a request whose header names another method
+        # than its body.
+        is_listen = Headers(scope=scope).get("mcp-method") == _LISTEN_METHOD
+        counter = self._streams if is_listen else self._calls
+        principal = identity.principal
         try:
-            if counter[whose] >= most:
-                raise _too_many(listens=listens, most=most)
-            if listens and self._streams.total() >= MAX_STREAMS:
-                raise RequestRejected(
-                    503,
-                    "streams",
-                    "This server has as many listen streams as it can hold.",
-                    {"retry-after": "60"},
-                )
-            counter[whose] += 1
+            self._check_count(principal, is_listen=is_listen)
+            counter[principal] += 1
             try:
-                body = await self._body(Headers(scope=scope), receive)
+                body = await self._read_body(Headers(scope=scope), receive)
                 if body is None:
                     return
-                serving = self._app(scope, _after(body, receive), send)
-                await (_as_long_as(identity.is_still_valid, serving) if listens else serving)
+                response = self._app(scope, _replay(body, receive), send)
+                if is_listen:
+                    await self._serve_while_valid(response, identity.is_still_valid)
+                else:
+                    await response
             finally:
-                counter[whose] -= 1
-                if not counter[whose]:
-                    del counter[whose]
-        except RequestRejected as refusal:
-            await refusal.answer(scope, receive, send)
+                counter[principal] -= 1
+                if not counter[principal]:
+                    del counter[principal]
+        except RequestRejected as rejection:
+            await rejection.send_response(scope, receive, send)
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """All of it, or None when the client leaves before. Read here, so that a slow sender holds nothing else."""
-        declared = headers.get("content-length", "0")
+    def _check_count(self, principal: str, *, is_listen: bool) -> None:
+        if not is_listen:
+            if self._calls[principal] >= self._max_calls_per_caller:
+                raise RequestRejected(
+                    429,
+                    "concurrency",
+                    f"You have {self._max_calls_per_caller} calls in flight, the most for one "
+                    "caller (--max-calls-per-caller). Wait for one to end.",
+                    {"retry-after": "1"},
+                )
+            return
+        if self._streams[principal] >= MAX_STREAMS_PER_CALLER:
+            raise RequestRejected(
+                429,
+                "streams",
+                f"You have {MAX_STREAMS_PER_CALLER} listen streams open, the most for one caller.",
+                {"retry-after": "60"},
+            )
+        if self._streams.total() >= MAX_STREAMS:
+            raise RequestRejected(
+                503,
+                "streams",
+                "This server has as many listen streams as it can hold.",
+                {"retry-after": "60"},
+            )
+
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body, or None when the client disconnects first.
+
+        It is read here, before the request occupies anything in the SDK, so that a slow sender
+        holds nothing else.
+        """
+        declared_size = headers.get("content-length", "0")
+        if declared_size.isdecimal() and int(declared_size) > MAX_BODY_BYTES:
+            raise _too_large()
         body = bytearray()
         try:
-            async with asyncio.timeout(self._for_a_body):
+            async with asyncio.timeout(self._body_timeout):
                 while True:
-                    if len(body) > MAX_BODY_BYTES or (
-                        declared.isdecimal() and int(declared) > MAX_BODY_BYTES
-                    ):
-                        raise RequestRejected(
-                            413,
-                            "large_body",
-                            f"A request may have {MAX_BODY_BYTES} bytes; upload files elsewhere.",
-                        )
                     message = await receive()
                     if message["type"] != "http.request":
                         return None
-                    part = message.get("body", b"")
-                    if self._held + len(part) > MAX_BODIES_BYTES:
-                        text, last = (
-                            "This server is receiving as much as it can hold.",
-                            not message.get("more_body", False),
-                        )
+                    chunk = message.get("body", b"")
+                    is_last = not message.get("more_body", False)
+                    if self._buffered_bytes + len(chunk) > MAX_BODIES_BYTES:
                         raise RequestRejected(
-                            503, "bodies", text, {"retry-after": "1"}, at_once=last
+                            503,
+                            "bodies",
+                            "This server is receiving as much as it can hold.",
+                            {"retry-after": "1"},
+                            close_at_once=is_last,
                         )
-                    body += part
-                    self._held += len(part)
-                    if not message.get("more_body", False):
+                    body += chunk
+                    self._buffered_bytes += len(chunk)
+                    if is_last:
                         return bytes(body)
+                    if len(body) > MAX_BODY_BYTES:
+                        raise _too_large()
         except TimeoutError:
-            text = f"The request's body took longer than {self._for_a_body:g} seconds."
-            raise RequestRejected(408, "slow_body", text, at_once=True) from None
-        except asyncio.CancelledError:  # the server ends; who is still sending has not been heard
             raise RequestRejected(
-                503, "ending", "This server is ending; nothing was done.", at_once=True
+                408,
+                "slow_body",
+                f"The request's body took longer than {self._body_timeout:g} seconds.",
+                close_at_once=True,
+            ) from None
+        except asyncio.CancelledError:  # the server shuts down, and this request was not acted on
+            raise RequestRejected(
+                503, "ending", "This server is ending; nothing was done.", close_at_once=True
             ) from None
         finally:
-            self._held -= len(body)
+            self._buffered_bytes -= len(body)
+
+    async def _serve_while_valid(
+        self, response: Awaitable[None], is_still_valid: Callable[[], bool]
+    ) -> None:
+        """Serve a stream until it ends, or until the caller's credential is no longer valid."""
+        task = asyncio.ensure_future(response)
+        try:
+            while not (await asyncio.wait({task}, timeout=self._revalidate_seconds))[0]:
+                if not is_still_valid():
+                    event("http_rejected", bad=True, status=403, reason="no_longer")
+                    break
+            else:
+                await task
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
 
 
-async def _as_long_as(is_still_valid: Callable[[], bool], serving: Awaitable[None]) -> None:
-    """Serve a stream until its end, or until its caller would not be let in any more."""
-    task = asyncio.ensure_future(serving)
-    try:
-        while not (await asyncio.wait({task}, timeout=REVALIDATE_SECONDS))[0]:
-            if not is_still_valid():
-                event("http_rejected", level="warning", status=403, reason="no_longer")
-                break
-        else:
-            await task
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+def _too_large() -> RequestRejected:
+    return RequestRejected(
+        413, "large_body", f"A request may have {MAX_BODY_BYTES} bytes; upload files elsewhere."
+    )
 
 
-def _too_many(*, listens: bool, most: int) -> RequestRejected:
-    if listens:
-        return RequestRejected(
-            429,
-            "streams",
-            f"You have {most} listen streams open, the most for one caller.",
-            {"retry-after": "60"},
-        )
-    text = f"You have {most} calls in flight, the most for one caller (--max-calls-per-caller). Wait for one to end."
-    return RequestRejected(429, "concurrency", text, {"retry-after": "1"})
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that returns the body as one message and then whatever the client sends, such as
+    a disconnect.
+    """
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
 
-def _after(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, and what comes after it: that the client left, whenever that is."""
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return first.pop() if first else await receive()
-
-    return replay
+    return receive_again

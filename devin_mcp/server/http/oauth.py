@@ -1,6 +1,9 @@
-"""oauth: this server as an OAuth 2.1 resource server. Scopes decide what a caller sees; the caller's token goes nowhere.
+"""OAuth 2.1 resource server (--auth oauth): scopes decide what a caller sees.
 
-Facts: MCP authorization (2026-07-28), RFC 9728 (metadata), RFC 6750 (challenges), RFC 9068 (access tokens as JWT).
+The access token is never passed on; requests to Devin carry the server's key.
+
+Sources: MCP authorization (2026-07-28), RFC 9728 (metadata), RFC 6750 (challenges), RFC 9068 (JWT
+access tokens).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from starlette.routing import Route
 
 from devin_mcp.errors import Broken
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Effect
-from devin_mcp.server.http.auth import bearer
+from devin_mcp.server.http.auth import bearer_token
 from devin_mcp.server.http.jwks import JwksCache
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
@@ -27,9 +30,12 @@ SCOPES: dict[str, frozenset[Effect]] = {
     "devin:write": frozenset({CREATE, CHANGE}),
     "devin:destroy": frozenset({DESTROY}),
 }
-REQUIRED = "devin:read"
-LEEWAY = 30
-"""Seconds that clocks may differ."""
+"""Scope -> effects of the operations that it allows."""
+REQUIRED_SCOPE = "devin:read"
+LEEWAY_SECONDS = 30
+"""Tolerated difference between the clocks of issuer and server."""
+MAX_NAME_CHARS = 100
+"""Length of the caller's name in the log, where the subject is longer."""
 ALGORITHMS = [
     "RS256",
     "RS384",
@@ -42,69 +48,75 @@ ALGORITHMS = [
     "ES512",
     "EdDSA",
 ]
-"""Signed with a key that only the issuer has; a shared secret or none at all is no signature."""
+"""Asymmetric algorithms only: with HS256 a public key could be used as the secret, and `none` is no
+signature.
+"""
 
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
-"""As it was written: clients compare an issuer letter by letter."""
+"""Keeps a URL as it was written, because clients compare an issuer character by character."""
 
 
 class OAuthAuth:
-    """oauth: who has an access token of the issuer that is meant for this server, with this server's key."""
+    """oauth: callers with an access token of the issuer for this server's audience, with the
+    server's Devin key.
+    """
 
-    takes_keys = False
+    accepts_caller_keys = False
 
     def __init__(
-        self, key: str, issuer: JwksCache, *, issued_by: str, audience: str, public_url: str
+        self, key: str, jwks: JwksCache, *, issuer: str, audience: str, public_url: str
     ) -> None:
         self._key = key
+        self._jwks = jwks
         self._issuer = issuer
-        self._issued_by = issued_by
         self._audience = audience
         self._public_url = _URL.validate_python(public_url)
         self._metadata_url = build_resource_metadata_url(self._public_url)
 
     @property
     def routes(self) -> list[Route]:
-        """The metadata that tells a host where to get a token."""
+        """Protected resource metadata (RFC 9728): tells a client where to get a token."""
         return create_protected_resource_routes(
             resource_url=self._public_url,
-            authorization_servers=[_URL.validate_python(self._issued_by)],
+            authorization_servers=[_URL.validate_python(self._issuer)],
             scopes_supported=list(SCOPES),
             resource_name="Devin",
         )
 
-    async def admit(self, headers: Headers) -> Identity:
-        token = bearer(headers)
+    async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
+        token = bearer_token(headers)
         if not token:
             raise self._challenge(
                 401,
                 "no_token",
                 "Sign in first: this server takes access tokens of its authorization server.",
             )
-        claims = await self._claims(token)
-        scopes = _scopes(claims)
-        if REQUIRED not in scopes:
+        claims = await self._verify(token)
+        scopes = _scopes_of(claims)
+        if REQUIRED_SCOPE not in scopes:
             raise self._challenge(
                 403,
                 "scope",
-                f"The access token lacks the scope {REQUIRED}.",
+                f"The access token lacks the scope {REQUIRED_SCOPE}.",
                 error="insufficient_scope",
-                scope=REQUIRED,
+                scope=REQUIRED_SCOPE,
             )
-        effects = frozenset[Effect]().union(*(SCOPES[one] for one in scopes & SCOPES.keys()))
-        subject, until = str(claims["sub"]), float(claims["exp"]) + LEEWAY
+        effects = frozenset[Effect]().union(*(SCOPES[scope] for scope in scopes & SCOPES.keys()))
+        subject = str(claims["sub"])
+        expires_at = float(claims["exp"]) + LEEWAY_SECONDS
         return Identity(
-            self._key,
-            subject[:100],
-            Restriction(effects=effects),
+            key=self._key,
+            name=subject[:MAX_NAME_CHARS],
             subject=subject,
-            is_still_valid=lambda: time.time() < until,
+            narrowing=Restriction(effects=effects).and_also(restriction),
+            is_still_valid=lambda: time.time() < expires_at,
         )
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _verify(self, token: str) -> dict[str, Any]:
+        """The claims of a valid token. Raises RequestRejected."""
         try:
             header = jwt.get_unverified_header(token)
-            key = await self._issuer.key(header.get("kid"))
+            key = await self._jwks.key(header.get("kid"))
             if key is None:
                 raise jwt.InvalidTokenError("unknown key")
             claims: dict[str, Any] = jwt.decode(
@@ -112,12 +124,12 @@ class OAuthAuth:
                 key,
                 algorithms=ALGORITHMS,
                 audience=self._audience,
-                issuer=self._issued_by,
-                leeway=LEEWAY,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
             if not claims["sub"].strip():
-                raise jwt.InvalidTokenError("nobody's")
+                raise jwt.InvalidTokenError("empty subject")
         except jwt.ExpiredSignatureError:
             raise self._challenge(
                 401, "expired", "The access token has expired.", error="invalid_token"
@@ -133,22 +145,33 @@ class OAuthAuth:
             raise self._challenge(
                 401, "bad_token", "The access token is not valid here.", error="invalid_token"
             ) from None
-        except Broken as trouble:
-            raise RequestRejected(503, "issuer", str(trouble), {"retry-after": "30"}) from None
+        except Broken as error:
+            raise RequestRejected(503, "issuer", str(error), {"retry-after": "30"}) from None
         return claims
 
     def _challenge(
         self, status: int, reason: str, text: str, *, error: str = "", scope: str = " ".join(SCOPES)
     ) -> RequestRejected:
-        described = {"error": error, "error_description": text if error else ""}
-        parts = {**described, "scope": scope, "resource_metadata": str(self._metadata_url)}
-        challenge = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
+        """A rejection with a WWW-Authenticate header (RFC 6750 §3), where only a sent token has an
+        error.
+        """
+        parameters = {
+            "error": error,
+            "error_description": text if error else "",
+            "scope": scope,
+            "resource_metadata": str(self._metadata_url),
+        }
+        challenge = ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
         return RequestRejected(status, reason, text, {"www-authenticate": f"Bearer {challenge}"})
 
 
-def _scopes(claims: dict[str, Any]) -> set[str]:
-    """`scope` with spaces between (RFC 9068), or a list as some issuers write it."""
-    found = claims.get("scope", claims.get("scp", ""))
-    if isinstance(found, str):
-        return set(found.split())
-    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()
+def _scopes_of(claims: dict[str, Any]) -> set[str]:
+    """`scope` as a string separated by spaces (RFC 9068), or a list in `scp` or `scope` as some
+    issuers send it.
+    """
+    scopes = claims.get("scope", claims.get("scp", ""))
+    if isinstance(scopes, str):
+        return set(scopes.split())
+    return (
+        {scope for scope in scopes if isinstance(scope, str)} if isinstance(scopes, list) else set()
+    )

@@ -1,4 +1,4 @@
-"""Saying no before a request is looked at: a status, and a sentence that the person at the client gets to read."""
+"""Rejects an HTTP request with a status and a sentence, before the SDK reads it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from starlette.types import Receive, Scope, Send
 
 from devin_mcp.observability.log import event
 
-FOR_THE_REST = 2.0
-MOST_OF_THE_REST = 16 * 1024 * 1024
-"""Seconds and bytes for which the body of a refused request is let pass."""
+DRAIN_TIMEOUT = 2.0
+MAX_DRAINED_BYTES = 16 * 1024 * 1024
+"""Seconds and bytes up to which the body of a rejected request is read and discarded."""
 
 
 class RequestRejected(Exception):
-    """`reason` is a word for log and metrics; `text` is for the caller and holds nothing they sent."""
+    """`reason` is a word for log and metrics; `text` is for the caller and repeats nothing that was
+    sent.
+    """
 
     def __init__(
         self,
@@ -27,36 +29,38 @@ class RequestRejected(Exception):
         text: str,
         headers: Mapping[str, str] | None = None,
         *,
-        at_once: bool = False,
+        close_at_once: bool = False,
     ) -> None:
-        """`at_once` when what is still being sent is not to be waited for."""
+        """`close_at_once`: close the connection without reading the rest of the body."""
         super().__init__(text)
         self.status = status
         self.reason = reason
         self.text = text
         self.headers = headers or {}
-        self.at_once = at_once
+        self.close_at_once = close_at_once
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As a JSON-RPC error, which clients show; without an id, since the body was not read."""
+    async def send_response(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a JSON-RPC error, which clients show; without an id: the body was not parsed."""
         peer = scope["client"][0] if scope.get("client") else None
         event("http_rejected", level="warning", status=self.status, reason=self.reason, peer=peer)
         error = JSONRPCError(
             jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text)
         )
         body = error.model_dump_json(by_alias=True, exclude={"error": {"data"}})
-        # A connection that is closed under a client that still sends loses the answer, so what it sends is let pass.
-        close = {} if not self.at_once and await _passed(receive) else {"connection": "close"}
-        response = Response(body, self.status, {**self.headers, **close}, "application/json")
+        # A client loses the response when the connection is closed while it still sends, so its
+        # body is read first.
+        close = self.close_at_once or not await _drain_body(receive)
+        headers = {**self.headers, **({"connection": "close"} if close else {})}
+        response = Response(body, self.status, headers, "application/json")
         await response(scope, receive, send)
 
 
-async def _passed(receive: Receive) -> bool:
-    """Whether the rest of the request came soon enough."""
+async def _drain_body(receive: Receive) -> bool:
+    """Discard the rest of the body; False when it is too long or too slow."""
     size = 0
     with suppress(TimeoutError):
-        async with asyncio.timeout(FOR_THE_REST):
-            while size < MOST_OF_THE_REST:
+        async with asyncio.timeout(DRAIN_TIMEOUT):
+            while size < MAX_DRAINED_BYTES:
                 message = await receive()
                 size += len(message.get("body", b""))
                 if not message.get("more_body", False):

@@ -1,4 +1,4 @@
-"""`devin-mcp http`: from the settings to a process, or several, that serve /mcp and end when they are told to."""
+"""`devin-mcp http`: starts the HTTP server in one or several processes and stops it gracefully."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import bind_socket, is_loopback, run
+from devin_mcp.asgi_server import is_loopback, listen, run
 from devin_mcp.errors import BadKey
+from devin_mcp.keys import WHERE_TO_GET_A_KEY
 from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_about_key
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, TokenAuth
 from devin_mcp.server.http.caller_tokens import CallerTokens
-from devin_mcp.server.http.health import Readiness, probes
+from devin_mcp.server.http.health import Readiness, health_routes
 from devin_mcp.server.http.jwks import JwksCache
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES, REVALIDATE_SECONDS
 from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.replication import check_bus
@@ -31,28 +32,38 @@ from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import Settings
 
-GRACE = 10
-"""Seconds from the signal to the end: most of it for calls, the rest for writes whose callers are gone."""
-GRACE_FOR_WRITES = 3
+GRACE_SECONDS = 10
+"""From the stop signal to the end of the process: first for calls, then for writes that outlived
+their calls.
+"""
+WRITES_GRACE_SECONDS = 3
+"""The part of GRACE_SECONDS that is left to the writes."""
 
-OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""As they appear in a Host header and in an origin."""
 
-ABOUT_KEYS = {
+BAD_KEY_ADVICE = {
     "caller-key": (
-        "Nothing was changed. Make a key in the Devin web app under Settings > API keys (v1 keys start with apk_) and "
-        "send it in the header X-Devin-Api-Key."
+        f"Nothing was changed. Make a key {WHERE_TO_GET_A_KEY} "
+        "and send it in the header X-Devin-Api-Key."
     ),
     "none": BadKey.advice_by_default,
 }
-SERVERS_OWN = "Nothing was changed. The key is this server's own: tell the person who runs it to set another DEVIN_API_KEY."
+"""--auth -> what a caller is told about a key that Devin refuses."""
+BAD_SERVER_KEY_ADVICE = (
+    "Nothing was changed. The key is this server's own: "
+    "tell the person who runs it to set another DEVIN_API_KEY."
+)
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status; raises BadSetting before anything is opened."""
+    """Serve until SIGTERM or SIGINT. Returns the exit status; raises SettingsError before a socket
+    is opened.
+    """
     _check(settings)
-    listener, address = bind_socket(settings.host, settings.port)
+    listener, address = listen(settings.host, settings.port)
     with ExitStack() as stack:
-        counted = _metrics(settings, stack)
+        metrics_url = _serve_metrics(settings, stack)
         event(
             "serving",
             url=f"{address}{PATH}",
@@ -60,7 +71,7 @@ def serve(settings: Settings) -> int:
             auth=settings.auth,
             sandbox=settings.sandbox,
             workers=settings.workers,
-            metrics=counted,
+            metrics=metrics_url,
         )
         _warn(settings)
         if settings.workers == 1:
@@ -68,63 +79,76 @@ def serve(settings: Settings) -> int:
             return 0
         from devin_mcp.server.http.workers import run_workers
 
-        # One key for all of them, so that a question asked by one can be answered to another.
-        work = partial(serve_on, listener, settings, state_key=token_hex(32))
-        return run_workers(settings, work, grace=GRACE)
+        # Workers share one state key, so that a confirmation asked by one can be answered to
+        # another.
+        target = partial(serve_on, listener, settings, state_key=token_hex(32))
+        return run_workers(settings, target, grace=GRACE_SECONDS)
 
 
 def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> None:
-    """Serve on a socket that listens: all of a process, or one of several that share it."""
-    # It would cut every answer that is being streamed at the first signal, grace or not; ours end at the end of it.
-    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse-starlette leaves it untyped
-    ending = Shutdown()
-    app = build_app(settings, ending, state_key=state_key)
+    """Serve on a listening socket, which several processes can share."""
+    _keep_streams_open_during_grace()
+    shutdown = Shutdown()
     run(
-        app,
+        build_app(settings, shutdown, state_key=state_key),
         listener,
-        grace=GRACE - GRACE_FOR_WRITES,
-        on_shutdown=ending.begin,
-        max_head_bytes=MAX_HEAD_BYTES,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        grace=GRACE_SECONDS - WRITES_GRACE_SECONDS,
+        ending=shutdown.begin,
+        largest_head=MAX_HEAD_BYTES,
+        proxies=settings.forwarded_allow_ips,
     )
+
+
+def _keep_streams_open_during_grace() -> None:
+    """Stop sse-starlette from ending every response stream at the stop signal.
+
+    The SDK streams its responses with sse-starlette, which by default cuts them at once, and with
+    them the results of calls that still have their grace period. The method is public but has no
+    type annotations.
+    """
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
 
 
 def build_app(
     settings: Settings,
-    ending: Shutdown,
+    shutdown: Shutdown,
     *,
     state_key: str = "",
     clock: Clock | None = None,
-    for_a_body: float = BODY_TIMEOUT,
+    body_timeout: float = BODY_TIMEOUT,
+    revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> ASGIApp:
-    """All that is served, as the settings want it. `clock` and `for_a_body` are for tests."""
-    readiness, mode = Readiness(), authenticator_for(settings, clock)
-    ending.tell(readiness.drain)
+    """The application that the settings describe. Tests give it a clock and shorter times."""
+    readiness, authenticator = Readiness(), authenticator_for(settings, clock)
+    shutdown.tell(readiness.mark_draining)
     server = build(
         settings,
         "http",
         clock=clock,
-        grace=GRACE_FOR_WRITES,
-        ending=ending,
+        grace=WRITES_GRACE_SECONDS,
+        ending=shutdown,
         state_key=state_key,
-        at_start=readiness.begin,
-        identify=identity_from_scope(Identity(own_key(settings))),
-        about_keys=ABOUT_KEYS.get(settings.auth, SERVERS_OWN),
+        at_start=readiness.mark_started,
+        identify=identity_from_scope(Identity(key=own_key(settings))),
+        about_keys=BAD_KEY_ADVICE.get(settings.auth, BAD_SERVER_KEY_ADVICE),
     )
-    metadata = mode.routes if isinstance(mode, OAuthAuth) else []
+    metadata = authenticator.routes if isinstance(authenticator, OAuthAuth) else []
     return http_app(
         server,
-        mode,
-        hosts=allowed_hosts_for(settings),
-        origins=allowed_origins_for(settings),
-        most=settings.max_calls_per_caller,
-        for_a_body=for_a_body,
-        routes=[*probes(readiness), *metadata],
+        authenticator,
+        allowed_hosts=allowed_hosts_for(settings),
+        allowed_origins=allowed_origins_for(settings),
+        max_calls_per_caller=settings.max_calls_per_caller,
+        body_timeout=body_timeout,
+        revalidate_seconds=revalidate_seconds,
+        public_routes=[*health_routes(readiness), *metadata],
     )
 
 
 def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authenticator:
-    """Raises BadSetting for what the mode lacks."""
+    """The authenticator of --auth. Raises SettingsError when a setting that it needs is missing or
+    unusable.
+    """
     tokens = CallerTokens(settings.caller_tokens_file) if settings.caller_tokens_file else None
     match settings.auth:
         case "caller-key":
@@ -132,18 +156,20 @@ def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authent
         case "token":
             if tokens is None:
                 raise SettingsError(
-                    "--auth token needs --caller-tokens-file: a line name:sha256 for each who may call"
+                    "--auth token needs --caller-tokens-file: "
+                    "a line name:sha256 for each who may call"
                 )
             return TokenAuth(own_key(settings), tokens)
         case "oauth":
             if not settings.oauth_issuer or not settings.public_url:
                 raise SettingsError(
-                    "--auth oauth needs --oauth-issuer and --public-url, the address clients know this server by"
+                    "--auth oauth needs --oauth-issuer and --public-url, "
+                    "the address clients know this server by"
                 )
             return OAuthAuth(
                 own_key(settings),
                 JwksCache(settings, clock),
-                issued_by=settings.oauth_issuer,
+                issuer=settings.oauth_issuer,
                 audience=settings.oauth_audience or settings.public_url,
                 public_url=settings.public_url,
             )
@@ -151,33 +177,41 @@ def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authent
 
 
 def allowed_hosts_for(settings: Settings) -> set[str] | None:
-    """The names a request may be addressed to; None takes all, where nobody gets in on the strength of a name."""
-    public = urlsplit(settings.public_url).hostname
-    named = {*settings.allowed_hosts, *([public] if public else [])}
+    """The accepted Host headers, without port. None accepts any, which is safe where every caller
+    is authenticated.
+    """
+    public_host = urlsplit(settings.public_url).hostname
+    hosts = {*settings.allowed_hosts, *([public_host] if public_host else [])}
     if is_loopback(settings.host):
-        return {*OWN_NAMES, _bracketed(settings.host), *named}
-    return {_bracketed(name) for name in named} or None
+        return {*LOOPBACK_HOSTS, _host_header(settings.host), *hosts}
+    return {_host_header(host) for host in hosts} or None
 
 
 def allowed_origins_for(settings: Settings) -> list[str]:
-    """The pages that may call: those named, and on loopback what the same machine serves."""
-    local = [f"http://{name}:*" for name in OWN_NAMES] if is_loopback(settings.host) else []
+    """The origins of web pages that may call: those of the setting and, on loopback, pages of the
+    same machine.
+    """
+    local = [f"http://{host}:*" for host in LOOPBACK_HOSTS] if is_loopback(settings.host) else []
     return [*settings.allowed_origins, *local]
 
 
-def _bracketed(host: str) -> str:
+def _host_header(host: str) -> str:
+    """As in a Host header: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host.lower()
 
 
 def _check(settings: Settings) -> None:
+    """Raises SettingsError for settings that cannot be served."""
     if not is_loopback(settings.host) and settings.auth == "none":
         raise SettingsError(
-            f"--host {settings.host} is not a loopback address, so say who may call: --auth caller-key (each brings a Devin "
-            "key), token or oauth (this server's key); SECURITY.md explains them"
+            f"--host {settings.host} is not a loopback address, so say who may call: "
+            "--auth caller-key (each brings a Devin key), token or oauth (this server's key); "
+            "SECURITY.md explains them"
         )
     if settings.sandbox and settings.workers > 1:
         raise SettingsError(
-            "--sandbox lives in one process, and each worker would have its own; run `devin-mcp sandbox` beside it"
+            "--sandbox runs in one process, and each worker would have its own; "
+            "run `devin-mcp sandbox` beside it"
         )
     visible_tools(settings, "http")
     authenticator_for(settings)
@@ -186,23 +220,26 @@ def _check(settings: Settings) -> None:
 
 
 def _warn(settings: Settings) -> None:
+    """Log settings that are valid and probably not intended."""
     if settings.auth != "caller-key":
         warn_about_key(settings)
     if settings.auth == "caller-key" and settings.api_key:
         event(
             "own_key_unused",
-            level="warning",
+            bad=True,
             why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used",
         )
     if settings.workers > 1 and not settings.redis_url:
         event(
             "no_replication",
-            level="warning",
-            why="changes made through one worker are not announced by the others without --redis-url",
+            bad=True,
+            why="changes made through one worker are not announced by the others "
+            "without --redis-url",
         )
 
 
-def _metrics(settings: Settings, stack: ExitStack) -> str | None:
+def _serve_metrics(settings: Settings, stack: ExitStack) -> str | None:
+    """Serve /metrics until `stack` is closed. Returns its URL, or None without --metrics-port."""
     if settings.metrics_port is None:
         return None
     from devin_mcp.observability.metrics import serve_metrics

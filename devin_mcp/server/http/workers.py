@@ -1,7 +1,7 @@
-"""Several processes that serve on one socket: started, replaced when one dies, ended together.
+"""Worker processes on one listening socket: starts them, replaces one that dies, stops them all.
 
-uvicorn's own supervisor cannot tell a worker that the end begins before its connections are closed, and restarts all
-workers on SIGHUP, which a terminal sends when it is closed.
+uvicorn's own supervisor is not used: it closes a worker's connections before the worker learns of
+the shutdown, and it restarts all workers on SIGHUP, which a terminal sends when it is closed.
 """
 
 from __future__ import annotations
@@ -15,93 +15,116 @@ from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from devin_mcp.observability import log, log_config, tracing
+from devin_mcp.observability import log, tracing
 from devin_mcp.observability.log import event
 from devin_mcp.settings.settings import Settings
 
-SPARE = 3
-"""Seconds beyond the grace after which a worker is killed."""
-TOO_SOON = 5.0
-"""A worker that lived no longer than these seconds did not really start."""
-MOST_FAILURES = 5
-"""Starts in a row that fail in every place before we give up: one that serves is better than none."""
+KILL_DELAY_SECONDS = 3
+"""Seconds after the grace period at which a worker that still runs is killed."""
+MIN_UPTIME_SECONDS = 5.0
+"""A worker that exits earlier counts as a failed start."""
+MAX_FAILED_STARTS = 5
+"""Failed starts in a row, in every slot, before the server gives up. One slot that serves is enough
+to go on.
+"""
+RESTART_DELAY_SECONDS = 1.0
+"""Pause after a failed start."""
 
 
-def run_workers(settings: Settings, work: Callable[[], None], *, grace: int) -> int:
-    """Run `work` in `settings.workers` processes until SIGTERM or SIGINT. Returns the exit status."""
-    told, tell = Pipe(duplex=False)
-    before = {
-        number: signal.signal(number, lambda *_: tell.send(None))
+def run_workers(
+    settings: Settings,
+    target: Callable[[], None],
+    *,
+    grace: int,
+    max_failed_starts: int = MAX_FAILED_STARTS,
+    restart_delay: float = RESTART_DELAY_SECONDS,
+) -> int:
+    """Run `target` in `settings.workers` processes until SIGTERM or SIGINT. Returns the exit
+    status.
+
+    `grace`: seconds that the workers have to finish. The exit status is 1 when no worker can be
+    started.
+    """
+    stop_requested, request_stop = Pipe(duplex=False)
+    previous_handlers = {
+        number: signal.signal(number, lambda *_: request_stop.send(None))
         for number in (signal.SIGTERM, signal.SIGINT)
     }
-    workers = [_Worker(settings, work) for _ in range(settings.workers)]
-    failures = [0] * settings.workers
+    workers = [_Worker(settings, target) for _ in range(settings.workers)]
+    failed_starts = [0] * settings.workers
     try:
-        while not told.poll() and min(failures) < MOST_FAILURES:
-            wait([told, *(one.process.sentinel for one in workers)])
-            dead = [place for place, one in enumerate(workers) if not one.process.is_alive()]
-            for place in dead:
-                failures[place] = failures[place] + 1 if workers[place].age < TOO_SOON else 0
-                workers[place].bury()
-            if dead and not told.poll(1.0 if any(failures[place] for place in dead) else 0.0):
-                for place in dead:
-                    workers[place] = _Worker(settings, work)
-        return 0 if min(failures) < MOST_FAILURES else 1
+        while not stop_requested.poll() and min(failed_starts) < max_failed_starts:
+            wait([stop_requested, *(worker.process.sentinel for worker in workers)])
+            dead_slots = [
+                slot for slot, worker in enumerate(workers) if not worker.process.is_alive()
+            ]
+            for slot in dead_slots:
+                is_failed_start = workers[slot].uptime < MIN_UPTIME_SECONDS
+                failed_starts[slot] = failed_starts[slot] + 1 if is_failed_start else 0
+                workers[slot].reap()
+            delay = restart_delay if any(failed_starts[slot] for slot in dead_slots) else 0.0
+            if dead_slots and not stop_requested.poll(delay):
+                for slot in dead_slots:
+                    workers[slot] = _Worker(settings, target)
+        return 0 if min(failed_starts) < max_failed_starts else 1
     finally:
-        _end(workers, grace + SPARE)
-        for number, handler in before.items():
+        _stop(workers, grace + KILL_DELAY_SECONDS)
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
 class _Worker:
-    def __init__(self, settings: Settings, work: Callable[[], None]) -> None:
-        self._started = time.monotonic()
-        self._counts = settings.metrics_port is not None
+    def __init__(self, settings: Settings, target: Callable[[], None]) -> None:
+        self._started_at = time.monotonic()
+        self._has_metrics = settings.metrics_port is not None
         self.process: SpawnProcess = get_context("spawn").Process(
-            target=_live, args=(settings, work)
+            target=_run, args=(settings, target)
         )
         self.process.start()
 
     @property
-    def age(self) -> float:
-        return time.monotonic() - self._started
+    def uptime(self) -> float:
+        return time.monotonic() - self._started_at
 
-    def bury(self) -> None:
+    def reap(self) -> None:
+        """Log a dead worker and remove its metrics from the shared directory."""
         self.process.join()
-        event(
-            "worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode
-        )
-        if self._counts and self.process.pid is not None:
+        event("worker_died", bad=True, pid=self.process.pid, exit_status=self.process.exitcode)
+        if self._has_metrics and self.process.pid is not None:
             from devin_mcp.observability.metrics import forget
 
             forget(self.process.pid)
 
 
-def _end(workers: list[_Worker], within: float) -> None:
-    due = time.monotonic() + within
-    for one in workers:
-        one.process.terminate()
-    for one in workers:
-        one.process.join(max(0.0, due - time.monotonic()))
-        if one.process.is_alive():
-            event("worker_killed", level="warning", pid=one.process.pid)
-            one.process.kill()
-            one.process.join()
+def _stop(workers: list[_Worker], timeout: float) -> None:
+    """Terminate the workers; kill those that still run after `timeout` seconds."""
+    kill_at = time.monotonic() + timeout
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(max(0.0, kill_at - time.monotonic()))
+        if worker.process.is_alive():
+            event("worker_killed", bad=True, pid=worker.process.pid)
+            worker.process.kill()
+            worker.process.join()
 
 
-def _live(settings: Settings, work: Callable[[], None]) -> None:
-    log_config.configure(settings.log_level, settings.log_format)
+def _run(settings: Settings, target: Callable[[], None]) -> None:
+    """Runs in the worker process, which inherits no configuration."""
+    log.configure(settings.log_level, settings.log_format)
     tracing.configure()
     if settings.metrics_port is not None:
         from devin_mcp.observability.metrics import count_together
 
         count_together()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    work()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    target()
 
 
-def _end_with_the_parent() -> None:
-    """A parent that was killed could not tell its workers to end."""
+def _exit_with_parent() -> None:
+    """Stop this worker when the parent is gone: a parent that was killed could not stop its
+    workers.
+    """
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -168,7 +168,7 @@ async def test_the_tokens_are_read_again_when_the_file_changes(
     assert reasons == [
         "line 1 is not name:sha256, with the digest as 64 hexadecimal digits",
         "No such file or directory",
-        "it is empty, as a file is that is just being written; a comment in it would let nobody in",
+        "it is empty, as a file is while it is being written; to admit no caller, put a comment in it",
     ]
 
 

@@ -121,7 +121,7 @@ HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json
 
 
 async def test_a_body_that_trickles_in_is_given_up(upstream: Upstream) -> None:
-    async with deployed(settings_for(upstream), for_a_body=0.3) as url:
+    async with deployed(settings_for(upstream), body_timeout=0.3) as url:
         found = await raw(url, HEAD + b"content-length: 100\r\n\r\n", b"{", b'"', pause=0.2)
     assert found.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in found.lower()

@@ -128,7 +128,7 @@ async def test_workers_share_the_socket_count_together_and_answer_each_others_qu
 async def test_workers_with_a_simulated_devin_each_are_refused() -> None:
     async with running("http", "--sandbox", "--workers", "2") as server:
         assert await server.end() == 2
-    assert b"lives in one process" in server.stderr
+    assert b"runs in one process" in server.stderr
 
 
 async def one_visit(url: str) -> None:

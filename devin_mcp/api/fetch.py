@@ -1,0 +1,50 @@
+"""Fetches JSON from a URL that is not Devin's, such as the keys of an authorization server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+
+from devin_mcp.api.connections import HEADERS, trust
+from devin_mcp.errors import Broken
+from devin_mcp.settings.settings import Settings
+
+FETCH_TIMEOUT = 5.0
+MAX_JSON_BYTES = 512 * 1024
+
+
+async def fetch_json(
+    settings: Settings,
+    url: str,
+    *,
+    timeout_seconds: float = FETCH_TIMEOUT,
+    max_bytes: int = MAX_JSON_BYTES,
+) -> dict[str, Any]:
+    """GET a JSON object, with the trust store of the settings and the proxies of the environment.
+
+    `timeout_seconds` covers the whole exchange; httpx's own timeouts apply to each read.
+
+    Raises Broken when there is no successful response in time (its cause is the transport's error),
+    ValueError when the body is larger than `max_bytes` or is not a JSON object.
+    """
+    try:
+        async with (
+            asyncio.timeout(timeout_seconds),
+            httpx.AsyncClient(verify=trust(settings), headers=HEADERS) as client,
+            client.stream("GET", url) as response,
+        ):
+            response.raise_for_status()
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise ValueError(f"The response has more than {max_bytes} bytes.")
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise Broken("The document could not be fetched.", "Try again in a minute.") from error
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("The response is not a JSON object.")  # noqa: TRY004 - a wrong response
+    return document
