@@ -47,8 +47,8 @@ def check_part(file: Path, name: str, expected: str) -> None:
 
 
 def table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [headers, ("---",) * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines).replace("| --- |", "|---|")
+    lines = [f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in (headers, *rows)]
+    return "\n".join([lines[0], f"|{'---|' * len(headers)}", *lines[1:]])
 
 
 def section(file: Path, heading: str) -> str:

@@ -94,7 +94,7 @@ def settings_table(*, http: bool) -> str:
                 f"{setting.help}{'; can be repeated' if setting.many and setting.flag else ''}",
             )
         )
-    return table(("flag", "variable", "default", "meaning"), rows).replace("|  |", "| |")
+    return table(("flag", "variable", "default", "meaning"), rows)
 
 
 def resources_table() -> str:
@@ -177,7 +177,7 @@ def metrics_table() -> str:
         assert family.samples, f"no event above counts for {name}"
         shown = ", ".join(f"`{label}`" for label in sorted(labels))
         rows.append((f"`{name}`", family.type, shown, family.documentation))
-    return table(("metric", "type", "labels", "meaning"), rows).replace("|  |", "| |")
+    return table(("metric", "type", "labels", "meaning"), rows)
 
 
 def example_operation() -> str:
