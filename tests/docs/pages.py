@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +47,15 @@ def check_part(file: Path, name: str, expected: str) -> None:
     assert part(file, name) == f"{expected}\n", f"run UPDATE_DOCS=1 pytest tests/docs: {name}"
 
 
-def table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in (headers, *rows)]
     return "\n".join([lines[0], f"|{'---|' * len(headers)}", *lines[1:]])
 
 
 def section(file: Path, heading: str) -> str:
     """The text of a section, up to the next heading of the same level."""
-    match = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", file.read_text(), re.M | re.S)
+    pattern = rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)"
+    match = re.search(pattern, file.read_text(), re.MULTILINE | re.DOTALL)
     assert match is not None, f"{file.name} has no section {heading}"
     return match[1]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -181,13 +180,11 @@ def metrics_table() -> str:
 
 
 def example_operation() -> str:
-    """The declaration of an operation, without its body."""
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(playbooks)))
-    match = re.search(
-        r'^@operation\((?:(?!^@).)*?^async def get_playbook\(.*?"""\n', source, re.M | re.S
-    )
-    assert match is not None
-    return f"```python\n{match[0]}```"
+    """The declaration of an operation up to the end of its docstring."""
+    source = inspect.getsource(playbooks)
+    end = source.index('"""\n', source.index("async def get_playbook(")) + len('"""\n')
+    start = source.rindex("\n@operation(", 0, end) + 1
+    return f"```python\n{source[start:end]}```"
 
 
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {

@@ -57,6 +57,4 @@ def test_links_between_pages_have_a_target() -> None:
 def anchors_of(text: str) -> set[str]:
     """Anchors as GitHub derives them from headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {
-        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings
-    }
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
