@@ -154,7 +154,11 @@ def limits_table() -> str:
             f"{pollers.MOST}",
             "a call reports it; for a subscription, `too_many_watches` in the log",
         ),
-        ("of these, for subscriptions only", f"{pollers.MOST_WATCHED}", "`too_many_watches`"),
+        (
+            "of these, polled only for subscriptions",
+            f"{pollers.MOST_WATCHED}",
+            "`too_many_watches`",
+        ),
     ]
     return table(("limit", "value", "when exceeded"), rows)
 
