@@ -1,0 +1,212 @@
+"""Tables and examples in the documentation that are generated from the code.
+
+`UPDATE_DOCS=1 pytest tests/docs` writes them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from devin_mcp.api.clock import CALL_DEADLINE
+from devin_mcp.asgi_server import IDLE
+from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
+from devin_mcp.cli.tools import effect_of, published_tools
+from devin_mcp.observability.log import observers
+from devin_mcp.observability.metrics import Metrics
+from devin_mcp.operations import playbooks
+from devin_mcp.operations.matching import PROMPTS, RESOURCES
+from devin_mcp.operations.waiting import pollers
+from devin_mcp.server.http import limits
+from devin_mcp.settings.settings import SETTINGS
+from tests.conventions.test_schemas import FULL
+from tests.docs.pages import (
+    CONTRIBUTING,
+    OPERATING,
+    README,
+    RESOURCES_AND_PROMPTS,
+    SETTINGS_PAGE,
+    check_part,
+    table,
+)
+
+COMMAND = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
+PRINT_ONLY = {"json", "zed"}
+"""`json` is for clients without a known file; Zed's file contains comments and is edited by hand."""
+
+
+def clients_table() -> str:
+    rows = []
+    for name, client in CLIENTS.items():
+        if name in PRINT_ONLY:
+            command = f"`{COMMAND} {name}` prints the entry to paste"
+        else:
+            place = ", in your project's directory" if client.of_a_project else ""
+            command = f"`{COMMAND} {name} --write`{place}"
+        rows.append((client.title, command))
+    return table(("client", "command"), rows)
+
+
+def install_links() -> str:
+    links = [
+        f"[{title}]({link(PUBLISHED)})"
+        for client in CLIENTS.values()
+        for title, link in client.links.items()
+    ]
+    return f"- **One click:** {', '.join(links)}"
+
+
+def client_keys_table() -> str:
+    titles: dict[str, list[str]] = {}
+    for client in CLIENTS.values():
+        titles.setdefault(client.advice(PUBLISHED), []).append(client.title)
+    rows = [(", ".join(names), advice) for advice, names in titles.items()]
+    return table(("client", "how it gets the key"), rows)
+
+
+def tools_table() -> str:
+    rows = []
+    for operation, tool in zip(FULL.operations, published_tools(FULL), strict=True):
+        summary = re.split(r"(?<=\.)\s", tool["description"])[0]
+        rows.append((f"`{tool['name']}`", effect_of(operation), summary))
+    return table(("tool", "effect", "description"), rows)
+
+
+def settings_table(*, http: bool) -> str:
+    rows = []
+    for setting in SETTINGS:
+        if http is not (not {"stdio", "tools"} & set(setting.commands)):
+            continue
+        value = "" if setting.is_switch else f" {setting.metavar}"
+        rows.append(
+            (
+                "" if setting.flag is None else f"`{setting.flag}{value}`",
+                f"`{setting.env}`",
+                "" if setting.default in (None, "", (), False) else f"`{setting.default}`",
+                f"{setting.help}{'; can be repeated' if setting.many and setting.flag else ''}",
+            )
+        )
+    return table(("flag", "variable", "default", "meaning"), rows)
+
+
+def resources_table() -> str:
+    rows = [
+        (f"`{resource.uri}`", summary_of(resource.read), f"`{resource.tool.tool_name}`")
+        for resource in RESOURCES
+    ]
+    return table(("resource", "content", "tool"), rows)
+
+
+def prompts_table() -> str:
+    rows = [
+        (
+            f"`/{prompt.name}`"
+            if prompt.cards is None
+            else "one for each playbook, for example `/upgrade`",
+            summary_of(prompt.say),
+        )
+        for prompt in PROMPTS
+    ]
+    return table(("prompt", "purpose"), rows)
+
+
+def summary_of(function: Any) -> str:
+    return inspect.cleandoc(function.__doc__ or "").split("\n")[0]
+
+
+def limits_table() -> str:
+    default = {setting.name: setting.default for setting in SETTINGS}
+    rows = [
+        (
+            "calls of one caller at once, per process",
+            f"`--max-calls-per-caller` ({default['max_calls_per_caller']})",
+            "429, `Retry-After: 1`",
+        ),
+        (
+            "listen streams of one caller, per process",
+            f"{limits.MAX_STREAMS_PER_CALLER}",
+            "429, `Retry-After: 60`",
+        ),
+        ("listen streams, per process", f"{limits.MAX_STREAMS}", "503"),
+        ("request body", f"{limits.MAX_BODY_BYTES >> 20} MiB", "413"),
+        ("time to receive a request body", f"{limits.BODY_TIMEOUT:g} s", "408"),
+        (
+            "request bodies being received, per process",
+            f"{limits.MAX_BODIES_BYTES >> 20} MiB",
+            "503",
+        ),
+        ("request line and headers", f"{limits.MAX_HEAD_BYTES >> 10} KiB", "400"),
+        ("idle connection", f"{IDLE} s", "closed"),
+        (
+            "requests to Devin at once, per process",
+            f"`--max-upstream-requests` ({default['max_upstream_requests']})",
+            f"they queue, within the call's {CALL_DEADLINE:g} s",
+        ),
+        (
+            "sessions polled per key, for calls and subscriptions",
+            f"{pollers.MOST}",
+            "a call reports it; for a subscription, `too_many_watches` in the log",
+        ),
+        (
+            "of these, polled only for subscriptions",
+            f"{pollers.MOST_WATCHED}",
+            "`too_many_watches`",
+        ),
+    ]
+    return table(("limit", "value", "when exceeded"), rows)
+
+
+def metrics_table() -> str:
+    """Labels come from samples, so one event of each kind is recorded."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    observers.remove(metrics)
+    call = {"method": "tools/call", "operation": "x", "outcome": "ok", "duration_ms": 1}
+    metrics("call_began", call)
+    metrics("mcp_call", call)
+    metrics("api_request", {"route": "x", "status": 200, "duration_ms": 1})
+    metrics("http_rejected", {"reason": "x"})
+    rows = []
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert family.samples, f"no event above counts for {name}"
+        shown = ", ".join(f"`{label}`" for label in sorted(labels))
+        rows.append((f"`{name}`", family.type, shown, family.documentation))
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+def example_operation() -> str:
+    """The declaration of an operation up to the end of its docstring."""
+    source = inspect.getsource(playbooks)
+    end = source.index('"""\n', source.index("async def get_playbook(")) + len('"""\n')
+    start = source.rindex("\n@operation(", 0, end) + 1
+    return f"```python\n{source[start:end]}```"
+
+
+PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "clients": (README, clients_table),
+    "install-links": (README, install_links),
+    "client-keys": (README, client_keys_table),
+    "tools": (README, tools_table),
+    "settings": (SETTINGS_PAGE, partial(settings_table, http=False)),
+    "settings-http": (SETTINGS_PAGE, partial(settings_table, http=True)),
+    "resources": (RESOURCES_AND_PROMPTS, resources_table),
+    "prompts": (RESOURCES_AND_PROMPTS, prompts_table),
+    "limits": (OPERATING, limits_table),
+    "metrics": (OPERATING, metrics_table),
+    "example-operation": (CONTRIBUTING, example_operation),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_generated_part_matches_the_code(name: str) -> None:
+    file, generate = PARTS[name]
+    check_part(file, name, generate())
