@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from devin_mcp.keys import WHERE_TO_GET_A_KEY
+
 
 class DevinError(Exception):
     """`what` states the facts; `advice` is in our own words and may name tools, hidden ones are left out of it."""
@@ -57,7 +59,7 @@ class Refused(DevinError):
 class BadKey(Refused):
     kind = "bad_key"
     advice_by_default = (
-        "Nothing was changed. Make a key in the Devin web app under Settings > API keys (v1 keys start with apk_), "
+        f"Nothing was changed. Make a key {WHERE_TO_GET_A_KEY}, "
         "set it as DEVIN_API_KEY and restart the server; `devin-mcp --sandbox` works without a key."
     )
 

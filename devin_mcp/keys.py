@@ -17,7 +17,15 @@ SANDBOX_KEY = "apk_sandbox"
 
 KEY_PATTERN = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
 """A whole key. Redaction searches for it in texts, the HTTP server accepts nothing else as a caller's key."""
-WHERE_TO_GET_A_KEY = "in the Devin web app under Settings > API keys (v1 keys start with apk_)"
+V1_KEY_PREFIX_HINT = "v1 keys start with apk_"
+WHERE_TO_GET_A_KEY = f"in the Devin web app under Settings > API keys ({V1_KEY_PREFIX_HINT})"
+
+KEY_PROBLEMS: dict[KeyState, str] = {
+    "missing": "There is no Devin API key, so nothing was sent.",
+    "placeholder": "Where the Devin API key belongs is a placeholder that nobody filled in; nothing was sent.",
+    "other_api": "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; "
+    f"{V1_KEY_PREFIX_HINT}.",
+}
 
 _PLACEHOLDER = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.IGNORECASE)
 """What client configuration files contain until somebody enters a key."""

@@ -1,1 +1,1 @@
-"""The wire: HTTP and Devin, nothing of MCP. The only room that imports httpx."""
+"""HTTP and Devin: knows nothing of MCP, and is the only package that imports httpx."""

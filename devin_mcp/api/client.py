@@ -1,44 +1,45 @@
-"""One Devin client: what lives as long as the process (`Api`), and a handle for each call (`Devin`)."""
+"""The client of Devin's API: what lives as long as the process, and one call with its key and deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel
 
-from devin_mcp.api.clock import CALL_DEADLINE, Clock, Deadline, RealClock
-from devin_mcp.api.connections import HEADERS, ConnectionPools, app_url, base_url, fingerprint
-from devin_mcp.api.decoding import read
-from devin_mcp.api.error_mapping import refusal, trouble
-from devin_mcp.api.models import NOWHERE, Route
+from devin_mcp.api.clock import CALL_DEADLINE_SECONDS, Clock, Deadline, RealClock
+from devin_mcp.api.connections import HEADERS, ConnectionPools, app_url, base_url
+from devin_mcp.api.decoding import decode
+from devin_mcp.api.endpoint import Endpoint, HasEndpoint
+from devin_mcp.api.error_mapping import (
+    describe_transport_error,
+    error_from_response,
+    no_response_error,
+    reply_lost,
+)
 from devin_mcp.api.pending_writes import OnSent, PendingWrites, WriteEvent
-from devin_mcp.api.retry import ReportProgress, RequestState
-from devin_mcp.errors import BadKey, Broken, DevinError, NotSent, ReplyLost
-from devin_mcp.keys import key_state
+from devin_mcp.api.request_state import ReportProgress, RequestState
+from devin_mcp.errors import BadKey, Broken, DevinError
+from devin_mcp.keys import KEY_PROBLEMS, DevinKey
 from devin_mcp.observability.redaction import redactor
+from devin_mcp.settings import Settings
 from devin_mcp.settings.parsers import LOOPBACK
-from devin_mcp.settings.settings import Settings
 
 T = TypeVar("T", bound=BaseModel)
 R = TypeVar("R")
 
-_UNANSWERED = frozenset({408, 499})
-"""What gateways say when the answer took too long, though the request had been passed on."""
-
-GRACE = 10.0
-"""Seconds that requests already on the wire get when the server ends."""
+SHUTDOWN_GRACE_SECONDS = 10.0
+"""Time for requests on the wire when the server stops."""
 
 
 class DevinClient:
-    """The connections, and the writes that are under way."""
+    """Connections to Devin and the writes in progress; one per process."""
 
     def __init__(
         self,
@@ -46,337 +47,230 @@ class DevinClient:
         *,
         app: Any = None,
         clock: Clock | None = None,
-        deadline: float = CALL_DEADLINE,
-        about_keys: str = BadKey.advice_by_default,
+        call_deadline: float = CALL_DEADLINE_SECONDS,
+        key_advice: str = BadKey.advice_by_default,
     ) -> None:
-        """`app` is an ASGI application to talk to instead of the network (the sandbox).
+        """`app` is an ASGI application to call instead of the network (the sandbox).
 
-        `about_keys` is what somebody without a good key is told: where one comes from and where it goes.
+        `key_advice` tells a caller without a usable key where to get one and where to put it.
         """
-        self.timeout = settings.timeout
-        self.about_keys = about_keys
-        self._app = app
         self.clock: Clock = clock or RealClock()
-        self._deadline = deadline
         self.pools = ConnectionPools(settings, app, self.clock)
-        self.writes = PendingWrites()
+        self.pending_writes = PendingWrites()
         self.base_url = base_url(settings)
         self.app_url = app_url(settings)
+        self.read_timeout = settings.timeout
+        self.call_deadline = call_deadline
+        self.key_advice = key_advice
+        self.is_local = app is not None or urlsplit(self.base_url).hostname in LOOPBACK
+        """True if no request leaves the machine, so plain http is acceptable."""
         redactor.hide([settings.api_key])
 
-    def devin(self, key: str, tell: ReportProgress | None = None) -> ApiCall:
-        """A handle for one call, with the call's deadline; `key` is Devin's, checked when something is sent.
-
-        `tell` is told in a sentence when there is waiting.
-        """
-        return ApiCall(self, key, Deadline.after(self.clock, self._deadline), tell)
-
-    @property
-    def is_local(self) -> bool:
-        """Plain http is fine where nothing leaves the machine."""
-        return self._app is not None or urlsplit(self.base_url).hostname in LOOPBACK
-
-    async def aclose(self, grace: float = GRACE) -> None:
+    async def aclose(self, grace: float = SHUTDOWN_GRACE_SECONDS) -> None:
         """Let writes on the wire end within `grace` seconds, then close the connections."""
-        await self.writes.aclose(grace)
+        await self.pending_writes.aclose(grace)
         await self.pools.aclose()
 
 
 @dataclass(frozen=True)
 class ApiCall:
-    """What an operation talks through: one call, one key, one deadline, and the route of the operation."""
+    """The API as one call uses it: its key, its deadline, and where to report progress."""
 
-    api: DevinClient
-    key: str = field(repr=False)
+    client: DevinClient
+    key: DevinKey
     deadline: Deadline
-    tell: ReportProgress | None = None
-    route: Route = NOWHERE
-    if_lost: str | None = None
-    began: OnSent | None = field(default=None, repr=False)
-    """Given the task of each write, which may outlive this call."""
+    report: ReportProgress | None
+    """Receives a sentence while the caller has to wait; None if nobody asked for progress."""
 
-    def on(self, route: Route, if_lost: str | None) -> ApiCall:
-        return replace(self, route=route, if_lost=if_lost)
+    def detached(self) -> Self:
+        """For work that several callers share: a deadline of its own, and no progress."""
+        deadline = Deadline.after(self.client.clock, self.client.call_deadline)
+        return replace(self, deadline=deadline, report=None)
 
-    @property
-    def owner(self) -> str:
-        """Whose this is, without the key."""
-        return fingerprint(self.key)
-
-    def apart(self) -> ApiCall:
-        """The same for work that several callers share: a deadline of its own, and nobody to tell."""
-        return self.api.devin(self.key).on(self.route, self.if_lost)
-
-    def earlier(self, seconds: float) -> ApiCall:
-        """The same with less time, to keep some of it for what comes after."""
+    def reserving(self, seconds: float) -> Self:
+        """The same with an earlier deadline, to keep time for what follows."""
         return replace(self, deadline=self.deadline.earlier(seconds))
 
-    def within(self, seconds: float) -> ApiCall:
-        """The same for something that must not take longer than this."""
-        return self.earlier(max(0.0, self.deadline.left() - seconds))
+    def with_timeout(self, seconds: float) -> Self:
+        """The same for something that must not take longer than `seconds`."""
+        return self.reserving(max(0.0, self.deadline.seconds_left() - seconds))
 
     def web_url(self, session_id: str) -> str | None:
-        """The session's page: the id without its prefix (v1.md §3.3). None where the web app's address is unknown."""
-        return (
-            f"{self.api.app_url}/sessions/{session_id.removeprefix('devin-')}"
-            if self.api.app_url
-            else None
-        )
+        """The session's page: the id without its prefix (v1.md §3.3). None if unknown."""
+        base = self.client.app_url
+        return f"{base}/sessions/{session_id.removeprefix('devin-')}" if base else None
 
     def attachment_url(self, uuid: str, name: str) -> str | None:
-        """Where an attachment is for Devin (v1.md §4). None where the web app's address is unknown."""
-        return f"{self.api.app_url}/attachments/{uuid}/{quote(name)}" if self.api.app_url else None
+        """Where Devin finds an attachment (v1.md §4). None if the web app's address is unknown."""
+        base = self.client.app_url
+        return f"{base}/attachments/{uuid}/{quote(name)}" if base else None
 
     async def send(
         self,
+        operation: HasEndpoint,
         returns: type[T],
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         private: bool = False,
+        on_sent: OnSent | None = None,
         **ids: str,
     ) -> T:
-        """Send the operation's request and read the answer as `returns`.
+        """Send the operation's request and decode the response as `returns`.
 
-        `ids` fill the route's places; `private` keeps Devin's own words about the body out of errors.
-        Raises one of errors.py.
+        `ids` fill the placeholders of the path. `private` keeps Devin's words about the body out of
+        errors. `on_sent` receives the task of a write. Raises one of errors.py.
         """
+        endpoint = endpoint_of(operation)
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {} if content is None else {"content-type": "application/json"}
-        request, sending = self._request(ids, query=query, content=content, headers=headers)
-        return await self._exchange(request, sending, returns, body, ids, private=private)
+        request, state = self.build_request(
+            endpoint, ids, query=query, content=content, headers=headers
+        )
+        if endpoint.is_read:
+            return await self._in_time(
+                self._exchange(request, state, returns, body, private=private), state
+            )
+        write = self._notifying(request, state, returns, body, ids, private=private)
+        return await self._in_time(
+            self.client.pending_writes.run_detached(state, write, on_sent), state
+        )
 
     async def upload(
-        self, returns: type[T], name: str, data: BinaryIO, media_type: str | None
+        self, operation: HasEndpoint, returns: type[T], name: str, data: BinaryIO, media_type: str
     ) -> T:
-        """Send a file as the multipart field `file`, and close it when that is over, which may be after the call."""
+        """Send a file as the multipart field `file`. Closes it when the request has ended, which
+        may be after the call.
+        """
+        endpoint = endpoint_of(operation)
         try:
-            request, sending = self._request(
-                {}, files={"file": (name, data, media_type or "application/octet-stream")}
+            request, state = self.build_request(
+                endpoint, {}, files={"file": (name, data, media_type)}
             )
         except DevinError:
             data.close()
             raise
-        closing = replace(self, began=lambda task: task.add_done_callback(lambda _: data.close()))
-        return await closing._exchange(request, sending, returns, None, {}, private=True)
+        write = self._notifying(request, state, returns, None, {}, private=True)
+        return await self._in_time(
+            self.client.pending_writes.run_detached(
+                state, write, lambda task: task.add_done_callback(lambda _: data.close())
+            ),
+            state,
+        )
 
-    @asynccontextmanager
-    async def download(self, **ids: str) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
-        """The content type and the bytes of a file: Devin's redirect is followed at once and without the key."""
-        request, sending = self._request(ids, stream=True)
-        async with self.api.pools.client(self.owner) as client:
-            response = await self._in_time(self._deliver(client, request, sending), sending)
-            try:
-                if response.is_redirect:
-                    await response.aclose()
-                    request, sending = self._presigned(response)
-                    response = await self._in_time(self._deliver(client, request, sending), sending)
-                if not response.is_success:
-                    raise self._failure(response, None, private=True)
-                try:
-                    yield response.headers.get("content-type", ""), self._bytes(response)
-                except BaseException as end:
-                    _closed(sending, end)
-                    raise
-                _closed(sending, None)
-            finally:
-                await response.aclose()
-
-    def _request(
+    def build_request(
         self,
+        endpoint: Endpoint,
         ids: Mapping[str, str],
         *,
-        stream: bool = False,
+        query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        **parts: Any,
+        stream: bool = False,
+        **content: Any,
     ) -> tuple[httpx.Request, RequestState]:
-        path = self.route.path(ids)
-        self._check_key()
-        sending = RequestState(
-            str(self.route), self.deadline, self.api.timeout, self.tell, stream=stream
+        """Raises BadKey for a key that cannot be right, Invalid for an id that is not plain."""
+        path = endpoint.path(ids)
+        if self.key.state != "usable":
+            raise BadKey(KEY_PROBLEMS[self.key.state], self.client.key_advice)
+        state = RequestState(
+            endpoint, self.deadline, self.client.read_timeout, self.report, stream=stream
         )
-        # Made directly: the client's own build_request would parse and merge URL and headers a second time.
+        # Built directly: AsyncClient.build_request would parse and merge URL and headers again.
         request = httpx.Request(
-            self.route.method,
-            _address(self.api.base_url + path),
-            params=_query(parts.pop("query", None)),
-            headers={**HEADERS, "authorization": f"Bearer {self.key}", **(headers or {})},
-            extensions={"sending": sending},
-            **parts,
+            endpoint.method,
+            _parse_url(self.client.base_url + path),
+            params=None
+            if query is None
+            else {name: value for name, value in query.items() if value is not None},
+            headers={**HEADERS, "authorization": f"Bearer {self.key.text}", **(headers or {})},
+            extensions={"state": state},
+            **content,
         )
-        return request, sending
+        return request, state
 
-    def _check_key(self) -> None:
-        match key_state(self.key):
-            case "missing":
-                what = "There is no Devin API key, so nothing was sent."
-            case "placeholder":
-                what = "Where the Devin API key belongs is a placeholder that nobody filled in; nothing was sent."
-            case "other_api":
-                what = "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; v1 keys start with apk_."
-            case "usable":
-                return
-        raise BadKey(what, self.api.about_keys)
-
-    async def _exchange(
+    async def _notifying(
         self,
         request: httpx.Request,
-        sending: RequestState,
+        state: RequestState,
         returns: type[T],
-        sent: object,
+        body: object,
         ids: Mapping[str, str],
         *,
         private: bool,
     ) -> T:
-        async def work() -> T:
-            with self.api.writes.telling(sending, WriteEvent(self.owner, self.route, ids)):
-                async with self.api.pools.client(self.owner) as client:
-                    response = await self._deliver(client, request, sending)
-                if not response.is_success:
-                    raise self._failure(response, sent, private=private)
-                return self._read(returns, response)
+        write = WriteEvent(self.key.fingerprint, state.endpoint.operation_id, ids)
+        with self.client.pending_writes.notify_when_done(state, write):
+            return await self._exchange(request, state, returns, body, private=private)
 
-        if not self.route.writes:
-            return await self._in_time(work(), sending)
-        return await self._in_time(
-            self.api.writes.finish(sending, work(), str(self.route), self.began), sending
-        )
-
-    async def _in_time(self, work: Awaitable[R], sending: RequestState) -> R:
+    async def _exchange(
+        self,
+        request: httpx.Request,
+        state: RequestState,
+        returns: type[T],
+        body: object,
+        *,
+        private: bool,
+    ) -> T:
+        async with self.client.pools.client(self.key.fingerprint) as http:
+            response = await self.deliver(http, request, state)
+        if not response.is_success:
+            raise self.failure(response, state.endpoint, body, private=private)
         try:
-            async with asyncio.timeout(self.deadline.left()):
+            return decode(returns, response.content)
+        except ValueError:
+            raise _unreadable(response, state.endpoint) from None
+
+    async def _in_time(self, work: Awaitable[R], state: RequestState) -> R:
+        try:
+            async with asyncio.timeout(self.deadline.seconds_left()):
                 return await work
         except TimeoutError:
-            raise self._no_response_error(
-                sending, f"did not answer within {self.deadline.span:g} seconds"
-            ) from None
+            reason = f"did not answer within {self.deadline.span:g} seconds"
+            raise no_response_error(state.endpoint, state, reason) from None
 
-    async def _deliver(
-        self, client: httpx.AsyncClient, request: httpx.Request, sending: RequestState
+    async def deliver(
+        self, http: httpx.AsyncClient, request: httpx.Request, state: RequestState
     ) -> httpx.Response:
+        """Send and return any response. Raises NotSent, ReplyLost or Broken if there is none."""
         try:
-            return await client.send(request, stream=sending.stream)
+            return await http.send(request, stream=state.stream)
         except httpx.RequestError as error:
-            raise self._no_response_error(sending, trouble(error)) from None
-        except (
-            httpx.InvalidURL,
-            ValueError,
-        ):  # httpx looks where a redirect leads, even if nobody follows it
-            raise self._no_response_error(
-                sending, "redirected to something that is no address"
-            ) from None
+            reason = describe_transport_error(error)
+            raise no_response_error(state.endpoint, state, reason) from None
+        except (httpx.InvalidURL, ValueError):  # httpx parses a redirect that nobody follows
+            reason = "redirected to something that is no address"
+            raise no_response_error(state.endpoint, state, reason) from None
 
-    def _no_response_error(self, sending: RequestState, what: str) -> DevinError:
-        """No answer: did it leave, and could it have changed something?"""
-        if not (sending.left or sending.arrived):
-            return NotSent(f"Devin {what}.")
-        return self._lost(f"Devin {what}.") if self.route.writes else Broken(f"Devin {what}.")
+    def failure(
+        self, response: httpx.Response, endpoint: Endpoint, body: object, *, private: bool
+    ) -> DevinError:
+        """The error for a response that is not a success."""
+        error = error_from_response(response, endpoint, body, private=private)
+        if isinstance(error, BadKey):
+            error.advice = self.client.key_advice
+        return error
 
-    def _lost(self, what: str, status: int | None = None) -> DevinError:
-        if self.route.method == "POST":
-            return ReplyLost(
-                f"{what} The request had left, so it may have been carried out.",
-                self.if_lost,
-                status=status,
-            )
-        return ReplyLost(
-            what,
-            "Whether it was carried out is unknown; sending the same again is safe.",
-            status=status,
-        )
 
-    def _failure(self, response: httpx.Response, sent: object, *, private: bool) -> DevinError:
-        status = response.status_code
-        if status >= 500 and self.route.writes:
-            return self._lost(f"Devin answered with a server error ({status}).", status)
-        if status >= 500:
-            return Broken(f"Devin answered with a server error ({status}).", status=status)
-        if status in _UNANSWERED and self.route.method == "POST":
-            return self._lost(f"A gateway gave up waiting for Devin ({status}).", status)
-        if status < 400 and self.route.writes:  # 303 means that it was done
-            return self._lost(f"Devin answered with an unexpected redirect ({status}).", status)
-        if status < 400:
-            return Broken(
-                f"Devin answered with an unexpected redirect ({status}).",
-                "Check DEVIN_BASE_URL.",
-                status=status,
-            )
-        no = refusal(response, str(self.route), sent, private=private)
-        return BadKey(no.what, self.api.about_keys, status=status) if isinstance(no, BadKey) else no
+def endpoint_of(operation: HasEndpoint) -> Endpoint:
+    """The operation's endpoint. Raises TypeError for a workflow, which has none."""
+    if operation.v1 is None:
+        raise TypeError("a workflow has no endpoint of its own")
+    return operation.v1
 
-    def _read(self, returns: type[T], response: httpx.Response) -> T:
-        try:
-            return read(returns, response.content)
-        except ValueError:
-            page = "html" in response.headers.get("content-type", "")
-            what = (
-                "a web page instead of data (a proxy in between?)"
-                if page
-                else "something that could not be read"
-            )
-            if self.route.writes:
-                raise self._lost(f"Devin answered with {what}.", response.status_code) from None
-            raise Broken(f"Devin answered with {what}.", status=response.status_code) from None
 
-    def _presigned(self, response: httpx.Response) -> tuple[httpx.Request, RequestState]:
-        try:
-            parts = httpx.URL(self.api.base_url).join(response.headers["location"] or "none:")
-            host = parts.host
-        except (httpx.InvalidURL, KeyError, ValueError):
-            parts, host = httpx.URL("none:"), ""
-        if not host or (
-            parts.scheme != "https"
-            and not (parts.scheme == "http" and self.api.is_local and host in LOOPBACK)
-        ):
-            raise Broken(
-                "Devin redirected the download to an address that is not https.",
-                "Nothing was fetched.",
-            )
-        sending = RequestState("GET presigned file", self.deadline, self.api.timeout, stream=True)
-        return httpx.Request(
-            "GET", parts, headers=HEADERS, extensions={"sending": sending}
-        ), sending
-
-    async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        chunks = response.aiter_bytes()
-        try:
-            while True:
-                async with asyncio.timeout(self.deadline.left()):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
-        except TimeoutError:
-            raise Broken(
-                f"The download took longer than {self.deadline.span:g} seconds.",
-                "Nothing was kept.",
-            ) from None
-        except httpx.RequestError as error:
-            raise Broken(
-                f"The download broke off: Devin {trouble(error)}.", "Nothing was kept; try again."
-            ) from None
+def _unreadable(response: httpx.Response, endpoint: Endpoint) -> DevinError:
+    is_page = "html" in response.headers.get("content-type", "")
+    what = (
+        "Devin answered with a web page instead of data (a proxy in between?)."
+        if is_page
+        else "Devin answered with something that could not be read."
+    )
+    if endpoint.is_read:
+        return Broken(what, status=response.status_code)
+    return reply_lost(endpoint, what, response.status_code)
 
 
 @lru_cache(maxsize=256)
-def _address(text: str) -> httpx.URL:
-    """Read once: a session that is followed is asked for again and again."""
+def _parse_url(text: str) -> httpx.URL:
+    """Cached: a session that is polled is requested again and again."""
     return httpx.URL(text)
-
-
-def _closed(sending: RequestState, end: BaseException | None) -> None:
-    if sending.closed is not None:
-        sending.closed(
-            None
-            if end is None
-            else "cancelled"
-            if isinstance(end, asyncio.CancelledError)
-            else type(end).__name__
-        )
-
-
-def _query(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return (
-        None
-        if values is None
-        else {name: value for name, value in values.items() if value is not None}
-    )

@@ -1,4 +1,4 @@
-"""Time as something that can be driven: waits and deadlines ask a clock, and tests bring their own."""
+"""Time that tests can drive: waits and deadlines ask a clock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Protocol
 
 import anyio
 
-CALL_DEADLINE = 50.0
-"""Seconds one call may take, everything included: hosts give up at 60 (design: numbers decided once)."""
+CALL_DEADLINE_SECONDS = 50.0
+"""One call takes no longer, everything included: hosts give up at 60 (design.md §10)."""
 
 
 class Clock(Protocol):
+    """Seconds since an arbitrary moment, and a way to wait."""
+
     def now(self) -> float: ...
 
     async def sleep(self, seconds: float) -> None: ...
@@ -22,22 +24,21 @@ class Clock(Protocol):
 class RealClock:
     """The machine's monotonic clock."""
 
-    def now(self) -> float:
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
 
 
-async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
-    """Sleep, or less where the event happens before; whether it has."""
+async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Wait until the event is set or the time is up. Returns whether the event is set."""
     sleeping = asyncio.ensure_future(clock.sleep(max(0.0, seconds)))
-    happening = asyncio.ensure_future(event.wait())
+    waiting = asyncio.ensure_future(event.wait())
     try:
-        await asyncio.wait({sleeping, happening}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sleeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sleeping.cancel()
-        happening.cancel()
+        waiting.cancel()
     return event.is_set()
 
 
@@ -47,15 +48,16 @@ class Deadline:
 
     clock: Clock
     at: float
-    span: float = field(default=CALL_DEADLINE)
+    span: float = field(default=CALL_DEADLINE_SECONDS)
+    """Seconds from the begin of the call to `at`."""
 
     @classmethod
-    def after(cls, clock: Clock, seconds: float = CALL_DEADLINE) -> Deadline:
+    def after(cls, clock: Clock, seconds: float) -> Deadline:
         return cls(clock, clock.now() + seconds, seconds)
 
     def earlier(self, seconds: float) -> Deadline:
         return Deadline(self.clock, self.at - seconds, self.span - seconds)
 
-    def left(self) -> float:
-        """Seconds left, never negative."""
+    def seconds_left(self) -> float:
+        """Never negative."""
         return max(0.0, self.at - self.clock.now())

@@ -1,4 +1,4 @@
-"""How requests leave the machine: a pool for each key, the proxies, the certificates, and where Devin is."""
+"""Connections to Devin: one pool per key, with the environment's proxies and trusted certificates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from http.cookiejar import CookieJar
 from typing import Any
 
@@ -18,14 +17,14 @@ import httpx
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
-from devin_mcp.api.retry import RetryTransport, Upstream
+from devin_mcp.api.retry import RetryTransport, UpstreamState
 from devin_mcp.errors import NotSent
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 
-KEEP_ALIVE = 15.0
-"""Seconds an idle connection is kept."""
+KEEP_ALIVE_SECONDS = 15.0
+"""An idle connection is closed after this time."""
 MAX_IDLE_POOLS = 1000
-"""Pools of idle keys that are kept; the one not used for longest goes first."""
+"""More idle pools are closed, the least recently used first."""
 HEADERS = {
     "accept": "application/json",
     "accept-encoding": "gzip, deflate",
@@ -34,28 +33,24 @@ HEADERS = {
 
 
 class _NoCookies(CookieJar):
-    """The API has none, and a cookie one caller was given must never travel with another's request."""
+    """Stores nothing: one caller's cookie must never travel with another caller's request."""
 
-    def extract_cookies(self, response: object, request: object) -> None:  # noqa: ARG002 - the names are the base class's
-        return
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Ignore the cookies of a response."""
 
 
 def base_url(settings: Settings) -> str:
-    """Where the API is. The sandbox has a name that can never be resolved, should anything try."""
+    """The API's address. The sandbox has a name that cannot be resolved, in case anything tries."""
     return "http://sandbox.invalid" if settings.sandbox else settings.base_url
 
 
 def app_url(settings: Settings) -> str:
+    """The web app's address; empty where it is unknown."""
     if settings.sandbox:
         return "https://sandbox.invalid"
     if settings.app_url:
         return settings.app_url
     return "https://app.devin.ai" if settings.base_url == "https://api.devin.ai" else ""
-
-
-def fingerprint(key: str) -> str:
-    """Whose something is, without the key: what belongs to a key is kept and announced under it."""
-    return sha256(key.encode()).hexdigest()
 
 
 @dataclass
@@ -66,7 +61,7 @@ class _Pool:
 
 
 class ConnectionPools:
-    """A pool of connections for each key, so that no answer can ever reach another key's request on a shared connection."""
+    """One pool per key, so that a response can never reach the request of another key."""
 
     def __init__(self, settings: Settings, app: Any, clock: Clock) -> None:
         self._settings = settings
@@ -74,27 +69,26 @@ class ConnectionPools:
         self._clock = clock
         self._pools: OrderedDict[str, _Pool] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
-        self._is_due = False
-        """Idle ones will be looked for in a moment."""
-        self.upstream = Upstream(asyncio.Semaphore(settings.max_upstream_requests))
+        self._cleanup_scheduled = False
+        self.upstream = UpstreamState(asyncio.Semaphore(settings.max_upstream_requests))
 
     @asynccontextmanager
-    async def client(self, owner: str) -> AsyncIterator[httpx.AsyncClient]:
-        """The key's own client, for as long as the block lasts. `owner` is the key's fingerprint."""
-        pool = self._pools.get(owner)
+    async def client(self, key_fingerprint: str) -> AsyncIterator[httpx.AsyncClient]:
+        """The key's HTTP client, kept open as long as the block lasts."""
+        pool = self._pools.get(key_fingerprint)
         if pool is None:
-            pool = self._pools[owner] = _Pool(self._made())
+            pool = self._pools[key_fingerprint] = _Pool(self._new_client())
         pool.users += 1
         try:
             yield pool.client
         finally:
             pool.users -= 1
             pool.used_at = self._clock.now()
-            if self._pools.get(owner) is pool:  # all are gone once the server has ended
-                self._pools.move_to_end(owner)
+            if self._pools.get(key_fingerprint) is pool:  # False once the server has been closed
+                self._pools.move_to_end(key_fingerprint)
                 if len(self._pools) > MAX_IDLE_POOLS:
-                    self._close_some()
-                self._look_again()
+                    self._close_idle_pools()
+                self._schedule_cleanup()
 
     async def aclose(self) -> None:
         pools, self._pools = list(self._pools.values()), OrderedDict()
@@ -102,68 +96,77 @@ class ConnectionPools:
             await pool.client.aclose()
         await asyncio.gather(*self._closing)
 
-    def _look_again(self) -> None:
-        """A connection that is too old is noticed only when its pool is used again, so idle pools are looked for."""
-        if not self._is_due and len(self._pools) > 1:
-            self._is_due = True
-            asyncio.get_running_loop().call_later(KEEP_ALIVE, self._close_idle)
+    def _schedule_cleanup(self) -> None:
+        """Httpx notices an expired connection only when its pool is used again."""
+        if not self._cleanup_scheduled and len(self._pools) > 1:
+            self._cleanup_scheduled = True
+            asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._cleanup)
 
-    def _close_idle(self) -> None:
-        self._is_due = False
-        self._close_some()
-        self._look_again()
+    def _cleanup(self) -> None:
+        self._cleanup_scheduled = False
+        self._close_idle_pools()
+        self._schedule_cleanup()
 
-    def _close_some(self) -> None:
-        """Those that are too old, and the oldest where there are too many; never the one used last, nor one in use."""
-        old = self._clock.now() - KEEP_ALIVE
-        for owner, pool in list(self._pools.items())[:-1]:
+    def _close_idle_pools(self) -> None:
+        """Close expired pools and those beyond the maximum; never the last used, nor one in use."""
+        expired = self._clock.now() - KEEP_ALIVE_SECONDS
+        for key_fingerprint, pool in list(self._pools.items())[:-1]:
             if pool.users:
                 continue
-            if pool.used_at > old and len(self._pools) <= MAX_IDLE_POOLS:
+            if pool.used_at > expired and len(self._pools) <= MAX_IDLE_POOLS:
                 break
-            del self._pools[owner]
+            del self._pools[key_fingerprint]
             task = asyncio.ensure_future(pool.client.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        """Read once, when something is first sent: that costs more than the rest of the start."""
-        return trust(self._settings)
+    def _ssl_context(self) -> ssl.SSLContext:
+        """Loaded at the first request: it takes longer than the rest of the start."""
+        return ssl_context(self._settings)
 
-    def _made(self) -> httpx.AsyncClient:
+    def _new_client(self) -> httpx.AsyncClient:
         if self._app is not None:
-            inside = RetryTransport(
-                httpx.ASGITransport(app=self._app, raise_app_exceptions=False), self.upstream
+            transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
+            return httpx.AsyncClient(
+                transport=RetryTransport(transport, self.upstream),
+                cookies=_NoCookies(),
+                trust_env=False,
             )
-            return httpx.AsyncClient(transport=inside, cookies=_NoCookies(), trust_env=False)
-        most = self._settings.max_upstream_requests
+        max_connections = self._settings.max_upstream_requests
         limits = httpx.Limits(
-            max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
         try:
-            client = httpx.AsyncClient(verify=self._trust, cookies=_NoCookies(), limits=limits)
-        except (
-            ImportError,
-            ValueError,
-            httpx.InvalidURL,
-        ):  # a kind of proxy that httpx does not know
+            client = httpx.AsyncClient(
+                verify=self._ssl_context, cookies=_NoCookies(), limits=limits
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):  # a proxy scheme unknown to httpx
             raise NotSent(
                 "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
-                "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the variable, and restart the server.",
+                "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the "
+                "variable, and restart the server.",
             ) from None
-        # httpx builds the proxies of the environment (with their exceptions) itself, but only where it also builds the
-        # default transport. So they are wrapped after the fact; there is no public way to have both.
-        client._transport = RetryTransport(client._transport, self.upstream)
-        client._mounts = {
-            where: None if inner is None else RetryTransport(inner, self.upstream)
-            for where, inner in client._mounts.items()
-        }
+        _wrap_transports(client, self.upstream)
         return client
 
 
-def trust(settings: Settings) -> ssl.SSLContext:
-    """The system's store and certifi's, and a company's own bundle added to them rather than put in their place."""
+def _wrap_transports(client: httpx.AsyncClient, upstream: UpstreamState) -> None:
+    """Httpx builds the environment's proxies only together with its default transport.
+
+    There is no public way to wrap those transports, so two private attributes are replaced.
+    """
+    client._transport = RetryTransport(client._transport, upstream)
+    client._mounts = {
+        pattern: None if transport is None else RetryTransport(transport, upstream)
+        for pattern, transport in client._mounts.items()
+    }
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """Trusts the system's store, certifi's, and the company's own bundle in addition."""
     context = ssl.create_default_context(cafile=certifi.where())
     with suppress(ssl.SSLError):
         context.load_default_certs()

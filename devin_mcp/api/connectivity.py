@@ -1,4 +1,4 @@
-"""Looking at the way to Devin: one plain request that costs nothing, and what can be told of the connection."""
+"""Connectivity check: one GET that costs nothing, and what its response says about the connection."""
 
 from __future__ import annotations
 
@@ -14,104 +14,104 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from devin_mcp.api.connections import HEADERS, base_url, trust
-from devin_mcp.api.error_mapping import trouble
-from devin_mcp.settings.settings import Settings
+from devin_mcp.api.connections import HEADERS, base_url, ssl_context
+from devin_mcp.api.error_mapping import describe_transport_error
+from devin_mcp.keys import SANDBOX_KEY
+from devin_mcp.settings import Settings
 
-_PROXIES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
+_INVALID_PROXY = "one that is no address"
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One request. `status` is None when there was no answer, and then `problem` says why."""
+    """The outcome of one request. `status` is None if no response came; `problem` says why."""
 
     status: int | None
     seconds: float
     problem: str = ""
-    is_data: bool = True
-    """JSON, and not the page of somebody in between."""
-    skew: float | None = None
-    """Seconds that Devin's clock is ahead of ours, from its Date header, to the second."""
+    is_json: bool = True
+    """False for the web page of a proxy in between."""
+    clock_skew: float | None = None
+    """Seconds that Devin's clock is ahead of this machine's, from the Date header."""
     tls: str | None = None
+    """The TLS version, None without TLS."""
 
 
-def proxy_for(address: str) -> str | None:
-    """The proxy that is used for it, without a user name or password."""
-    parts = urlsplit(address)
-    found = getproxies()
-    proxy = (
-        None if proxy_bypass(parts.hostname or "") else found.get(parts.scheme) or found.get("all")
-    )
+def proxy_for(url: str) -> str | None:
+    """The proxy that is used for `url`, without user name and password; None without a proxy."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy:
         return None
     try:
-        whole = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        shown = f"{whole.scheme}://{whole.hostname}:{whole.port or ''}".rstrip(":")
+        parsed = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        shown = f"{parsed.scheme}://{parsed.hostname}:{parsed.port or ''}".rstrip(":")
     except ValueError:
-        return "one that is no address"
-    misread = (
-        "@" in f"{whole.path}{whole.query}{whole.fragment}"
-    )  # a password with / ? or # in it ends the host too early
-    return (
-        "one that is no address"
-        if misread or not whole.hostname or whole.scheme not in _PROXIES
-        else shown
-    )
+        return _INVALID_PROXY
+    # A password that contains / ? or # ends the host too early.
+    misparsed = "@" in f"{parsed.path}{parsed.query}{parsed.fragment}"
+    if misparsed or not parsed.hostname or parsed.scheme not in _PROXY_SCHEMES:
+        return _INVALID_PROXY
+    return shown
 
 
-def addresses_of(host: str) -> list[str]:
-    """What its name resolves to. Raises OSError."""
+def resolve_host(host: str) -> list[str]:
+    """The addresses of a host name. Raises OSError."""
     return sorted(
-        {str(row[4][0]) for row in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
+        {str(info[4][0]) for info in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)}
     )
 
 
-async def look(settings: Settings, path: str, app: Any = None) -> ProbeResult:
-    """`app` is an ASGI application to ask instead of the network (the sandbox)."""
+async def probe(settings: Settings, path: str, app: Any = None) -> ProbeResult:
+    """GET `path` with the configured key. `app` is an ASGI application to call instead (sandbox)."""
     transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    key = settings.api_key if app is None else "apk_sandbox"
-    began = time.perf_counter()
+    key = settings.api_key if app is None else SANDBOX_KEY
+    started_at = time.perf_counter()
+
+    def failed(problem: str) -> ProbeResult:
+        return ProbeResult(None, time.perf_counter() - started_at, problem)
+
     try:
         async with (
             asyncio.timeout(settings.timeout),
             httpx.AsyncClient(
-                verify=trust(settings),
+                verify=ssl_context(settings),
                 transport=transport,
                 timeout=settings.timeout,
                 headers=HEADERS,
             ) as client,
             client.stream(
                 "GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}
-            ) as answer,
+            ) as response,
         ):
-            took = time.perf_counter() - began
-            is_data = "json" in answer.headers.get("content-type", "")
             return ProbeResult(
-                answer.status_code, took, is_data=is_data, skew=_skew(answer), tls=_tls(answer)
+                response.status_code,
+                time.perf_counter() - started_at,
+                is_json="json" in response.headers.get("content-type", ""),
+                clock_skew=_clock_skew(response),
+                tls=_tls_version(response),
             )
-    except TimeoutError:  # also of one who goes on sending, bit by bit
-        return ProbeResult(
-            None, time.perf_counter() - began, f"did not answer within {settings.timeout:g} seconds"
-        )
+    except TimeoutError:  # of the whole request: a server may send byte by byte
+        return failed(f"did not answer within {settings.timeout:g} seconds")
     except httpx.RequestError as error:
-        return ProbeResult(None, time.perf_counter() - began, trouble(error))
-    except (ImportError, ValueError, httpx.InvalidURL):  # a kind of proxy that httpx does not know
-        return ProbeResult(
-            None,
-            time.perf_counter() - began,
-            "cannot be asked: the proxy that the environment names cannot be used",
-        )
+        return failed(describe_transport_error(error))
+    except (ImportError, ValueError, httpx.InvalidURL):  # a proxy scheme unknown to httpx
+        return failed("cannot be asked: the proxy that the environment names cannot be used")
 
 
-def _skew(answer: httpx.Response) -> float | None:
+def _clock_skew(response: httpx.Response) -> float | None:
     try:
-        theirs = parsedate_to_datetime(answer.headers["date"])
-        return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        date = parsedate_to_datetime(response.headers["date"])
+        return (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 
-def _tls(answer: httpx.Response) -> str | None:
-    stream = answer.extensions.get("network_stream")
-    secured = stream.get_extra_info("ssl_object") if stream is not None else None
-    return None if secured is None else str(secured.version())
+def _tls_version(response: httpx.Response) -> str | None:
+    stream = response.extensions.get("network_stream")
+    ssl_object = stream.get_extra_info("ssl_object") if stream is not None else None
+    return None if ssl_object is None else str(ssl_object.version())

@@ -1,7 +1,7 @@
-"""Reading an answer: what we can do without may be of any shape, what we need must be there.
+"""Decodes response bodies: optional fields may have any shape, required ones must be valid.
 
-Devin's fields change and this server should not go blind when one does, so a field that fails is left out, and only
-then, if something needed is missing, the answer counts as unreadable.
+Devin's fields change, and one changed field must not make a whole response unreadable. A field that fails validation
+is removed; only if a required one is missing then does the response count as unreadable.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
+Location = tuple[int | str, ...]
 
-ROUNDS = 6
-"""Leaving a field out can make its parent fail, and so on up."""
+MAX_ROUNDS = 6
+"""Removing a field can make its parent fail, and so on upwards."""
 
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
@@ -24,54 +25,53 @@ _ESCAPE = re.compile(
 )
 
 
-def read(shape: type[T], body: bytes) -> T:
-    """Raises ValueError (pydantic's ValidationError is one) for what cannot be read."""
-    reader = _reader(shape)
+def decode(model: type[T], body: bytes) -> T:
+    """Raises ValueError (pydantic's ValidationError is one) if the body is unreadable."""
+    adapter = _adapter(model)
     try:
-        answer: T = reader.validate_json(body or b"null")
-    except ValidationError as problem:
-        failed = problem
-    else:
-        return answer
+        return cast("T", adapter.validate_json(body or b"null"))
+    except ValidationError as error:
+        failure = error
     try:
         data: Any = json.loads(replace_lone_surrogates(body.decode("utf-8", "replace")))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if isinstance(data, list):
         data = {"items": data}
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ROUNDS):
         try:
-            answer = reader.validate_python(data)
-        except ValidationError as problem:
-            failed = problem
-        else:
-            return answer
-        places = {
-            _place(error["type"], error["loc"])
-            for error in failed.errors(include_url=False, include_input=False)
-        }
-        left_out = [_leave_out(data, place) for place in places]
-        if not all(left_out):
+            return cast("T", adapter.validate_python(data))
+        except ValidationError as error:
+            failure = error
+        details = failure.errors(include_url=False, include_input=False)
+        locations = {_location_to_remove(detail["type"], detail["loc"]) for detail in details}
+        removed = [_remove(data, location) for location in locations]
+        if not all(removed):
             break
-    raise failed
+    raise failure
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """JSON in which half an emoji, an escaped surrogate without its other half, has become U+FFFD."""
+    """JSON text in which an escaped surrogate without its other half has become U+FFFD."""
     if "\\ud" not in text and "\\uD" not in text:
         return text
-    return _ESCAPE.sub(lambda found: "\\ufffd" if len(found[0]) == 6 else found[0], text)
+    return _ESCAPE.sub(lambda escape: "\\ufffd" if len(escape[0]) == 6 else escape[0], text)
 
 
-def _place(kind: str, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """What has to go: what failed, or what lacks something it needs. Never a list: without it, it would seem empty."""
-    return () if kind == "list_type" else loc[:-1] if kind == "missing" else loc
+def _location_to_remove(error_type: str, location: Location) -> Location:
+    """What failed, or the object that lacks a field. Never a whole list: it would seem empty."""
+    if error_type == "list_type":
+        return ()
+    return location[:-1] if error_type == "missing" else location
 
 
-def _leave_out(data: Any, place: tuple[int | str, ...]) -> bool:
-    """Whether that was possible: rows of a list stay, for a list must not get shorter unnoticed."""
-    *way, last = place or (None,)
-    for step in way:
+def _remove(data: Any, location: Location) -> bool:
+    """Remove the value at `location`; False if that is impossible.
+
+    Objects in a list stay, because a list must not become shorter unnoticed.
+    """
+    *path, last = location or (None,)
+    for step in path:
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
@@ -91,5 +91,5 @@ def _leave_out(data: Any, place: tuple[int | str, ...]) -> bool:
 
 
 @lru_cache(maxsize=128)
-def _reader(shape: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(shape)
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)

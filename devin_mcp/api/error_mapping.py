@@ -1,4 +1,4 @@
-"""From Devin's answer, or its silence, to one of our errors, in our own words (devin-api/v1.md §8)."""
+"""From Devin's response, or from its absence, to one of errors.py (v1.md §8)."""
 
 from __future__ import annotations
 
@@ -12,82 +12,131 @@ from typing import Any
 import httpx
 
 from devin_mcp import errors
-from devin_mcp.api.retry import is_initializing, is_session_cap, retry_after
+from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.api.request_state import RequestState
+from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
+from devin_mcp.keys import V1_KEY_PREFIX_HINT
 from devin_mcp.observability.redaction import redactor
 
 MAX_QUOTE_CHARS = 300
+MIN_ECHO_CHARS = 4
+"""Shorter texts of the request may appear in Devin's reason: they are ordinary words."""
 
-_PLAIN = re.compile(
-    r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}|[a-z]{1,14}(?:[._][a-z]{1,14}){1,6})"""
-    r"""["')]*[.,:;!?]*"""
+_GATEWAY_TIMEOUTS = frozenset({408, 499})
+"""A gateway gave up waiting, although it had passed the request on."""
+_QUOTA = re.compile(rb"out[ _]of[ _]quota|billing error|quota exceeded", re.IGNORECASE)
+_PLAIN_WORD = re.compile(
+    r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}"""
+    r"""|[a-z]{1,14}(?:[._][a-z]{1,14}){1,6})["')]*[.,:;!?]*"""
 )
-"""A word, an abbreviation, a small number, a field's name. Anything else in a reason may be data, and is left out."""
+"""A word, an abbreviation, a small number or a field name. Anything else may be data."""
 
 
-def refusal(
-    response: httpx.Response, route: str, sent: object, *, private: bool
+def no_response_error(endpoint: Endpoint, state: RequestState, reason: str) -> errors.DevinError:
+    """The error when no response came. `reason` is the rest of a sentence about Devin."""
+    if not (state.sent or state.may_have_arrived):
+        return errors.NotSent(f"Devin {reason}.")
+    if endpoint.is_read:
+        return errors.Broken(f"Devin {reason}.")
+    return reply_lost(endpoint, f"Devin {reason}.")
+
+
+def reply_lost(endpoint: Endpoint, what: str, status: int | None = None) -> errors.ReplyLost:
+    """The error when a write was sent and its outcome is unknown."""
+    if endpoint.retry_safe:
+        advice = "Whether it was carried out is unknown; sending the same again is safe."
+        return errors.ReplyLost(what, advice, status=status)
+    what = f"{what} The request had left, so it may have been carried out."
+    return errors.ReplyLost(what, endpoint.if_reply_lost, status=status)
+
+
+def error_from_response(
+    response: httpx.Response, endpoint: Endpoint, sent: object, *, private: bool
 ) -> errors.DevinError:
-    """The error for a status of 400 or more that is not Devin's fault.
+    """The error for a response that is not a success.
 
-    `sent` is the request's body: nothing of it may come back in an error, so what Devin echoes is cut out, as is
-    whatever looks like data rather than words. With `private` (secrets, files) Devin is not quoted at all.
+    `sent` is the body of the request. Nothing of it may come back in an error, so echoes of it and
+    everything that looks like data are removed from Devin's reason. With `private` (secrets, files)
+    Devin is not quoted at all.
     """
+    status, writes = response.status_code, not endpoint.is_read
+    if status >= 500:
+        what = f"Devin answered with a server error ({status})."
+        return reply_lost(endpoint, what, status) if writes else errors.Broken(what, status=status)
+    if status in _GATEWAY_TIMEOUTS and not endpoint.retry_safe:
+        return reply_lost(endpoint, f"A gateway gave up waiting for Devin ({status}).", status)
+    if status < 400:
+        what = f"Devin answered with an unexpected redirect ({status})."
+        if writes:  # 303 means that the write was carried out
+            return reply_lost(endpoint, what, status)
+        return errors.Broken(what, "Check DEVIN_BASE_URL.", status=status)
+    return _refusal(response, endpoint, "" if private else _quote(_detail(response), sent))
+
+
+def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.DevinError:
     status = response.status_code
-    said = "" if private else _quote(_detail(response), sent)
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
-    if status == 403 and re.search(
-        rb"out[ _]of[ _]quota|billing error|quota exceeded", response.content, re.IGNORECASE
-    ):
+    if status == 403 and _QUOTA.search(response.content):
         return errors.OutOfQuota("The Devin organization is out of quota (403).", status=status)
     if status == 403:
         return errors.NotAllowed(
-            f"This API key may not do that (403).{said}",
-            "Nothing was changed. The key may be of another kind (v1 keys start with apk_) or its user may lack the "
-            "permission; writing playbooks needs the permission to manage the organization's playbooks.",
+            f"This API key may not do that (403).{quote}",
+            f"Nothing was changed. The key may be of another kind ({V1_KEY_PREFIX_HINT}) or its "
+            "user may lack the permission; writing playbooks needs the permission to manage the "
+            "organization's playbooks.",
             status=status,
         )
     if status == 404:
-        return errors.NotFound(f"Devin does not know that id (404).{said}", status=status)
+        return errors.NotFound(f"Devin does not know that id (404).{quote}", status=status)
     if is_initializing(response):
         return errors.NotReady(
             "The session is still starting and takes no messages yet (400).", status=status
         )
-    if is_session_cap(response, route):
+    if is_session_limit(response, endpoint):
         return errors.TooManySessions(
-            f"Too many sessions are running in this organization (429).{said}", status=status
+            f"Too many sessions are running in this organization (429).{quote}", status=status
         )
     if status == 429:
         return errors.SlowDown(
-            f"Devin is being asked too often (429).{said}",
+            f"Devin is being asked too often (429).{quote}",
             retry_after=retry_after(response),
             status=status,
         )
     if status in {400, 413, 422}:
         return errors.Invalid(
-            f"Devin did not accept the request ({status}).{said}",
+            f"Devin did not accept the request ({status}).{quote}",
             "Nothing was changed. Correct what it names and call again.",
             status=status,
         )
     if status == 409:
-        advice = "Nothing was changed. Something of that name may exist already; take another name or change the existing one."
         return errors.Refused(
-            f"Devin refused the request as a conflict (409).{said}", advice, status=status
+            f"Devin refused the request as a conflict (409).{quote}",
+            "Nothing was changed. Something of that name may exist already; take another name or "
+            "change the existing one.",
+            status=status,
         )
-    return errors.Refused(f"Devin refused the request ({status}).{said}", status=status)
+    return errors.Refused(f"Devin refused the request ({status}).{quote}", status=status)
 
 
-def trouble(error: httpx.RequestError) -> str:
-    """A sentence's end: `Devin …`. The exception's own text names hosts and paths, so it is not used."""
+def describe_transport_error(error: httpx.RequestError) -> str:
+    """The rest of a sentence about Devin. The exception's own text names hosts and paths."""
     if isinstance(error, httpx.ProxyError):
         return "could not be reached through the configured proxy"
-    if isinstance(error, httpx.ConnectError) and isinstance(_root(error), ssl.SSLError):
-        return "could not be trusted: its certificate did not verify (SSL_CERT_FILE adds a company's own)"
-    if isinstance(error, httpx.ConnectError) and isinstance(_root(error), socket.gaierror):
-        return "could not be found: its name does not resolve (is DEVIN_BASE_URL right, is a proxy needed?)"
-    if isinstance(error, httpx.ConnectError) and isinstance(_root(error), ConnectionRefusedError):
-        return "could not be reached: the connection was refused (is DEVIN_BASE_URL right, is a proxy needed?)"
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+    if isinstance(error, httpx.ConnectError):
+        cause = _root_cause(error)
+        if isinstance(cause, ssl.SSLError):
+            return (
+                "could not be trusted: its certificate did not verify "
+                "(SSL_CERT_FILE adds a company's own)"
+            )
+        check = "(is DEVIN_BASE_URL right, is a proxy needed?)"
+        if isinstance(cause, socket.gaierror):
+            return f"could not be found: its name does not resolve {check}"
+        if isinstance(cause, ConnectionRefusedError):
+            return f"could not be reached: the connection was refused {check}"
+        return f"could not be reached {check}"
+    if isinstance(error, httpx.ConnectTimeout):
         return "could not be reached (is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(error, httpx.PoolTimeout):
         return "could not be asked: too many requests were already waiting"
@@ -98,14 +147,14 @@ def trouble(error: httpx.RequestError) -> str:
     return "broke the connection off before its answer was complete"
 
 
-def _root(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
     return error
 
 
 def _detail(response: httpx.Response) -> str:
-    """Devin's own reason: a text, or of a validation list only `loc` and `msg`. Never a page of HTML."""
+    """Devin's reason: a text, or `loc` and `msg` of a validation list. Never a page of HTML."""
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -125,19 +174,22 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _quote(detail: str, sent: object) -> str:
+    """Devin's reason as a quoted sentence, without echoes and data; empty if nothing is left."""
     if not detail or "<" in detail:
         return ""
     for text in sorted(set(_texts(sent)), key=len, reverse=True):
-        if len(text) >= 4 and text in detail:
+        if len(text) >= MIN_ECHO_CHARS and text in detail:
             detail = detail.replace(text, "…")
-    words = [word if _PLAIN.fullmatch(word) else "…" for word in redactor.clean(detail).split()]
-    detail = re.sub(r"…(?: …)+", "…", " ".join(words))
+    words = redactor.clean(detail).split()
+    detail = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in words)
+    detail = re.sub(r"…(?: …)+", "…", detail)
     if len(detail) > MAX_QUOTE_CHARS:
         detail = detail[: MAX_QUOTE_CHARS - 1] + "…"
     return f" Devin says: {json.dumps(detail.rstrip('.'), ensure_ascii=False)}."
 
 
 def _texts(value: object) -> Iterator[str]:
+    """All strings inside a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

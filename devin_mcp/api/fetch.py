@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from devin_mcp.api.connections import HEADERS, trust
+from devin_mcp.api.connections import HEADERS, ssl_context
 from devin_mcp.errors import Broken
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 
 FETCH_TIMEOUT = 5.0
 MAX_JSON_BYTES = 512 * 1024
@@ -23,7 +23,7 @@ async def fetch_json(
     timeout_seconds: float = FETCH_TIMEOUT,
     max_bytes: int = MAX_JSON_BYTES,
 ) -> dict[str, Any]:
-    """GET a JSON object, with the trust store of the settings and the proxies of the environment.
+    """GET a JSON object, with the ssl_context store of the settings and the proxies of the environment.
 
     `timeout_seconds` covers the whole exchange; httpx's own timeouts apply to each read.
 
@@ -33,7 +33,7 @@ async def fetch_json(
     try:
         async with (
             asyncio.timeout(timeout_seconds),
-            httpx.AsyncClient(verify=trust(settings), headers=HEADERS) as client,
+            httpx.AsyncClient(verify=ssl_context(settings), headers=HEADERS) as client,
             client.stream("GET", url) as response,
         ):
             response.raise_for_status()

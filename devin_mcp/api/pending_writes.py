@@ -1,4 +1,4 @@
-"""Writes: those that outlive their callers, and who is told when one has ended."""
+"""Writes in progress: they outlive their callers, and listeners are notified when one has ended."""
 
 from __future__ import annotations
 
@@ -8,88 +8,83 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from devin_mcp.api.models import Route
-from devin_mcp.api.retry import RequestState
+from devin_mcp.api.request_state import RequestState
 from devin_mcp.errors import NotSent, Refused, ReplyLost
 from devin_mcp.observability.log import current_call, event
 
 R = TypeVar("R")
 OnSent = Callable[[asyncio.Task[Any]], None]
+"""Receives the task that sends a write; the task may outlive the call."""
 
 DETACHED_WRITE_TIMEOUT = 30.0
-"""Seconds a create or message is awaited after its caller went away."""
+"""Seconds a write on the wire may take after its caller was cancelled."""
 
 
 @dataclass(frozen=True)
 class WriteEvent:
-    """A write that was carried out, or may have been: what was read before it may be wrong now."""
+    """A write that was carried out, or may have been: what was read before it may be stale now."""
 
-    owner: str
-    """Fingerprint of the key."""
-    route: Route
+    key_fingerprint: str
+    operation_id: str
     ids: Mapping[str, str]
 
 
 class PendingWrites:
-    """All writes of the process that are under way."""
+    """All writes of the process that are in progress."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[WriteEvent], None]] = []
-        """Told of every write at its end, also when its caller is gone by then, and of those of other replicas."""
-        self.relay: Callable[[WriteEvent], None] | None = None
-        """Hands a write of this process on to other replicas."""
+        """Notified at the end of every write, also after its caller was cancelled, and of other
+        replicas' writes."""
+        self.publish: Callable[[WriteEvent], None] | None = None
+        """Sends a write of this process to the other replicas."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @contextmanager
-    def telling(self, sending: RequestState, written: WriteEvent) -> Iterator[None]:
-        """Around the exchange of one request: tells the listeners at its end, unless it provably changed nothing."""
-        harmless = False
+    def notify_when_done(self, state: RequestState, write: WriteEvent) -> Iterator[None]:
+        """Notify the listeners when the block ends, unless the request provably changed nothing."""
+        changed_nothing = False
         try:
             yield
         except (NotSent, Refused):
-            harmless = not sending.arrived
+            changed_nothing = not state.may_have_arrived
             raise
         finally:
-            if written.route.writes and (sending.left or sending.arrived) and not harmless:
-                self.tell(written)
-                if self.relay is not None:
-                    self.relay(written)
+            if (state.sent or state.may_have_arrived) and not changed_nothing:
+                self.notify(write)
+                if self.publish is not None:
+                    self.publish(write)
 
-    def tell(self, written: WriteEvent) -> None:
+    def notify(self, write: WriteEvent) -> None:
         for listener in self.listeners:
-            listener(written)
+            listener(write)
 
-    async def finish(
+    async def run_detached(
         self,
-        sending: RequestState,
-        work: Coroutine[Any, Any, R],
-        name: str,
-        began: OnSent | None = None,
+        state: RequestState,
+        request: Coroutine[Any, Any, R],
+        on_sent: OnSent | None = None,
     ) -> R:
-        """Await a write that must not be cut off: once it has left, it goes on without its caller and is logged.
-
-        `began` is given its task at once.
-        """
-        task = asyncio.ensure_future(work)
-        if began is not None:
-            began(task)
+        """Await a write. If the caller is cancelled once it was sent, it completes and is logged."""
+        task = asyncio.ensure_future(request)
+        if on_sent is not None:
+            on_sent(task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            sending.abandoned = True
-            if (
-                sending.left or task.done()
-            ):  # done just now counts: nobody else will tell of its outcome
-                task.add_done_callback(_late_reply_logger(name))
+            state.caller_gone = True
+            # A task that is done just now counts as sent: only the log can report its outcome.
+            if state.sent or task.done():
+                task.add_done_callback(_late_reply_logger(state.endpoint.route))
                 asyncio.get_running_loop().call_later(DETACHED_WRITE_TIMEOUT, task.cancel)
             else:
                 task.cancel()
             raise
 
     async def aclose(self, grace: float) -> None:
-        """Let what is on the wire end within `grace` seconds."""
+        """Wait at most `grace` seconds for writes on the wire, then cancel them."""
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=grace)
             for task in unfinished:
@@ -97,28 +92,20 @@ class PendingWrites:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
 
-def _late_reply_logger(name: str) -> Callable[[asyncio.Task[Any]], None]:
-    record = current_call.get()
-    facts: dict[str, Any] = {"call_id": record.call_id if record else None, "route": name}
+def _late_reply_logger(route: str) -> Callable[[asyncio.Task[Any]], None]:
+    """A done-callback that logs the outcome of a write whose caller was cancelled."""
+    call = current_call.get()
+    facts: dict[str, Any] = {"call_id": call.call_id if call else None, "route": route}
 
     def log(task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            event(
-                "late_reply", level="warning", outcome="tool_error", error=ReplyLost.kind, **facts
-            )
-        elif (problem := task.exception()) is not None:
-            event(
-                "late_reply",
-                level="warning",
-                outcome="tool_error",
-                error=getattr(problem, "kind", type(problem).__name__),
-                **facts,
-            )
-        else:
-            made = task.result()
-            known = {
-                name: getattr(made, name) for name in ("session_id", "id") if hasattr(made, name)
-            }
-            event("late_reply", outcome="ok", **facts, **known)
+        error = ReplyLost.kind if task.cancelled() else None
+        if error is None and (problem := task.exception()) is not None:
+            error = getattr(problem, "kind", type(problem).__name__)
+        if error is not None:
+            event("late_reply", level="warning", outcome="tool_error", error=error, **facts)
+            return
+        reply = task.result()
+        ids = {name: getattr(reply, name) for name in ("session_id", "id") if hasattr(reply, name)}
+        event("late_reply", outcome="ok", **facts, **ids)
 
     return log

@@ -1,334 +1,224 @@
-"""When a request may be sent again, and when never.
+"""Retries: which requests are sent again, when, and which never are.
 
-GET, PUT and DELETE repeat themselves harmlessly. A POST creates or spends, so it is sent again only when the first
-provably did nothing: it never left, Devin said the session is still initializing, or Devin said to slow down.
+A retry-safe request (GET, PUT, DELETE) is repeated after transient failures. Any other request creates or spends, so it
+is repeated only if the first attempt provably did nothing: it was never sent, the session was still initializing, or
+Devin answered 429.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
 import httpx
 from opentelemetry import trace
 
-from devin_mcp.api.clock import Deadline
+from devin_mcp.api.request_state import RequestState
+from devin_mcp.api.responses import (
+    is_initializing,
+    is_session_limit,
+    is_transient,
+    retry_after,
+)
+from devin_mcp.api.spans import Outcome, traced
 from devin_mcp.observability.log import current_call, event
 
-CONNECT = 5.0
-"""Seconds to reach Devin; longer means it cannot be reached."""
+CONNECT_TIMEOUT = 5.0
 MAX_ATTEMPTS = 4
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 8.0
 MAX_RETRY_AFTER_SECONDS = 20.0
-"""A longer Retry-After is told to the caller instead of waited for."""
-INITIALIZING_PAUSE = 5.0
-"""What a production client waits between messages to a session that is still starting (v1.md §3.7)."""
-
+"""A longer Retry-After is reported to the caller instead of waited for (design.md §10)."""
+INITIALIZING_PAUSE_SECONDS = 5.0
+"""A production client pauses so long before a message to a starting session (v1.md §3.7)."""
+MIN_TIMEOUT = 0.05
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""Bytes of an answer once inflated: 5,000 notes of 10 KB."""
+"""After decompression: 5,000 notes of 10 KB."""
 
-ReportProgress = Callable[[str], Awaitable[None]]
-
-_TRACER = trace.get_tracer("devin_mcp")
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_PASSING = frozenset({502, 503, 504})
-_INITIALIZING = re.compile(rb"still initiali[sz]ing", re.IGNORECASE)
-_SESSION_CAP = re.compile(rb"sessions? running|parallel|concurren|at once", re.IGNORECASE)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 @dataclass
-class RequestState:
-    """One request on its way, carried in `request.extensions["sending"]` and shared by all its attempts."""
+class UpstreamState:
+    """Limits concurrent requests to Devin and remembers whether the last one succeeded."""
 
-    route: str
-    deadline: Deadline
-    read_timeout: float
-    tell: ReportProgress | None = None
-    """Says why it takes longer, to whoever waits."""
-    stream: bool = False
-    number: int = 0
-    left: bool = False
-    """True once a byte of the present attempt may have reached the network."""
-    arrived: bool = False
-    """True once any attempt may have arrived, refused ones apart."""
-    abandoned: bool = False
-    """The caller is gone: what is on the wire is awaited, nothing is sent again."""
-    closed: Callable[[str | None], None] | None = None
-    """Of a stream that was opened: to be told when it is closed, and why if that was too soon."""
-
-    async def trace(self, step: str, info: Mapping[str, Any]) -> None:
-        """Httpcore's hook: notes the moment the request itself (not a proxy's CONNECT) starts to leave."""
-        if step.endswith("send_request_headers.started"):
-            request = info.get("request")
-            self.left = self.left or request is None or request.method != b"CONNECT"
-
-
-@dataclass
-class Upstream:
-    """Devin as this process sees it: how many requests it may be given at once, and how the last one ended."""
-
-    gate: asyncio.Semaphore
-    is_well: bool | None = None
-    """None before the first answer. Trouble is something the operator hears of; it never ends anything."""
-
-
-def is_initializing(response: httpx.Response) -> bool:
-    return response.status_code == 400 and _INITIALIZING.search(response.content) is not None
-
-
-def is_session_cap(response: httpx.Response, route: str) -> bool:
-    """429 means two things; on starting a session it is usually the cap on parallel sessions (v1.md §8)."""
-    return (
-        response.status_code == 429
-        and route == "POST /v1/sessions"
-        and _SESSION_CAP.search(response.content) is not None
-    )
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds the server asked to wait, from either form of the header (RFC 9110 §10.2.3), or None."""
-    text = response.headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if re.fullmatch(r"\d{1,6}(\.\d+)?", text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-        return max(
-            0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-        )
-    except (ValueError, OverflowError):
-        return None
+    slots: asyncio.Semaphore
+    is_healthy: bool | None = None
+    """None before the first response. For /readyz and metrics only: it never stops a request."""
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
-    """Wraps the transport that really sends, whether directly or through a proxy."""
+    """Wraps the transport that sends, directly or through a proxy."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, upstream: Upstream) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, upstream: UpstreamState) -> None:
         self._inner = inner
         self._upstream = upstream
-        self._tells_when_it_leaves = isinstance(inner, httpx.AsyncHTTPTransport)
+        self._traces_sending = isinstance(inner, httpx.AsyncHTTPTransport)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        sending: RequestState = request.extensions["sending"]
-        if self._tells_when_it_leaves and request.method == "POST":
-            request.extensions["trace"] = sending.trace
+        state: RequestState = request.extensions["state"]
+        if self._traces_sending and not state.endpoint.retry_safe:
+            request.extensions["trace"] = state.trace
         while True:
-            sending.number += 1
-            async with self._upstream.gate:
-                attempt = _Attempt(request, sending)
+            state.attempt += 1
+            async with self._upstream.slots:
+                attempt = _Attempt(request, state)
                 try:
-                    response, problem = await self._attempt(request, sending)
+                    response, error = await self._attempt(request, state)
                 except BaseException as end:
-                    attempt.log(
-                        None,
-                        "cancelled"
-                        if isinstance(end, asyncio.CancelledError)
-                        else type(end).__name__,
-                    )
+                    cancelled = isinstance(end, asyncio.CancelledError)
+                    attempt.log(None, "cancelled" if cancelled else type(end).__name__)
                     raise
-            self._upstream.is_well = (
-                response is not None and problem is None and response.status_code < 500
+            self._upstream.is_healthy = (
+                response is not None and error is None and response.status_code < 500
             )
-            too_large = isinstance(problem, httpx.DecodingError)
-            pause = (
-                None
-                if too_large
-                else _retry_delay(request, sending, response if problem is None else None)
-            )
-            if sending.stream and problem is None and response is not None and response.is_success:
-                sending.closed = partial(attempt.log, response)
+            delay = _retry_delay(state, response, error)
+            if state.stream and error is None and response is not None and response.is_success:
+                state.on_closed = partial(attempt.log, response)
             else:
-                attempt.log(
-                    response, type(problem).__name__ if problem is not None else None, pause
-                )
-            if pause is None and problem is not None:
-                raise problem
-            if pause is None and response is not None:
-                done_before = (
-                    request.method == "DELETE" and response.status_code == 404 and sending.arrived
-                )
-                return httpx.Response(204, request=request) if done_before else response
-            sending.arrived = sending.arrived or (
-                sending.left and (problem is not None or _is_transient(response))
-            )
-            if sending.tell is not None and pause is not None:
-                await sending.tell(f"{_reason(response)}; trying again in {pause:.0f} s")
-            sending.left = False  # whoever is cancelled in this pause leaves nothing behind
-            await sending.deadline.clock.sleep(pause or 0)
+                attempt.log(response, None if error is None else type(error).__name__, delay)
+            if delay is None:
+                return _final_response(request, state, response, error)
+            if state.sent and (error is not None or is_transient(response)):
+                state.may_have_arrived = True
+            if state.report is not None:
+                await state.report(f"{_retry_reason(response)}; trying again in {delay:.0f} s")
+            # Nothing is on the wire during the back-off, so cancelling here is safe.
+            state.sent = False
+            await state.deadline.clock.sleep(delay)
 
-    async def _attempt(
-        self, request: httpx.Request, sending: RequestState
-    ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
-        """The answer, or what came in its place; a body that breaks off leaves both."""
-        if (
-            not trace.get_current_span().is_recording()
-        ):  # nobody wants to know: a span costs a tenth of a call
-            return await self._exchanged(request, sending)
-        with _TRACER.start_as_current_span(
-            sending.route, kind=trace.SpanKind.CLIENT, record_exception=False
-        ) as span:
-            response, problem = await self._exchanged(request, sending)
-            if span.is_recording():
-                _describe(span, request, sending, response, problem)
-        return response, problem
+    async def _attempt(self, request: httpx.Request, state: RequestState) -> Outcome:
+        if trace.get_current_span().is_recording():  # a span costs a tenth of a call
+            return await traced(self._send_once, request, state)
+        return await self._send_once(request, state)
 
-    async def _exchanged(
-        self, request: httpx.Request, sending: RequestState
-    ) -> tuple[httpx.Response | None, httpx.RequestError | None]:
-        sending.left = not self._tells_when_it_leaves or request.method != "POST"
-        request.extensions["timeout"] = _timeouts(sending)
+    async def _send_once(self, request: httpx.Request, state: RequestState) -> Outcome:
+        """The response, or the error in its place; a body that breaks off gives both."""
+        state.sent = state.endpoint.retry_safe or not self._traces_sending
+        request.extensions["timeout"] = _timeouts(state)
         response: httpx.Response | None = None
         try:
             response = await self._inner.handle_async_request(request)
-            if not sending.stream or response.status_code >= 300:
-                await _read(response)  # here, so that a body cut in half is part of the attempt
+            if not state.stream or response.status_code >= 300:
+                await _read_body(response)  # here, so that a truncated body belongs to the attempt
         except httpx.RequestError as error:
-            sending.left = sending.left and not isinstance(error, _NEVER_LEFT)
+            state.sent = state.sent and not isinstance(error, _NEVER_SENT)
             if response is not None:
                 await response.aclose()
             return response, error
         return response, None
 
 
-def _describe(
-    span: trace.Span,
+def _final_response(
     request: httpx.Request,
-    sending: RequestState,
+    state: RequestState,
     response: httpx.Response | None,
-    problem: httpx.RequestError | None,
-) -> None:
-    """By the conventions for HTTP clients, but with the route in place of the address, which has ids and signatures."""
-    method, _, template = sending.route.partition(" ")
-    span.set_attributes(
-        {
-            "http.request.method": method,
-            "url.template": template,
-            "server.address": request.url.host,
-        }
-    )
-    span.set_attribute("http.request.resend_count", sending.number - 1)
-    if response is not None:
-        span.set_attribute("http.response.status_code", response.status_code)
-    if problem is not None or (response is not None and response.status_code >= 400):
-        span.set_attribute(
-            "error.type",
-            type(problem).__name__ if problem else str(response.status_code if response else ""),
-        )
-        span.set_status(trace.StatusCode.ERROR)
+    error: httpx.RequestError | None,
+) -> httpx.Response:
+    if error is not None or response is None:
+        raise error or httpx.RequestError("no response", request=request)
+    if request.method == "DELETE" and response.status_code == 404 and state.may_have_arrived:
+        return httpx.Response(204, request=request)  # an earlier attempt deleted it
+    return response
 
 
-async def _read(response: httpx.Response) -> None:
-    """As `response.aread()`, but a small body that inflates without end is not taken."""
+async def _read_body(response: httpx.Response) -> None:
+    """Like `response.aread()`, but bounded: a small body can inflate without end."""
     parts, size = [], 0
     async for part in response.aiter_bytes():
         parts.append(part)
         size += len(part)
         if size > MAX_RESPONSE_BYTES:
             raise httpx.DecodingError("too large")
-    response._content = b"".join(parts)
+    response._content = b"".join(parts)  # private, as httpx has no bounded read
 
 
-def _timeouts(sending: RequestState) -> dict[str, float]:
-    left = max(0.05, sending.deadline.left())
-    read = min(sending.read_timeout, left)
-    return {"connect": min(CONNECT, left), "read": read, "write": read, "pool": min(CONNECT, left)}
+def _timeouts(state: RequestState) -> dict[str, float]:
+    left = max(MIN_TIMEOUT, state.deadline.seconds_left())
+    read, connect = min(state.read_timeout, left), min(CONNECT_TIMEOUT, left)
+    return {"connect": connect, "read": read, "write": read, "pool": connect}
 
 
-def _is_transient(response: httpx.Response | None) -> bool:
-    return response is not None and response.status_code in _PASSING
-
-
-def _reason(response: httpx.Response | None) -> str:
-    if response is None or response.status_code in _PASSING:
+def _retry_reason(response: httpx.Response | None) -> str:
+    if response is None or is_transient(response):
         return "Devin cannot be reached right now"
-    return (
-        "The session is still starting" if is_initializing(response) else "Devin asks to slow down"
-    )
+    if is_initializing(response):
+        return "The session is still starting"
+    return "Devin asks to slow down"
 
 
 def _retry_delay(
-    request: httpx.Request, sending: RequestState, response: httpx.Response | None
+    state: RequestState, response: httpx.Response | None, error: httpx.RequestError | None
 ) -> float | None:
-    """Seconds to wait before sending again, or None when it must not or need not be sent again."""
-    wait = _backoff_for(request, sending, response)
-    if wait is None or sending.abandoned or wait >= sending.deadline.left():
+    """Seconds until the next attempt; None if the request must not or need not be repeated."""
+    if response is not None and response.is_success and error is None:
         return None
-    return wait
+    if isinstance(error, httpx.DecodingError):  # too large or damaged: it would be so again
+        return None
+    delay = _backoff_for(state, None if error is not None else response)
+    if delay is None or state.caller_gone or delay >= state.deadline.seconds_left():
+        return None
+    return delay
 
 
-def _backoff_for(
-    request: httpx.Request, sending: RequestState, response: httpx.Response | None
-) -> float | None:
-    posts = request.method == "POST"
-    if response is not None and response.is_success:
+def _backoff_for(state: RequestState, response: httpx.Response | None) -> float | None:
+    retry_safe = state.endpoint.retry_safe
+    if response is not None and not retry_safe and is_initializing(response):
+        return float(INITIALIZING_PAUSE_SECONDS * random.uniform(0.8, 1.0))
+    if state.attempt >= MAX_ATTEMPTS:
         return None
-    if response is not None and posts and is_initializing(response):
-        return float(INITIALIZING_PAUSE * random.uniform(0.8, 1.0))
-    if sending.number >= MAX_ATTEMPTS:
-        return None
-    backoff: float = min(
-        MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (sending.number - 1)
-    ) * random.uniform(0.5, 1.0)
+    exponential = FIRST_BACKOFF_SECONDS * 2 ** (state.attempt - 1)
+    backoff = float(min(MAX_BACKOFF_SECONDS, exponential) * random.uniform(0.5, 1.0))
     if response is None:
-        return None if posts and sending.left else backoff
-    if (response.status_code == 429 and not is_session_cap(response, sending.route)) or (
-        response.status_code in _PASSING and not posts
-    ):
-        asked = retry_after(response)
-    else:
+        return backoff if retry_safe or not state.sent else None
+    rate_limited = response.status_code == 429 and not is_session_limit(response, state.endpoint)
+    if not rate_limited and not (retry_safe and is_transient(response)):
         return None
-    if asked is None:
+    requested = retry_after(response)
+    if requested is None:
         return backoff
-    return asked if asked <= MAX_RETRY_AFTER_SECONDS else None
+    return requested if requested <= MAX_RETRY_AFTER_SECONDS else None
 
 
 class _Attempt:
-    """One request on the wire: counted when it goes out, logged when it has ended, whatever its end."""
+    """One attempt on the wire: counted when it begins, logged when it ends, however it ends."""
 
-    def __init__(self, request: httpx.Request, sending: RequestState) -> None:
-        self._record = current_call.get()
+    def __init__(self, request: httpx.Request, state: RequestState) -> None:
+        self._call = current_call.get()
         self._facts: dict[str, Any] = {
-            "route": sending.route,
-            "attempt": sending.number,
+            "route": state.endpoint.route,
+            "attempt": state.attempt,
             "bytes_out": int(request.headers.get("content-length", 0)),
         }
-        self._began = time.perf_counter()
-        if self._record is not None:
-            self._record.attempts += 1
-            self._record.bytes_out += self._facts["bytes_out"]
+        self._started_at = time.perf_counter()
+        if self._call is not None:
+            self._call.attempts += 1
+            self._call.bytes_out += self._facts["bytes_out"]
 
     def log(
-        self, response: httpx.Response | None, error: str | None = None, pause: float | None = None
+        self,
+        response: httpx.Response | None,
+        error: str | None = None,
+        delay: float | None = None,
     ) -> None:
-        facts = {
-            **self._facts,
-            "duration_ms": round((time.perf_counter() - self._began) * 1000, 1),
-            "error": error,
-        }
+        duration_ms = round((time.perf_counter() - self._started_at) * 1000, 1)
+        facts = {**self._facts, "duration_ms": duration_ms, "error": error}
+        failed = error is not None
         if response is not None:
-            facts |= {"status": response.status_code, "bytes_in": response.num_bytes_downloaded}
-        if pause is not None:
-            facts["retry_in_s"] = round(pause, 1)
-        if self._record is not None:
-            facts = {"call_id": self._record.call_id, **facts}
-            self._record.status = facts.get("status")
-            self._record.bytes_in += facts.get("bytes_in", 0)
-        failed = error is not None or (response is not None and response.status_code >= 400)
-        event(
-            "api_request",
-            level="warning" if failed else "info",
-            **facts,
-        )
+            failed = failed or response.status_code >= 400
+            facts["status"] = response.status_code
+            facts["bytes_in"] = response.num_bytes_downloaded
+        if delay is not None:
+            facts["retry_in_s"] = round(delay, 1)
+        if self._call is not None:
+            facts = {"call_id": self._call.call_id, **facts}
+            self._call.status = facts.get("status")
+            self._call.bytes_in += facts.get("bytes_in", 0)
+        event("api_request", level="warning" if failed else "info", **facts)

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import anyio
 
 from devin_mcp import __version__
-from devin_mcp.api.connectivity import ProbeResult, addresses_of, look, proxy_for
+from devin_mcp.api.connectivity import ProbeResult, probe, proxy_for, resolve_host
 from devin_mcp.cli.terminal import print_wrapped, printable
-from devin_mcp.cli.tools import json_size, published_tools
+from devin_mcp.cli.tools import json_size
 from devin_mcp.keys import PERSONAL_V1_PREFIX, WHERE_TO_GET_A_KEY, api_of, key_state
 from devin_mcp.operations import OPERATIONS
+from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import SETTINGS, Settings
 
@@ -44,7 +45,7 @@ class Probe:
 PROBES = {
     operation.operation_id: Probe(operation.v1.path({}), operation.toolset)
     for operation in OPERATIONS
-    if operation.v1 and not operation.v1.writes and "{" not in operation.v1.template
+    if operation.v1 and operation.v1.is_read and "{" not in operation.v1.template
 }
 """Operation id -> request, for each operation that reads and needs no id."""
 FIRST_PROBE = "list_sessions"
@@ -209,14 +210,14 @@ async def _probe_all(settings: Settings, app: Any = None) -> dict[str, ProbeResu
     """
     results: dict[str, ProbeResult] = {}
     for operation_id in (FIRST_PROBE, *(name for name in PROBES if name != FIRST_PROBE)):
-        results[operation_id] = await look(settings, PROBES[operation_id].path, app)
+        results[operation_id] = await probe(settings, PROBES[operation_id].path, app)
         if not _is_readable(results[FIRST_PROBE]):
             break
     return results
 
 
 def _is_readable(result: ProbeResult) -> bool:
-    return result.status == 200 and result.is_data
+    return result.status == 200 and result.is_json
 
 
 def _network_checks(settings: Settings) -> list[Check]:
@@ -229,7 +230,7 @@ def _network_checks(settings: Settings) -> list[Check]:
     ]
     if proxy is None:  # a proxy resolves the name itself
         try:
-            checks.append(Check("DNS", "ok", f"{host} is {', '.join(addresses_of(host)[:4])}"))
+            checks.append(Check("DNS", "ok", f"{host} is {', '.join(resolve_host(host)[:4])}"))
         except OSError:
             advice = "Check DEVIN_BASE_URL, the network, and whether a proxy is needed."
             checks.append(Check("DNS", "FAIL", f"{host} cannot be found", advice))
@@ -244,8 +245,8 @@ def _response_checks(results: Mapping[str, ProbeResult], settings: Settings) -> 
     tls = "" if settings.sandbox else f", {first.tls or 'without TLS'}"
     verdict: Verdict = "ok" if first.seconds < SLOW_SECONDS else "note"
     checks = [Check("Devin", verdict, f"answers in {first.seconds * 1000:.0f} ms{tls}")]
-    if first.skew is not None:
-        checks.append(_check_clock(first.skew))
+    if first.clock_skew is not None:
+        checks.append(_check_clock(first.clock_skew))
     checks.append(_check_access(results))
     return checks
 
@@ -262,7 +263,7 @@ def _check_access(results: Mapping[str, ProbeResult]) -> Check:
     first = results[FIRST_PROBE]
     if first.status != 200:
         return Check("Accepted", "FAIL", *_refusal(first.status or 0))
-    if not first.is_data:
+    if not first.is_json:
         return Check(
             "Accepted",
             "FAIL",

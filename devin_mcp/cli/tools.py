@@ -7,17 +7,9 @@ import sys
 from typing import Any
 
 from devin_mcp.operations import Operation
-from devin_mcp.server.tools import tools_of
-from devin_mcp.server.visibility import VisibleTools, visible_tools
+from devin_mcp.server.tools import published_tools
+from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
-
-
-def published_tools(view: VisibleTools) -> list[dict[str, Any]]:
-    """The tools as in the result of `tools/list`."""
-    return [
-        tool.listed.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for tool in tools_of(view).values()
-    ]
 
 
 def json_size(tools: list[dict[str, Any]]) -> int:
@@ -31,14 +23,14 @@ def effect_of(operation: Operation[Any, Any]) -> str:
 
 def print_tools(settings: Settings, *, as_json: bool) -> int:
     """Print the tools. Returns the exit status. Raises SettingsError."""
-    view = visible_tools(settings, "stdio")
-    tools = published_tools(view)
+    visible = visible_tools(settings, "stdio")
+    tools = published_tools(visible)
     if as_json:
         json.dump({"tools": tools}, sys.stdout, indent=2)
         print()
         return 0
     print(f"{'toolset':<12} {'tool':<26} {'effect':<15} description")
-    for operation, tool in zip(view.operations, tools, strict=True):
+    for operation, tool in zip(visible.operations, tools, strict=True):
         sentence = tool["description"].split(". ")[0].rstrip(".")
         print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {sentence}.")
     print(f"\n{len(tools)} tools, {json_size(tools):,} bytes in tools/list")

@@ -1,10 +1,19 @@
-"""The surface: what can be done with Devin, one file per noun. Importing a noun puts its operations in the catalogue."""
+"""What can be done with Devin, by noun. Importing a module registers its operations in the catalog."""
 
-from devin_mcp.operations.sessions import tools as sessions  # noqa: F401, I001 - within a toolset and an effect, the order here is the order of the tools
-from devin_mcp.operations import delegation, messages, attachments, secrets, playbooks, prompts
-from devin_mcp.operations.waiting import tool as waiting
-from devin_mcp.operations.knowledge import tools as knowledge
-from devin_mcp.operations.sessions import resources as reports  # noqa: F401
+# isort: off - the order of these imports is the order of the tools within a toolset and an effect
+import devin_mcp.operations.attachments
+import devin_mcp.operations.delegation
+import devin_mcp.operations.knowledge.resources
+import devin_mcp.operations.messages
+import devin_mcp.operations.playbooks.resources
+import devin_mcp.operations.prompts
+import devin_mcp.operations.secrets
+import devin_mcp.operations.sessions.listing
+import devin_mcp.operations.sessions.resources
+import devin_mcp.operations.sessions.tools
+import devin_mcp.operations.waiting.tool
+
+# isort: on
 from devin_mcp.operations.catalog import OPERATIONS, Operation
 
 __all__ = ["OPERATIONS", "Operation"]

@@ -1,4 +1,4 @@
-"""Attachments: files handed to Devin, and files Devin hands back."""
+"""Attachments: upload files for Devin, download files from Devin."""
 
 from __future__ import annotations
 
@@ -8,22 +8,39 @@ import io
 import mimetypes
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, BinaryIO, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, RootModel
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.errors import Invalid
-from devin_mcp.operations.catalog import CREATE, READ, READ_FILES, WRITE_FILES, needs, operation
-from devin_mcp.operations.context import House
-from devin_mcp.operations.results import ROOM_FOR_NEXT, FromChar, Next, Result, prefix_that_fits
+from devin_mcp.api.download import download
+from devin_mcp.errors import Broken, DevinError, Invalid, ReplyLost
+from devin_mcp.operations.catalog import (
+    CREATE,
+    READ,
+    READ_FILES,
+    WRITE_FILES,
+    Requires,
+    operation,
+)
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.file_content import FileContent, file_content
+from devin_mcp.operations.parameters import MAX_TEXT_CHARS, FromChar
+from devin_mcp.operations.results import Next, Result, Truncatable
 
-LARGEST = 100 * 1024 * 1024
+MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_INLINE_BYTES = 512 * 1024
-"""In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md A.11)."""
+"""In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md
+A.11)."""
+MAX_URL_CHARS = 2000
+MAX_PATH_CHARS = 4096
 
 FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
+
+_ATTACHMENT_PATH = re.compile(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\r\n]{1,600})")
+_NOT_A_FILE_NAME = re.compile(r"[/\\\x00-\x1f]")
+_NOT_A_HEADER_VALUE = re.compile(r"[/\\\x00-\x1f\"\ud800-\udfff]")
 
 
 class Attachment(Result):
@@ -40,14 +57,13 @@ class UploadedUrl(RootModel[str]):
 IF_REPLY_LOST = "The upload did no harm and cost nothing. Upload again."
 
 
-@operation(CREATE, "attachments", v1="POST /v1/attachments", if_lost=IF_REPLY_LOST)
+@operation(CREATE, "attachments", v1="POST /v1/attachments", if_reply_lost=IF_REPLY_LOST)
 async def upload_attachment(
-    devin: ApiCall,
-    house: House,
+    ctx: Context,
     path: Annotated[
         str | None,
-        Field(max_length=4096, description="Local file, instead of content"),
-        needs(READ_FILES),
+        Field(max_length=MAX_PATH_CHARS, description="Local file, instead of content"),
+        Requires(READ_FILES),
     ] = None,
     content: Annotated[
         str | None, Field(max_length=4_000_000, description="The file's content")
@@ -64,77 +80,121 @@ async def upload_attachment(
     if path is not None:
         if content is not None:
             raise Invalid("Give path or content, not both.")
-        found, data = house.reads.opened(path)
-        return await _upload(devin, name or found, data)
+        file_name, data = ctx.policy.readable_files.open(path)
+        return await _upload(ctx, name or file_name, data)
     if content is None or name is None:
-        raise Invalid(
-            "Give content and name." if not house.reads.roots else "Give path, or content and name."
-        )
-    return await _upload(devin, name, io.BytesIO(_decoded(content, encoding)))
+        needed = "path, or content and name" if ctx.policy.readable_files.roots else None
+        raise Invalid(f"Give {needed or 'content and name'}.")
+    return await _upload(ctx, name, io.BytesIO(_decode(content, encoding)))
 
 
-def _checked(name: str, data: BinaryIO) -> int:
-    if re.search(r"[/\\\x00-\x1f\"\ud800-\udfff]", name) or name in {".", ".."}:
-        raise Invalid("name must be a plain file name.")
-    size = data.seek(0, io.SEEK_END)
-    data.seek(0)
-    if size > LARGEST:
-        raise Invalid(f"The file has {size} bytes; this server sends at most {LARGEST}.")
-    return size
-
-
-async def _upload(devin: ApiCall, name: str, data: BinaryIO) -> Attachment:
+async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
     try:
-        size = _checked(name, data)
+        size = _check_file(name, data)
     except Invalid:
         data.close()
         raise
-    url = (await devin.upload(UploadedUrl, name, data, mimetypes.guess_type(name)[0])).root
-    text = "Give url in files of devin_delegate_task. In a message of devin_send_message, put line on a line of its own."
-    return Attachment(url=url, line=_line(url), bytes=size, next=text)
-
-
-def check_attached(house: House, files: Sequence[str]) -> None:
-    """Raises what is wrong with files to be handed over, local paths or attachments' URLs, before anything is sent."""
-    for place, file in enumerate(files, 1):
-        _check_attached(house, file, f"files[{place}]")
-
-
-def _check_attached(house: House, file: str, argument: str) -> None:
-    if _is_url(file):
-        _parts(file, None, None, argument)
-        return
-    if not house.reads.roots:
-        raise Invalid(
-            "Local files cannot be read here, so files takes URLs of attachments.",
-            "Nothing was started. Upload what you have with devin_upload_attachment first.",
-        )
-    name, data = house.reads.opened(file, argument)
-    with data:
-        _checked(name, data)
-
-
-async def attached(devin: ApiCall, house: House, file: str) -> Attachment:
-    """The file as Devin knows it, uploaded if it is a local one."""
-    if not _is_url(file):
-        return await upload_attachment(devin, house, path=file)
-    uuid, name = _parts(file, None, None)
-    url = (
-        devin.attachment_url(uuid, name)
-        or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    url = (await ctx.upload(upload_attachment, UploadedUrl, name, data, media_type)).root
+    text = (
+        "Give url in files of devin_delegate_task. In a message of devin_send_message, put line "
+        "on a line of its own."
     )
-    return Attachment(url=url, line=_line(url), bytes=0, next="")
+    return Attachment(url=url, line=_attachment_line(url), bytes=size, next=text)
+
+
+def _check_file(name: str, data: BinaryIO) -> int:
+    """The file's size in bytes. Raises Invalid for a bad name or a file that is too large."""
+    if _NOT_A_HEADER_VALUE.search(name) or name in {".", ".."}:
+        raise Invalid("name must be a plain file name.")
+    size = data.seek(0, io.SEEK_END)
+    data.seek(0)
+    if size > MAX_FILE_BYTES:
+        raise Invalid(f"The file has {size} bytes; this server sends at most {MAX_FILE_BYTES}.")
+    return size
+
+
+@asynccontextmanager
+async def prompt_with_files(ctx: Context, task: str, files: Sequence[str]) -> AsyncIterator[str]:
+    """The prompt with a line per file.
+
+    All files are checked before the first is uploaded. If the block fails, the error names the
+    uploads, so that none has to be repeated.
+    """
+    _check_length(task)
+    _check_files(ctx, files)
+    attachments: list[Attachment] = []
+    try:
+        for number, file in enumerate(files, 1):
+            if ctx.report is not None:
+                await ctx.report(f"Handing over file {number} of {len(files)}")
+            attachments.append(await _attach(ctx, file))
+        lines = [attachment.line for attachment in attachments]
+        prompt = "\n".join([task, "", *lines]) if lines else task
+        _check_length(prompt)
+        yield prompt
+    except DevinError as error:
+        if attachments:
+            urls = ", ".join(attachment.url for attachment in attachments)
+            error.what += f" Uploaded already, to be given as files: {urls}"
+        raise
+
+
+async def _attach(ctx: Context, file: str) -> Attachment:
+    try:
+        return await _attach_file(ctx, file)
+    except ReplyLost as lost:  # its advice would speak of a session
+        raise Broken(
+            f"A file could not be uploaded. {lost.what}", "No session was started. Call again."
+        ) from None
+
+
+def _check_length(prompt: str) -> None:
+    if len(prompt) > MAX_TEXT_CHARS:
+        raise Invalid(
+            f"The prompt has {len(prompt)} characters with repository and files counted; Devin "
+            f"takes {MAX_TEXT_CHARS}.",
+            "Nothing was started. Put the rest into a file and name it in files.",
+        )
+
+
+def _check_files(ctx: Context, files: Sequence[str]) -> None:
+    """Raises Invalid or NotAllowed for local paths or attachment URLs that cannot be attached."""
+    for number, file in enumerate(files, 1):
+        argument = f"files[{number}]"
+        if _is_url(file):
+            _parse_attachment(file, None, None, argument)
+            continue
+        if not ctx.policy.readable_files.roots:
+            raise Invalid(
+                "Local files cannot be read here, so files takes URLs of attachments.",
+                "Nothing was started. Upload what you have with devin_upload_attachment first.",
+            )
+        name, data = ctx.policy.readable_files.open(file, argument)
+        with data:
+            _check_file(name, data)
+
+
+async def _attach_file(ctx: Context, file: str) -> Attachment:
+    """The attachment for a URL; a local file is uploaded first. Raises one of errors.py."""
+    if not _is_url(file):
+        return await upload_attachment(ctx, path=file)
+    uuid, name = _parse_attachment(file, None, None)
+    url = ctx.attachment_url(uuid, name)
+    url = url or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    return Attachment(url=url, line=_attachment_line(url), bytes=0, next="")
 
 
 def _is_url(file: str) -> bool:
     return re.match(r"https?://[\w.:\[\]-]+/", file) is not None
 
 
-def _line(url: str) -> str:
+def _attachment_line(url: str) -> str:
+    """How a prompt or message names an attachment (v1.md §4)."""
     return f'ATTACHMENT:"{url}"'
 
 
-def _decoded(content: str, encoding: str) -> bytes:
+def _decode(content: str, encoding: str) -> bytes:
     if encoding == "text":
         return content.encode()
     try:
@@ -143,128 +203,80 @@ def _decoded(content: str, encoding: str) -> bytes:
         raise Invalid("content is not base64.") from None
 
 
-class Download(Result):
-    """A file: text, image bytes, or where it was saved."""
-
-    name: str
-    size: int
-    media_type: str
-    text: str | None = None
-    image: bytes | None = None
-    saved_to: str | None = None
-    from_char: int = 0
-    truncated: bool | None = None
-    length: int | None = None
-    """Of the whole text, when cut."""
-    next: Next = ""
-
-    def within(self, limit: int) -> Download:
-        if self.text is None:
-            return self
-        shown = prefix_that_fits(self.text, limit - len(self.name) - ROOM_FOR_NEXT)
-        if len(shown) == len(self.text):
-            return self
-        end, length = self.from_char + len(shown), self.from_char + len(self.text)
-        text = f"Cut at character {end} of {length}: from_char={end} of devin_download_attachment reads on."
-        return self.model_copy(
-            update={"text": shown, "truncated": True, "length": length, "next": text}
-        )
-
-
-@operation(READ, "attachments", v1="GET /v1/attachments/{uuid}/{name}")
+@operation(
+    READ,
+    "attachments",
+    v1="GET /v1/attachments/{uuid}/{name}",
+    structured=False,
+    writes_with=WRITE_FILES,
+)
 async def download_attachment(
-    devin: ApiCall,
-    house: House,
+    ctx: Context,
     url: Annotated[
-        str | None, Field(max_length=2000, description="As it stands in a message")
+        str | None, Field(max_length=MAX_URL_CHARS, description="As it stands in a message")
     ] = None,
     uuid: Annotated[
-        str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name")
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name"),
     ] = None,
     name: FileName | None = None,
     save_to: Annotated[
         str | None,
-        Field(max_length=4096, description="Local file or directory to save it to"),
-        needs(WRITE_FILES),
+        Field(max_length=MAX_PATH_CHARS, description="Local file or directory to save it to"),
+        Requires(WRITE_FILES),
     ] = None,
     from_char: FromChar = 0,
-) -> Download:
+) -> Truncatable[FileContent]:
     """The file: small text and images inline, anything else saved with save_to."""
-    uuid, name = _parts(url, uuid, name)
-    async with devin.download(uuid=uuid, name=name) as (declared, chunks):
+    uuid, name = _parse_attachment(url, uuid, name)
+    async with download(ctx, download_attachment, uuid=uuid, name=name) as (media_type, chunks):
         if save_to is not None:
-            with house.writes.writing(save_to, name) as (found, data):
-                size = await _copy(chunks, data, LARGEST)
-            return Download(
-                name=name, size=size, media_type=_media_type(declared), saved_to=str(found)
-            )
-        instead = "Save it with save_to." if house.writes.roots else "Open it in Devin's web app."
+            with ctx.policy.writable_files.create(save_to, name) as (path, data):
+                size = await _copy(chunks, data, MAX_FILE_BYTES)
+            return file_content(name, size, media_type, saved_to=str(path))
+        alternative = "Open it in Devin's web app."
+        if ctx.policy.writable_files.roots:
+            alternative = "Save it with save_to."
         inline = io.BytesIO()
-        await _copy(chunks, inline, MAX_INLINE_BYTES, instead)
-    return _inline(name, declared, inline.getvalue(), from_char, instead)
+        size = await _copy(chunks, inline, MAX_INLINE_BYTES, alternative)
+    return file_content(
+        name,
+        size,
+        media_type,
+        data=inline.getvalue(),
+        from_char=from_char,
+        alternative=alternative,
+    )
 
 
-def _parts(
+def _parse_attachment(
     url: str | None, uuid: str | None, name: str | None, argument: str = "url"
 ) -> tuple[str, str]:
-    """Of a URL only uuid and name are used, never its host."""
+    """Id and file name. Only the path of a URL is used, never its host. Raises Invalid."""
     if url is not None and (uuid is not None or name is not None):
         raise Invalid("Give url, or uuid and name.")
     if url is not None:
-        found = re.search(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\r\n]{1,600})", url.strip())
-        if found is None:
+        match = _ATTACHMENT_PATH.search(url.strip())
+        if match is None:
             raise Invalid(f"{argument} is no attachment's; copy it as it stands in the message.")
-        uuid, name = found[1], unquote(found[2])
+        uuid, name = match[1], unquote(match[2])
     if uuid is None or name is None:
         raise Invalid("Give url, or uuid and name.")
-    if re.search(r"[/\\\x00-\x1f]", name) or name in {".", ".."}:
+    if _NOT_A_FILE_NAME.search(name) or name in {".", ".."}:
         raise Invalid("name must be a plain file name.")
     return uuid, name
 
 
 async def _copy(
-    chunks: AsyncIterator[bytes], target: BinaryIO, most: int, instead: str = ""
+    chunks: AsyncIterator[bytes], target: BinaryIO, max_bytes: int, alternative: str = ""
 ) -> int:
+    """Copy all chunks and return their bytes. Raises Invalid above `max_bytes`."""
     size = 0
     async for chunk in chunks:
         size += len(chunk)
-        if size > most:
-            raise Invalid(f"The file is larger than {most} bytes. Nothing was kept.", instead)
+        if size > max_bytes:
+            raise Invalid(
+                f"The file is larger than {max_bytes} bytes. Nothing was kept.", alternative
+            )
         target.write(chunk)
     return size
-
-
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-}
-"""What models can look at; others are files (an SVG is text)."""
-
-
-def _image_type(data: bytes) -> str | None:
-    """By its first bytes: storage answers with application/octet-stream, and what it declares may be wrong."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
-
-
-def _inline(name: str, declared: str, data: bytes, from_char: int, instead: str) -> Download:
-    if (image := _image_type(data)) is not None:
-        return Download(name=name, size=len(data), media_type=image, image=data)
-    media_type = _media_type(declared)
-    charset = re.search(r"charset=\"?([\w.:-]{1,40})", declared)
-    try:
-        text = data.decode(charset[1] if charset else "utf-8")
-    except (UnicodeDecodeError, LookupError):
-        raise Invalid(
-            f"The file is binary ({media_type}, {len(data)} bytes) and is not shown.", instead
-        ) from None
-    return Download(
-        name=name, size=len(data), media_type=media_type, text=text[from_char:], from_char=from_char
-    )
-
-
-def _media_type(declared: str) -> str:
-    return declared.split(";", maxsplit=1)[0].strip().lower()[:100] or "application/octet-stream"

@@ -1,4 +1,4 @@
-"""What may be kept for a moment, for each key apart: v1 answers every look at the notes with all their bodies."""
+"""Cache of lists that were read a moment ago, separated by key: v1 returns all notes with all their bodies each time."""
 
 from __future__ import annotations
 
@@ -13,106 +13,117 @@ from devin_mcp.errors import DevinError
 
 T = TypeVar("T")
 
-TROUBLE = 5.0
-"""Seconds a failure is remembered, so that somebody who goes on typing does not send a request per keystroke."""
-MOST = 600
-"""Things kept at once; the oldest goes first."""
-MOST_EACH = 12
-"""Of one key, so that nobody crowds others out."""
+ERROR_TTL = 5.0
+"""Seconds an error is cached, so that completion does not send a request per keystroke."""
+MAX_ENTRIES = 600
+MAX_ENTRIES_PER_KEY = 12
+"""So that no caller evicts the entries of others."""
 
-Place = tuple[str, str]
-"""Whose (the key's fingerprint) and what (the toolset it comes from, or a part of it: `sessions/devin-1`)."""
+EntryId = tuple[str, str]
+"""Key fingerprint and name: the toolset the data comes from, or a part of it (`sessions/ID`)."""
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Entry:
     outcome: asyncio.Future[Any]
-    until: float
+    expires_at: float
 
 
 class Cache:
-    """One per server. A load that several wait for is sent once; what was read before a write is never kept after it."""
+    """Concurrent loads of one entry share one request. What was read before a write is dropped."""
 
     def __init__(self, ttl: float, clock: Clock) -> None:
-        """`ttl` in seconds; 0 keeps nothing and shares nothing."""
+        """`ttl` in seconds; 0 caches nothing and shares nothing."""
         self.ttl = ttl
         self._clock = clock
-        self._kept: dict[Place, _Kept] = {}
-        self._flights: dict[Place, asyncio.Task[Any]] = {}
-        self._loading: Counter[asyncio.Task[Any]] = Counter()
-        """How many wait for each of them, also for those whose place was taken or dropped meanwhile."""
+        self._entries: dict[EntryId, _Entry] = {}
+        self._loads: dict[EntryId, asyncio.Task[Any]] = {}
+        self._waiting: Counter[asyncio.Task[Any]] = Counter()
+        """Callers that wait for each load, dropped ones included."""
 
     async def get(
-        self, owner: str, what: str, load: Callable[[], Awaitable[T]], *, fresh: bool = False
+        self,
+        key_fingerprint: str,
+        name: str,
+        load: Callable[[], Awaitable[T]],
+        *,
+        fresh: bool = False,
     ) -> T:
-        """What is kept, or what `load` answers; `fresh` loads in any case. Raises what `load` raises.
+        """The cached value, or what `load` returns; `fresh` loads in any case.
 
-        The load outlives a caller who goes away, since others may wait for it; so it must have a deadline of its own.
+        A load outlives a cancelled caller, because others may wait for it, so it needs a deadline
+        of its own. Raises what `load` raises.
         """
         if not self.ttl:
             return await load()
-        place = (owner, what)
+        entry_id = (key_fingerprint, name)
         if not fresh:
-            self._forget_old()
-            if (kept := self._kept.get(place)) is not None:
-                known: T = kept.outcome.result()
-                return known
-        flight = self._flights.get(place)
-        if flight is None or fresh:
-            flight = self._flights[place] = asyncio.ensure_future(load())
-            flight.add_done_callback(lambda done: self._landed(place, done))
-        self._loading[flight] += 1
+            self._drop_expired()
+            if (entry := self._entries.get(entry_id)) is not None:
+                value: T = entry.outcome.result()
+                return value
+        task = self._loads.get(entry_id)
+        if task is None or fresh:
+            task = self._loads[entry_id] = asyncio.ensure_future(load())
+            task.add_done_callback(lambda done: self._store(entry_id, done))
+        self._waiting[task] += 1
         try:
-            return await asyncio.shield(flight)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if (
-                fresh and self._loading[flight] == 1
-            ):  # asked for by one who is gone, and nobody else waits for it
-                flight.cancel()
-                if self._flights.get(place) is flight:  # nobody may join it any more
-                    del self._flights[place]
+            if fresh and self._waiting[task] == 1:  # nobody else waits for it
+                task.cancel()
+                if self._loads.get(entry_id) is task:  # nobody may join it any more
+                    del self._loads[entry_id]
             raise
         finally:
-            self._loading[flight] -= 1
-            self._loading = +self._loading
+            self._waiting[task] -= 1
+            if not self._waiting[task]:
+                del self._waiting[task]
 
-    def drop(self, owner: str, what: str) -> None:
-        """Forget it and its parts (`what/...`), also those just being loaded: they may have been read before the write."""
-        for known in (self._kept, self._flights):
-            for place in [
-                place for place in known if place[0] == owner and place[1].split("/")[0] == what
-            ]:
-                del known[place]
+    def drop(self, key_fingerprint: str, name: str) -> None:
+        """Forget an entry and its parts (`name/...`), also those that are being loaded: they may
+        have been read before the write.
+        """
+        for entries in (self._entries, self._loads):
+            for entry_id in list(entries):
+                if entry_id[0] == key_fingerprint and entry_id[1].split("/")[0] == name:
+                    del entries[entry_id]
 
     def drop_all(self) -> None:
-        self._kept.clear()
-        self._flights.clear()
+        self._entries.clear()
+        self._loads.clear()
 
     def close(self) -> None:
-        for flight in list(self._loading):
-            flight.cancel()
-        self._kept.clear()
+        for task in list(self._waiting):
+            task.cancel()
+        self._entries.clear()
 
-    def _landed(self, place: Place, flight: asyncio.Task[Any]) -> None:
-        problem = None if flight.cancelled() else flight.exception()
-        if self._flights.get(place) is not flight:
+    def _store(self, entry_id: EntryId, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if self._loads.get(entry_id) is not task:
             return
-        del self._flights[place]
-        if flight.cancelled() or (problem is not None and not isinstance(problem, DevinError)):
+        del self._loads[entry_id]
+        if task.cancelled() or (error is not None and not isinstance(error, DevinError)):
             return
-        self._forget_old()
-        if problem is not None and place in self._kept:
-            return  # what is known is better than that nothing can be known just now
-        lasts = self.ttl if problem is None else min(self.ttl, TROUBLE)
-        self._kept.pop(place, None)
-        self._kept[place] = _Kept(flight, self._clock.now() + lasts)
-        mine = [one for one in self._kept if one[0] == place[0]]
-        if len(mine) > MOST_EACH:  # parts go first: they are cheap to read again
-            del self._kept[next((one for one in mine if "/" in one[1]), mine[0])]
-        while len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
+        self._drop_expired()
+        if error is not None and entry_id in self._entries:
+            return  # an older value is better than an error
+        ttl = self.ttl if error is None else min(self.ttl, ERROR_TTL)
+        self._entries.pop(entry_id, None)
+        self._entries[entry_id] = _Entry(task, self._clock.now() + ttl)
+        self._evict(entry_id[0])
 
-    def _forget_old(self) -> None:
+    def _evict(self, key_fingerprint: str) -> None:
+        own = [entry_id for entry_id in self._entries if entry_id[0] == key_fingerprint]
+        if len(own) > MAX_ENTRIES_PER_KEY:
+            # Parts go first: they are cheap to read again.
+            part = next((entry_id for entry_id in own if "/" in entry_id[1]), own[0])
+            del self._entries[part]
+        while len(self._entries) > MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
+
+    def _drop_expired(self) -> None:
         now = self._clock.now()
-        for place in [place for place, kept in self._kept.items() if kept.until <= now]:
-            del self._kept[place]
+        expired = [entry_id for entry_id, entry in self._entries.items() if entry.expires_at <= now]
+        for entry_id in expired:
+            del self._entries[entry_id]

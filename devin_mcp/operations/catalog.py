@@ -1,4 +1,4 @@
-"""What an operation is: one async function with its effect, toolset and route, from which everything else is derived."""
+"""The catalog: what an operation is, and how one is declared. Everything else is derived from the declaration."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.api.models import NOWHERE, Route
-from devin_mcp.operations.context import House
-from devin_mcp.settings.settings import Toolset
+from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.operations.context import Context
+from devin_mcp.settings import Toolset
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Effect(Enum):
-    """What a call does to the world; annotations and read-only mode follow from it."""
+    """What a call does to the organization. Annotations and read-only mode follow from it."""
 
     READ = "read"
     CREATE = "create"
@@ -30,7 +29,7 @@ READ, CREATE, CHANGE, DESTROY = Effect.READ, Effect.CREATE, Effect.CHANGE, Effec
 
 @dataclass(frozen=True)
 class Capability:
-    """Something only some servers may do; a parameter marked with it is shown only there."""
+    """Something that only some servers can do. A parameter that requires it is hidden elsewhere."""
 
     name: str
 
@@ -41,44 +40,52 @@ READ_ENVIRONMENT = Capability("read variables named with --allow-secret-env")
 
 
 @dataclass(frozen=True)
-class needs:  # noqa: N801 - read as a word where it marks a parameter
-    """Marks a parameter or a field as there only where the power is."""
+class Requires:
+    """Marks a parameter or field that exists only where the server has the capability."""
 
-    power: Capability
+    capability: Capability
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         schema: dict[str, Any] = handler(core)
-        schema["x-needs"] = self.power.name
+        schema["x-requires"] = self.capability.name
         return schema
 
 
 class NothingToConfirm(Exception):
-    """Raised where the title is looked for: it is gone already, so there is nothing to ask anybody."""
+    """Raised by `Confirmation.describe` if the thing no longer exists: no question is needed."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What an operation takes away, in the words in which a person is asked about it."""
+    """The question that a person is asked before a destructive operation."""
 
-    does: str
-    """`Delete the note`, followed by its title and id."""
-    lost: str
-    """A sentence."""
-    title: Callable[[ApiCall, House, str], Awaitable[str | None]]
-    """The title of the thing with this id, where it can be known; raises what reading raises, or NothingAtStake."""
+    action: str
+    """`Delete the note`; the title and id follow it."""
+    consequence: str
+    """One sentence about what is lost."""
+    subject: str
+    """Name of the parameter with the id of the thing."""
+    describe: Callable[[Context, str], Awaitable[str | None]]
+    """From that id to the thing's title, None if it has none. Raises what reading raises, or
+    NothingToConfirm."""
 
 
 @dataclass(frozen=True)
 class Operation(Generic[P, R]):
-    """A declared operation. Calling it runs it on its own route, so operations can use each other."""
+    """A declared operation. Calling it runs its function, so operations can use each other."""
 
-    function: Callable[Concatenate[ApiCall, P], Awaitable[R]]
+    function: Callable[Concatenate[Context, P], Awaitable[R]]
     effect: Effect
     toolset: Toolset
-    v1: Route | None
+    v1: Endpoint | None = None
+    """None for a workflow, which only uses other operations."""
     spends: bool = False
-    if_lost: str | None = None
-    stake: Confirmation | None = None
+    """True if a call can cost ACUs."""
+    confirmation: Confirmation | None = None
+    structured: bool = True
+    """False if the answer is a file's content instead of data with a schema."""
+    writes_with: Capability | None = None
+    """With this capability a reading tool can also write a local file."""
 
     @property
     def operation_id(self) -> str:
@@ -89,25 +96,33 @@ class Operation(Generic[P, R]):
         return f"devin_{self.operation_id}"
 
     @property
+    def title(self) -> str:
+        return self.operation_id.replace("_", " ").capitalize()
+
+    @property
     def idempotent(self) -> bool:
-        """Doing it twice is as good as once: HTTP's own promise for the route's method."""
-        return self.v1 is not None and self.v1.method in {"GET", "PUT", "DELETE"}
+        """True if two calls have the effect of one (MCP: idempotentHint)."""
+        return self.v1 is not None and self.v1.retry_safe
 
-    def at(self, devin: ApiCall) -> ApiCall:
-        """The handle on this operation's route, for an operation that needs what this one reads."""
-        return devin.on(self.v1 or NOWHERE, self.if_lost)
-
-    async def __call__(self, devin: ApiCall, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.function(self.at(devin), *args, **kwargs)
+    def __call__(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        return self.function(ctx, *args, **kwargs)
 
 
 OPERATIONS: list[Operation[Any, Any]] = []
-"""The catalogue, in the order of declaration."""
+"""All operations, in the order of declaration."""
 
 
-def toolset_of(route: Route) -> Toolset:
-    """Whose data a request on this route reads or changes."""
-    return next(one.toolset for one in OPERATIONS if one.v1 == route)
+def operation_by_id(operation_id: str) -> Operation[Any, Any]:
+    """Raises KeyError for an unknown operation id."""
+    for operation in OPERATIONS:
+        if operation.operation_id == operation_id:
+            return operation
+    raise KeyError(operation_id)
+
+
+def toolset_of(operation_id: str) -> Toolset:
+    """The toolset whose data a request of this operation reads or changes."""
+    return operation_by_id(operation_id).toolset
 
 
 def operation(
@@ -116,33 +131,49 @@ def operation(
     *,
     v1: str,
     spends: bool = False,
-    if_lost: str | None = None,
-    stake: Confirmation | None = None,
-) -> Callable[[Callable[Concatenate[ApiCall, P], Awaitable[R]]], Operation[P, R]]:
+    retry_safe: bool | None = None,
+    if_reply_lost: str | None = None,
+    confirmation: Confirmation | None = None,
+    structured: bool = True,
+    writes_with: Capability | None = None,
+) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
-    `v1` is its route ("GET /v1/sessions/{session_id}"); `spends` says it can cost ACUs; `if_lost` is the advice
-    for a reply that was lost, where something may have been created; `stake` is what a destructive one takes away.
+    `v1` is its route ("GET /v1/sessions/{session_id}"). `retry_safe` follows from the HTTP method
+    unless it is given. `if_reply_lost` is the advice for a lost reply of a request that may have
+    created something. A destructive operation needs a `confirmation`.
     """
-    if (effect is DESTROY) != (stake is not None):
-        raise TypeError("what destroys says what is lost, and nothing else does")
+    if (effect is DESTROY) != (confirmation is not None):
+        raise TypeError("an operation has a confirmation if and only if it destroys")
 
-    def declare(function: Callable[Concatenate[ApiCall, P], Awaitable[R]]) -> Operation[P, R]:
-        made = Operation(function, effect, toolset, Route.parse(v1), spends, if_lost, stake)
-        OPERATIONS.append(made)
-        return made
+    def declare(function: Callable[Concatenate[Context, P], Awaitable[R]]) -> Operation[P, R]:
+        endpoint = Endpoint.parse(
+            function.__name__,
+            v1,
+            retry_safe=retry_safe,
+            creates_session=spends and effect is CREATE,
+            if_reply_lost=if_reply_lost,
+        )
+        return _register(
+            Operation(
+                function, effect, toolset, endpoint, spends, confirmation, structured, writes_with
+            )
+        )
 
     return declare
 
 
 def workflow(
     effect: Effect, toolset: Toolset, *, spends: bool = False
-) -> Callable[[Callable[Concatenate[ApiCall, P], Awaitable[R]]], Operation[P, R]]:
-    """Declare a tool that has no route of its own and uses other operations."""
+) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
+    """Declare a tool that has no endpoint of its own and uses other operations."""
 
-    def declare(function: Callable[Concatenate[ApiCall, P], Awaitable[R]]) -> Operation[P, R]:
-        made: Operation[P, R] = Operation(function, effect, toolset, None, spends)
-        OPERATIONS.append(made)
-        return made
+    def declare(function: Callable[Concatenate[Context, P], Awaitable[R]]) -> Operation[P, R]:
+        return _register(Operation(function, effect, toolset, spends=spends))
 
     return declare
+
+
+def _register(operation: Operation[P, R]) -> Operation[P, R]:
+    OPERATIONS.append(operation)
+    return operation

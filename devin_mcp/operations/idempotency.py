@@ -1,6 +1,6 @@
-"""Handovers of tasks, each known by a tag: what this process knows of them, and one at a time.
+"""Idempotency keys: what this process knows of each delegation, and one attempt at a time.
 
-The tag is what outlives the process: it stands at the session, where any process with the same key finds it.
+The tag outlives the process: it is stored with the session, where any process with the same Devin key finds it.
 """
 
 from __future__ import annotations
@@ -16,85 +16,84 @@ from typing import Any
 from devin_mcp.api.clock import Deadline
 from devin_mcp.errors import NotSent, ReplyLost
 
-PREFIX = "devin-mcp-"
-"""Begins the tags that say which request a session was started for; they are not for callers to change."""
-MOST = 1000
-"""Handovers remembered; the oldest goes first."""
+TAG_PREFIX = "devin-mcp-"
+"""Begins the tags that identify a delegation; callers cannot change them."""
+MAX_STARTS = 1000
+"""Delegations remembered; the oldest is forgotten first."""
 
 
 def tag_for(idempotency_key: str | None) -> str:
-    """The same for the same key; without one, never the same."""
-    return PREFIX + (
-        secrets.token_hex(12)
-        if idempotency_key is None
-        else sha256(idempotency_key.encode()).hexdigest()[:24]
-    )
+    """The same tag for the same key; a random one without a key."""
+    if idempotency_key is None:
+        return TAG_PREFIX + secrets.token_hex(12)
+    return TAG_PREFIX + sha256(idempotency_key.encode()).hexdigest()[:24]
 
 
 @dataclass
 class IdempotentStart:
-    """One task, and what became of it as far as this process knows."""
+    """One delegation: whether its session was started, as far as this process knows."""
 
     session_id: str | None = None
-    prompt: bytes = b""
-    """Fingerprint of what the session was started with."""
+    prompt_digest: bytes = b""
+    """Of the prompt that the session was started with."""
     in_doubt: bool = False
-    """A session may exist that nobody has seen yet."""
-    _writing: asyncio.Task[Any] | None = None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """True if a session may exist that was not found yet."""
+    _request: asyncio.Task[Any] | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def begins(self, prompt: bytes) -> None:
-        """What follows is about a start with this."""
-        self.prompt, self.in_doubt = prompt, False
+    def start_attempt(self, prompt_digest: bytes) -> None:
+        self.prompt_digest, self.in_doubt = prompt_digest, False
 
-    def began(self, task: asyncio.Task[Any]) -> None:
-        """Starting the session is on its way; that may outlive the call that asked for it."""
-        self._writing = task
-        task.add_done_callback(self._ended)
+    def on_sent(self, request: asyncio.Task[Any]) -> None:
+        """Follow the request that starts the session; it may outlive the call that sent it."""
+        self._request = request
+        request.add_done_callback(self._on_done)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._writing = None
-        problem = None if task.cancelled() else task.exception()
-        if task.cancelled() or isinstance(problem, ReplyLost):
+    def _on_done(self, request: asyncio.Task[Any]) -> None:
+        self._request = None
+        error = None if request.cancelled() else request.exception()
+        if request.cancelled() or isinstance(error, ReplyLost):
             self.in_doubt = True
-        elif problem is None:
-            self.session_id = task.result().session_id
+        elif error is None:
+            self.session_id = request.result().session_id
 
     @property
     def is_busy(self) -> bool:
-        return self._turn.locked() or self._writing is not None
+        return self._lock.locked() or self._request is not None
 
     @asynccontextmanager
-    async def turn(self, deadline: Deadline) -> AsyncIterator[None]:
-        """After those who asked for the same before, also those who went away while it was on its way."""
+    async def lock(self, deadline: Deadline) -> AsyncIterator[None]:
+        """One attempt at a time, also after one whose caller was cancelled. Raises NotSent."""
         try:
-            async with asyncio.timeout(deadline.left()):
-                await self._turn.acquire()
+            async with asyncio.timeout(deadline.seconds_left()):
+                await self._lock.acquire()
         except TimeoutError:
             raise NotSent(
-                "Another call with this idempotency_key has been starting the session all that time."
+                "Another call with this idempotency_key has been starting the session all that "
+                "time."
             ) from None
         try:
-            if self._writing is not None:
-                await asyncio.wait({self._writing}, timeout=deadline.left())
-            if self._writing is not None:
+            if self._request is not None:
+                await asyncio.wait({self._request}, timeout=deadline.seconds_left())
+            if self._request is not None:
                 raise NotSent(
                     "Another call with this idempotency_key is still starting the session."
                 )
             yield
         finally:
-            self._turn.release()
+            self._lock.release()
 
 
 class IdempotencyRegistry:
-    """Those of all callers, each key's own apart."""
+    """The delegations of all callers, separated by Devin key."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], IdempotentStart] = {}
+        self._starts: dict[tuple[str, str], IdempotentStart] = {}
 
-    def get(self, owner: str, tag: str) -> IdempotentStart:
-        handover = self._known.setdefault((owner, tag), IdempotentStart())
-        for place in list(self._known)[: max(0, len(self._known) - MOST)]:
-            if not self._known[place].is_busy:
-                del self._known[place]
-        return handover
+    def get(self, key_fingerprint: str, tag: str) -> IdempotentStart:
+        start = self._starts.setdefault((key_fingerprint, tag), IdempotentStart())
+        excess = max(0, len(self._starts) - MAX_STARTS)
+        for start_id in list(self._starts)[:excess]:
+            if not self._starts[start_id].is_busy:
+                del self._starts[start_id]
+        return start

@@ -1,4 +1,4 @@
-"""Messages: saying something to a session. What was said is read with the session (conversation.py)."""
+"""Messages: send one to a session, and with max_wait_s wait for the reply."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.api.models import Acknowledgement, SessionId
+from devin_mcp.api.models import Acknowledgement
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
 from devin_mcp.operations.catalog import CHANGE, operation
-from devin_mcp.operations.sessions.conversation import Text
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, Text, WaitCursorText
+from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.model import Session
-from devin_mcp.operations.sessions.tools import get_session
-from devin_mcp.operations.waiting import cursor as cursors
-from devin_mcp.operations.waiting.pollers import Pollers
-from devin_mcp.operations.waiting.result import WithUpdates
+from devin_mcp.operations.sessions.tools import read_session
+from devin_mcp.operations.waiting.cursor import WaitCursor
+from devin_mcp.operations.waiting.result import WithUpdates, with_updates
 from devin_mcp.operations.waiting.target import ReplyTo
 from devin_mcp.operations.waiting.tool import wait_after
 
 
 class MessageSent(WithUpdates):
-    """A message was taken, and with max_wait_s what came of it."""
+    """A message was delivered; with max_wait_s, also what is new since."""
 
     delivered: bool
     detail: str | None = Field(None, description="Devin's own remark")
 
 
-FOR_A_LOOK = 5.0
-"""Seconds of the call's time that knowing how the session stood before may take."""
+READ_BEFORE_TIMEOUT = 5.0
+"""Seconds for reading the session before the message is sent."""
 
 IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
@@ -39,58 +39,61 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
     "sessions",
     v1="POST /v1/sessions/{session_id}/message",
     spends=True,
-    if_lost=IF_REPLY_LOST,
+    if_reply_lost=IF_REPLY_LOST,
 )
 async def send_message(
-    devin: ApiCall,
-    following: Pollers,
+    ctx: Context,
     session_id: SessionId,
     message: Annotated[Text, Field(description="What to tell Devin")],
-    max_wait_s: Annotated[int, Field(ge=0, le=50, description="Seconds to wait for the reply")] = 0,
-    cursor: Annotated[
-        str | None,
-        Field(max_length=300, description="From the last answer; shows what is new"),
-    ] = None,
-) -> MessageSent:
+    max_wait_s: Annotated[
+        int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the reply")
+    ] = 0,
+    cursor: WaitCursorText | None = None,
+) -> Truncatable[MessageSent]:
     """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
 
     Use it to answer, correct or ask for more.
     """
     if not max_wait_s:
-        return await _deliver(devin, session_id, message)
-    told = cursors.read(cursor, [session_id]).get(session_id)
+        return with_updates(await _deliver(ctx, session_id, message), None)
+    seen = WaitCursor.decode(cursor)
     before: Session | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
-        looking = devin.within(FOR_A_LOOK)
-        before = await get_session.at(looking).send(Session, session_id=session_id)
-    answer_to = ReplyTo.to(message, before, told)
-    sent = await _deliver(devin, session_id, message)
-    return await wait_after(
-        devin, following, sent, answer_to, max_wait_s, others=cursors.others(cursor, [session_id])
-    )
+        before = await read_session(ctx.with_timeout(READ_BEFORE_TIMEOUT), session_id)
+    reply_to = ReplyTo.to(message, before, seen.seen(session_id))
+    sent = await _deliver(ctx, session_id, message)
+    return await wait_after(ctx, sent, reply_to, max_wait_s, others=seen.others([session_id]))
 
 
-async def _deliver(devin: ApiCall, session_id: str, message: str) -> MessageSent:
+async def _deliver(ctx: Context, session_id: str, message: str) -> MessageSent:
     try:
         # `null`, or `{detail}` when the session was suspended (v1.md §3.7)
-        sent = await devin.send(Acknowledgement, body={"message": message}, session_id=session_id)
+        reply = await ctx.send(
+            send_message, Acknowledgement, body={"message": message}, session_id=session_id
+        )
     except Invalid as refusal:
         if refusal.status != 400:
             raise
-        try:
-            body = await get_session.at(devin).send(Session, session_id=session_id)
-        except DevinError:
-            raise refusal from None  # its reason is the better one
-        if not body.is_over:
-            raise
-        raise NotAllowed(
-            f"Session {session_id} is over (phase {body.phase}) and takes no messages.",
-            "Nothing was delivered. Start a new one with devin_delegate_task and tell it what this one knew.",
-            status=400,
-        ) from None
+        await _raise_if_over(ctx, session_id, refusal)
+        raise
     return MessageSent(
         session_id=session_id,
         delivered=True,
-        detail=sent.detail,
+        detail=reply.detail,
         next="Devin goes on working. Wait for the reply with devin_wait_for_sessions.",
     )
+
+
+async def _raise_if_over(ctx: Context, session_id: str, refusal: Invalid) -> None:
+    """Devin's 400 does not say whether the session is over, so it is read."""
+    try:
+        session = await read_session(ctx, session_id)
+    except DevinError:
+        raise refusal from None  # its reason is the better one
+    if not session.accepts_messages:
+        raise NotAllowed(
+            f"Session {session_id} is over (phase {session.phase}) and takes no messages.",
+            "Nothing was delivered. Start a new one with devin_delegate_task and tell it what "
+            "this one knew.",
+            status=400,
+        ) from None

@@ -10,29 +10,37 @@ from urllib.parse import unquote
 
 from devin_mcp.errors import Invalid
 
-LARGEST = 64 * 1024
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_PATH_CHARS = 100
 
 OutputSchema = dict[str, Any]
 
+_DATA_KEYWORDS = frozenset({"default", "const", "enum", "examples"})
+"""Their values are data and contain no references, whatever they look like."""
+_REFERENCE_KEYWORDS = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+
 
 def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
-    """The schema itself, or Invalid with what is wrong with it."""
+    """The schema itself. Raises Invalid with what is wrong with it."""
     if schema is None:
         return None
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError):  # NaN, half an emoji, or no end of levels
+    except (ValueError, RecursionError):  # NaN, a lone surrogate, or endless nesting
         raise Invalid(
             "structured_output_schema holds something that cannot be written as JSON."
         ) from None
-    if size > LARGEST:
-        raise Invalid(f"structured_output_schema has {size} bytes; Devin takes at most {LARGEST}.")
+    if size > MAX_SCHEMA_BYTES:
+        raise Invalid(
+            f"structured_output_schema has {size} bytes; Devin takes at most {MAX_SCHEMA_BYTES}."
+        )
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise Invalid(
-                "structured_output_schema refers to something outside itself; only references starting with # work."
+                "structured_output_schema refers to something outside itself; only references "
+                "starting with # work."
             )
-        if not _is_there(schema, reference):
+        if not _resolves(schema, reference):
             raise Invalid("structured_output_schema refers to something that is not in it.")
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and "draft-07" not in dialect:
@@ -43,49 +51,42 @@ def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
 
     try:
         jsonschema.Draft7Validator.check_schema(schema)
-    except jsonschema.SchemaError as problem:
+    except jsonschema.SchemaError as error:
         raise Invalid(
-            f"structured_output_schema is not valid JSON Schema draft 7, at {_place(problem.path)}."
+            "structured_output_schema is not valid JSON Schema draft 7, at "
+            f"{_describe_path(error.path)}."
         ) from None
     return schema
 
 
-def _place(path: Iterable[str | int]) -> str:
-    """Where, in the standard's own words: names that the caller chose are left out."""
-    known = jsonschema_keywords()
-    return (
-        "/".join(str(step) if isinstance(step, int) or step in known else "…" for step in path)[
-            :100
-        ]
-        or "its root"
-    )
+def _describe_path(path: Iterable[str | int]) -> str:
+    """A path in the standard's own keywords; names that the caller chose are left out."""
+    keywords = _keywords()
+    steps = (str(step) if isinstance(step, int) or step in keywords else "…" for step in path)
+    return "/".join(steps)[:MAX_PATH_CHARS] or "its root"
 
 
 @lru_cache(maxsize=1)
-def jsonschema_keywords() -> frozenset[str]:
+def _keywords() -> frozenset[str]:
     import jsonschema
 
     return frozenset(jsonschema.Draft7Validator.META_SCHEMA["properties"])
 
 
-_DATA = frozenset({"default", "const", "enum", "examples"})
-"""What stands there is a value, whatever it looks like."""
-
-
 def _references(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
-            if name in {"$ref", "$dynamicRef", "$recursiveRef"} and isinstance(part, str):
+            if name in _REFERENCE_KEYWORDS and isinstance(part, str):
                 yield part
-            if name not in _DATA:
+            if name not in _DATA_KEYWORDS:
                 yield from _references(part)
     elif isinstance(value, list):
         for part in value:
             yield from _references(part)
 
 
-def _is_there(schema: object, reference: str) -> bool:
-    """Whether a JSON pointer leads somewhere; a named anchor is taken on trust."""
+def _resolves(schema: object, reference: str) -> bool:
+    """True if a JSON pointer exists in the schema; a named anchor is not checked."""
     if not reference.startswith("#/"):
         return True
     for step in unquote(reference[2:]).split("/"):

@@ -1,6 +1,6 @@
-"""The prompts: what a person picks instead of typing it. Their texts are the product, so they stand here in full.
+"""Prompts that a person selects instead of typing. Their texts are the product, so they stand here in full.
 
-A text speaks in the user's voice to their assistant. Sentences that name a tool the caller does not have are left out.
+A text speaks in the user's voice to their assistant. Sentences that name a hidden tool are removed.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.api.models import SessionId
-from devin_mcp.operations.context import House
+from devin_mcp.operations.browsing import PROMPTS, PromptVariant, RenderedPrompt, prompt
+from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
-from devin_mcp.operations.matching import PROMPTS, PromptVariant, RenderedPrompt, prompt
-from devin_mcp.operations.playbooks import (
-    PlaybookBody,
+from devin_mcp.operations.parameters import SessionId
+from devin_mcp.operations.playbooks.model import Playbook
+from devin_mcp.operations.playbooks.tools import (
     create_playbook,
-    get_playbook,
     list_playbooks,
-    shelf,
+    playbook_index,
+    read_playbook,
 )
-from devin_mcp.operations.sessions.tools import get_session, list_sessions
+from devin_mcp.operations.sessions.listing import list_sessions
+from devin_mcp.operations.sessions.tools import get_session
 
 Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
-Repository = Annotated[
+RepositoryName = Annotated[
     str, Field(max_length=300, description="owner/name, where it is clear already")
 ]
 SessionTitle = Annotated[str, Field(max_length=200, description="How the session is to be called")]
 
-LONGEST_GIVEN = 300
-"""What a person filled in is never cut; this is their arguments' own bound."""
+MAX_ARGUMENT_CHARS = 300
+"""The bound of the arguments themselves: what a person filled in is never cut."""
+MAX_TITLE_CHARS = 80
 
 HAND_OVER = """\
 - Write the prompt so that somebody who has not read this conversation can do the work:
@@ -52,7 +53,7 @@ HAND_OVER = """\
 
 @prompt(delegate_task)
 async def delegate(
-    devin: ApiCall, house: House, task: Task | None = None, repository: Repository | None = None
+    _: Context, task: Task | None = None, repository: RepositoryName | None = None
 ) -> RenderedPrompt:
     """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
     what = (
@@ -61,12 +62,12 @@ async def delegate(
         else "Hand what we have been working on over to Devin.\n"
     )
     where = "\nRepository: {repository}\n" if repository else ""
-    values = {"task": task or "", "repository": one_line(repository, LONGEST_GIVEN)}
+    values = {"task": task or "", "repository": one_line(repository, MAX_ARGUMENT_CHARS)}
     return RenderedPrompt(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
 
 
 @prompt(list_sessions)
-async def standup(devin: ApiCall, house: House) -> RenderedPrompt:  # noqa: ARG001
+async def standup(_: Context) -> RenderedPrompt:
     """What my Devin sessions are doing, which of them wait for me, with links."""
     return RenderedPrompt("""\
 Give me a stand-up on my Devin sessions.
@@ -83,7 +84,7 @@ Finish with the one thing I should do next. Send nothing and end nothing unless 
 
 
 @prompt(get_session)
-async def review_session(devin: ApiCall, house: House, session_id: SessionId) -> RenderedPrompt:  # noqa: ARG001
+async def review_session(_: Context, session_id: SessionId) -> RenderedPrompt:
     """What a Devin session did, whether it is done, and what to answer it."""
     text = """\
 Review the Devin session {session_id} for me.
@@ -102,9 +103,7 @@ Do not send the message before I have agreed. When I have, use devin_send_messag
 
 
 @prompt(create_playbook)
-async def write_playbook(
-    devin: ApiCall, house: House, session_id: SessionId | None = None
-) -> RenderedPrompt:
+async def write_playbook(_: Context, session_id: SessionId | None = None) -> RenderedPrompt:
     """Turn what worked, here or in a Devin session, into a playbook that Devin can follow again."""
     text = """\
 Look with devin_list_playbooks whether one exists that should be improved instead.
@@ -126,34 +125,38 @@ Show me title, macro and text. When I have agreed, save it with devin_create_pla
     )
 
 
-async def cards(devin: ApiCall, house: House) -> Mapping[str, PromptVariant]:
-    """One for each playbook, under a name that can be typed."""
-    fixed = frozenset(one.name for one in PROMPTS if one.cards is None)
-    books = (await shelf(devin, house)).by_name(fixed)
+async def playbook_variants(ctx: Context) -> Mapping[str, PromptVariant]:
+    """One prompt per playbook, under a name that can be typed."""
+    fixed_names = frozenset(prompt.name for prompt in PROMPTS if prompt.variants is None)
+    playbooks = (await playbook_index(ctx)).by_name(fixed_names)
     return {
         name: PromptVariant(
-            one_line(book.title),
-            f"Delegate a task to Devin with this playbook. {first_line(book.body)}".strip(),
-            book,
+            one_line(playbook.title),
+            f"Delegate a task to Devin with this playbook. {first_line(playbook.body)}".strip(),
+            playbook,
         )
-        for name, book in books.items()
+        for name, playbook in playbooks.items()
     }
 
 
-@prompt(delegate_task, cards=cards, list_tool=list_playbooks)
+@prompt(
+    delegate_task,
+    variants=playbook_variants,
+    record_parameter="playbook",
+    list_tool=list_playbooks,
+)
 async def with_playbook(
-    devin: ApiCall,
-    house: House,
-    playbook: PlaybookBody,
+    ctx: Context,
+    playbook: Playbook,
     task: Task,
-    repository: Repository | None = None,
+    repository: RepositoryName | None = None,
     session_title: SessionTitle | None = None,
 ) -> RenderedPrompt:
     """Delegate a task to Devin with one playbook."""
     if playbook.body is None:
-        playbook = await get_playbook.at(devin).send(PlaybookBody, playbook_id=playbook.playbook_id)
+        playbook = await read_playbook(ctx, playbook.playbook_id)
     where = "\nRepository: {repository}\n" if repository else ""
-    called = "- title: {session_title}\n" if session_title else ""
+    title_line = "- title: {session_title}\n" if session_title else ""
     text = f"""\
 Hand this task over to Devin, with the playbook {{title}}:
 
@@ -161,25 +164,23 @@ Hand this task over to Devin, with the playbook {{title}}:
 {where}
 Use devin_delegate_task with
 - playbook: {{playbook_id}}
-{called}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
+{title_line}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
 {HAND_OVER}"""
     values = {
-        "title": json.dumps(one_line(playbook.title, 80), ensure_ascii=False),
+        "title": json.dumps(one_line(playbook.title, MAX_TITLE_CHARS), ensure_ascii=False),
         "task": task,
         "playbook_id": playbook.playbook_id,
-        "repository": one_line(repository, LONGEST_GIVEN),
-        "session_title": json.dumps(one_line(session_title, LONGEST_GIVEN), ensure_ascii=False),
-    }
-    return RenderedPrompt(
-        text,
-        values,
-        attached=(
-            f"devin://playbooks/{playbook.playbook_id}",
-            _attached(playbook, house.result_limit),
+        "repository": one_line(repository, MAX_ARGUMENT_CHARS),
+        "session_title": json.dumps(
+            one_line(session_title, MAX_ARGUMENT_CHARS), ensure_ascii=False
         ),
-    )
+    }
+    uri = f"devin://playbooks/{playbook.playbook_id}"
+    return RenderedPrompt(text, values, (uri, _attachment(playbook, ctx.policy.result_limit)))
 
 
-def _attached(playbook: PlaybookBody, room: int) -> str:
-    whole = playbook.markdown
-    return whole if len(whole) <= room else f"{whole[:room]}\n\n(Cut here. Devin gets all of it.)"
+def _attachment(playbook: Playbook, limit: int) -> str:
+    markdown = playbook.markdown
+    if len(markdown) <= limit:
+        return markdown
+    return f"{markdown[:limit]}\n\n(Cut here. Devin gets all of it.)"

@@ -1,141 +1,150 @@
-"""What fits into an answer: results, pages of rows, windows on long texts. What is left out is counted and can be read on."""
+"""Results of tools: models, pages of rows, and parts of long texts. What is left out is counted and can be read on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from devin_mcp.operations.list_cursor import MAX_CURSOR_CHARS, ListQuery
 
 Next = str
-"""What to do next, in a sentence or two of ours; those that name a tool the caller does not have are left out."""
-
-FromChar = Annotated[int, Field(ge=0, description="Read a long text from this character on")]
+"""The next step, in a sentence or two; sentences that name a hidden tool are removed."""
 Cursor = Annotated[
     str, Field(max_length=MAX_CURSOR_CHARS, description="next_cursor of the last page")
 ]
 
 ROOM_FOR_NEXT = 400
-CUT = "A row was too long: texts that end in … are cut, lists may be left out. "
-SHORT = 100
-_NEVER_CUT = frozenset({"next", "url", "line"})
-"""A cut sentence misleads, a cut address leads nowhere."""
+"""Characters reserved for `next` when a result is shortened."""
+TRUNCATED_CELL_CHARS = 100
 NO_LIMIT = 1 << 40
-"""Nothing is measured against it: most answers fit, and measuring costs as much as writing them."""
+"""Sentinel: skip measuring. Results are measured only after the rendered text exceeded the limit,
+because measuring costs as much as rendering."""
+
+_ROW_TRUNCATED = "A row was too long: texts that end in … are cut, lists may be left out. "
+_NEVER_TRUNCATED = frozenset({"next", "url", "line"})
+"""A truncated sentence misleads, a truncated address leads nowhere."""
 
 
 class Result(BaseModel):
-    """What a tool answers. Fields that are None are left out; the important part stands first."""
+    """The answer of a tool. Fields that are None are left out; the important part comes first."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    def within(self, limit: int) -> BaseModel:
-        """The same in at most `limit` characters of compact JSON, with what is missing counted.
 
-        Called only when the whole is longer. What can be read on overrides it; a confirmation just gets shorter texts,
-        for what was done must not be reported as an error because of its length.
-        """
-        return truncate_row(self, limit)
+ResultT = TypeVar("ResultT", bound=Result)
+PageT = TypeVar("PageT", bound="Page")
+
+
+@dataclass(frozen=True)
+class Truncatable(Generic[ResultT]):
+    """A result that can be built smaller than it is."""
+
+    build: Callable[[int], ResultT]
+    """From a limit in characters of compact JSON (NO_LIMIT for all) to the result."""
 
 
 class Page(Result):
-    """Rows of a list from a position on. Rows that do not fit stay for the next page."""
+    """Rows of a list from a position on."""
 
     rows: ClassVar[str]
     """Name of the field that holds the rows."""
     hint: ClassVar[str]
+    """What to do with a row."""
     empty: ClassVar[str]
+    """What to do if the list has no rows."""
 
     next: Next
     next_cursor: str | None = None
-    _query: ListQuery = PrivateAttr()
-    _positions: Sequence[int] = PrivateAttr(default=())
 
-    @classmethod
-    def of(
-        cls,
-        rows: Sequence[BaseModel],
-        query: ListQuery,
-        positions: Sequence[int],
-        *,
-        more: bool = False,
-        next_says: str = "",
-        **others: Any,
-    ) -> Self:
-        """`positions[n]` is the position to go on from after `n` rows, so it has one item more than `rows`."""
+
+def paginate(
+    page: type[PageT],
+    rows: Sequence[BaseModel],
+    query: ListQuery,
+    start: int,
+    *,
+    has_more: bool = False,
+    positions: Sequence[int] | None = None,
+    empty: str | None = None,
+    **fields: Any,
+) -> Truncatable[PageT]:
+    """A page of `rows`. Rows that do not fit stay for the next page.
+
+    `positions[n]` is the position to continue from after `n` rows, where rows of the list were
+    skipped; by default they follow each other from `start`. `empty` overrides the page's own text.
+    """
+
+    def build(limit: int) -> PageT:
+        if limit >= NO_LIMIT:
+            return make(rows, more=has_more)
+        room = limit - json_size(make((), more=has_more)) - ROOM_FOR_NEXT
+        shown = rows[: count_that_fit(rows, room)]
+        if not shown and rows:
+            first = [truncate_row(rows[0], room)]
+            return make(first, more=has_more or len(rows) > 1, remark=_ROW_TRUNCATED)
+        return make(shown, more=has_more or len(shown) < len(rows))
+
+    def make(shown: Sequence[BaseModel], *, more: bool, remark: str = "") -> PageT:
+        count = len(shown)
+        position = start + count if positions is None else positions[count]
         if more:
-            text = f"There may be more: {query.tool} with the same filters and next_cursor as cursor. {cls.hint}"
-        elif rows:
-            text = cls.hint
+            text = (
+                f"There may be more: {query.tool} with the same filters and next_cursor as "
+                f"cursor. {page.hint}"
+            )
+        elif shown:
+            text = page.hint
         else:
-            text = cls.empty if not positions[0] else f"No more rows. {cls.hint}"
-        page = cls(
-            next=f"{next_says}{text}",
-            next_cursor=query.encode(positions[len(rows)]) if more else None,
-            **{cls.rows: rows},
-            **others,
+            text = empty or (page.empty if not start else f"No more rows. {page.hint}")
+        return page(
+            next=f"{remark}{text}",
+            next_cursor=query.encode(position) if more else None,
+            **{page.rows: shown},
+            **fields,
         )
-        page._query, page._positions = query, positions
-        return page
 
-    def within(self, limit: int) -> Self:
-        rows: list[BaseModel] = getattr(self, self.rows)
-        others = {
-            name: getattr(self, name)
-            for name in type(self).model_fields
-            if name not in {"next", "next_cursor", self.rows}
-        }
-        room = limit - json_size(self.model_copy(update={self.rows: []})) - ROOM_FOR_NEXT
-        kept = rows[: count_that_fit(rows, room)]
-        if not kept and rows:
-            kept = [truncate_row(rows[0], room)]
-            others["next_says"] = CUT
-        more = self.next_cursor is not None or len(kept) < len(rows)
-        return self.of(kept, self._query, self._positions, more=more, **others)
-
-
-def from_position(start: int, count: int) -> range:
-    """The positions of a list whose rows follow each other."""
-    return range(start, start + count + 1)
+    return Truncatable(build)
 
 
 @dataclass(frozen=True)
 class TextSlice:
-    """A window on a long text."""
+    """A part of a long text."""
 
     text: str
     truncated: bool | None
+    """True if this is not the whole text."""
     length: int | None
-    """Of the whole text, when this is not all of it."""
+    """Of the whole text, if this is not all of it."""
 
     @classmethod
-    def of(cls, whole: str, start: int, room: int) -> TextSlice:
-        piece = whole[start : start + max(0, room)]
-        partial = len(piece) < len(whole)
-        return cls(piece, True if partial else None, len(whole) if partial else None)
+    def of(cls, text: str, start: int, room: int) -> TextSlice:
+        part = text[start : start + max(0, room)]
+        if len(part) == len(text):
+            return cls(part, None, None)
+        return cls(part, truncated=True, length=len(text))
 
 
-def json_size(part: BaseModel) -> int:
-    """Characters of compact JSON, the measure of every budget."""
-    return len(part.model_dump_json(exclude_none=True))
+def json_size(model: BaseModel) -> int:
+    """Characters of compact JSON, the unit of every budget."""
+    return len(model.model_dump_json(exclude_none=True))
 
 
 def prefix_that_fits(text: str, room: int) -> str:
-    """The longest start of `text` that takes at most `room` characters once it is a JSON string."""
+    """The longest prefix that takes at most `room` characters inside a JSON string."""
     for index, character in enumerate(text):
-        room -= (
-            1
-            if character >= " " and character not in '"\\'
-            else 2
-            if character in '"\\\n\r\t\b\f'
-            else 6
-        )
+        room -= _escaped_length(character)
         if room < 0:
             return text[:index]
     return text
+
+
+def _escaped_length(character: str) -> int:
+    if character in '"\\\n\r\t\b\f':
+        return 2
+    return 1 if character >= " " else 6
 
 
 def count_that_fit(rows: Sequence[BaseModel], room: int) -> int:
@@ -147,8 +156,12 @@ def count_that_fit(rows: Sequence[BaseModel], room: int) -> int:
     return len(rows)
 
 
-def truncate_row(row: BaseModel, room: int) -> BaseModel:
-    """One row that is too long by itself: its longest texts are cut, to end in `…`, and its longest lists left out.
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def truncate_row(row: ModelT, room: int) -> ModelT:
+    """Shorten a row that alone is too long: its longest texts end in `…`, its longest lists are
+    left out.
 
     An absent list says nothing; an empty one would say that there is nothing.
     """
@@ -156,11 +169,14 @@ def truncate_row(row: BaseModel, room: int) -> BaseModel:
     for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
         if json_size(row) <= room:
             break
-        whole = getattr(row, name)
-        if isinstance(whole, str) and (len(whole) <= SHORT or name in _NEVER_CUT):
+        value = getattr(row, name)
+        if isinstance(value, str) and (
+            len(value) <= TRUNCATED_CELL_CHARS or name in _NEVER_TRUNCATED
+        ):
             continue
-        update: dict[str, Any] = {name: None if isinstance(whole, list) else f"{whole[:SHORT]}…"}
+        cell = None if isinstance(value, list) else f"{value[:TRUNCATED_CELL_CHARS]}…"
+        update: dict[str, Any] = {name: cell}
         if name == "body":
-            update = {"body": None, "truncated": True, "length": len(whole)}
+            update = {"body": None, "truncated": True, "length": len(value)}
         row = row.model_copy(update=update)
     return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devin_mcp.asgi_server import listen, run
+from devin_mcp.asgi_server import bind_socket, run
 from devin_mcp.observability.log import event
 from devin_mcp.sandbox.service import sandbox_app
 
@@ -13,7 +13,7 @@ def serve(host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT and return the exit status. Raises SettingsError for an
     unusable port.
     """
-    listener, address = listen(host, port)
+    listener, address = bind_socket(host, port)
     event(
         "simulated_devin",
         url=address,

@@ -1,1 +1,1 @@
-"""The protocol: renders the surface in MCP. Knows no path, field or status word of Devin's."""
+"""The MCP protocol: renders operations, resources and prompts. Knows no path, field or status word of Devin's API."""

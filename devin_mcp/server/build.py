@@ -1,4 +1,4 @@
-"""One MCP server from the settings, for either transport."""
+"""Builds the MCP server from the settings, for either transport."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from mcp.server import CacheHint, MCPServer
 from mcp.server.request_state import RequestStateBoundary
 
 from devin_mcp import __version__
-from devin_mcp.api.client import GRACE, DevinClient
-from devin_mcp.api.clock import CALL_DEADLINE, Clock
+from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS, DevinClient
+from devin_mcp.api.clock import CALL_DEADLINE_SECONDS, Clock
 from devin_mcp.errors import BadKey
-from devin_mcp.keys import key_state
+from devin_mcp.keys import SANDBOX_KEY, DevinKey
 from devin_mcp.observability.log import event
-from devin_mcp.operations.cache import Cache
-from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, toolset_of
-from devin_mcp.operations.context import House, LocalFiles, SessionRateLimit
-from devin_mcp.operations.idempotency import IdempotencyRegistry
-from devin_mcp.operations.waiting.pollers import Pollers
+from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
+from devin_mcp.operations.local_files import LocalFiles
+from devin_mcp.operations.policy import Policy
+from devin_mcp.operations.services import Services
 from devin_mcp.server.call_log import log_calls
-from devin_mcp.server.confirmation import explain_rejected_state, request_state_security
+from devin_mcp.server.confirmation import request_state_security
 from devin_mcp.server.context import Identify, ServerState, Shutdown
-from devin_mcp.server.handlers import install
+from devin_mcp.server.handlers import register_handlers
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 
-SANDBOX_KEY = "apk_sandbox"
 WEBSITE = "https://docs.devin.ai"
+LIST_TTL_MS = 3_600_000
+
+KEY_WARNINGS = {
+    "missing": "DEVIN_API_KEY is not set: everything is listed and every call is refused",
+    "placeholder": "DEVIN_API_KEY is a placeholder that the client did not fill in: every call is "
+    "refused",
+    "other_api": "DEVIN_API_KEY is a key of the Organization API, which is not served yet: every "
+    "call is refused",
+}
 
 
 def build(
@@ -39,67 +46,66 @@ def build(
     transport: Transport,
     *,
     clock: Clock | None = None,
-    deadline: float = CALL_DEADLINE,
-    grace: float = GRACE,
+    deadline: float = CALL_DEADLINE_SECONDS,
+    grace: float = SHUTDOWN_GRACE_SECONDS,
     identify: Identify | None = None,
-    about_keys: str = BadKey.advice_by_default,
-    ending: Shutdown | None = None,
+    key_advice: str = BadKey.advice_by_default,
+    shutdown: Shutdown | None = None,
     state_key: str = "",
-    at_start: Callable[[DevinClient], None] = lambda _: None,
-    at_exit: Callable[[], None] = lambda: None,
+    on_start: Callable[[DevinClient], None] = lambda _: None,
+    on_closed: Callable[[], None] = lambda: None,
 ) -> MCPServer[ServerState]:
-    """The server, ready to run. `clock` and `deadline` are for tests.
+    """The server, ready to run.
 
-    `identify` finds who asks where that is not always the same; `about_keys` is what they are told who have no good key.
-    `state_key` seals questions where the operator has not set keys; without it, a key of this process alone.
-    `at_start` runs when all is started, `ending` is told when the end begins, `at_exit` runs when all is closed.
+    `identify` finds the identity of a request where it is not always the server's own.
+    `key_advice` tells a caller without a usable key what to do. `state_key` seals confirmation state
+    if the operator has set no keys; by default a random key of this process does.
+    `on_start` runs when everything is started, the listeners of `shutdown` when the server begins
+    to stop, `on_closed` when everything is closed. `clock` and `deadline` (seconds of one call) are
+    for tests.
 
-    Raises BadSetting when a setting names a tool that does not exist.
+    Raises SettingsError if a setting names an unknown tool.
     """
-    view = visible_tools(settings, transport)
-    ending = ending or Shutdown()
-    own = Identity(own_key(settings))
+    visible = visible_tools(settings, transport)
+    shutdown = shutdown or Shutdown()
+    own_identity = Identity(own_key(settings))
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
-        simulated = _simulated() if settings.sandbox else None
-        api = DevinClient(
-            settings, app=simulated, clock=clock, deadline=deadline, about_keys=about_keys
+        app = _sandbox() if settings.sandbox else None
+        client = DevinClient(
+            settings, app=app, clock=clock, call_deadline=deadline, key_advice=key_advice
         )
-        house = _house(settings, view, api.clock)
-        api.writes.listeners.append(
-            lambda written: house.cache.drop(written.owner, toolset_of(written.route))
+        services = Services(
+            client,
+            _policy(settings, visible),
+            max_sessions=settings.max_sessions,
+            cache_ttl=settings.cache_ttl,
         )
-        following = Pollers(api)
-        notices = Subscriptions(following, view)
-        api.writes.listeners.append(notices.wrote)
-        ending.tell(following.finish_waits)
-        ending.tell(notices.close)
+        subscriptions = Subscriptions(services.pollers, visible)
+        client.pending_writes.listeners.append(subscriptions.on_write)
+        shutdown.on_start(services.pollers.finish_waits)
+        shutdown.on_start(subscriptions.close)
+        state = ServerState(
+            services, visible, subscriptions, settings.confirm, own_identity, identify
+        )
         try:
-            async with _bus(
-                settings, api, house
-            ):  # around the end of the writes: other replicas hear of those, too
+            # Closed last: other replicas are notified of writes that end during the shutdown, too.
+            async with _replication(settings, services):
                 try:
-                    at_start(api)
-                    yield ServerState(
-                        api,
-                        house,
-                        following,
-                        view,
-                        notices,
-                        settings.confirm,
-                        identify or (lambda _: own),
-                    )
+                    on_start(client)
+                    yield state
                 finally:
                     with anyio.CancelScope(shield=True):
-                        notices.close()
-                        following.close()
-                        house.cache.close()
-                        await api.aclose(grace)
+                        subscriptions.close()
+                        services.close()
+                        await client.aclose(grace)
         finally:
-            at_exit()
+            on_closed()
 
-    kept = CacheHint(ttl_ms=3_600_000, scope="private")
+    # Fixed for the life of the process; private, because callers may see different lists.
+    cached = CacheHint(ttl_ms=LIST_TTL_MS, scope="private")
+    state_keys = settings.state_keys or ((state_key,) if state_key else ())
     server: MCPServer[ServerState] = MCPServer(
         "devin-mcp",
         title="Devin (sandbox)" if settings.sandbox else "Devin",
@@ -107,63 +113,63 @@ def build(
         version=__version__,
         website_url=WEBSITE,
         lifespan=lifespan,
-        request_state_security=request_state_security(
-            settings.state_keys or ((state_key,) if state_key else ())
-        ),
-        # Fixed for the life of the process; private, because later callers may see different ones.
-        cache_hints={"tools/list": kept, "resources/templates/list": kept},
+        request_state_security=request_state_security(state_keys),
+        cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
-    # Inside the SDK's tracing and around its seal, so that an answer the seal refuses is logged and explained too.
-    seal = next(
-        place
-        for place, one in enumerate(server.middleware)
-        if isinstance(one, RequestStateBoundary)
-    )
-    server.middleware[seal:seal] = [
-        log_calls,
-        explain_rejected_state(shared=bool(settings.state_keys)),
-    ]
-    install(server, transport, sandbox=settings.sandbox)
+    _insert_call_log(server, shared_state_keys=bool(settings.state_keys))
+    register_handlers(server, transport, sandbox=settings.sandbox)
     return server
 
 
-def _bus(settings: Settings, api: DevinClient, house: House) -> AbstractAsyncContextManager[None]:
+def _insert_call_log(server: MCPServer[ServerState], *, shared_state_keys: bool) -> None:
+    """Inside the SDK's tracing and around its request state boundary, so that a rejected state is
+    logged and explained, too.
+    """
+    boundary = next(
+        index
+        for index, middleware in enumerate(server.middleware)
+        if isinstance(middleware, RequestStateBoundary)
+    )
+    server.middleware.insert(boundary, log_calls(shared_state_keys=shared_state_keys))
+
+
+def _replication(settings: Settings, services: Services) -> AbstractAsyncContextManager[None]:
     if not settings.redis_url:
         return nullcontext()
-    from devin_mcp.server.replication import relay_writes
+    from devin_mcp.server.replication import replicate_writes
 
-    return relay_writes(settings.redis_url, api.writes, house.cache.drop_all)
-
-
-def warn_about_key(settings: Settings) -> None:
-    """The server starts without a usable key, so that a host can show what there is; the log says so at once."""
-    why = {
-        "missing": "DEVIN_API_KEY is not set: everything is listed and every call is refused",
-        "placeholder": "DEVIN_API_KEY is a placeholder that the client did not fill in: every call is refused",
-        "other_api": "DEVIN_API_KEY is a key of the Organization API, which is not served yet: every call is refused",
-    }.get(key_state(settings.api_key))
-    if why is not None and not settings.sandbox:
-        event("no_key", level="warning", why=why)
-
-
-def own_key(settings: Settings) -> str:
-    return SANDBOX_KEY if settings.sandbox else settings.api_key
-
-
-def _house(settings: Settings, view: VisibleTools, clock: Clock) -> House:
-    return House(
-        starts=SessionRateLimit(settings.max_sessions, clock),
-        cache=Cache(settings.cache_ttl, clock),
-        handovers=IdempotencyRegistry(),
-        result_limit=settings.result_limit,
-        max_acu=settings.max_acu,
-        reads=LocalFiles(settings.files_root if READ_FILES in view.powers else ()),
-        writes=LocalFiles(settings.files_root if WRITE_FILES in view.powers else ()),
-        secret_env=frozenset(settings.allow_secret_env if READ_ENVIRONMENT in view.powers else ()),
+    return replicate_writes(
+        settings.redis_url, services.client.pending_writes, services.cache.drop_all
     )
 
 
-def _simulated() -> Any:
+def warn_about_key(settings: Settings) -> None:
+    """Log an unusable key. The server starts all the same, so that a host can show the tools."""
+    warning = KEY_WARNINGS.get(own_key(settings).state)
+    if warning is not None:
+        event("no_key", level="warning", why=warning)
+
+
+def own_key(settings: Settings) -> DevinKey:
+    return DevinKey(SANDBOX_KEY if settings.sandbox else settings.api_key)
+
+
+def _policy(settings: Settings, visible: VisibleTools) -> Policy:
+    """What the operator allows, as far as this transport has the capability."""
+    capabilities = visible.capabilities
+    readable = settings.files_root if READ_FILES in capabilities else ()
+    writable = settings.files_root if WRITE_FILES in capabilities else ()
+    variables = settings.allow_secret_env if READ_ENVIRONMENT in capabilities else ()
+    return Policy(
+        result_limit=settings.result_limit,
+        max_acu=settings.max_acu,
+        readable_files=LocalFiles(readable),
+        writable_files=LocalFiles(writable),
+        secret_variables=frozenset(variables),
+    )
+
+
+def _sandbox() -> Any:
     from devin_mcp.sandbox import sandbox_app
 
     return sandbox_app()

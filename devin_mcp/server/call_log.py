@@ -1,4 +1,6 @@
-"""One `mcp_call` event for every request that may reach Devin, whatever its end."""
+"""Logging middleware: identifies the caller of every request, and logs one `mcp_call` event for each
+request that may reach Devin.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp import MCPError
-from mcp.server import ServerRequestContext
-from mcp.server.context import CallNext, HandlerResult
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from pydantic import ValidationError
 
 from devin_mcp.errors import Broken, Declined, DevinError, ReplyLost
-from devin_mcp.observability.log import CallRecord, add_call_facts, begin_call, current_call, event
-from devin_mcp.server.context import Asked, caller_of
+from devin_mcp.observability.log import (
+    CallRecord,
+    add_call_facts,
+    begin_call,
+    current_call,
+    event,
+)
+from devin_mcp.server.context import RequestContext, ServerState, caller_of, current_caller
 
-LOGGED = frozenset(
+LOGGED_METHODS = frozenset(
     {
         "tools/call",
         "resources/list",
@@ -27,86 +34,98 @@ LOGGED = frozenset(
         "subscriptions/listen",
     }
 )
-"""A watch is logged by its poller."""
+"""A subscription to one resource is logged by its poller."""
+MAX_CLIENT_NAME_CHARS = 60
 
 
-async def log_calls(ctx: Asked, call_next: CallNext) -> HandlerResult:
-    """Middleware: gives the call its id, which its `api_request` events share, and logs it at its end."""
-    if ctx.method not in LOGGED:
-        return await call_next(ctx)
-    record = begin_call(ctx.method, caller_of(ctx).identity.name)
-    token = current_call.set(record)
-    started = time.perf_counter()
-    outcome = "crashed"
-    try:
-        result = await call_next(ctx)
-        failed = isinstance(result, Mapping) and result.get("isError") is True
-        outcome = "tool_error" if failed else "ok"
-        if failed and "tool" not in record.facts:
-            add_call_facts(
-                outcome="refused", error="unknown_tool"
-            )  # its name is the caller's text, so it is not written
-    except asyncio.CancelledError:
-        outcome = "cancelled"
-        raise
-    except MCPError:
-        outcome = "refused"
-        raise
-    except ValidationError:  # the SDK answers with an error of the protocol
-        outcome = "refused"
-        add_call_facts(error="malformed")
-        raise
-    finally:
-        facts = {"outcome": outcome} | record.facts
-        _log_call(ctx, record, facts, time.perf_counter() - started)
-        current_call.reset(token)
-    return result
+def log_calls(*, shared_state_keys: bool) -> ServerMiddleware[ServerState]:
+    """The middleware. `shared_state_keys`: confirmation state is readable by other replicas."""
+
+    async def log_call(ctx: RequestContext, call_next: CallNext) -> HandlerResult:
+        caller = caller_of(ctx)
+        current_caller.set(caller)
+        if ctx.method not in LOGGED_METHODS:
+            return await call_next(ctx)
+        call = begin_call(ctx.method, caller.identity.name)
+        token = current_call.set(call)
+        started_at = time.perf_counter()
+        outcome = "crashed"
+        try:
+            result = await call_next(ctx)
+            failed = isinstance(result, Mapping) and result.get("isError") is True
+            outcome = "tool_error" if failed else "ok"
+            if failed and "tool" not in call.facts:
+                # The name of an unknown tool is the caller's text, so it is not logged.
+                call.facts.update(outcome="refused", error="unknown_tool")
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except MCPError as error:
+            outcome = "refused"
+            raise _explain_rejected_state(error, shared=shared_state_keys) from None
+        except ValidationError:  # the SDK answers with a protocol error
+            outcome = "refused"
+            call.facts["error"] = "malformed"
+            raise
+        finally:
+            _log_end(ctx, call, outcome, time.perf_counter() - started_at)
+            current_call.reset(token)
+        return result
+
+    return log_call
 
 
-def named(problem: Exception) -> DevinError:
-    """What went wrong as an answer somebody can act on, and as the outcome of this call in the log."""
-    record = current_call.get()
+def to_devin_error(problem: Exception) -> DevinError:
+    """Any exception as an error that can be shown, and as the outcome of this call in the log."""
+    call = current_call.get()
     if isinstance(problem, DevinError):
-        asked = (
-            problem.status is not None
-            or isinstance(problem, ReplyLost)
-            or (record is not None and record.attempts > 0)
-        )
-        outcome = (
-            "declined" if isinstance(problem, Declined) else "tool_error" if asked else "refused"
-        )
-        add_call_facts(outcome=outcome, error=None if outcome == "declined" else problem.kind)
+        was_sent = problem.status is not None or isinstance(problem, ReplyLost)
+        was_sent = was_sent or (call is not None and call.attempts > 0)
+        if isinstance(problem, Declined):
+            add_call_facts(outcome="declined", error=None)
+        else:
+            add_call_facts(outcome="tool_error" if was_sent else "refused", error=problem.kind)
         return problem
     add_call_facts(outcome="crashed", error=type(problem).__name__)
-    event("crash", level="error", call_id=record.call_id if record else None, exc_info=problem)
+    event("crash", level="error", call_id=call.call_id if call else None, exc_info=problem)
     return Broken(
         "devin-mcp failed on its own side; this is a bug in it.",
         "Whether anything was changed is unknown: look before trying again.",
     )
 
 
-def _log_call(
-    ctx: ServerRequestContext[Any, Any], record: CallRecord, facts: dict[str, Any], took: float
-) -> None:
-    line: dict[str, Any] = {
-        "call_id": record.call_id,
-        "method": ctx.method,
-        **facts,
-        "duration_ms": round(took * 1000, 1),
-        "attempts": record.attempts,
-        "status": record.status,
-        "bytes_out": record.bytes_out,
-        "bytes_in": record.bytes_in,
-        "client": _client_name(ctx),
-        "protocol": ctx.protocol_version,
-    }
-    event("mcp_call", level="warning" if facts["outcome"] != "ok" else "info", **line)
+def _explain_rejected_state(error: MCPError, *, shared: bool) -> MCPError:
+    """The SDK's text for confirmation state that it cannot accept does not say what to do."""
+    data = error.error.data
+    if not isinstance(data, dict) or data.get("reason") != "invalid_request_state":
+        return error
+    add_call_facts(error="invalid_state")
+    text = (
+        "This answer to a question is not valid (any more): it is older than ten minutes, belongs "
+        "to another call or caller, or was asked by another process. Nothing was changed; call the "
+        "tool again without it to be asked anew."
+    )
+    if not shared:
+        text += (
+            " For answers that outlive a restart or reach another replica, the server needs "
+            "DEVIN_MCP_STATE_KEYS."
+        )
+    return MCPError(error.error.code, text, data)
 
 
-def _client_name(ctx: ServerRequestContext[Any, Any]) -> str | None:
+def _log_end(ctx: RequestContext, call: CallRecord, outcome: str, seconds: float) -> None:
+    facts: dict[str, Any] = {"outcome": outcome} | call.facts
     params = ctx.session.client_params
-    return (
-        params.client_info.name[:60]
-        if params is not None and params.client_info is not None
-        else None
+    client = params.client_info if params is not None else None
+    event(
+        "mcp_call",
+        level="info" if facts["outcome"] == "ok" else "warning",
+        **{"call_id": call.call_id, "method": ctx.method, **facts},
+        duration_ms=round(seconds * 1000, 1),
+        attempts=call.attempts,
+        status=call.status,
+        bytes_out=call.bytes_out,
+        bytes_in=call.bytes_in,
+        client=None if client is None else client.name[:MAX_CLIENT_NAME_CHARS],
+        protocol=ctx.protocol_version,
     )

@@ -1,4 +1,4 @@
-"""Completion of what a person types: from what is kept for a moment, so that typing on sends nothing."""
+"""Completion of what a person types, from cached lists, so that further keystrokes send no request."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ from mcp.types import (
 from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import MAX_COMPLETIONS, best
-from devin_mcp.server.context import Asked, Caller, caller_of
-from devin_mcp.server.prompts import find, prompt_arguments
-from devin_mcp.server.resource_uris import variables
+from devin_mcp.operations.matching import MAX_COMPLETIONS, rank
+from devin_mcp.server.context import CallerContext, RequestContext, current_caller
+from devin_mcp.server.prompts import find_prompt, prompt_arguments
+from devin_mcp.server.resource_uris import variable_names
 
 T = TypeVar("T")
 
-PATIENCE = 3.0
-"""Seconds a person who types is kept waiting; what is loading then is there for the next key."""
+LOAD_TIMEOUT = 3.0
+"""Seconds a person who types waits; a load that takes longer is there for the next keystroke."""
 
 
-async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
-    """At most 100 values, best match first. Trouble with Devin gives none and is logged: nobody asked for anything yet."""
-    caller, name = caller_of(ctx), params.argument.name
-    filled = (params.context.arguments if params.context else None) or {}
-    names = await _or_nothing(_names(caller, params))
+async def complete(_: RequestContext, params: CompleteRequestParams) -> CompleteResult:
+    """At most 100 values, best match first. An error of Devin's gives no values and is logged."""
+    caller, name = current_caller.get(), params.argument.name
+    arguments = (params.context.arguments if params.context else None) or {}
+    names = await _or_none(_completable_names(caller, params))
     if names is not None and name not in names:
         raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
-    sources = [] if names is None else caller.view.completions(name)
-    found = await asyncio.gather(
-        *(_or_nothing(one.candidates(caller.devin(), caller.house, filled)) for one in sources)
+    completions = [] if names is None else caller.visible.completions(name)
+    loaded = await asyncio.gather(
+        *(
+            _or_none(completion.candidates(caller.context(), arguments))
+            for completion in completions
+        )
     )
-    values = [
-        redactor.clean(one)
-        for one in best(chain.from_iterable(one or () for one in found), params.argument.value)
-    ]
+    candidates = chain.from_iterable(part or () for part in loaded)
+    values = [redactor.clean(value) for value in rank(candidates, params.argument.value)]
     return CompleteResult(
         completion=Completion(
             values=values[:MAX_COMPLETIONS],
@@ -54,24 +55,24 @@ async def complete(ctx: Asked, params: CompleteRequestParams) -> CompleteResult:
     )
 
 
-async def _or_nothing(source: Awaitable[T]) -> T | None:
-    """What fails or takes too long does not silence the others."""
+async def _or_none(load: Awaitable[T]) -> T | None:
+    """None if the load fails or takes too long, so that the others are still shown."""
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await source
-    except (DevinError, TimeoutError) as trouble:
-        add_call_facts(error=getattr(trouble, "kind", "timeout"))
+        async with asyncio.timeout(LOAD_TIMEOUT):
+            return await load
+    except (DevinError, TimeoutError) as error:
+        add_call_facts(error=getattr(error, "kind", "timeout"))
         return None
 
 
-async def _names(caller: Caller, params: CompleteRequestParams) -> set[str]:
-    """What can be completed there: the arguments of a prompt, or the variables of a template."""
+async def _completable_names(caller: CallerContext, params: CompleteRequestParams) -> set[str]:
+    """The arguments of the prompt, or the variables of the resource template."""
     if isinstance(params.ref, PromptReference):
-        prompt, _ = await find(caller, params.ref.name)
-        return set() if prompt is None else {argument.name for argument in prompt_arguments(prompt)}
+        prompt, _ = await find_prompt(caller, params.ref.name)
+        return set() if prompt is None else {arg.name for arg in prompt_arguments(prompt)}
     return {
         name
-        for one in caller.view.resources
-        if one.uri == params.ref.uri
-        for name in variables(one)
+        for resource in caller.visible.resources
+        if resource.uri == params.ref.uri
+        for name in variable_names(resource)
     }

@@ -1,7 +1,7 @@
-"""Asking the person before something is taken away, where the connection can carry a question.
+"""Confirmation: asks a person before something is destroyed, where the client can ask (elicitation).
 
-Only what the client brings back from its user is consent, never an argument: a model writes those. On 2026-07-28 the
-question is a result that the client answers by calling again; clients of older revisions are asked while their call waits.
+Only what the client brings back from its user counts as consent, never an argument, because a model writes those. In
+2026-07-28 the question is a result that the client answers by calling again; older clients are asked while the call waits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from mcp import MCPError
 from mcp.server import ServerRequestContext
-from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
-from mcp.server.mcpserver import Context, RequestStateSecurity
+from mcp.server.mcpserver import Context as SdkContext
+from mcp.server.mcpserver import RequestStateSecurity
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from pydantic import ValidationError
 
@@ -24,62 +24,69 @@ from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import Confirmation, NothingToConfirm
 from devin_mcp.operations.markdown import one_line
-from devin_mcp.server.context import Caller, caller_of
+from devin_mcp.server.context import CallerContext, current_caller
 
-NAME = "confirm"
-ASKED = "asked"
-"""What the sealed state says; tool, arguments, caller and time are the seal's own."""
-FORM: dict[str, Any] = {"type": "object", "properties": {}}
-"""Nothing to fill in: to accept is to agree."""
-PATIENCE = 600.0
-"""Seconds a question stands."""
-FOR_TITLE = 5.0
+REQUEST_NAME = "confirm"
+REQUEST_STATE = "asked"
+"""Payload of the request state. The SDK binds tool, arguments, caller and expiry itself."""
+EMPTY_FORM: dict[str, Any] = {"type": "object", "properties": {}}
+"""Nothing to fill in: accepting the form is the consent."""
+ANSWER_TTL_SECONDS = 600.0
+TITLE_TIMEOUT = 5.0
 MAX_TITLE_CHARS = 80
-MODERN = "2026-07-28"
+FIRST_STATELESS_REVISION = "2026-07-28"
 
-Ask = Callable[[], Awaitable[str]]
+Question = Callable[[], Awaitable[str]]
 
 
-async def consent(
-    context: Context[Any, Any], policy: str, question: Ask
+async def confirm(
+    sdk_context: SdkContext[Any, Any], when: str, question: Question
 ) -> InputRequiredResult | None:
-    """None when it may be done, else the question for the client to bring to its user.
+    """None if the operation may run, else the question for the client's user.
 
-    Raises Declined when the person said no, NotAllowed when somebody had to be asked and nobody can be.
+    `when` is the setting --confirm. Raises Declined if the person said no, NotAllowed if a person
+    must be asked and the client cannot ask.
     """
-    if policy == "never":
+    if when == "never":
         return None
-    if not _can_ask(context):
-        if policy == "always":
+    if not _can_ask(sdk_context):
+        if when == "always":
             raise NotAllowed(
-                "This server asks its user before it ends or deletes anything (--confirm always), and this client "
-                "cannot ask anybody.",
+                "This server asks its user before it ends or deletes anything (--confirm always), "
+                "and this client cannot ask anybody.",
                 "Nothing was changed. The user can do it in the Devin web app.",
             )
-        return None  # the host asks for approval itself, since the tool is annotated as destructive
-    answer = (context.input_responses or {}).get(NAME) if context.request_state == ASKED else None
+        return None  # the host asks for approval itself: the tool is annotated as destructive
+    answer = None
+    if sdk_context.request_state == REQUEST_STATE:
+        answer = (sdk_context.input_responses or {}).get(REQUEST_NAME)
     if answer is None:
         try:
             text = await question()
         except NothingToConfirm:
             return None
-        if _is_modern(context):
+        if _is_stateless(sdk_context):
             add_call_facts(outcome="asked")
-            form = ElicitRequest(
-                params=ElicitRequestFormParams(message=text, requested_schema=FORM)
-            )
-            return InputRequiredResult(input_requests={NAME: form}, request_state=ASKED)
-        answer = await _answer(context, text)
+            return _input_required(text)
+        answer = await _ask(sdk_context, text)
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
         raise Declined("The user was asked and did not agree.")
     return None
 
 
-async def _answer(context: Context[Any, Any], question: str) -> ElicitResult:
+def _input_required(question: str) -> InputRequiredResult:
+    form = ElicitRequest(
+        params=ElicitRequestFormParams(message=question, requested_schema=EMPTY_FORM)
+    )
+    return InputRequiredResult(input_requests={REQUEST_NAME: form}, request_state=REQUEST_STATE)
+
+
+async def _ask(sdk_context: SdkContext[Any, Any], question: str) -> ElicitResult:
+    """Ask a client of an older revision while the call waits. Raises Declined without an answer."""
     try:
-        async with asyncio.timeout(PATIENCE):
-            answer: ElicitResult = await context.session.elicit_form(
-                question, FORM, related_request_id=context.request_id
+        async with asyncio.timeout(ANSWER_TTL_SECONDS):
+            answer: ElicitResult = await sdk_context.session.elicit_form(
+                question, EMPTY_FORM, related_request_id=sdk_context.request_id
             )
             return answer
     except TimeoutError:
@@ -88,69 +95,48 @@ async def _answer(context: Context[Any, Any], question: str) -> ElicitResult:
         raise Declined("The client could not put the question to its user.") from None
 
 
-def _can_ask(context: Context[Any, Any]) -> bool:
-    """Whether a question would arrive (mcp.md A.7); `{}` means forms, and a client may know addresses only."""
-    capabilities = context.client_capabilities
-    known = capabilities.elicitation if capabilities else None
-    if known is None or (known.form is None and known.url is not None):
+def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
+    """Whether a question would arrive (mcp.md A.7). `{}` means forms; a client may offer only URLs."""
+    capabilities = sdk_context.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
-    return _is_modern(context) or context.session.can_send_request
+    return _is_stateless(sdk_context) or sdk_context.session.can_send_request
 
 
-def _is_modern(context: Context[Any, Any]) -> bool:
-    return (context.protocol_version or "") >= MODERN
+def _is_stateless(sdk_context: SdkContext[Any, Any]) -> bool:
+    return (sdk_context.protocol_version or "") >= FIRST_STATELESS_REVISION
 
 
-async def question_about(caller: Caller, stake: Confirmation, thing: str) -> str:
-    """One line: what would be done, to what, and what is lost. A title is a third party's, so it is quoted.
+async def question_about(caller: CallerContext, confirmation: Confirmation, subject_id: str) -> str:
+    """One line: the action, the thing, the consequence. The title is third-party text, so quoted.
 
-    Raises NotFound where there is nothing to ask about.
+    Raises NotFound if the thing does not exist, NothingToConfirm if it is gone already.
     """
     title = None
     try:
-        async with asyncio.timeout(FOR_TITLE):
-            title = await stake.title(caller.devin(), caller.house, thing)
+        async with asyncio.timeout(TITLE_TIMEOUT):
+            title = await confirmation.describe(caller.context(), subject_id)
     except (BadKey, NotFound):
         raise
     except (DevinError, TimeoutError):
-        pass  # the id alone will do
-    known = (
-        f"{json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)} ({thing})"
-        if title
-        else thing
-    )
-    return redactor.clean(f"{stake.does} {known}? {stake.lost}")
+        pass  # the id alone is enough
+    thing = subject_id
+    if title:
+        quoted = json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)
+        thing = f"{quoted} ({subject_id})"
+    return redactor.clean(f"{confirmation.action} {thing}? {confirmation.consequence}")
 
 
 def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:
-    """How the state of a question is sealed: for one caller, with keys that replicas share or with this process's own."""
+    """Seals the state of a question for one caller, with shared keys or this process's own."""
     redactor.hide(keys)
     return RequestStateSecurity(
-        keys=list(dict.fromkeys(keys)) or [os.urandom(32)], ttl=PATIENCE, bind_principal=_principal
+        keys=list(dict.fromkeys(keys)) or [os.urandom(32)],
+        ttl=ANSWER_TTL_SECONDS,
+        bind_principal=_principal,
     )
 
 
-def _principal(ctx: ServerRequestContext[Any, Any]) -> str:
-    return caller_of(ctx).identity.principal
-
-
-def explain_rejected_state(*, shared: bool) -> ServerMiddleware[Any]:
-    """Middleware around the seal, whose own words for an answer that it cannot accept tell nobody what to do."""
-    text = (
-        "This answer to a question is not valid (any more): it is older than ten minutes, belongs to another call or caller, "
-        "or was asked by another process. Nothing was changed; call the tool again without it to be asked anew."
-    )
-    if not shared:
-        text += " For answers that outlive a restart or reach another replica, the server needs DEVIN_MCP_STATE_KEYS."
-
-    async def explained(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        try:
-            return await call_next(ctx)
-        except MCPError as refusal:
-            data = refusal.error.data
-            if not isinstance(data, dict) or data.get("reason") != "invalid_request_state":
-                raise
-            add_call_facts(error="invalid_state")
-            raise MCPError(refusal.error.code, text, data) from None
-
-    return explained
+def _principal(_: ServerRequestContext[Any, Any]) -> str:
+    return current_caller.get().identity.principal

@@ -1,59 +1,34 @@
-"""What lives as long as the server, and who asks it: the connection to Devin, the house rules, the caller and their key."""
+"""What lives as long as the server, and the caller of the current request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.server import ServerRequestContext
 
-from devin_mcp.api.client import ApiCall, DevinClient
-from devin_mcp.api.retry import ReportProgress
-from devin_mcp.operations.context import House
-from devin_mcp.operations.waiting.pollers import Account, Pollers
+from devin_mcp.api.request_state import ReportProgress
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.services import Services
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
-from devin_mcp.server.visibility import VisibleTools
+from devin_mcp.server.visibility import UNRESTRICTED, VisibleTools
 
 
 class Shutdown:
-    """The moment when the server begins to end: a signal came, and what is in flight has its grace."""
+    """Shutdown hook: listeners run when a stop signal arrives, before the grace period."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []
 
-    def tell(self, listener: Callable[[], None]) -> None:
+    def on_start(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         for listener in self._listeners:
             listener()
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks: what this request may use and see."""
-
-    app: ServerState
-    identity: Identity
-    view: VisibleTools
-
-    @property
-    def house(self) -> House:
-        return self.app.house
-
-    def devin(self, tell: ReportProgress | None = None) -> ApiCall:
-        return self.app.api.devin(self.identity.key, tell)
-
-    @property
-    def account(self) -> Account:
-        return Account(self.devin().owner, self.identity.key)
-
-    @property
-    def kept_for_ms(self) -> int:
-        """How long a host may keep what is not alive: as long as we do."""
-        return int(self.house.cache.ttl * 1000)
 
 
 Identify = Callable[[ServerRequestContext[Any, Any]], Identity]
@@ -61,24 +36,49 @@ Identify = Callable[[ServerRequestContext[Any, Any]], Identity]
 
 @dataclass(frozen=True)
 class ServerState:
-    """The lifespan's state, one per process."""
+    """The SDK's lifespan state, one per process."""
 
-    api: DevinClient
-    house: House
-    following: Pollers
-    view: VisibleTools
-    """What the operator allows; a caller may have less."""
-    notices: Subscriptions
+    services: Services
+    visible: VisibleTools
+    """What the operator allows; a caller may see less."""
+    subscriptions: Subscriptions
     confirm: str
-    """auto, always or never."""
-    identify: Identify = field(repr=False)
+    """When a person is asked before something is destroyed: auto, always or never."""
+    own_identity: Identity
+    """The server's own key; the only identity over stdio."""
+    identify: Identify | None = field(default=None, repr=False)
+    """Finds the identity of a request where it is not always the same."""
 
 
-Asked = ServerRequestContext[ServerState, Any]
-"""A request as our handlers get it."""
+@dataclass(frozen=True)
+class CallerContext:
+    """The caller of a request: identity and visible tools."""
+
+    state: ServerState
+    identity: Identity
+    visible: VisibleTools
+
+    def context(self, report: ReportProgress | None = None) -> Context:
+        """The context of an operation that begins now."""
+        return self.state.services.context(self.identity.key, report)
+
+    @property
+    def cache_ttl_ms(self) -> int:
+        """How long a host may cache what is not volatile: as long as this server does."""
+        return int(self.state.services.cache.ttl * 1000)
 
 
-def caller_of(ctx: Asked) -> Caller:
-    app = ctx.lifespan_context
-    identity = app.identify(ctx)
-    return Caller(app, identity, app.view.narrowed(identity.narrowing))
+RequestContext = ServerRequestContext[ServerState, Any]
+
+current_caller: ContextVar[CallerContext] = ContextVar("current_caller")
+"""Set once per request by the middleware in call_log.py."""
+
+
+def caller_of(ctx: RequestContext) -> CallerContext:
+    """Identify the caller of a request."""
+    state = ctx.lifespan_context
+    identity = state.own_identity if state.identify is None else state.identify(ctx)
+    visible = state.visible
+    if identity.restriction != UNRESTRICTED:
+        visible = visible.restricted(identity.restriction)
+    return CallerContext(state, identity, visible)

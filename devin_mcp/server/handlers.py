@@ -1,8 +1,8 @@
-"""Puts tools, resources, prompts, completion, notices and instructions on the SDK's server, for each caller their own."""
+"""Registers the handlers of every MCP method on the SDK's server. Each caller gets its own lists."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp import MCPError
@@ -26,119 +26,115 @@ from mcp.types import (
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.server.call_log import named
+from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.completions import complete
-from devin_mcp.server.context import Asked, ServerState, caller_of
+from devin_mcp.server.context import RequestContext, ServerState, current_caller
 from devin_mcp.server.instructions import instructions
-from devin_mcp.server.prompts import Prompts
-from devin_mcp.server.resources import Resources
-from devin_mcp.server.tools import Tools
+from devin_mcp.server.prompts import PromptHandlers
+from devin_mcp.server.resources import ResourceHandlers
+from devin_mcp.server.tools import ToolHandlers
 from devin_mcp.server.visibility import Transport
 
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
-def install(server: MCPServer[ServerState], transport: Transport, *, sandbox: bool = False) -> None:
-    """The SDK lists and names only what was registered before the start; ours is live, paged and a caller's own."""
-    # Its public way for this is the low-level server, which it keeps in a private attribute (and says so in its examples).
-    low = server._lowlevel_server
-    tools, resources, prompts = Tools(server), Resources(server), Prompts(server)
+def register_handlers(
+    server: MCPServer[ServerState], transport: Transport, *, sandbox: bool = False
+) -> None:
+    """The SDK lists only what was registered before the start; ours is live, paged and per caller.
 
-    def put(method: str, params: Any, handler: Handler) -> None:
-        before = low.get_request_handler(method)
-        low.add_request_handler(
-            method, params, _guarded(handler, before.handler if before else None)
-        )
+    The low-level server is the SDK's own way to replace a handler; it is a private attribute, which
+    the SDK's examples use as well.
+    """
+    low_level = server._lowlevel_server
+    tools, prompts = ToolHandlers(server), PromptHandlers(server)
+    resources = ResourceHandlers(server)
 
-    put("tools/list", PaginatedRequestParams, tools.list)
-    put("tools/call", CallToolRequestParams, tools.call)
-    put("resources/list", PaginatedRequestParams, resources.list)
-    put("resources/templates/list", PaginatedRequestParams, resources.templates)
-    put("resources/read", ReadResourceRequestParams, resources.read)
-    put("prompts/list", PaginatedRequestParams, prompts.list)
-    put("prompts/get", GetPromptRequestParams, prompts.get)
-    put("completion/complete", CompleteRequestParams, complete)
-    put("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
-    server.middleware.append(_instructing(sandbox=sandbox))
-    if (
-        transport == "stdio"
-    ):  # over HTTP nothing could reach a client of an older revision, so none is offered to watch
-        put("resources/subscribe", SubscribeRequestParams, _subscribe)
-        put("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
-        server.middleware.append(
-            _only({"initialize", "notifications/initialized"}, _welcome_old_clients)
-        )
+    def register(method: str, params: Any, handler: Handler) -> None:
+        replaced = low_level.get_request_handler(method)
+        fallback = replaced.handler if replaced else None
+        low_level.add_request_handler(method, params, _with_error_mapping(handler, fallback))
+
+    register("tools/list", PaginatedRequestParams, tools.list)
+    register("tools/call", CallToolRequestParams, tools.call)
+    register("resources/list", PaginatedRequestParams, resources.list)
+    register("resources/templates/list", PaginatedRequestParams, resources.templates)
+    register("resources/read", ReadResourceRequestParams, resources.read)
+    register("prompts/list", PaginatedRequestParams, prompts.list)
+    register("prompts/get", GetPromptRequestParams, prompts.get)
+    register("completion/complete", CompleteRequestParams, complete)
+    register("subscriptions/listen", SubscriptionsListenRequestParams, _listen)
+    # Over HTTP nothing could reach a client of an older revision, so it cannot subscribe there.
+    has_legacy_subscriptions = transport == "stdio"
+    if has_legacy_subscriptions:
+        register("resources/subscribe", SubscribeRequestParams, _subscribe)
+        register("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
+    server.middleware.append(_handshake(sandbox=sandbox, legacy=has_legacy_subscriptions))
 
 
-def _guarded(handler: Handler, sdk: Handler | None) -> Handler:
-    """Errors become the protocol's, in our words; what the handler leaves alone goes to the SDK's own."""
+def _with_error_mapping(handler: Handler, fallback: Handler | None) -> Handler:
+    """Maps errors to protocol errors. What the handler answers with None goes to the SDK's own."""
 
-    async def handle(ctx: Asked, params: Any) -> Any:
+    async def handle(ctx: RequestContext, params: Any) -> Any:
         try:
             result = await handler(ctx, params)
         except MCPError:
             raise
-        except Exception as problem:  # noqa: BLE001 - named in the log, and the client gets an answer
-            error = named(problem)
-            code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
-            text = redactor.clean(f"{error.what} {caller_of(ctx).view.text(error.advice)}".strip())
-            uri = getattr(params, "uri", None)
-            raise MCPError(code, text, None if uri is None else {"uri": str(uri)}) from None
-        return await sdk(ctx, params) if result is None and sdk is not None else result
+        except Exception as problem:  # noqa: BLE001 - named in the log, and the client gets an error
+            raise _protocol_error(problem, params) from None
+        return await fallback(ctx, params) if result is None and fallback is not None else result
 
     return handle
 
 
+def _protocol_error(problem: Exception, params: Any) -> MCPError:
+    error = to_devin_error(problem)
+    code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
+    advice = current_caller.get().visible.text(error.advice)
+    text = redactor.clean(f"{error.what} {advice}".strip())
+    uri = getattr(params, "uri", None)
+    return MCPError(code, text, None if uri is None else {"uri": str(uri)})
+
+
 async def _listen(
-    ctx: Asked, params: SubscriptionsListenRequestParams
+    ctx: RequestContext, params: SubscriptionsListenRequestParams
 ) -> SubscriptionsListenResult:
-    add_call_facts(outcome="ok")  # that the client leaves is how a stream ends
-    caller = caller_of(ctx)
-    return await caller.app.notices.listen(ctx, params, caller.account, caller.view)
+    add_call_facts(outcome="ok")  # a stream ends when its client leaves
+    caller = current_caller.get()
+    return await caller.state.subscriptions.listen(ctx, params, caller.identity.key, caller.visible)
 
 
-async def _subscribe(ctx: Asked, params: SubscribeRequestParams) -> EmptyResult:
-    caller = caller_of(ctx)
-    caller.app.notices.watch(caller.account, str(params.uri))
+async def _subscribe(_: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
+    caller = current_caller.get()
+    caller.state.subscriptions.subscribe_uri(caller.identity.key, str(params.uri))
     return EmptyResult()
 
 
-async def _unsubscribe(ctx: Asked, params: UnsubscribeRequestParams) -> EmptyResult:
-    caller = caller_of(ctx)
-    caller.app.notices.unwatch(caller.account, str(params.uri))
+async def _unsubscribe(_: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:
+    caller = current_caller.get()
+    caller.state.subscriptions.unsubscribe_uri(caller.identity.key, str(params.uri))
     return EmptyResult()
 
 
-def _instructing(*, sandbox: bool) -> ServerMiddleware[ServerState]:
-    """Middleware: what a model is told of this server names only what its caller has."""
+def _handshake(*, sandbox: bool, legacy: bool) -> ServerMiddleware[ServerState]:
+    """Middleware: instructions name only the caller's tools; older clients get list changes.
 
-    async def instructed(ctx: Asked, call_next: CallNext) -> HandlerResult:
+    With `legacy`, clients of older revisions are notified of changed lists without a stream, and
+    the capabilities say so.
+    """
+
+    async def handshake(ctx: RequestContext, call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
-        if isinstance(result, dict):
-            result["instructions"] = instructions(caller_of(ctx).view, sandbox=sandbox)
+        method = ctx.method
+        if method in {"initialize", "server/discover"} and isinstance(result, dict):
+            visible = current_caller.get().visible
+            result["instructions"] = instructions(visible, sandbox=sandbox)
+            if legacy and method == "initialize":
+                for kind in ("resources", "prompts"):
+                    result["capabilities"][kind]["listChanged"] = True
+        elif legacy and method == "notifications/initialized":
+            caller = current_caller.get()
+            caller.state.subscriptions.attach_legacy_client(ctx.session, caller.identity.key)
         return result
 
-    return _only({"initialize", "server/discover"}, instructed)
-
-
-async def _welcome_old_clients(ctx: Asked, call_next: CallNext) -> HandlerResult:
-    """Clients of the older revisions are told of changed lists without asking, and must be told that they will be."""
-    result = await call_next(ctx)
-    if ctx.method == "initialize" and isinstance(result, dict):
-        for kind in ("resources", "prompts"):
-            result["capabilities"][kind]["listChanged"] = True
-    if ctx.method == "notifications/initialized":
-        caller = caller_of(ctx)
-        caller.app.notices.attach_legacy_client(ctx.session, caller.account)
-    return result
-
-
-def _only(
-    methods: Collection[str], middleware: ServerMiddleware[ServerState]
-) -> ServerMiddleware[ServerState]:
-    """For these methods; the others go past it without as much as a frame on the stack."""
-
-    def choosing(ctx: Asked, call_next: CallNext) -> Awaitable[HandlerResult]:
-        return middleware(ctx, call_next) if ctx.method in methods else call_next(ctx)
-
-    return choosing  # type: ignore[return-value]  # the protocol wants a coroutine function; what is awaited is the same
+    return handshake

@@ -1,29 +1,28 @@
-"""Who asks, with whose key, and what is left to them: found by the transport, used by all that serves the request."""
+"""The caller's identity: which Devin key a request uses, and what the caller may see."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from devin_mcp.api.connections import fingerprint
+from devin_mcp.keys import DevinKey, fingerprint
 from devin_mcp.server.visibility import UNRESTRICTED, Restriction
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One caller. Over stdio there is just one, with the server's own key."""
+    """One caller. Over stdio there is only one, with the server's own key."""
 
-    key: str = field(repr=False)
-    """Devin's, to be used for this request."""
+    key: DevinKey
     name: str | None = None
-    """As the log has it; None where callers are not told apart."""
-    narrowing: Restriction = UNRESTRICTED
+    """As logged; None where callers are not told apart."""
+    restriction: Restriction = UNRESTRICTED
     subject: str = ""
-    """Who it is, whole, where the name is only a part of that."""
+    """The full OAuth subject, where `name` is only a part of it."""
     is_still_valid: Callable[[], bool] = field(default=lambda: True, repr=False)
-    """Whether the caller would be let in now: asked of those who stay for long."""
+    """Re-validates the credential; checked every 5 s for open listen streams."""
 
     @property
     def principal(self) -> str:
-        """What a sealed question and limits are bound to: another caller is not this one, nor is one with another key."""
-        return f"{fingerprint(self.key)}:{fingerprint(self.subject or self.name or '')}"
+        """What limits and sealed questions are bound to: caller and key together."""
+        return f"{self.key.fingerprint}:{fingerprint(self.subject or self.name or '')}"

@@ -1,6 +1,6 @@
-"""Lists that are read page by page: in a stable order, with cursors that say after what to go on and not how far.
+"""Pagination of MCP lists, in a stable order. A cursor names the last item, not a position.
 
-A cursor is therefore good on any replica, and an addition or a removal in between neither repeats nor skips anything.
+It works on every replica, and an addition or removal between two pages neither repeats nor skips an item.
 """
 
 from __future__ import annotations
@@ -21,82 +21,84 @@ from devin_mcp.observability.log import add_call_facts
 S = TypeVar("S")
 T = TypeVar("T")
 
-PAGE = 250
-PATIENCE = 10.0
+PAGE_SIZE = 250
+LOAD_TIMEOUT = 10.0
 """Seconds a list waits for Devin: hosts read lists while they connect."""
 
-Key = tuple[int, str, str]
-"""Section, place within it, id."""
-Rows = Iterable[tuple[tuple[str, str], T]]
+SortKey = tuple[int, str, str]
+"""Section, sort text within it, id."""
+SortedItems = Iterable[tuple[tuple[str, str], T]]
+"""(sort text, id) and the item."""
 
 
 @dataclass(frozen=True)
 class ListSource(Generic[S, T]):
-    """One section of a list: what Devin is asked, and the rows made of the answer."""
+    """One section of a list: the request to Devin, and the items of its response."""
 
     load: Callable[[], Awaitable[S]]
-    rows: Callable[[S], Rows[T]]
+    items: Callable[[S], SortedItems[T]]
 
 
 @dataclass(frozen=True)
-class Page(Generic[T]):
-    things: list[T]
-    following: str | None
-    complete: bool
-    """False when Devin would not tell everything, so that nobody keeps it."""
+class ListPage(Generic[T]):
+    items: list[T]
+    next_cursor: str | None
+    is_complete: bool
+    """False if Devin failed for a section, so that nobody caches the page."""
 
 
 async def paginate(
     fixed: Sequence[T], sources: Sequence[ListSource[Any, T]], cursor: str | None
-) -> Page[T]:
-    """At most 250 things, those after the cursor: the fixed ones first, then section by section.
+) -> ListPage[T]:
+    """At most 250 items after the cursor: the fixed ones first, then section by section.
 
-    A first page without what Devin would not tell is better than none, for a host may take a failing list for a failing
-    server; on a later page the error is raised, for it must not look like the end.
+    A first page without a section that failed is better than none, because a host may take a failing
+    list for a failing server. On a later page the error is raised: it must not look like the end.
     """
-    after = None if cursor is None else _decoded(cursor)
-    answers = await asyncio.gather(
-        *(_patiently(one.load) for one in sources), return_exceptions=True
+    last_key = None if cursor is None else _decode(cursor)
+    responses = await asyncio.gather(
+        *(_load(source.load) for source in sources), return_exceptions=True
     )
-    rows: list[tuple[Key, T]] = [
-        ((0, f"{place:02}", ""), thing) for place, thing in enumerate(fixed)
+    items: list[tuple[SortKey, T]] = [
+        ((0, f"{index:02}", ""), item) for index, item in enumerate(fixed)
     ]
-    complete = True
-    for section, (source, answer) in enumerate(zip(sources, answers, strict=True), 1):
-        if not isinstance(answer, BaseException):
-            rows += (((section, *place), thing) for place, thing in source.rows(answer))
-        elif cursor is None and isinstance(answer, DevinError):
-            complete = False
-            add_call_facts(incomplete=True, error=answer.kind)
+    is_complete = True
+    for section, (source, response) in enumerate(zip(sources, responses, strict=True), 1):
+        if not isinstance(response, BaseException):
+            items += (((section, *key), item) for key, item in source.items(response))
+        elif cursor is None and isinstance(response, DevinError):
+            is_complete = False
+            add_call_facts(incomplete=True, error=response.kind)
         else:
-            raise answer
-    left = sorted((row for row in rows if after is None or row[0] > after), key=lambda row: row[0])
-    shown = left[:PAGE]
-    following = _encoded(shown[-1][0]) if len(left) > PAGE else None
-    return Page([thing for _, thing in shown], following, complete)
+            raise response
+    remaining = [item for item in items if last_key is None or item[0] > last_key]
+    remaining.sort(key=lambda item: item[0])
+    page = remaining[:PAGE_SIZE]
+    next_cursor = _encode(page[-1][0]) if len(remaining) > PAGE_SIZE else None
+    return ListPage([item for _, item in page], next_cursor, is_complete)
 
 
-async def _patiently(load: Callable[[], Awaitable[S]]) -> S:
+async def _load(load: Callable[[], Awaitable[S]]) -> S:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOAD_TIMEOUT):
             return await load()
     except TimeoutError:
-        raise Broken(f"Devin did not answer within {PATIENCE:g} seconds.") from None
+        raise Broken(f"Devin did not answer within {LOAD_TIMEOUT:g} seconds.") from None
 
 
-def _encoded(key: Key) -> str:
+def _encode(key: SortKey) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def _decoded(cursor: str) -> Key:
+def _decode(cursor: str) -> SortKey:
     try:
-        order, text, one = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        padded = cursor + "=" * (-len(cursor) % 4)
+        section, text, item_id = json.loads(base64.urlsafe_b64decode(padded))
+        valid = isinstance(section, int) and isinstance(text, str) and isinstance(item_id, str)
     except (ValueError, TypeError, RecursionError):
-        raise MCPError(
-            INVALID_PARAMS, "The cursor is not one of this server's. List again from the start."
-        ) from None
-    if not (isinstance(order, int) and isinstance(text, str) and isinstance(one, str)):
+        valid = False
+    if not valid:
         raise MCPError(
             INVALID_PARAMS, "The cursor is not one of this server's. List again from the start."
         )
-    return order, text, one
+    return section, text, item_id

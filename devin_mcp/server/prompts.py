@@ -1,4 +1,4 @@
-"""Prompts: those declared, and one for each playbook. What is not ours is left to the SDK."""
+"""Prompts: the declared ones and their variants, one per playbook. Other prompts are left to the SDK."""
 
 from __future__ import annotations
 
@@ -21,134 +21,134 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
-from mcp.types import Prompt as ListedPrompt
+from mcp.types import Prompt as McpPrompt
 
 from devin_mcp.errors import Invalid
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import Prompt, PromptVariant, RenderedPrompt
-from devin_mcp.server.arguments import checked
-from devin_mcp.server.context import Asked, Caller, ServerState, caller_of
-from devin_mcp.server.pagination import ListSource, Rows, paginate
+from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt
+from devin_mcp.server.arguments import validate_arguments
+from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
+from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resources import MARKDOWN
-from devin_mcp.server.schema import arguments_model, schema_of
+from devin_mcp.server.schema import arguments_model, parameters_schema
 from devin_mcp.server.visibility import VisibleTools
 
 
-class Prompts:
+class PromptHandlers:
     """The handlers of `prompts/*`."""
 
     def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
-    async def list(self, ctx: Asked, params: PaginatedRequestParams) -> ListPromptsResult:
-        caller = caller_of(ctx)
+    async def list(self, _: RequestContext, params: PaginatedRequestParams) -> ListPromptsResult:
+        caller = current_caller.get()
         sources = [
-            ListSource(partial(one.cards, caller.devin(), caller.house), partial(_made, one))
-            for one in caller.view.prompts
-            if one.cards is not None
+            ListSource(partial(prompt.variants, caller.context()), partial(_variant_items, prompt))
+            for prompt in caller.visible.prompts
+            if prompt.variants is not None
         ]
-        page = await paginate(_fixed(caller.view), sources, params.cursor)
-        others = [] if params.cursor else await self._server.list_prompts()
+        page = await paginate(_fixed_prompts(caller.visible), sources, params.cursor)
+        sdk_prompts = [] if params.cursor else await self._server.list_prompts()
         return ListPromptsResult(
-            prompts=page.things + others,
-            next_cursor=page.following,
-            ttl_ms=caller.kept_for_ms if page.complete else 0,
+            prompts=page.items + sdk_prompts,
+            next_cursor=page.next_cursor,
+            ttl_ms=caller.cache_ttl_ms if page.is_complete else 0,
             cache_scope="private",
         )
 
-    async def get(self, ctx: Asked, params: GetPromptRequestParams) -> GetPromptResult | None:
-        """None for what is not ours but the SDK's."""
-        caller = caller_of(ctx)
-        prompt, card = await find(caller, params.name)
+    async def get(
+        self, _: RequestContext, params: GetPromptRequestParams
+    ) -> GetPromptResult | None:
+        """None for a prompt of the SDK."""
+        caller = current_caller.get()
+        prompt, variant = await find_prompt(caller, params.name)
         if prompt is None:
-            if params.name in {one.name for one in await self._server.list_prompts()}:
+            if params.name in {prompt.name for prompt in await self._server.list_prompts()}:
                 return None
             raise MCPError(INVALID_PARAMS, "There is no prompt of that name. See prompts/list.")
         add_call_facts(prompt=prompt.name)
-        # forms send an empty text for what was not filled in
-        given = {name: value for name, value in (params.arguments or {}).items() if value.strip()}
-        try:
-            arguments = checked(given, schema_of(prompt.say), arguments_model(prompt.say))
-        except Invalid as refusal:
-            raise Invalid(refusal.what, "Fill it in and pick the prompt again.") from None
+        arguments = _validate(prompt, params.arguments or {})
         add_call_facts(devin_session_id=arguments.get("session_id"))
-        subject = () if card is None else (card.subject,)
-        handout = await prompt.say(caller.devin(), caller.house, *subject, **arguments)
+        records = () if variant is None else (variant.record,)
+        rendered = await prompt.render(caller.context(), *records, **arguments)
         return GetPromptResult(
-            description=card.description if card else _description(prompt),
-            messages=_messages(handout, caller.view),
+            description=variant.description if variant else _description(prompt),
+            messages=_messages(rendered, caller.visible),
         )
 
 
-async def find(caller: Caller, name: str) -> tuple[Prompt | None, PromptVariant | None]:
-    """The prompt of this name, with its card if it is made from one."""
-    for prompt in caller.view.prompts:
-        if prompt.cards is None and prompt.name == name:
+def _validate(prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, object]:
+    """Forms send an empty text for a field that was not filled in. Raises Invalid."""
+    filled = {name: value for name, value in arguments.items() if value.strip()}
+    try:
+        return validate_arguments(
+            filled,
+            parameters_schema(prompt.render, prompt.record_parameter),
+            arguments_model(prompt.render, prompt.record_parameter),
+        )
+    except Invalid as error:
+        raise Invalid(error.what, "Fill it in and pick the prompt again.") from None
+
+
+async def find_prompt(
+    caller: CallerContext, name: str
+) -> tuple[Prompt | None, PromptVariant | None]:
+    """The prompt of this name, and its variant if the name is that of one."""
+    for prompt in caller.visible.prompts:
+        if prompt.variants is None and prompt.name == name:
             return prompt, None
-    for prompt in caller.view.prompts:
-        deck: Mapping[str, PromptVariant] = (
-            {} if prompt.cards is None else await prompt.cards(caller.devin(), caller.house)
-        )
-        if name in deck:
-            return prompt, deck[name]
+    for prompt in caller.visible.prompts:
+        if prompt.variants is not None:
+            variants = await prompt.variants(caller.context())
+            if name in variants:
+                return prompt, variants[name]
     return None, None
 
 
 def prompt_arguments(prompt: Prompt) -> list[PromptArgument]:
-    schema = schema_of(prompt.say)
+    schema = parameters_schema(prompt.render, prompt.record_parameter)
     required = schema.get("required", [])
     return [
-        PromptArgument(name=name, description=part["description"], required=name in required)
-        for name, part in schema["properties"].items()
+        PromptArgument(name=name, description=parameter["description"], required=name in required)
+        for name, parameter in schema["properties"].items()
     ]
 
 
-def _fixed(view: VisibleTools) -> list[ListedPrompt]:
+def _fixed_prompts(visible: VisibleTools) -> list[McpPrompt]:
     return [
-        ListedPrompt(
-            name=one.name,
-            title=one.name.replace("_", " ").capitalize(),
-            description=_description(one),
-            arguments=prompt_arguments(one),
+        McpPrompt(
+            name=prompt.name,
+            title=prompt.title,
+            description=_description(prompt),
+            arguments=prompt_arguments(prompt),
         )
-        for one in view.prompts
-        if one.cards is None
+        for prompt in visible.prompts
+        if prompt.variants is None
     ]
 
 
-def _made(prompt: Prompt, deck: Mapping[str, PromptVariant]) -> Rows[ListedPrompt]:
+def _variant_items(prompt: Prompt, variants: Mapping[str, PromptVariant]) -> SortedItems[McpPrompt]:
     arguments = prompt_arguments(prompt)
-    return (
-        (
-            (name, ""),
-            ListedPrompt(
-                name=name,
-                title=redactor.clean(card.title),
-                description=redactor.clean(card.description),
-                arguments=arguments,
-            ),
+    for name, variant in variants.items():
+        item = McpPrompt(
+            name=name,
+            title=redactor.clean(variant.title),
+            description=redactor.clean(variant.description),
+            arguments=arguments,
         )
-        for name, card in deck.items()
-    )
+        yield (name, ""), item
 
 
 def _description(prompt: Prompt) -> str:
-    return inspect.cleandoc(prompt.say.__doc__ or "")
+    return inspect.cleandoc(prompt.render.__doc__ or "")
 
 
-def _messages(handout: RenderedPrompt, view: VisibleTools) -> list[PromptMessage]:
-    blocks: list[ContentBlock] = [
-        TextContent(type="text", text=redactor.clean(handout.filled(view.text(handout.text))))
-    ]
-    if handout.attached is not None:
-        uri, text = handout.attached
-        blocks.append(
-            EmbeddedResource(
-                type="resource",
-                resource=TextResourceContents(
-                    uri=uri, mime_type=MARKDOWN, text=redactor.clean(text)
-                ),
-            )
-        )
+def _messages(rendered: RenderedPrompt, visible: VisibleTools) -> list[PromptMessage]:
+    text = redactor.clean(rendered.fill(visible.text(rendered.text)))
+    blocks: list[ContentBlock] = [TextContent(type="text", text=text)]
+    if rendered.attached is not None:
+        uri, markdown = rendered.attached
+        contents = TextResourceContents(uri=uri, mime_type=MARKDOWN, text=redactor.clean(markdown))
+        blocks.append(EmbeddedResource(type="resource", resource=contents))
     return [PromptMessage(role="user", content=block) for block in blocks]

@@ -1,4 +1,4 @@
-"""Resources: the list, the templates, and reading. What is not ours is left to the SDK, which knows nothing by itself."""
+"""Resources: list, templates, read. Other resources are left to the SDK."""
 
 from __future__ import annotations
 
@@ -18,138 +18,149 @@ from mcp.types import (
     ResourceTemplate,
     TextResourceContents,
 )
-from mcp.types import Resource as ListedResource
+from mcp.types import Resource as McpResource
 
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.matching import Resource, ResourceEntry, slug
-from devin_mcp.server.context import Asked, ServerState, caller_of
-from devin_mcp.server.pagination import ListSource, Rows, paginate
-from devin_mcp.server.resource_uris import address, match_uri, variables
+from devin_mcp.operations.browsing import Resource, ResourceEntry
+from devin_mcp.operations.matching import slug
+from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
+from devin_mcp.server.pagination import ListSource, SortedItems, paginate
+from devin_mcp.server.resource_uris import expand_uri, match_uri, variable_names
 from devin_mcp.server.visibility import VisibleTools
 
 MARKDOWN = "text/markdown"
+SORT_CHARS = 60
+USER_AND_ASSISTANT = Annotations(audience=["user", "assistant"])
 
-Listed = Callable[[], ListedResource]
-"""Made only for what is on the page."""
-FOR_BOTH = Annotations(audience=["user", "assistant"])
+BuildResource = Callable[[], McpResource]
+"""Called only for the items of the page."""
 
 
-class Resources:
+class ResourceHandlers:
     """The handlers of `resources/*`."""
 
     def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
-    async def list(self, ctx: Asked, params: PaginatedRequestParams) -> ListResourcesResult:
-        caller = caller_of(ctx)
-        sources = [
-            ListSource(partial(one.entries, caller.devin(), caller.house), partial(_rows, one))
-            for one in caller.view.resources
-            if one.entries is not None and one.list_tool and caller.view.has(one.list_tool)
-        ]
-        page = await paginate(_indexes(caller.view), sources, params.cursor)
-        others = [] if params.cursor else await self._server.list_resources()
+    async def list(self, _: RequestContext, params: PaginatedRequestParams) -> ListResourcesResult:
+        caller = current_caller.get()
+        page = await paginate(_indexes(caller.visible), _sources(caller), params.cursor)
+        sdk_resources = [] if params.cursor else await self._server.list_resources()
         return ListResourcesResult(
-            resources=[make() for make in page.things] + others,
-            next_cursor=page.following,
-            ttl_ms=caller.kept_for_ms if page.complete else 0,
+            resources=[build() for build in page.items] + sdk_resources,
+            next_cursor=page.next_cursor,
+            ttl_ms=caller.cache_ttl_ms if page.is_complete else 0,
             cache_scope="private",
         )
 
-    async def templates(self, ctx: Asked, _: PaginatedRequestParams) -> ListResourceTemplatesResult:
-        view = caller_of(ctx).view
-        ours = [
+    async def templates(
+        self, _: RequestContext, __: PaginatedRequestParams
+    ) -> ListResourceTemplatesResult:
+        visible = current_caller.get().visible
+        own = [
             ResourceTemplate(
-                uri_template=one.uri,
-                name=one.read.__name__,
-                title=_title(one),
-                description=_description(one, view),
+                uri_template=resource.uri,
+                name=resource.name,
+                title=resource.title,
+                description=_description(resource, visible),
                 mime_type=MARKDOWN,
-                annotations=FOR_BOTH,
+                annotations=USER_AND_ASSISTANT,
             )
-            for one in view.resources
-            if one.is_template
+            for resource in visible.resources
+            if resource.is_template
         ]
         return ListResourceTemplatesResult(
-            resource_templates=[*ours, *await self._server.list_resource_templates()]
+            resource_templates=[*own, *await self._server.list_resource_templates()]
         )
 
     async def read(
-        self, ctx: Asked, params: ReadResourceRequestParams
+        self, _: RequestContext, params: ReadResourceRequestParams
     ) -> ReadResourceResult | None:
-        """None for what is not ours."""
-        caller, uri = caller_of(ctx), str(params.uri)
-        target = match_uri(uri, caller.view)
-        if target is None:
+        """None for a URI that is not ours."""
+        caller, uri = current_caller.get(), str(params.uri)
+        match = match_uri(uri, caller.visible)
+        if match is None:
             return None
-        add_call_facts(resource=target.resource.uri)
+        resource = match.resource
+        add_call_facts(resource=resource.uri)
         try:
-            given = target.arguments
-            add_call_facts(devin_session_id=given.get("session_id"))
-            document = await target.resource.read(caller.devin(), caller.house, **given)
+            arguments = match.arguments
+            add_call_facts(devin_session_id=arguments.get("session_id"))
+            content = await resource.read(caller.context(), **arguments)
         except NotFound:
-            raise NotFound(
-                f"Unknown resource: {uri}",
-                f"See resources/list, or {target.resource.tool.tool_name}.",
-            ) from None
-        except Invalid as refusal:
-            raise Invalid(
-                f"Unknown resource: {uri}. {refusal.what}", "", status=refusal.status
-            ) from None
-        following = caller.view.text(document.next)
-        text = f"{document.text}\n\nNext: {following}" if following else document.text
+            advice = f"See resources/list, or {resource.tool.tool_name}."
+            raise NotFound(f"Unknown resource: {uri}", advice) from None
+        except Invalid as error:
+            what = f"Unknown resource: {uri}. {error.what}"
+            raise Invalid(what, "", status=error.status) from None
+        text = content.text
+        if next_step := caller.visible.text(content.next):
+            text = f"{text}\n\nNext: {next_step}"
         return ReadResourceResult(
             contents=[TextResourceContents(uri=uri, mime_type=MARKDOWN, text=redactor.clean(text))],
-            ttl_ms=0 if target.resource.lives else caller.kept_for_ms,
+            ttl_ms=0 if resource.volatile else caller.cache_ttl_ms,
             cache_scope="private",
         )
 
 
-def _indexes(view: VisibleTools) -> list[Listed]:
-    def index(one: Resource) -> ListedResource:
-        return ListedResource(
-            uri=one.uri,
-            name=one.read.__name__,
-            title=_title(one),
-            description=_description(one, view),
+def _indexes(visible: VisibleTools) -> list[BuildResource]:
+    """The resources without placeholders."""
+
+    def build(resource: Resource) -> McpResource:
+        return McpResource(
+            uri=resource.uri,
+            name=resource.name,
+            title=resource.title,
+            description=_description(resource, visible),
             mime_type=MARKDOWN,
-            annotations=FOR_BOTH,
+            annotations=USER_AND_ASSISTANT,
         )
 
-    return [partial(index, one) for one in view.resources if not one.is_template]
+    return [partial(build, resource) for resource in visible.resources if not resource.is_template]
 
 
-def _rows(resource: Resource, entries: Sequence[ResourceEntry]) -> Rows[Listed]:
-    (variable,) = variables(resource)
+def _sources(caller: CallerContext) -> list[ListSource[Sequence[ResourceEntry], BuildResource]]:
+    """The records of each template whose list tool is visible."""
+    return [
+        ListSource(partial(resource.entries, caller.context()), partial(_entry_items, resource))
+        for resource in caller.visible.resources
+        if resource.entries is not None
+        and resource.list_tool is not None
+        and caller.visible.has(resource.list_tool)
+    ]
 
-    def listed(entry: ResourceEntry) -> ListedResource:
-        return ListedResource(
-            uri=address(resource, **{variable: entry.id}),
+
+def _entry_items(
+    resource: Resource, entries: Sequence[ResourceEntry]
+) -> SortedItems[BuildResource]:
+    (variable,) = variable_names(resource)
+
+    def build(entry: ResourceEntry) -> McpResource:
+        return McpResource(
+            uri=expand_uri(resource, **{variable: entry.id}),
             name=slug(entry.title) or entry.id,
             title=entry.title,
             description=entry.description or None,
             mime_type=MARKDOWN,
             size=entry.size,
             annotations=Annotations(
-                audience=["user", "assistant"], last_modified=_time(entry.modified)
+                audience=["user", "assistant"], last_modified=_timestamp(entry.modified)
             ),
         )
 
-    return (((entry.title.casefold()[:60], entry.id), partial(listed, entry)) for entry in entries)
+    return (
+        ((entry.title.casefold()[:SORT_CHARS], entry.id), partial(build, entry))
+        for entry in entries
+    )
 
 
-def _time(text: str | None) -> str | None:
-    """Only what is one: hosts parse it."""
+def _timestamp(text: str | None) -> str | None:
+    """None for a text that is no timestamp: hosts parse it."""
     return text if text and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text) else None
 
 
-def _title(resource: Resource) -> str:
-    return resource.read.__name__.replace("_", " ").capitalize()
-
-
-def _description(resource: Resource, view: VisibleTools) -> str:
-    return view.text(
-        f"{inspect.cleandoc(resource.read.__doc__ or '')} The tool {resource.tool.tool_name} shows the same."
-    )
+def _description(resource: Resource, visible: VisibleTools) -> str:
+    docstring = inspect.cleandoc(resource.read.__doc__ or "")
+    return visible.text(f"{docstring} The tool {resource.tool.tool_name} shows the same.")

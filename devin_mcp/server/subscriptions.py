@@ -1,276 +1,223 @@
-"""Notices of change: who listens with which key, what they watch, and what is announced to them.
+"""Subscriptions: who listens with which key, which resources they watch, and what they are notified of.
 
-Every key has a line of its own, so nobody hears of what belongs to another. Clients of the 2026 revision listen on a
-stream; older ones are told over stdio without a stream, and cannot be reached over HTTP without sessions.
+Subscribers are kept apart by key, so nobody is notified of another key's data. Clients of 2026-07-28 listen on a stream.
+Older clients are notified over stdio without a stream, and cannot be reached over HTTP without sessions.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from mcp.server import ServerRequestContext
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import (
-    ListenHandler,
-    PromptsListChanged,
-    ResourcesListChanged,
-    ResourceUpdated,
-    ServerEvent,
-)
+from mcp.server.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated
 from mcp.types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
-from devin_mcp.api.models import is_id
 from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.errors import Invalid, SlowDown
+from devin_mcp.keys import DevinKey
 from devin_mcp.observability.log import event
 from devin_mcp.operations.catalog import toolset_of
+from devin_mcp.operations.parameters import bare_id, is_id
 from devin_mcp.operations.waiting.poller import SessionChange
-from devin_mcp.operations.waiting.pollers import MOST_WATCHED as MOST_FOLLOWED
-from devin_mcp.operations.waiting.pollers import Account, Pollers, bare
+from devin_mcp.operations.waiting.pollers import MAX_WATCHED_PER_KEY, Pollers
+from devin_mcp.server.key_subscribers import KeySubscribers, send_events
 from devin_mcp.server.resource_uris import ResourceMatch, match_uri
 from devin_mcp.server.visibility import VisibleTools
 
-Hear = Callable[[ServerEvent], None]
-
-MOST_WATCHED = 500
-"""Addresses on one stream."""
-BACKLOG = 1024
-"""Notices kept for an old client that does not read; more are dropped, since each only says to read again."""
-
-
-class KeySubscribers:
-    """Everybody who listens with one key. The SDK's handler of listen streams takes it for its bus."""
-
-    def __init__(self, account: Account) -> None:
-        self.account = account
-        self.streams = ListenHandler(self)
-        self._hear: dict[object, Hear] = {}
-        self.watched: Counter[str] = Counter()
-        self.followed: dict[str, ExitStack] = {}
-        """Bare session id -> what stops following it."""
-
-    def stop_following(self, session_id: str) -> None:
-        watch = self.followed.pop(bare(session_id), None)
-        if watch is not None:
-            watch.close()
-
-    @property
-    def is_idle(self) -> bool:
-        return not self._hear
-
-    def subscribe(self, listener: Hear) -> Callable[[], None]:
-        token = object()
-        self._hear[token] = listener
-        return lambda: self._hear.pop(token, None) and None
-
-    async def publish(self, event: ServerEvent) -> None:
-        self.announce(event)
-
-    def announce(self, event: ServerEvent) -> None:
-        for hear in list(self._hear.values()):
-            hear(event)
+MAX_URIS = 500
+"""Resources that one stream, or one older client, can watch."""
 
 
 class Subscriptions:
-    """All lines of the process."""
+    """All subscribers of the process, by key."""
 
-    def __init__(self, following: Pollers, view: VisibleTools) -> None:
-        self._following = following
-        self._view = view
-        self._lines: dict[str, KeySubscribers] = {}
-        self._old_clients: set[asyncio.Task[None]] = set()
+    def __init__(self, pollers: Pollers, visible: VisibleTools) -> None:
+        self._pollers = pollers
+        self._visible = visible
+        self._subscribers: dict[str, KeySubscribers] = {}
+        self._legacy_tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        following.freed = self._watch_others
+        pollers.on_slot_free = self._poll_more_sessions
 
-    def line(self, account: Account) -> KeySubscribers:
-        line = self._lines.get(account.owner)
-        if line is None:
-            line = self._lines[account.owner] = KeySubscribers(account)
-        return line
+    def of_key(self, key: DevinKey) -> KeySubscribers:
+        subscribers = self._subscribers.get(key.fingerprint)
+        if subscribers is None:
+            subscribers = self._subscribers[key.fingerprint] = KeySubscribers(key)
+        return subscribers
 
     async def listen(
         self,
         ctx: ServerRequestContext[Any, Any],
         params: SubscriptionsListenRequestParams,
-        account: Account,
-        view: VisibleTools,
+        key: DevinKey,
+        visible: VisibleTools,
     ) -> SubscriptionsListenResult:
-        """Serve one stream until its client leaves or the server ends. What the caller does not have is never heard of."""
+        """Serve one stream until its client leaves or the server stops.
+
+        Resources that the caller does not have are ignored. Raises Invalid for too many.
+        """
         uris = list(dict.fromkeys(params.notifications.resource_subscriptions or ()))
-        if len(uris) > MOST_WATCHED:
+        if len(uris) > MAX_URIS:
             raise Invalid(
-                f"A stream can watch at most {MOST_WATCHED} resources.", "Open it again with fewer."
+                f"A stream can watch at most {MAX_URIS} resources.", "Open it again with fewer."
             )
-        line = self.line(account)
-        uris = [uri for uri in uris if match_uri(uri, view) is not None]
+        uris = [uri for uri in uris if match_uri(uri, visible) is not None]
         params.notifications.resource_subscriptions = uris or None
-        self._watch(line, uris)
+        subscribers = self.of_key(key)
+        self._watch(subscribers, uris)
         try:
             if self._closed:
-                asyncio.get_running_loop().call_soon(line.streams.close)
-            return await line.streams(ctx, params)
+                asyncio.get_running_loop().call_soon(subscribers.streams.close)
+            return await subscribers.streams(ctx, params)
         finally:
-            self._unwatch(line, uris)
-            self._forget(account)
+            self._unwatch(subscribers, uris)
+            self._remove_if_unused(subscribers)
 
-    def attach_legacy_client(self, session: ServerSession, account: Account) -> None:
-        """Tell a client of the older revisions, over stdio, of changed lists and of what it will watch."""
-        if (
-            self._old_clients
-        ):  # there is one at the other end, however often it says that it is ready
+    def attach_legacy_client(self, session: ServerSession, key: DevinKey) -> None:
+        """Notify a client of an older revision, over stdio, of changed lists and resources."""
+        if self._legacy_tasks:  # there is one client, however often it sends `initialized`
             return
-        line = self.line(account)
-        events: asyncio.Queue[ServerEvent] = asyncio.Queue(BACKLOG)
+        task = asyncio.ensure_future(send_events(session, self.of_key(key).queue()))
+        self._legacy_tasks.add(task)
+        task.add_done_callback(self._legacy_tasks.discard)
 
-        def hear(event: ServerEvent) -> None:
-            if not isinstance(event, ResourceUpdated) or event.uri in line.watched:
-                with suppress(asyncio.QueueFull):
-                    events.put_nowait(event)
+    def subscribe_uri(self, key: DevinKey, uri: str) -> None:
+        """`resources/subscribe` of older revisions. Raises Invalid for too many."""
+        subscribers = self.of_key(key)
+        if len(subscribers.watched) >= MAX_URIS:
+            raise Invalid(f"At most {MAX_URIS} resources can be watched.", "Unsubscribe from some.")
+        self._watch(subscribers, [uri])
+        subscribers.watched[uri] = 1  # subscribing twice counts once
 
-        line.subscribe(hear)
-        task = asyncio.ensure_future(_tell(session, events))
-        self._old_clients.add(task)
-        task.add_done_callback(self._old_clients.discard)
+    def unsubscribe_uri(self, key: DevinKey, uri: str) -> None:
+        subscribers = self.of_key(key)
+        if uri in subscribers.watched:
+            self._unwatch(subscribers, [uri])
 
-    def watch(self, account: Account, uri: str) -> None:
-        line = self.line(account)
-        if len(line.watched) >= MOST_WATCHED:
-            raise Invalid(
-                f"At most {MOST_WATCHED} resources can be watched.", "Unsubscribe from some."
-            )
-        self._watch(line, [uri])
-        line.watched[uri] = 1  # watching twice is watching once
-
-    def unwatch(self, account: Account, uri: str) -> None:
-        line = self.line(account)
-        if uri in line.watched:
-            self._unwatch(line, [uri])
-
-    def wrote(self, written: WriteEvent) -> None:
-        """Announce what a write through this server changed."""
-        line = self._lines.get(written.owner)
-        if line is None or line.is_idle:
+    def on_write(self, write: WriteEvent) -> None:
+        """A write listener: notify the key's subscribers of what a write changed."""
+        subscribers = self._subscribers.get(write.key_fingerprint)
+        if subscribers is None or subscribers.is_idle:
             return
-        toolset = toolset_of(written.route)
-        # Of a session that is followed, its poller tells: it looks at once, and knows what really changed.
-        session_id = written.ids.get("session_id", "")
-        if bare(session_id) not in line.followed or not self._following.is_live(
-            written.owner, session_id
-        ):
-            self._touch(line, toolset, written.ids)
-        if any(one.entries is not None and one.toolset == toolset for one in self._view.resources):
-            line.announce(ResourcesListChanged())
+        toolset = toolset_of(write.operation_id)
+        # The poller of a polled session notifies itself: it polls at once and knows what changed.
+        session_id = write.ids.get("session_id", "")
+        is_polled = bare_id(session_id) in subscribers.polled
+        if not (is_polled and self._pollers.is_live(write.key_fingerprint, session_id)):
+            self._notify_updated(subscribers, toolset, write.ids)
         if any(
-            one.list_tool is not None and one.list_tool.toolset == toolset
-            for one in self._view.prompts
+            resource.entries is not None and resource.toolset == toolset
+            for resource in self._visible.resources
         ):
-            line.announce(PromptsListChanged())
+            subscribers.notify(ResourcesListChanged())
+        if any(
+            prompt.list_tool is not None and prompt.list_tool.toolset == toolset
+            for prompt in self._visible.prompts
+        ):
+            subscribers.notify(PromptsListChanged())
 
     def close(self) -> None:
-        """End all streams, so that nobody who only listens delays the end of the server."""
+        """End all streams, so that a client that only listens does not delay the shutdown."""
         self._closed = True
-        for line in self._lines.values():
-            line.streams.close()
-            for session_id in list(line.followed):
-                line.stop_following(session_id)
-        for task in self._old_clients:
+        for subscribers in self._subscribers.values():
+            subscribers.streams.close()
+            for session_id in list(subscribers.polled):
+                subscribers.stop_polling(session_id)
+        for task in self._legacy_tasks:
             task.cancel()
 
-    def _watch(self, line: KeySubscribers, uris: Iterable[str]) -> None:
-        refused = 0
+    def _watch(self, subscribers: KeySubscribers, uris: Iterable[str]) -> None:
+        not_watched = 0
         for uri in uris:
-            line.watched[uri] += 1
+            subscribers.watched[uri] += 1
             session_id = self._session_of(uri)
-            if session_id is not None and not self._follow(line, session_id):
-                refused += 1
-        if refused:
-            event("too_many_watches", level="warning", not_watched=refused)
+            if session_id is not None and not self._poll(subscribers, session_id):
+                not_watched += 1
+        if not_watched:
+            event("too_many_watches", level="warning", not_watched=not_watched)
 
-    def _follow(self, line: KeySubscribers, session_id: str) -> bool:
-        """Whether the session is followed now."""
-        if bare(session_id) in line.followed and self._following.is_followed(
-            line.account.owner, session_id
-        ):
+    def _unwatch(self, subscribers: KeySubscribers, uris: Iterable[str]) -> None:
+        for uri in uris:
+            subscribers.watched[uri] -= 1
+            if subscribers.watched[uri] <= 0:
+                del subscribers.watched[uri]
+        sessions = (self._session_of(uri) for uri in subscribers.watched)
+        needed = {bare_id(session_id) for session_id in sessions if session_id is not None}
+        for session_id in subscribers.polled.keys() - needed:
+            subscribers.stop_polling(session_id)
+
+    def _poll(self, subscribers: KeySubscribers, session_id: str) -> bool:
+        """Poll a session for these subscribers. False if the key has too many already."""
+        key, bare = subscribers.key, bare_id(session_id)
+        if bare in subscribers.polled and self._pollers.is_polled(key.fingerprint, session_id):
             return True
-        line.stop_following(session_id)  # it ended, and somebody asks anew
+        subscribers.stop_polling(session_id)  # a poller that has ended
 
-        def changed(change: SessionChange | None) -> None:
+        def on_poll(change: SessionChange | None) -> None:
             if change is not None:
-                self._touch(line, "sessions", {"session_id": session_id}, index=change.is_of_phase)
+                ids = {"session_id": session_id}
+                self._notify_updated(subscribers, "sessions", ids, lists=change.phase_changed)
 
-        watch = ExitStack()
+        stack = ExitStack()
         try:
-            watch.enter_context(
-                self._following.follow(line.account, session_id, changed, most=MOST_FOLLOWED)
+            stack.enter_context(
+                self._pollers.subscribe(key, session_id, on_poll, max_pollers=MAX_WATCHED_PER_KEY)
             )
         except SlowDown:
             return False
-        line.followed[bare(session_id)] = watch
+        subscribers.polled[bare] = stack
         return True
 
-    def _watch_others(self, owner: str) -> None:
-        """A session is not followed any more: one that had to be left out may take its place."""
-        line = self._lines.get(owner)
-        if line is None or self._closed:
+    def _poll_more_sessions(self, key_fingerprint: str) -> None:
+        """A poller has ended: sessions that had to be left out may take its place."""
+        subscribers = self._subscribers.get(key_fingerprint)
+        if subscribers is None or self._closed:
             return
-        for uri in line.watched:
+        for uri in subscribers.watched:
             session_id = self._session_of(uri)
-            if (
-                session_id is not None
-                and bare(session_id) not in line.followed
-                and not self._follow(line, session_id)
-            ):
+            if session_id is None or bare_id(session_id) in subscribers.polled:
+                continue
+            if not self._poll(subscribers, session_id):
                 return
 
-    def _unwatch(self, line: KeySubscribers, uris: Iterable[str]) -> None:
-        for uri in uris:
-            line.watched[uri] -= 1
-        line.watched = +line.watched
-        needed = {
-            bare(session_id)
-            for uri in line.watched
-            if (session_id := self._session_of(uri)) is not None
-        }
-        for session_id in line.followed.keys() - needed:
-            line.stop_following(session_id)
-
     def _session_of(self, uri: str) -> str | None:
-        target = match_uri(uri, self._view)
-        session_id = target.given.get("session_id") if target is not None else None
-        return session_id if isinstance(session_id, str) and is_id(session_id) else None
+        """The session that a watched URI is about."""
+        match = match_uri(uri, self._visible)
+        if match is None or match.resource.subject != "session_id":
+            return None
+        session_id = match.subject_id
+        return session_id if session_id is not None and is_id(session_id) else None
 
-    def _touch(
-        self, line: KeySubscribers, toolset: str, ids: Mapping[str, str], *, index: bool = True
+    def _notify_updated(
+        self,
+        subscribers: KeySubscribers,
+        toolset: str,
+        ids: Mapping[str, str],
+        *,
+        lists: bool = True,
     ) -> None:
-        for uri in list(line.watched):
-            target = match_uri(uri, self._view)
-            if target is None or target.resource.toolset != toolset:
+        """Notify of every watched resource that a change concerns; `lists` includes the tables."""
+        for uri in list(subscribers.watched):
+            match = match_uri(uri, self._visible)
+            if match is None or match.resource.toolset != toolset:
                 continue
-            if index if not target.resource.is_template else _agrees(target, ids):
-                line.announce(ResourceUpdated(uri))
+            if _is_about(match, ids) if match.resource.is_template else lists:
+                subscribers.notify(ResourceUpdated(uri))
 
-    def _forget(self, account: Account) -> None:
-        line = self._lines.get(account.owner)
-        if line is not None and line.is_idle and not line.watched:
-            del self._lines[account.owner]
-
-
-def _agrees(target: ResourceMatch, ids: Mapping[str, str]) -> bool:
-    """The address is about these ids; two spellings of a session's id are one."""
-    names = [name for name in target.given if name.endswith("_id")]
-    return all(bare(target.given[name]) == bare(ids.get(name, "")) for name in names)
+    def _remove_if_unused(self, subscribers: KeySubscribers) -> None:
+        fingerprint = subscribers.key.fingerprint
+        is_current = self._subscribers.get(fingerprint) is subscribers
+        if is_current and subscribers.is_idle and not subscribers.watched:
+            del self._subscribers[fingerprint]
 
 
-async def _tell(session: ServerSession, events: asyncio.Queue[ServerEvent]) -> None:
-    while True:
-        match await events.get():
-            case ResourceUpdated(uri=uri):
-                await session.send_resource_updated(uri)
-            case PromptsListChanged():
-                await session.send_prompt_list_changed()
-            case _:
-                await session.send_resource_list_changed()
+def _is_about(match: ResourceMatch, ids: Mapping[str, str]) -> bool:
+    """True if the URI names the record with these ids; both spellings of a session id are equal."""
+    subject = match.resource.subject
+    if subject is None:
+        return True
+    return bare_id(match.subject_id or "") == bare_id(ids.get(subject, ""))

@@ -1,8 +1,8 @@
-"""From an operation to an MCP tool: name, schemas, annotations, and the way a call takes."""
+"""Tools: an operation as MCP shows it (name, schemas, annotations), and the way of a call."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context as SdkContext
 from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
@@ -22,144 +22,150 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
+from devin_mcp.api.request_state import ReportProgress
 from devin_mcp.observability.log import add_call_facts
-from devin_mcp.operations import Operation
-from devin_mcp.operations.attachments import Download
-from devin_mcp.operations.catalog import DESTROY, READ
-from devin_mcp.operations.results import Result
-from devin_mcp.operations.waiting.pollers import Pollers
-from devin_mcp.server.arguments import checked
-from devin_mcp.server.call_log import named
-from devin_mcp.server.confirmation import consent, question_about
-from devin_mcp.server.context import Asked, Caller, ServerState, caller_of
-from devin_mcp.server.rendering import present, present_error
-from devin_mcp.server.schema import (
-    arguments_model,
-    injected_parameters,
-    input_schema,
-    output_schema,
-    type_hints,
-)
+from devin_mcp.operations.catalog import DESTROY, READ, Operation
+from devin_mcp.server.arguments import validate_arguments
+from devin_mcp.server.call_log import to_devin_error
+from devin_mcp.server.confirmation import confirm, question_about
+from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
+from devin_mcp.server.rendering import render, render_error
+from devin_mcp.server.schema import arguments_model, input_schema, output_schema, result_model
 from devin_mcp.server.visibility import VisibleTools
 
 
 @dataclass(frozen=True)
 class DevinTool:
-    """An operation as one caller sees it. The SDK's own tools drop misspelt arguments in silence, a spending cap among
-    them, and their argument errors contain what was given.
+    """An operation as one caller sees it.
+
+    The SDK's own tools ignore misspelt arguments silently, a spending cap among them, and their
+    argument errors contain what was passed.
     """
 
     operation: Operation[Any, Any]
-    listed: Tool
-    """As `tools/list` has it."""
+    published: Tool
+    """As in `tools/list`."""
     arguments: type[BaseModel]
-    injected: Mapping[str, type]
 
     @classmethod
-    def of(cls, operation: Operation[Any, Any], view: VisibleTools) -> DevinTool:
+    def of(cls, operation: Operation[Any, Any], visible: VisibleTools) -> DevinTool:
         arguments = arguments_model(operation.function)
-        schema = input_schema(arguments, view.powers)
-        listed = Tool(
+        published = Tool(
             name=operation.tool_name,
-            title=operation.operation_id.replace("_", " ").capitalize(),
-            description=_description(operation, view),
-            input_schema=schema,
-            output_schema=_output(operation),
-            annotations=_annotations(operation, schema),
+            title=operation.title,
+            description=_description(operation, visible),
+            input_schema=input_schema(arguments, visible.capabilities),
+            output_schema=output_schema(result_model(operation.function))
+            if operation.structured
+            else None,
+            annotations=_annotations(operation, visible),
         )
-        return cls(operation, listed, arguments, injected_parameters(operation.function))
+        return cls(operation, published, arguments)
 
-    async def run(
-        self, caller: Caller, given: dict[str, Any], context: Context[Any, Any]
+    async def call(
+        self, caller: CallerContext, given: dict[str, Any], sdk_context: SdkContext[Any, Any]
     ) -> CallToolResult | InputRequiredResult:
-        """Never raises for what can go wrong with Devin: the model gets an answer it can act on."""
-        operation = self.operation
-        add_call_facts(
-            tool=self.listed.name, operation=operation.operation_id, effect=operation.effect.value
-        )
+        """Never raises for what can go wrong with Devin: the model gets an error it can act on."""
         try:
-            arguments = checked(given, self.listed.input_schema, self.arguments)
-            add_call_facts(devin_session_id=arguments.get("session_id"))
-            if (stake := operation.stake) is not None:
-                (thing,) = arguments.values()
-                question = await consent(
-                    context, caller.app.confirm, lambda: question_about(caller, stake, thing)
+            arguments = self._validate(given)
+            confirmation = self.operation.confirmation
+            if confirmation is not None:
+                subject = arguments[confirmation.subject]
+                question = await confirm(
+                    sdk_context,
+                    caller.state.confirm,
+                    lambda: question_about(caller, confirmation, subject),
                 )
                 if question is not None:
                     return question
-            devin = caller.devin(_teller(context))
-            injected = {
-                name: caller.app.following if kind is Pollers else caller.house
-                for name, kind in self.injected.items()
-            }
-            result: Result = await operation(devin, **injected, **arguments)
+            ctx = caller.context(_progress_reporter(sdk_context))
+            result = await self.operation.function(ctx, **arguments)
+            rendered, whole = render(result, caller.visible, ctx.policy.result_limit)
+            if "session_id" not in arguments and hasattr(whole, "session_id"):
+                add_call_facts(devin_session_id=whole.session_id)
+        except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
+            return render_error(to_devin_error(problem), caller.visible)
+        return rendered
+
+    def _validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        operation, session_id = self.operation, None
+        try:
+            arguments = validate_arguments(given, self.published.input_schema, self.arguments)
+            session_id = arguments.get("session_id")
+        finally:
             add_call_facts(
-                devin_session_id=getattr(result, "session_id", arguments.get("session_id"))
+                tool=self.published.name,
+                operation=operation.function.__name__,
+                effect=operation.effect.value,
+                devin_session_id=session_id,
             )
-            return present(result, caller.view, caller.house.result_limit)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is named in the log and the model gets an answer
-            return present_error(named(error), caller.view)
+        return arguments
 
 
 @lru_cache(maxsize=256)
-def tools_of(view: VisibleTools) -> Mapping[str, DevinTool]:
-    """By name, in the order of the catalogue."""
-    return {one.tool_name: DevinTool.of(one, view) for one in view.operations}
+def tools_of(visible: VisibleTools) -> Mapping[str, DevinTool]:
+    """By name, in the order of the catalog."""
+    return {
+        operation.tool_name: DevinTool.of(operation, visible) for operation in visible.operations
+    }
 
 
-class Tools:
-    """The handlers of `tools/*`: every caller has their own. What is not ours is left to the SDK."""
+def published_tools(visible: VisibleTools) -> list[dict[str, Any]]:
+    """The tools as JSON, as `tools/list` returns them."""
+    return [
+        tool.published.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for tool in tools_of(visible).values()
+    ]
+
+
+class ToolHandlers:
+    """The handlers of `tools/*`: each caller has its own tools. Other tools are left to the SDK."""
 
     def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
-    async def list(self, ctx: Asked, _: PaginatedRequestParams) -> ListToolsResult:
-        ours = [one.listed for one in tools_of(caller_of(ctx).view).values()]
-        return ListToolsResult(tools=ours + await self._server.list_tools())
+    async def list(self, _: RequestContext, __: PaginatedRequestParams) -> ListToolsResult:
+        own = [tool.published for tool in tools_of(current_caller.get().visible).values()]
+        return ListToolsResult(tools=own + await self._server.list_tools())
 
     async def call(
-        self, ctx: Asked, params: CallToolRequestParams
+        self, ctx: RequestContext, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | None:
-        """None for what is not ours, or not this caller's: the SDK knows no such tool."""
-        caller = caller_of(ctx)
-        tool = tools_of(caller.view).get(params.name)
+        """None for a tool that this caller does not have: the SDK answers that it is unknown."""
+        caller = current_caller.get()
+        tool = tools_of(caller.visible).get(params.name)
         if tool is None:
             return None
-        context: Context[Any, Any] = Context(
+        sdk_context: SdkContext[Any, Any] = SdkContext(
             request_context=ctx, mcp_server=self._server, input_params=params
         )
-        return await tool.run(caller, params.arguments or {}, context)
+        return await tool.call(caller, params.arguments or {}, sdk_context)
 
 
-def _teller(context: Context[Any, Any]) -> Callable[[str], Awaitable[None]]:
-    """Progress notifications for who asked for them; a courtesy, so their failure is nobody's."""
-    told = count(1)
+def _progress_reporter(sdk_context: SdkContext[Any, Any]) -> ReportProgress:
+    """Sends progress notifications to a client that asked for them. A failure is ignored."""
+    numbers = count(1)
 
-    async def tell(sentence: str) -> None:
+    async def report(sentence: str) -> None:
         with suppress(Exception):
-            await context.report_progress(next(told), message=sentence)
+            await sdk_context.report_progress(next(numbers), message=sentence)
 
-    return tell
-
-
-def _description(operation: Operation[Any, Any], view: VisibleTools) -> str:
-    """What the function says, and where the same can be browsed."""
-    twins = [one.uri for one in view.resources if one.tool is operation]
-    also = f" Resource: {', '.join(twins)}" if twins else ""
-    return view.text(" ".join((operation.function.__doc__ or "").split())) + also
+    return report
 
 
-def _output(operation: Operation[Any, Any]) -> dict[str, Any] | None:
-    model = type_hints(operation.function)["return"]
-    return None if model is Download else output_schema(model)
+def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:
+    """The function's docstring, and the resources that show the same."""
+    uris = [resource.uri for resource in visible.resources if resource.tool is operation]
+    resources = f" Resource: {', '.join(uris)}" if uris else ""
+    return visible.text(" ".join((operation.function.__doc__ or "").split())) + resources
 
 
-def _annotations(operation: Operation[Any, Any], schema: dict[str, Any]) -> ToolAnnotations:
-    """Of what this caller sees: downloading is a read until it can also write a local file."""
-    reads = operation.effect is READ and "save_to" not in schema["properties"]
+def _annotations(operation: Operation[Any, Any], visible: VisibleTools) -> ToolAnnotations:
+    writes_files = operation.writes_with in visible.capabilities
+    is_read = operation.effect is READ and not writes_files
     return ToolAnnotations(
-        read_only_hint=reads,
+        read_only_hint=is_read,
         destructive_hint=operation.effect is DESTROY,
-        idempotent_hint=operation.idempotent and (reads or operation.effect is not READ),
+        idempotent_hint=operation.idempotent and not writes_files,
         open_world_hint=True,
     )

@@ -1,4 +1,4 @@
-"""Who sees what: one pure function of the settings, the transport and the caller."""
+"""Visibility: one pure function of settings, transport and caller. A hidden tool answers like an unknown one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 from devin_mcp.operations import OPERATIONS, Operation
+from devin_mcp.operations.browsing import (
+    COMPLETIONS,
+    PROMPTS,
+    RESOURCES,
+    Completion,
+    Prompt,
+    Resource,
+)
 from devin_mcp.operations.catalog import (
     READ,
     READ_ENVIRONMENT,
@@ -17,32 +25,24 @@ from devin_mcp.operations.catalog import (
     Capability,
     Effect,
 )
-from devin_mcp.operations.matching import (
-    COMPLETIONS,
-    PROMPTS,
-    RESOURCES,
-    Completion,
-    Prompt,
-    Resource,
-)
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import TOOLSETS, Settings
+from devin_mcp.settings import TOOLSETS, Settings, SettingsError
 from devin_mcp.suggest import closest
 
 Transport = Literal["stdio", "http"]
 
 _EFFECTS = list(Effect)
 _TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)")
 
 
 @dataclass(frozen=True)
 class Restriction:
-    """What a caller gets of what the operator allows. It takes away and never adds."""
+    """What is left to a caller of what the operator allows. It never adds anything."""
 
     toolsets: frozenset[str] = frozenset(TOOLSETS)
     effects: frozenset[Effect] = frozenset(Effect)
 
-    def and_also(self, other: Restriction) -> Restriction:
+    def intersect(self, other: Restriction) -> Restriction:
         return Restriction(self.toolsets & other.toolsets, self.effects & other.effects)
 
 
@@ -52,101 +52,111 @@ READ_ONLY = Restriction(effects=frozenset({READ}))
 
 @dataclass(frozen=True, eq=False)
 class VisibleTools:
-    """What one caller has: tools, what goes with them, and powers that bring parameters. What is hidden is unknown."""
+    """What one caller sees: tools, the resources and prompts that belong to them, capabilities."""
 
     operations: tuple[Operation[Any, Any], ...]
-    powers: frozenset[Capability]
-    _narrower: dict[Restriction, VisibleTools] = field(default_factory=dict, repr=False)
+    capabilities: frozenset[Capability]
+    """A parameter that requires another capability is hidden."""
+    _restricted: dict[Restriction, VisibleTools] = field(default_factory=dict, repr=False)
 
-    def narrowed(self, to: Restriction) -> VisibleTools:
-        """Made once for each narrowing; there are few."""
-        if to == UNRESTRICTED:
+    def restricted(self, restriction: Restriction) -> VisibleTools:
+        """Cached per restriction; there are few."""
+        if restriction == UNRESTRICTED:
             return self
-        known = self._narrower.get(to)
-        if known is None:
-            left = tuple(
-                one
-                for one in self.operations
-                if one.toolset in to.toolsets and one.effect in to.effects
+        visible = self._restricted.get(restriction)
+        if visible is None:
+            operations = tuple(
+                operation
+                for operation in self.operations
+                if operation.toolset in restriction.toolsets
+                and operation.effect in restriction.effects
             )
-            known = self._narrower[to] = VisibleTools(left, self.powers)
-        return known
+            visible = VisibleTools(operations, self.capabilities)
+            self._restricted[restriction] = visible
+        return visible
 
     @cached_property
     def names(self) -> frozenset[str]:
-        return frozenset(one.tool_name for one in self.operations)
+        return frozenset(operation.tool_name for operation in self.operations)
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        return tuple(one for one in RESOURCES if self.has(one.tool))
+        return tuple(resource for resource in RESOURCES if self.has(resource.tool))
 
     @cached_property
     def prompts(self) -> tuple[Prompt, ...]:
-        return tuple(one for one in PROMPTS if self.has(*one.needs))
+        return tuple(prompt for prompt in PROMPTS if self.has(*prompt.requires))
 
     def completions(self, name: str) -> list[Completion]:
-        """What completes an argument or variable of this name."""
-        return [one for one in COMPLETIONS.get(name, ()) if self.has(one.tool)]
+        """The completions for an argument or variable of this name."""
+        return [completion for completion in COMPLETIONS.get(name, ()) if self.has(completion.tool)]
 
     def has(self, *operations: Operation[Any, Any]) -> bool:
-        return self.names.issuperset(one.tool_name for one in operations)
+        return self.names.issuperset(operation.tool_name for operation in operations)
 
     def text(self, text: str) -> str:
-        """A text of ours without the sentences that name a tool this caller does not have."""
-        if "devin_" not in text:
+        """One of our texts without the sentences that name a tool this caller does not have."""
+        if "devin_" not in text or self._has_all_named_in(text):
             return text
-        if self.names.issuperset(_TOOL_NAME.findall(text)):
-            return text
-        sentences = re.split(r"(?<=[.!?])(?=\s)", text)
-        return "".join(
-            one for one in sentences if self.names.issuperset(_TOOL_NAME.findall(one))
-        ).strip()
+        sentences = _SENTENCE_END.split(text)
+        return "".join(filter(self._has_all_named_in, sentences)).strip()
+
+    def _has_all_named_in(self, text: str) -> bool:
+        return self.names.issuperset(_TOOL_NAME.findall(text))
 
 
 def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
-    """Raises BadSetting when a setting names a tool that does not exist."""
-    catalogue = sorted(
-        OPERATIONS, key=lambda one: (TOOLSETS.index(one.toolset), _EFFECTS.index(one.effect))
+    """What the operator allows. Raises SettingsError if a setting names an unknown tool."""
+    catalog = sorted(
+        OPERATIONS,
+        key=lambda operation: (
+            TOOLSETS.index(operation.toolset),
+            _EFFECTS.index(operation.effect),
+        ),
     )
-    by_name = {one.tool_name: one for one in catalogue}
-    added = _known(settings.tools, by_name, "--tools")
-    removed = _known(settings.exclude_tools, by_name, "--exclude-tools")
-    sets = settings.toolsets or (() if settings.tools else TOOLSETS)
-    shown = tuple(
-        one
-        for one in catalogue
-        if (one.toolset in sets or one.tool_name in added)
-        and one.tool_name not in removed
-        and (one.effect is READ or not settings.read_only)
+    names = [operation.tool_name for operation in catalog]
+    added = _known_tools(settings.tools, names, "--tools")
+    removed = _known_tools(settings.exclude_tools, names, "--exclude-tools")
+    toolsets = settings.toolsets or (() if settings.tools else TOOLSETS)
+    operations = tuple(
+        operation
+        for operation in catalog
+        if (operation.toolset in toolsets or operation.tool_name in added)
+        and operation.tool_name not in removed
+        and (operation.effect is READ or not settings.read_only)
     )
-    if not shown:
+    if not operations:
         raise SettingsError(
-            "--toolsets, --tools, --exclude-tools and --read-only together leave no tool; `devin-mcp tools` lists them"
+            "--toolsets, --tools, --exclude-tools and --read-only together leave no tool; "
+            "`devin-mcp tools` lists them"
         )
-    return VisibleTools(shown, _powers(settings, transport))
+    return VisibleTools(operations, _capabilities(settings, transport))
 
 
-def _powers(settings: Settings, transport: Transport) -> frozenset[Capability]:
+def _capabilities(settings: Settings, transport: Transport) -> frozenset[Capability]:
+    """Over HTTP there are no local files and no variables."""
     if transport != "stdio":
         return frozenset()
-    powers: set[Capability] = set()
+    capabilities: set[Capability] = set()
     if settings.files_root:
-        powers.add(READ_FILES)
+        capabilities.add(READ_FILES)
     if settings.files_root and not settings.read_only:
-        powers.add(WRITE_FILES)
+        capabilities.add(WRITE_FILES)
     if settings.allow_secret_env:
-        powers.add(READ_ENVIRONMENT)
-    return frozenset(powers)
+        capabilities.add(READ_ENVIRONMENT)
+    return frozenset(capabilities)
 
 
-def _known(names: Iterable[str], catalogue: Iterable[str], flag: str) -> set[str]:
-    known = set(catalogue)
-    found = set()
+def _known_tools(names: Iterable[str], known: list[str], flag: str) -> set[str]:
+    """Full tool names, which may be given without `devin_`. Raises SettingsError."""
+    full_names = set()
     for name in names:
-        full = name if name.startswith("devin_") else f"devin_{name}"
-        if full not in known:
-            meant = closest(full, sorted(known))
-            hint = f"; did you mean {meant}?" if meant else "; `devin-mcp tools` lists them"
+        full_name = name if name.startswith("devin_") else f"devin_{name}"
+        if full_name not in known:
+            suggestion = closest(full_name, sorted(known))
+            hint = "; `devin-mcp tools` lists them"
+            if suggestion:
+                hint = f"; did you mean {suggestion}?"
             raise SettingsError(f"{flag} names no tool of devin-mcp: {name!r}{hint}")
-        found.add(full)
-    return found
+        full_names.add(full_name)
+    return full_names

@@ -1,4 +1,4 @@
-"""Notes as Devin answers them, and all of a key's notes as they were a moment ago (v1.md §6)."""
+"""Notes and folders as Devin returns them, and all of a key's notes as they were a moment ago (v1.md §6)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from functools import cached_property
 
 from pydantic import Field
 
-from devin_mcp.api.models import ApiModel, ListOrNull, Time, is_id
+from devin_mcp.api.models import ApiModel, ListOrNull, Time
 from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.browsing import ResourceEntry
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
-from devin_mcp.operations.matching import Candidate, ResourceEntry, macro_text
+from devin_mcp.operations.matching import Candidate, macro_text
+from devin_mcp.operations.parameters import is_id
+from devin_mcp.operations.partial_update import RawRecord
 from devin_mcp.operations.results import TextSlice
 
 
@@ -18,7 +21,7 @@ class Author(ApiModel):
 
 
 class Note(ApiModel):
-    """A note; of its body as much as was asked for."""
+    """A note, with as much of its body as was asked for."""
 
     id: str
     name: str
@@ -32,16 +35,17 @@ class Note(ApiModel):
     created_at: Time | None = None
     created_by: Author | None = None
 
-    def matches(self, words: list[str]) -> bool:
-        text = " ".join(
-            (self.name, self.trigger_description or "", self.macro or "", self.body or "")
-        ).lower()
+    def contains(self, words: list[str]) -> bool:
+        """True if every word (lower case) occurs in one of the note's texts."""
+        texts = (self.name, self.trigger_description, self.macro, self.body)
+        text = " ".join(part or "" for part in texts).lower()
         return all(word in text for word in words)
 
-    def showing(self, start: int, room: int) -> Note:
-        piece = TextSlice.of(self.body or "", start, room)
+    def slice(self, start: int, room: int) -> Note:
+        """The note with `room` characters of its body from `start` on."""
+        part = TextSlice.of(self.body or "", start, room)
         return self.model_copy(
-            update={"body": piece.text, "truncated": piece.truncated, "length": piece.length}
+            update={"body": part.text, "truncated": part.truncated, "length": part.length}
         )
 
 
@@ -51,26 +55,38 @@ class KnowledgeFolder(ApiModel):
     description: str | None = None
 
 
-class KnowledgeBody(ApiModel):
+class KnowledgeList(ApiModel):
+    """All notes and folders, as Devin returns them."""
+
     folders: ListOrNull[KnowledgeFolder] = []
     knowledge: ListOrNull[Note]
+
+
+class RawNotes(ApiModel):
+    """All notes with every field as Devin sent it."""
+
+    knowledge: ListOrNull[RawRecord]
 
 
 class KnowledgeBase:
     """All notes and folders of a key, as they were a moment ago."""
 
-    def __init__(self, answer: KnowledgeBody) -> None:
-        self.folders = answer.folders
-        self.notes = answer.knowledge
-        self._folder_names = {folder.id: folder.name for folder in answer.folders}
+    def __init__(self, response: KnowledgeList) -> None:
+        self.folders = response.folders
+        self.notes = response.knowledge
+        self._folder_names = {folder.id: folder.name for folder in response.folders}
 
-    def folder_of(self, note: Note) -> str | None:
+    def find(self, note_id: str) -> Note | None:
+        return next((note for note in self.notes if note.id == note_id), None)
+
+    def folder_name(self, note: Note) -> str | None:
+        """The name of the note's folder, else its id; None without a folder."""
         return self._folder_names.get(note.parent_folder_id or "", note.parent_folder_id)
 
     def markdown(self, note: Note) -> str:
         head = facts(
             recalled_when=note.trigger_description,
-            folder=self.folder_of(note),
+            folder=self.folder_name(note),
             pinned_to=note.pinned_repo,
             macro=note.macro,
         )
@@ -105,9 +121,5 @@ class KnowledgeBase:
 
     @cached_property
     def repositories(self) -> list[Candidate]:
-        return [
-            Candidate(name)
-            for name in sorted(
-                {note.pinned_repo for note in self.notes if note.pinned_repo} - {"all"}
-            )
-        ]
+        names = {note.pinned_repo for note in self.notes if note.pinned_repo}
+        return [Candidate(name) for name in sorted(names - {"all"})]

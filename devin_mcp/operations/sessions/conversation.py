@@ -1,4 +1,4 @@
-"""Conversations: what was said in a session, read in windows that fit a budget."""
+"""The conversation of a session: messages, and the part of them that fits a budget."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from devin_mcp.api.models import ApiModel, Time
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.results import NO_LIMIT, TextSlice, json_size, prefix_that_fits
 
-LONGEST = 30_000
-"""Characters of a prompt or message that Devin takes (v1.md §3.1, observed)."""
-START = "start"
+FIRST_EVENT = "start"
+"""`after_event_id` of the first message."""
+MIN_MESSAGE_ROOM = 60
+"""Characters shown of a message at least, so that reading on always makes progress."""
 
-LEAST = 60
-"""Room for some characters of a message at least, whatever stands beside it, so that reading on gets on."""
+_EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 AfterEvent = Annotated[
     str,
     Field(
@@ -32,7 +29,7 @@ AfterEvent = Annotated[
 
 
 class Message(ApiModel):
-    """One thing said. Only `devin_message` is Devin speaking; everything but `type` may be missing (v1.md §3.6)."""
+    """One message. Only `devin_message` is from Devin; all but `type` may be absent (v1.md §3.6)."""
 
     event_id: str | None = None
     type: str = Field("message", description="devin_message, user_message or initial_user_message")
@@ -43,80 +40,96 @@ class Message(ApiModel):
     length: int | None = Field(None, description="Of the whole text, when cut")
 
     @property
-    def is_devins(self) -> bool:
+    def is_from_devin(self) -> bool:
         return self.type == "devin_message"
 
-    def cut(self, start: int, room: int) -> Message:
-        piece = TextSlice.of(self.message, start, room)
+    @property
+    def is_task(self) -> bool:
+        """True for the prompt that the session was started with."""
+        return self.type == "initial_user_message"
+
+    def slice(self, start: int, room: int) -> Message:
+        """The message with `room` characters of its text from `start` on."""
+        part = TextSlice.of(self.message, start, room)
         return self.model_copy(
-            update={"message": piece.text, "truncated": piece.truncated, "length": piece.length}
+            update={"message": part.text, "truncated": part.truncated, "length": part.length}
         )
 
 
 def assign_event_ids(messages: Sequence[Message]) -> list[Message]:
-    """A conversation only grows, so a message without an id of its own, or one that cannot be given back, has its place."""
+    """Give a message without a usable id of its own the id `#index`.
+
+    A conversation only grows, so the index stays the same.
+    """
     seen: set[str] = set()
-    named = []
-    for place, message in enumerate(messages):
-        own = message.event_id
-        if not own or own in seen or not _ID.fullmatch(own):
-            named.append(message.model_copy(update={"event_id": f"#{place}"}))
+    result = []
+    for index, message in enumerate(messages):
+        event_id = message.event_id
+        if not event_id or event_id in seen or not _EVENT_ID.fullmatch(event_id):
+            result.append(message.model_copy(update={"event_id": f"#{index}"}))
         else:
-            seen.add(own)
-            named.append(message)
-    return named
+            seen.add(event_id)
+            result.append(message)
+    return result
 
 
-def newest(messages: Sequence[Message], count: int, room: int) -> list[Message]:
-    """The last `count` messages that fit into `room` characters; the newest is cut rather than left out."""
-    asked = messages[len(messages) - min(count, len(messages)) :]
+def latest_messages(messages: Sequence[Message], count: int, room: int) -> list[Message]:
+    """The last `count` messages that fit into `room` characters.
+
+    The newest is shortened rather than left out.
+    """
+    candidates = messages[len(messages) - min(count, len(messages)) :]
     if room >= NO_LIMIT:
-        return list(asked)
-    kept: list[Message] = []
-    for message in reversed(asked):
-        price = json_size(message) + 1
-        if price > room:
-            if not kept:
-                kept.append(_shortened(message, 0, room))
+        return list(candidates)
+    result: list[Message] = []
+    for message in reversed(candidates):
+        size = json_size(message) + 1
+        if size > room:
+            if not result:
+                result.append(_shorten(message, 0, room))
             break
-        room -= price
-        kept.append(message)
-    return kept[::-1]
+        room -= size
+        result.append(message)
+    return result[::-1]
 
 
 def messages_after(
-    messages: Sequence[Message], after: str, from_char: int, count: int, room: int
+    messages: Sequence[Message], event_id: str, from_char: int, count: int, room: int
 ) -> list[Message]:
-    """Messages after the one called `after`; with `from_char`, first the rest of that message itself."""
-    place = (
-        -1
-        if after == START
-        else next((i for i, one in enumerate(messages) if one.event_id == after), None)
-    )
-    if place is None:
-        raise Invalid(
-            "after_event_id names no message of this session.",
-            "Take an event_id from this session's messages, or start.",
-        )
-    if from_char and place < 0:
+    """At most `count` messages after that event; with `from_char`, first the rest of its own text.
+
+    Raises Invalid for an unknown event id.
+    """
+    index = -1
+    if event_id != FIRST_EVENT:
+        ids = [message.event_id for message in messages]
+        if event_id not in ids:
+            raise Invalid(
+                "after_event_id names no message of this session.",
+                "Take an event_id from this session's messages, or start.",
+            )
+        index = ids.index(event_id)
+    if from_char and index < 0:
         raise Invalid("from_char goes with the event_id of the message to read on.")
-    first = [] if not from_char else [messages[place].cut(from_char, len(messages[place].message))]
-    kept: list[Message] = []
-    for message in [*first, *messages[place + 1 :]][:count]:
-        price = json_size(message) + 1
-        if price > room:
-            if not kept:
-                start = from_char if message is (first[0] if first else None) else 0
-                whole = messages[place] if start else message
-                kept.append(_shortened(whole, start, room))
+    following = list(messages[index + 1 :])
+    if from_char:
+        rest = messages[index].slice(from_char, len(messages[index].message))
+        following = [rest, *following]
+    result: list[Message] = []
+    for place, message in enumerate(following[:count]):
+        size = json_size(message) + 1
+        if size > room:
+            if not result and from_char and place == 0:
+                result.append(_shorten(messages[index], from_char, room))
+            elif not result:
+                result.append(_shorten(message, 0, room))
             break
-        room -= price
-        kept.append(message)
-    return kept
+        room -= size
+        result.append(message)
+    return result
 
 
-def _shortened(message: Message, start: int, room: int) -> Message:
-    frame = json_size(message.cut(start, 0)) + 1
-    return message.cut(
-        start, len(prefix_that_fits(message.message[start:], max(LEAST, room - frame)))
-    )
+def _shorten(message: Message, start: int, room: int) -> Message:
+    frame = json_size(message.slice(start, 0)) + 1
+    text = prefix_that_fits(message.message[start:], max(MIN_MESSAGE_ROOM, room - frame))
+    return message.slice(start, len(text))

@@ -1,4 +1,4 @@
-"""Sessions to read: the latest ones as a table, one as a report, its conversation."""
+"""Sessions as resources and completions: the latest as a table, one as a report, its conversation."""
 
 from __future__ import annotations
 
@@ -6,183 +6,174 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.api.models import SessionId, is_id
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.context import House
-from devin_mcp.operations.markdown import CELL, facts, one_line, quoted, table
-from devin_mcp.operations.matching import Candidate, ResourceContent, completes, resource
-from devin_mcp.operations.sessions.conversation import START, AfterEvent, Message, assign_event_ids
-from devin_mcp.operations.sessions.model import MessageWindow, Session, SessionSummary, looked_at
-from devin_mcp.operations.sessions.tools import SessionPage, get_session, list_sessions
+from devin_mcp.operations.browsing import ResourceContent, completes, resource
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.markdown import MAX_CELL_CHARS, facts, one_line, quoted, table
+from devin_mcp.operations.matching import Candidate
+from devin_mcp.operations.parameters import SessionId, is_id
+from devin_mcp.operations.sessions.conversation import FIRST_EVENT, AfterEvent, Message
+from devin_mcp.operations.sessions.listing import SessionList, list_sessions
+from devin_mcp.operations.sessions.model import Session, SessionSummary
+from devin_mcp.operations.sessions.tools import get_session, read_session
+from devin_mcp.operations.sessions.view import MessageWindow, build_view
 
-LATEST = 50
-IN_REPORT = 20
-MOST_MESSAGES = 200
+LATEST_SESSIONS = 50
+REPORT_MESSAGES = 20
+MAX_MESSAGES = 200
+MAX_TIME_CHARS = 40
 
-_SPEAKERS = {"devin_message": "Devin", "user_message": "User", "initial_user_message": "Task"}
+_AUTHORS = {"devin_message": "Devin", "user_message": "User", "initial_user_message": "Task"}
 _REPOSITORY = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:pull|-/merge_requests)/")
 
 
-@resource("devin://sessions", tool=list_sessions, lives=True)
-async def latest_sessions(devin: ApiCall, house: House) -> ResourceContent:
+@resource("devin://sessions", tool=list_sessions, volatile=True)
+async def latest_sessions(ctx: Context) -> ResourceContent:
     """The latest sessions with their phase, newest first."""
     rows = [
         (
-            row.phase,
-            one_line(row.title, CELL),
-            _addresses(row),
-            row.updated_at,
-            row.session_id,
+            session.phase,
+            one_line(session.title, MAX_CELL_CHARS),
+            _urls(session),
+            session.updated_at,
+            session.session_id,
         )
-        for row in await latest(devin, house, fresh=True)
+        for session in await _latest(ctx, fresh=True)
     ]
-    lines, missing = table(
-        ("Phase", "Title", "Pull requests", "Updated", "Id"), rows, house.result_limit
-    )
-    text = f"# Sessions\n\n{lines}" if rows else "# Sessions\n\nThere is none yet."
-    if missing:
+    heads = ("Phase", "Title", "Pull requests", "Updated", "Id")
+    lines, left_out = table(heads, rows, ctx.policy.result_limit)
+    if not rows:
         return ResourceContent(
-            text, f"{missing} more do not fit here. Page through them with devin_list_sessions."
+            "# Sessions\n\nThere is none yet.", "Start one with devin_delegate_task."
         )
-    return ResourceContent(
-        text,
-        "Read one with devin_get_session or at devin://sessions/{id}."
-        if rows
-        else "Start one with devin_delegate_task.",
-    )
+    text = f"# Sessions\n\n{lines}"
+    if left_out:
+        return ResourceContent(
+            text, f"{left_out} more do not fit here. Page through them with devin_list_sessions."
+        )
+    return ResourceContent(text, "Read one with devin_get_session or at devin://sessions/{id}.")
 
 
-def _addresses(session: SessionSummary) -> str:
+def _urls(session: SessionSummary) -> str:
     return ", ".join(pull_request.url for pull_request in session.pull_requests or ())
 
 
-async def latest(devin: ApiCall, house: House, *, fresh: bool = False) -> list[SessionSummary]:
-    listing = list_sessions.at(devin if fresh else devin.apart())
+async def _latest(ctx: Context, *, fresh: bool = False) -> list[SessionSummary]:
+    reading = ctx if fresh else ctx.detached()
 
     async def load() -> list[SessionSummary]:
-        return (await listing.send(SessionPage, query={"limit": LATEST, "offset": 0})).sessions
+        query = {"limit": LATEST_SESSIONS, "offset": 0}
+        return (await reading.send(list_sessions, SessionList, query=query)).sessions
 
-    return await house.cache.get(devin.owner, "sessions", load, fresh=fresh)
+    return await ctx.cache.get(ctx.key.fingerprint, "sessions", load, fresh=fresh)
 
 
-@resource("devin://sessions/{session_id}", tool=get_session, lives=True)
-async def session_report(devin: ApiCall, house: House, session_id: SessionId) -> ResourceContent:
-    """One session: phase, pull request, structured output and its newest messages."""
-    body = await _read(devin, session_id)
-    # JSON counts a line break as two characters, a quote as three: two thirds fit in any case.
-    seen = looked_at(
-        body, MessageWindow(count=IN_REPORT, after=None, from_char=0), house.result_limit * 2 // 3
-    )
+@resource("devin://sessions/{session_id}", tool=get_session, volatile=True)
+async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent:
+    """One session: phase, pull requests, structured output and its newest messages."""
+    session = await read_session(ctx, session_id)
+    view = build_view(session, MessageWindow(REPORT_MESSAGES), _room(ctx))
     head = facts(
-        phase=seen.phase,
-        link=seen.url,
-        pull_requests=_addresses(seen),
-        tags=", ".join(seen.tags or ()),
-        playbook=seen.playbook_id,
-        started=seen.created_at,
-        updated=seen.updated_at,
-        id=seen.session_id,
+        phase=view.phase,
+        link=view.url,
+        pull_requests=_urls(view),
+        tags=", ".join(view.tags or ()),
+        playbook=view.playbook_id,
+        started=view.created_at,
+        updated=view.updated_at,
+        id=view.session_id,
     )
-    parts = [f"# {one_line(seen.title) or 'Session'}", head]
-    if seen.structured_output is not None:
-        output = seen.model_dump_json(include={"structured_output"})
+    parts = [f"# {one_line(view.title) or 'Session'}", head]
+    if view.structured_output is not None:
+        output = view.model_dump_json(include={"structured_output"})
         parts += ["## Structured output", quoted(output[len('{"structured_output":') : -1])]
     parts.append("## Conversation")
-    if seen.messages_before:
-        parts.append(f"{seen.messages_before} earlier ones: devin://sessions/{session_id}/messages")
-    parts += map(_said, seen.messages)
-    if not body.messages:
+    if view.messages_before:
+        parts.append(f"{view.messages_before} earlier ones: devin://sessions/{session_id}/messages")
+    parts += map(_message_markdown, view.messages)
+    if not session.messages:
         parts.append(
-            "Nothing can be read while Devin works." if body.is_at_work else "Nothing was said."
+            "Nothing can be read while Devin works." if session.is_at_work else "Nothing was said."
         )
-    return ResourceContent("\n\n".join(parts), seen.next)
+    return ResourceContent("\n\n".join(parts), view.next)
 
 
-@resource("devin://sessions/{session_id}/messages{?after}", tool=get_session, lives=True)
+@resource("devin://sessions/{session_id}/messages{?after}", tool=get_session, volatile=True)
 async def session_messages(
-    devin: ApiCall, house: House, session_id: SessionId, after: AfterEvent | None = None
+    ctx: Context, session_id: SessionId, after: AfterEvent | None = None
 ) -> ResourceContent:
     """What was said in a session, from the first message or from the one after `after`."""
-    body = await _read(devin, session_id)
-    window = MessageWindow(count=MOST_MESSAGES, after=after or START, from_char=0)
+    session = await read_session(ctx, session_id)
+    session.structured_output = None
     try:
-        seen = looked_at(
-            body.model_copy(update={"structured_output": None}), window, house.result_limit * 2 // 3
-        )
+        view = build_view(session, MessageWindow(MAX_MESSAGES, after or FIRST_EVENT), _room(ctx))
     except Invalid:
         raise Invalid("after names no message of this session.", status=404) from None
-    parts = [f"# Messages: {one_line(seen.title) or session_id}", *map(_said, seen.messages)]
-    if not seen.messages:
+    parts = [f"# Messages: {one_line(view.title) or session_id}"]
+    parts += map(_message_markdown, view.messages)
+    if not view.messages:
         parts.append("No further message can be read at the moment.")
-    elif seen.messages_after and not seen.messages[-1].truncated:
-        last = quote(seen.messages[-1].event_id or "", safe="")
+        return ResourceContent("\n\n".join(parts))
+    last = view.messages[-1]
+    if last.truncated:
+        return ResourceContent("\n\n".join(parts), view.next)
+    if view.messages_after:
+        event_id = quote(last.event_id or "", safe="")
         parts.append(
-            f"{seen.messages_after} more: devin://sessions/{session_id}/messages?after={last}"
+            f"{view.messages_after} more: devin://sessions/{session_id}/messages?after={event_id}"
         )
-    cut = bool(seen.messages) and seen.messages[-1].truncated
-    return ResourceContent("\n\n".join(parts), seen.next if cut else "")
+    return ResourceContent("\n\n".join(parts))
 
 
-async def _read(devin: ApiCall, session_id: str) -> Session:
-    body = await get_session.at(devin).send(Session, session_id=session_id)
-    body.url = devin.web_url(body.session_id)
-    body.messages = assign_event_ids(body.messages)
-    return body
+def _room(ctx: Context) -> int:
+    """JSON counts a line break as two characters and a quote as three: two thirds always fit."""
+    return ctx.policy.result_limit * 2 // 3
 
 
-def _said(message: Message) -> str:
-    when = f", {one_line(message.timestamp, 40)}" if message.timestamp else ""
-    cut = (
-        f" (the first {len(message.message)} of {message.length} characters)"
-        if message.truncated
-        else ""
-    )
-    return f"### {_SPEAKERS.get(message.type, one_line(message.type))}{when}{cut}\n\n{quoted(message.message)}"
+def _message_markdown(message: Message) -> str:
+    author = _AUTHORS.get(message.type, one_line(message.type))
+    time = f", {one_line(message.timestamp, MAX_TIME_CHARS)}" if message.timestamp else ""
+    part = ""
+    if message.truncated:
+        part = f" (the first {len(message.message)} of {message.length} characters)"
+    return f"### {author}{time}{part}\n\n{quoted(message.message)}"
 
 
 @completes("session_id", tool=list_sessions)
-async def known_sessions(
-    devin: ApiCall, house: House, filled: Mapping[str, str]
-) -> list[Candidate]:
-    return [Candidate(row.session_id, (row.title or "",)) for row in await latest(devin, house)]
+async def session_candidates(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
+    sessions = await _latest(ctx)
+    return [Candidate(session.session_id, (session.title or "",)) for session in sessions]
 
 
 @completes("session_title", "task", tool=list_sessions)
-async def earlier_titles(
-    devin: ApiCall, house: House, filled: Mapping[str, str]
-) -> list[Candidate]:
-    return [Candidate(row.title) for row in await latest(devin, house) if row.title]
+async def earlier_titles(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
+    return [Candidate(session.title) for session in await _latest(ctx) if session.title]
 
 
 @completes("after", tool=get_session)
-async def known_messages(
-    devin: ApiCall, house: House, filled: Mapping[str, str]
-) -> list[Candidate]:
-    """Of the session that was filled in before, the newest first."""
-    session_id = filled.get("session_id", "")
+async def message_candidates(ctx: Context, arguments: Mapping[str, str]) -> list[Candidate]:
+    """Messages of the session that was filled in before, newest first."""
+    session_id = arguments.get("session_id", "")
     if not is_id(session_id):
         return []
-    reading = get_session.at(devin.apart())
+    reading = ctx.detached()
 
     async def load() -> Session:
-        return await reading.send(Session, session_id=session_id)
+        return await read_session(reading, session_id)
 
-    body = await house.cache.get(devin.owner, f"sessions/{session_id}", load)
+    session = await ctx.cache.get(ctx.key.fingerprint, f"sessions/{session_id}", load)
     return [
-        Candidate(one.event_id or "", (one.message,))
-        for one in reversed(assign_event_ids(body.messages))
+        Candidate(message.event_id or "", (message.message,))
+        for message in reversed(session.messages)
     ]
 
 
 @completes("repository", tool=list_sessions)
-async def repositories_worked_on(
-    devin: ApiCall, house: House, filled: Mapping[str, str]
-) -> list[Candidate]:
-    """Those that sessions opened pull requests in, the latest first."""
-    opened = [
+async def repositories_with_pull_requests(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
+    """Repositories that sessions opened pull requests in, the latest first."""
+    urls = [
         pull_request.url
-        for row in await latest(devin, house)
-        for pull_request in row.pull_requests or ()
+        for session in await _latest(ctx)
+        for pull_request in session.pull_requests or ()
     ]
-    return [Candidate(match[1]) for url in opened if (match := _REPOSITORY.match(url))]
+    return [Candidate(match[1]) for url in urls if (match := _REPOSITORY.match(url))]

@@ -1,4 +1,7 @@
-"""What a caller has been told of some sessions, in at most 16 characters for each: it works after a restart and on any replica."""
+"""Stateless wait cursor: 16 characters per session (id, message count, phase, two digests).
+
+It carries what a caller has seen, so it works after a restart and on any replica.
+"""
 
 from __future__ import annotations
 
@@ -8,89 +11,135 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from devin_mcp.errors import Invalid
+from devin_mcp.operations.parameters import bare_id
 from devin_mcp.operations.sessions.model import Phase, Session
-from devin_mcp.operations.waiting.pollers import bare
+
+MAX_SESSIONS = 16
+"""Sessions in one cursor."""
 
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_PHASES: tuple[Phase, ...] = ("starting", "working", "waiting", "done", "sleeping", "ended")
-_NAME, _COUNT = 5, 3
-MOST = 16
-"""Sessions that one cursor tells of."""
+_PHASE_DIGITS: dict[Phase, str] = {
+    "starting": "A",
+    "working": "B",
+    "waiting": "C",
+    "done": "D",
+    "sleeping": "E",
+    "ended": "F",
+}
+"""Part of the format: a digit never changes its meaning, a new phase gets a new one."""
+_PHASES = {digit: phase for phase, digit in _PHASE_DIGITS.items()}
+_ID_DIGITS, _COUNT_DIGITS, _DIGEST_DIGITS = 5, 3, 3
+_PART_DIGITS = _ID_DIGITS + _COUNT_DIGITS + 1 + 2 * _DIGEST_DIGITS
 
 
 @dataclass(frozen=True)
 class Seen:
-    """How much of one session was told."""
+    """How much of one session a caller has seen."""
 
-    count: int
-    """Messages, from the first on; a conversation only grows."""
+    message_count: int
+    """Messages from the first on; a conversation only grows."""
     phase: Phase
     pull_requests: str
     output: str
-    """Digests: whether there is another one now is all that is asked."""
+    """Digests: the cursor only has to tell whether they differ."""
 
     @classmethod
-    def of(cls, body: Session, count: int, *, phase: Phase | None = None) -> Seen:
-        urls = " ".join(pull_request.url for pull_request in body.pull_requests or ())
-        output = (
-            json.dumps(body.structured_output, sort_keys=True)
-            if body.structured_output is not None
-            else ""
+    def of(cls, session: Session, message_count: int) -> Seen:
+        """Everything of the session but only the first messages."""
+        urls = " ".join(pull_request.url for pull_request in session.pull_requests or ())
+        output = session.structured_output
+        output_text = "" if output is None else json.dumps(output, sort_keys=True)
+        return cls(
+            message_count,
+            session.phase,
+            _digest(urls, _DIGEST_DIGITS),
+            _digest(output_text, _DIGEST_DIGITS),
         )
-        return cls(count, phase or body.phase, _digest(urls, 3), _digest(output, 3))
+
+    def encode(self) -> str:
+        count = _to_digits(self.message_count, _COUNT_DIGITS)
+        return f"{count}{_PHASE_DIGITS[self.phase]}{self.pull_requests}{self.output}"
+
+    @classmethod
+    def decode(cls, text: str) -> Seen:
+        count, phase = text[:_COUNT_DIGITS], text[_COUNT_DIGITS]
+        digests = text[_COUNT_DIGITS + 1 :]
+        return cls(
+            _from_digits(count),
+            _PHASES[phase],
+            digests[:_DIGEST_DIGITS],
+            digests[_DIGEST_DIGITS:],
+        )
 
 
-NOTHING = Seen(0, "starting", "AAA", "AAA")
-"""Before the first look."""
+NOTHING_SEEN = Seen(0, "starting", "AAA", "AAA")
 
 
-def written(marks: Mapping[str, Seen], others: Sequence[str] = ()) -> str:
-    """The cursor for marks by session id; `others` are carried along as far as there is room."""
-    own = [
-        _digest(bare(one), _NAME)
-        + _number(mark.count)
-        + _DIGITS[_PHASES.index(mark.phase)]
-        + mark.pull_requests
-        + mark.output
-        for one, mark in marks.items()
-    ]
-    return ".".join([*own, *others][: max(MOST, len(own))])
+@dataclass(frozen=True)
+class WaitCursor:
+    """A decoded cursor: one part per session."""
 
+    parts: tuple[str, ...] = ()
 
-def read(cursor: str | None, session_ids: Iterable[str]) -> dict[str, Seen]:
-    """The marks of those of the sessions that the cursor knows. Raises Invalid for what is no cursor."""
-    marks: dict[str, Seen] = {}
-    for part in (cursor or "").split(".") if cursor else ():
-        name, count, rest = part[:_NAME], part[_NAME : _NAME + _COUNT], part[_NAME + _COUNT :]
-        if (
-            len(rest) != 7
-            or not set(part) <= set(_DIGITS)
-            or _DIGITS.index(rest[0]) >= len(_PHASES)
-        ):
-            raise Invalid(
-                "cursor is not one of devin_wait_for_sessions.",
-                "Take it from its last answer, or leave it out.",
+    @classmethod
+    def decode(cls, text: str | None) -> WaitCursor:
+        """Raises Invalid for a text that is no wait cursor."""
+        parts = tuple(text.split(".")) if text else ()
+        for part in parts:
+            valid = (
+                len(part) == _PART_DIGITS
+                and set(part) <= set(_DIGITS)
+                and part[_ID_DIGITS + _COUNT_DIGITS] in _PHASES
             )
-        number = 0
-        for digit in count:
-            number = number * 64 + _DIGITS.index(digit)
-        marks[name] = Seen(number, _PHASES[_DIGITS.index(rest[0])], rest[1:4], rest[4:])
-    return {one: marks[name] for one in session_ids if (name := _digest(bare(one), _NAME)) in marks}
+            if not valid:
+                raise Invalid(
+                    "cursor is not one of devin_wait_for_sessions.",
+                    "Take it from its last answer, or leave it out.",
+                )
+        return cls(parts)
+
+    def seen(self, session_id: str) -> Seen | None:
+        """What was seen of a session; None if the cursor does not contain it."""
+        id_digits = _id_digits(session_id)
+        for part in reversed(self.parts):
+            if part.startswith(id_digits):
+                return Seen.decode(part[_ID_DIGITS:])
+        return None
+
+    def others(self, session_ids: Iterable[str]) -> list[str]:
+        """The parts about other sessions: a caller who waits for some can go on with all later."""
+        own = {_id_digits(session_id) for session_id in session_ids}
+        return [part for part in self.parts if part[:_ID_DIGITS] not in own]
 
 
-def others(cursor: str | None, session_ids: Iterable[str]) -> list[str]:
-    """The parts of a cursor about other sessions: who waits for some of them now may go on with all of them later."""
-    own = {_digest(bare(one), _NAME) for one in session_ids}
-    return [part for part in (cursor or "").split(".") if part and part[:_NAME] not in own]
+def encode_wait_cursor(seen: Mapping[str, Seen], others: Sequence[str] = ()) -> str:
+    """The cursor for what was seen by session id; `others` are added as far as there is room."""
+    own = [_id_digits(session_id) + part.encode() for session_id, part in seen.items()]
+    return ".".join([*own, *others][: max(MAX_SESSIONS, len(own))])
 
 
-def _number(count: int) -> str:
-    return "".join(_DIGITS[count >> 6 * place & 63] for place in reversed(range(_COUNT)))
+def _id_digits(session_id: str) -> str:
+    return _digest(bare_id(session_id), _ID_DIGITS)
 
 
 def _digest(text: str, length: int) -> str:
-    """Of nothing, the first digit: so that something is never taken for nothing."""
+    """Base 64. Only the empty text gives zeros, so something is never mistaken for nothing."""
     if not text:
         return _DIGITS[0] * length
     number = int.from_bytes(sha256(text.encode()).digest()[:8], "big") % (64**length - 1) + 1
-    return "".join(_DIGITS[number >> 6 * place & 63] for place in reversed(range(length)))
+    return _to_digits(number, length)
+
+
+def _to_digits(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, remainder = divmod(number, 64)
+        digits = _DIGITS[remainder] + digits
+    return digits
+
+
+def _from_digits(digits: str) -> int:
+    number = 0
+    for digit in digits:
+        number = number * 64 + _DIGITS.index(digit)
+    return number

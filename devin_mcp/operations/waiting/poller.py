@@ -1,6 +1,6 @@
-"""One session, looked at while somebody follows it: often while things change, seldom while they rest.
+"""Polls one session while somebody waits for it or watches it: often while it changes, seldom while it is idle.
 
-v1 has no events (v1.md §3.4), so a change is noticed by looking.
+v1 has no events (v1.md §3.4), so a change is noticed by polling.
 """
 
 from __future__ import annotations
@@ -8,232 +8,246 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from devin_mcp.api.client import DevinClient
-from devin_mcp.api.clock import sleep_unless
+from devin_mcp.api.clock import Clock, wait_for_event
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused
-from devin_mcp.observability.log import begin_call, current_call, event
-from devin_mcp.operations.sessions.conversation import assign_event_ids
+from devin_mcp.keys import DevinKey
+from devin_mcp.observability.log import CallRecord, begin_call, current_call, event
 from devin_mcp.operations.sessions.model import Phase, Session
-from devin_mcp.operations.sessions.tools import get_session
 
-QUICK = 5.0
-"""Seconds to the next look after something changed, and at first."""
-AT_WORK = 20.0
-"""Seconds between looks at a session that has been working for a while; the docs once advised 10 to 30."""
-AT_REST = 60.0
-"""Seconds between looks at one that waits or sleeps, and after repeated trouble."""
-SLOW = 1.0
-"""A first look that took longer than this may have begun before somebody read something newer, or older."""
-REFUSALS = 3
-"""Refusals in a row before a session that was seen is given up: one may be a proxy's, or a key's being renewed."""
-FINAL_MESSAGE_GRACE = 60.0
-"""Seconds for which Devin's last words may come after the end of its turn (v1.md §3.6)."""
-FINAL_MESSAGE_GRACE_UNSEEN = 10.0
-"""The same where the end of the turn was not seen, because nobody looked before."""
-MESSAGE_VISIBILITY_LAG = 15.0
-"""Seconds in which a session that was told something may still look as it did before."""
-SLOWER = 1.5
+POLL_FAST_SECONDS = 5.0
+"""Until the next poll after a change, and at first."""
+POLL_WORKING_SECONDS = 20.0
+"""Longest interval for a session at work; Devin's docs once advised 10 to 30 s."""
+POLL_IDLE_SECONDS = 60.0
+"""Longest interval for an idle session, and after repeated failures."""
+BACKOFF_FACTOR = 1.5
 JITTER = 0.2
+
+FINAL_MESSAGE_GRACE = 60.0
+"""The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6)."""
+FINAL_MESSAGE_GRACE_UNSEEN = 10.0
+"""The same if nobody saw the status change."""
+MESSAGE_VISIBILITY_LAG = 15.0
+"""Seconds in which a session may still show its state from before a message was sent to it."""
+SLOW_POLL_SECONDS = 1.0
+"""A first poll that took longer may be older than what its listeners know."""
+MAX_REFUSALS = 3
+"""Refusals in a row before polling ends: a single one may come from a proxy or a renewed key."""
+
+ReadSession = Callable[[DevinKey, str], Awaitable[Session]]
 
 
 @dataclass(frozen=True)
 class SessionChange:
-    """What one look found new, or that it cannot be looked at any more."""
+    """What one poll found new, or that the session cannot be read any more."""
 
-    body: Session
-    phase_before: Phase | None
+    session: Session
+    previous_phase: Phase | None
     new_messages: int
     lost: bool = False
 
     @property
-    def is_of_phase(self) -> bool:
-        return self.lost or self.phase_before != self.body.phase
+    def phase_changed(self) -> bool:
+        return self.lost or self.previous_phase != self.session.phase
 
 
 Listener = Callable[[SessionChange | None], None]
-"""Called after every look, with what it found new."""
+"""Called after every poll with the change, or None if nothing changed."""
 
 
 class SessionPoller:
-    """One session, looked at until nobody follows it, it is over, or Devin refuses to show it."""
+    """Polls until nobody listens, the session is over, or Devin refuses to show it."""
 
-    def __init__(self, api: DevinClient, key: str, session_id: str) -> None:
+    def __init__(
+        self,
+        read: ReadSession,
+        clock: Clock,
+        key: DevinKey,
+        session_id: str,
+        messaged_at: float = -math.inf,
+    ) -> None:
         self.listeners: list[Listener] = []
-        self.body: Session | None = None
-        """As last seen."""
+        self.session: Session | None = None
+        """As last read."""
         self.refusal: Refused | None = None
-        """Why it is not looked at any more."""
-        self.seen_at = self.failed_at = 0.0
-        """When the last look that worked ended, and the last that did not."""
-        self._blind = False
-        """Before it was seen for the first time, looks failed or took long, or something was done to it."""
+        """Why polling ended."""
+        self.polled_at = self.failed_at = 0.0
+        """End of the last successful poll, and of the last failed one; 0 for never."""
+        self.messaged_at = messaged_at
+        """Time of the last message sent to the session through this server."""
+        self._may_have_missed_changes = False
+        """Before the first success, a poll failed or was slow, or the session was written to."""
         self._refusals = 0
-        """In a row, since it was last seen."""
-        self._touches = 0
-        """How often something was done to it through this server."""
-        self._poked = asyncio.Event()
-        self._api = api
+        """In a row, since the last successful poll."""
+        self._invalidations = 0
+        self._wake = asyncio.Event()
+        self._read = read
+        self._clock = clock
         self._key = key
         self._session_id = session_id
-        self._ids: set[str | None] = set()
-        self._retry_delay = QUICK
-        self._since = api.clock.now()
-        """When the phase was first seen to be what it is."""
+        self._event_ids: set[str | None] = set()
+        self._interval = POLL_FAST_SECONDS
+        self._phase_since = clock.now()
         self._grace = FINAL_MESSAGE_GRACE_UNSEEN
-        self._said_at_work: str | None = None
-        """The last message that could be read while it was at work."""
-        self.told_at = -MESSAGE_VISIBILITY_LAG
+        self._last_event_at_work: str | None = None
+        """Event id of the last message that was readable while the session was at work."""
         self.task = asyncio.ensure_future(self._run())
 
     @property
     def awaiting_final_message(self) -> bool:
-        """The turn ended a moment ago and what was said in it cannot be read yet."""
-        body = self.body
-        if body is None or body.phase not in {"waiting", "done"}:
+        """True if the turn ended a moment ago and its final message may not be readable yet."""
+        session = self.session
+        if session is None or session.phase not in {"waiting", "done"}:
             return False
         grace = self._grace
-        if body.messages and body.messages[-1].is_devins:
-            # Words that could be read while it worked need not be its last ones.
-            grace = (
-                FINAL_MESSAGE_GRACE_UNSEEN
-                if body.messages[-1].event_id == self._said_at_work
-                else 0.0
-            )
-        return self._api.clock.now() < self._since + grace
-
-    def was_at_work(self) -> None:
-        """Known from elsewhere, before the first look here: its turn may have ended just now."""
-        if self.body is None:
-            self._grace = FINAL_MESSAGE_GRACE
-
-    def poll_now(self) -> None:
-        self._poked.set()
+        last = session.messages[-1] if session.messages else None
+        if last is not None and last.is_from_devin:
+            # A message that was readable while Devin worked need not be the final one.
+            was_readable = last.event_id == self._last_event_at_work
+            grace = FINAL_MESSAGE_GRACE_UNSEEN if was_readable else 0.0
+        return self._clock.now() < self._phase_since + grace
 
     @property
     def recently_messaged(self) -> bool:
-        """Something was said to it through this server, and it may not have noticed yet."""
-        return self._api.clock.now() < self.told_at + MESSAGE_VISIBILITY_LAG
+        """True if a message was sent so recently that the session may not show it yet."""
+        return self._clock.now() < self.messaged_at + MESSAGE_VISIBILITY_LAG
 
-    def touched(self) -> None:
-        """Something was done to it through this server: look whether that shows."""
-        self._blind = self._blind or self.body is None
-        self.seen_at = -math.inf  # what is known is from before
-        self._touches += 1
+    def assume_was_working(self) -> None:
+        """The caller knows that the session was at work: its turn may have ended just now."""
+        if self.session is None:
+            self._grace = FINAL_MESSAGE_GRACE
+
+    def poll_now(self) -> None:
+        self._wake.set()
+
+    def invalidate(self) -> None:
+        """The session was written to through this server: what was read before is stale."""
+        self._may_have_missed_changes = self._may_have_missed_changes or self.session is None
+        self.polled_at = -math.inf
+        self._invalidations += 1
         self.poll_now()
 
-    async def _run(self) -> None:
-        began_by = current_call.get()
-        record = begin_call("watch", began_by.caller if began_by else None)
-        current_call.set(record)
-        started = self._api.clock.now()
-        outcome, error = "crashed", None
-        try:
-            await self._look()
-            while self.body is None or not self.body.is_over or self.awaiting_final_message:
-                await self._rest()
-                await self._look()
-            outcome = "ok"
-        except asyncio.CancelledError:
-            outcome = "ok"  # nobody follows it any more
-            raise
-        except Refused as refusal:
-            self.refusal = refusal
-            outcome, error = "tool_error" if record.attempts else "refused", refusal.kind
-            self.tell(None)
-        finally:
-            took = round((self._api.clock.now() - started) * 1000, 1)
-            event(
-                "mcp_call",
-                level="warning" if outcome != "ok" else "info",
-                call_id=record.call_id,
-                method="watch",
-                outcome=outcome,
-                error=error,
-                operation="get_session",
-                effect="read",
-                devin_session_id=self._session_id,
-                duration_ms=took,
-                attempts=record.attempts,
-                status=record.status,
-                bytes_out=record.bytes_out,
-                bytes_in=record.bytes_in,
-            )
-
-    async def _look(self) -> None:
-        began, touches = self._api.clock.now(), self._touches
-        try:
-            devin = get_session.at(self._api.devin(self._key))
-            body = await devin.send(Session, session_id=self._session_id)
-        except DevinError as trouble:
-            if isinstance(trouble, BadKey | NotAllowed | NotFound | Invalid):
-                self._refused(trouble)
-            self._blind = True
-            self._retry_delay = max(
-                getattr(trouble, "retry_after", None) or 0, min(AT_REST, self._retry_delay * 2)
-            )
-            self.failed_at = self._api.clock.now()
-            self.tell(None)
-        else:
-            self._blind = self._blind or self._api.clock.now() - began > SLOW
-            body.url = devin.web_url(body.session_id)
-            body.messages = assign_event_ids(body.messages)
-            self._compare(body)
-            if touches != self._touches:  # this look may have been from before
-                self.seen_at = -math.inf
-
-    def _refused(self, refusal: Refused) -> None:
-        """Raises it when nothing else is to be expected: what was wrong from the first look on will not pass."""
-        if isinstance(refusal, Invalid) and (self.body is not None or self.failed_at):
-            return
-        if self.body is None:
-            raise refusal
-        self._refusals += 1
-        if self._refusals == 1:
-            self.tell(SessionChange(self.body, self.body.phase, 0, lost=True))
-        if self._refusals >= REFUSALS:
-            raise refusal
-
-    def _compare(self, body: Session) -> None:
-        ids = {message.event_id for message in body.messages}
-        last, new = self.body, ids - self._ids
-        self._ids |= ids
-        self.body, self.seen_at = body, self._api.clock.now()
-        if body.is_at_work:
-            self._said_at_work = body.messages[-1].event_id if body.messages else None
-        change = None
-        if last is None and self._blind:
-            change = SessionChange(
-                body, None, len(new)
-            )  # what happened while nothing could be seen would never be told
-        elif last is not None:
-            if last.phase != body.phase:
-                self._since, self._grace = self.seen_at, FINAL_MESSAGE_GRACE
-            if new or _shown(last) != _shown(body) or self._refusals:
-                self._retry_delay = QUICK
-                change = SessionChange(body, last.phase, len(new))
-            elif not self.awaiting_final_message:
-                self._retry_delay = min(
-                    AT_WORK if body.is_at_work else AT_REST, self._retry_delay * SLOWER
-                )
-        self._refusals = 0
-        self.tell(change)
-
-    def tell(self, change: SessionChange | None) -> None:
+    def notify(self, change: SessionChange | None) -> None:
         for listener in list(self.listeners):
             listener(change)
 
-    async def _rest(self) -> None:
-        """Until the next look, or until something was done to the session through this server."""
-        if await sleep_unless(
-            self._poked, self._api.clock, self._retry_delay * random.uniform(1 - JITTER, 1 + JITTER)
-        ):
-            self._poked.clear()
-            self._retry_delay = QUICK
+    async def _run(self) -> None:
+        waiting_call = current_call.get()
+        call = begin_call("watch", waiting_call.caller if waiting_call else None)
+        current_call.set(call)
+        started_at = self._clock.now()
+        outcome, error = "crashed", None
+        try:
+            await self._poll()
+            while self._has_more_to_come():
+                await self._sleep()
+                await self._poll()
+            outcome = "ok"
+        except asyncio.CancelledError:
+            outcome = "ok"  # nobody listens any more
+            raise
+        except Refused as refusal:
+            self.refusal = refusal
+            outcome, error = "tool_error" if call.attempts else "refused", refusal.kind
+            self.notify(None)
+        finally:
+            self._log(call, outcome, error, self._clock.now() - started_at)
+
+    def _has_more_to_come(self) -> bool:
+        if self.session is None or self.awaiting_final_message:
+            return True
+        return self.session.accepts_messages or self.session.can_be_ended
+
+    async def _poll(self) -> None:
+        started_at, invalidations = self._clock.now(), self._invalidations
+        try:
+            session = await self._read(self._key, self._session_id)
+        except DevinError as error:
+            if isinstance(error, BadKey | NotAllowed | NotFound | Invalid):
+                self._count_refusal(error)
+            self._may_have_missed_changes = True
+            retry_after = getattr(error, "retry_after", None) or 0
+            self._interval = max(retry_after, min(POLL_IDLE_SECONDS, self._interval * 2))
+            self.failed_at = self._clock.now()
+            self.notify(None)
+            return
+        if self._clock.now() - started_at > SLOW_POLL_SECONDS:
+            self._may_have_missed_changes = True
+        self._compare(session)
+        if invalidations != self._invalidations:  # this poll may have begun before the write
+            self.polled_at = -math.inf
+
+    def _count_refusal(self, refusal: Refused) -> None:
+        """Raises the refusal if it will not pass."""
+        if isinstance(refusal, Invalid) and (self.session is not None or self.failed_at):
+            return
+        if self.session is None:
+            raise refusal
+        self._refusals += 1
+        if self._refusals == 1:
+            self.notify(SessionChange(self.session, self.session.phase, 0, lost=True))
+        if self._refusals >= MAX_REFUSALS:
+            raise refusal
+
+    def _compare(self, session: Session) -> None:
+        """Notify the listeners of what is new, and choose the next interval."""
+        event_ids = {message.event_id for message in session.messages}
+        previous, new_ids = self.session, event_ids - self._event_ids
+        self._event_ids |= event_ids
+        self.session, self.polled_at = session, self._clock.now()
+        if session.is_at_work:
+            messages = session.messages
+            self._last_event_at_work = messages[-1].event_id if messages else None
+        change = None
+        if previous is None and self._may_have_missed_changes:
+            change = SessionChange(session, None, len(new_ids))
+        elif previous is not None:
+            if previous.phase != session.phase:
+                self._phase_since, self._grace = self.polled_at, FINAL_MESSAGE_GRACE
+            if new_ids or self._refusals or _visible_state(previous) != _visible_state(session):
+                self._interval = POLL_FAST_SECONDS
+                change = SessionChange(session, previous.phase, len(new_ids))
+            elif not self.awaiting_final_message:
+                longest = POLL_WORKING_SECONDS if session.is_at_work else POLL_IDLE_SECONDS
+                self._interval = min(longest, self._interval * BACKOFF_FACTOR)
+        self._refusals = 0
+        self.notify(change)
+
+    async def _sleep(self) -> None:
+        """Until the next poll is due, or the session was written to through this server."""
+        seconds = self._interval * random.uniform(1 - JITTER, 1 + JITTER)
+        if await wait_for_event(self._wake, self._clock, seconds):
+            self._wake.clear()
+            self._interval = POLL_FAST_SECONDS
+
+    def _log(self, call: CallRecord, outcome: str, error: str | None, seconds: float) -> None:
+        event(
+            "mcp_call",
+            level="info" if outcome == "ok" else "warning",
+            call_id=call.call_id,
+            method="watch",
+            outcome=outcome,
+            error=error,
+            operation="get_session",
+            effect="read",
+            devin_session_id=self._session_id,
+            duration_ms=round(seconds * 1000, 1),
+            attempts=call.attempts,
+            status=call.status,
+            bytes_out=call.bytes_out,
+            bytes_in=call.bytes_in,
+        )
 
 
-def _shown(body: Session) -> object:
-    """What a reader would see changed, beside messages: those vanish while Devin works and come back (v1.md §3.6)."""
-    return body.phase, body.pull_requests, body.structured_output, body.title, body.tags
+def _visible_state(session: Session) -> object:
+    """What counts as a change besides messages, which vanish while Devin works (v1.md §3.6)."""
+    return (
+        session.phase,
+        session.pull_requests,
+        session.structured_output,
+        session.title,
+        session.tags,
+    )

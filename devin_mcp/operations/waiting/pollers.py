@@ -1,112 +1,124 @@
-"""Following sessions: one poller for each session and key while somebody follows it, however many do."""
+"""All session pollers of the process: one per key and session, however many callers listen to it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-from devin_mcp.api.client import DevinClient
+from devin_mcp.api.clock import Clock
 from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.errors import SlowDown
-from devin_mcp.operations.waiting.poller import MESSAGE_VISIBILITY_LAG, Listener, SessionPoller
+from devin_mcp.keys import DevinKey
+from devin_mcp.operations.parameters import bare_id
+from devin_mcp.operations.waiting.poller import (
+    MESSAGE_VISIBILITY_LAG,
+    Listener,
+    ReadSession,
+    SessionPoller,
+)
 
-MOST = 100
-"""Sessions that one key may have followed at once."""
-MOST_WATCHED = 60
-"""Of these, those that are only watched; the others are kept for who waits."""
+MAX_POLLERS_PER_KEY = 100
+MAX_WATCHED_PER_KEY = 60
+"""Of these, sessions that are only watched; the others are reserved for callers who wait."""
 
-
-@dataclass(frozen=True)
-class Account:
-    """Whose session is followed; the key is used for looking and never shown."""
-
-    owner: str
-    key: str = field(repr=False)
+PollerId = tuple[str, str]
+"""Key fingerprint and bare session id."""
 
 
 class Pollers:
-    """All pollers of the process."""
+    """Starts a poller with its first listener and stops it with its last."""
 
-    def __init__(self, api: DevinClient) -> None:
-        self._api = api
-        self._pollers: dict[tuple[str, str], SessionPoller] = {}
-        self._told: dict[tuple[str, str], float] = {}
-        """When something was said to a session through this server, for as long as it may not have noticed."""
-        self.freed: Callable[[str], None] = lambda _: None
-        """Told whose session is not followed any more, so that another one may be."""
-        self.closing = False
-        api.writes.listeners.append(self._poke)
+    def __init__(self, read: ReadSession, clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._pollers: dict[PollerId, SessionPoller] = {}
+        self._messaged_at: dict[PollerId, float] = {}
+        """Time of the last message sent to each session; kept while the API may still return the
+        state from before it."""
+        self.on_slot_free: Callable[[str], None] = lambda _: None
+        """Receives the key fingerprint when a poller has ended, so that another may start."""
+        self.stopping = False
+        """True once the server stops: waits return with what is known."""
 
-    def is_live(self, owner: str, session_id: str) -> bool:
-        """It was seen and is not over: whatever happens to it now will be told."""
-        followed = self._at((owner, bare(session_id)))
-        return followed is not None and followed.body is not None
+    def is_polled(self, key_fingerprint: str, session_id: str) -> bool:
+        return self._get((key_fingerprint, bare_id(session_id))) is not None
 
-    def is_followed(self, owner: str, session_id: str) -> bool:
-        return self._at((owner, bare(session_id))) is not None
+    def is_live(self, key_fingerprint: str, session_id: str) -> bool:
+        """True if the session was read and its listeners are notified of every further change."""
+        poller = self._get((key_fingerprint, bare_id(session_id)))
+        return poller is not None and poller.session is not None
 
     @contextmanager
-    def follow(
-        self, account: Account, session_id: str, listener: Listener, *, most: int = MOST
+    def subscribe(
+        self,
+        key: DevinKey,
+        session_id: str,
+        listener: Listener,
+        *,
+        max_pollers: int = MAX_POLLERS_PER_KEY,
     ) -> Iterator[SessionPoller]:
-        """Call `listener` for every change and look from now on, as long as the block lasts.
+        """Poll the session and call `listener` after every poll, as long as the block lasts.
 
-        Raises SlowDown when this key has `most` sessions followed already.
+        Raises SlowDown if this key has `max_pollers` already.
         """
-        place = (account.owner, bare(session_id))
-        followed = self._at(place)
-        if followed is None:
-            if sum(owner == account.owner for owner, _ in self._pollers) >= most:
-                raise SlowDown(
-                    f"With this key, {most} sessions are being followed already, the most this server allows."
-                )
-            followed = self._pollers[place] = SessionPoller(self._api, account.key, session_id)
-            followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
-            followed.task.add_done_callback(lambda _: self._forget(place, followed))
-        followed.listeners.append(listener)
+        poller_id = (key.fingerprint, bare_id(session_id))
+        poller = self._get(poller_id) or self._start(poller_id, key, session_id, max_pollers)
+        poller.listeners.append(listener)
         try:
-            yield followed
+            yield poller
         finally:
-            followed.listeners.remove(listener)
-            if not followed.listeners:
-                followed.task.cancel()
-                self._forget(place, followed)
+            poller.listeners.remove(listener)
+            if not poller.listeners:
+                poller.task.cancel()
+                self._remove(poller_id, poller)
 
     def finish_waits(self) -> None:
-        """Who waits gets an answer now, with what is known."""
-        self.closing = True
-        for followed in list(self._pollers.values()):
-            followed.tell(None)
+        """Let every wait return now, with what is known."""
+        self.stopping = True
+        for poller in list(self._pollers.values()):
+            poller.notify(None)
 
     def close(self) -> None:
-        for followed in list(self._pollers.values()):
-            followed.task.cancel()
+        for poller in list(self._pollers.values()):
+            poller.task.cancel()
 
-    def _at(self, place: tuple[str, str]) -> SessionPoller | None:
-        """One that has just ended is forgotten a moment later, but calls nobody any more."""
-        followed = self._pollers.get(place)
-        return None if followed is None or followed.task.done() else followed
+    def on_write(self, write: WriteEvent) -> None:
+        """A write listener: what was just sent to a session will soon be visible in it."""
+        poller_id = (write.key_fingerprint, bare_id(write.ids.get("session_id", "")))
+        now = self._clock.now()
+        if write.operation_id == "send_message":
+            self._messaged_at = {
+                other: time
+                for other, time in self._messaged_at.items()
+                if time > now - MESSAGE_VISIBILITY_LAG
+            } | {poller_id: now}
+        poller = self._pollers.get(poller_id)
+        if poller is not None:
+            poller.messaged_at = self._messaged_at.get(poller_id, -math.inf)
+            poller.invalidate()
 
-    def _forget(self, place: tuple[str, str], followed: SessionPoller) -> None:
-        if self._pollers.get(place) is followed:
-            del self._pollers[place]
-            self.freed(place[0])
+    def _start(
+        self, poller_id: PollerId, key: DevinKey, session_id: str, max_pollers: int
+    ) -> SessionPoller:
+        active = sum(fingerprint == key.fingerprint for fingerprint, _ in self._pollers)
+        if active >= max_pollers:
+            raise SlowDown(
+                f"With this key, {max_pollers} sessions are being followed already, the most this "
+                "server allows."
+            )
+        messaged_at = self._messaged_at.get(poller_id, -math.inf)
+        poller = SessionPoller(self._read, self._clock, key, session_id, messaged_at)
+        self._pollers[poller_id] = poller
+        poller.task.add_done_callback(lambda _: self._remove(poller_id, poller))
+        return poller
 
-    def _poke(self, written: WriteEvent) -> None:
-        """What was just told to a session soon shows in it."""
-        place = (written.owner, bare(written.ids.get("session_id", "")))
-        followed = self._pollers.get(place)
-        now = self._api.clock.now()
-        if written.route.method == "POST":
-            self._told = {
-                one: when for one, when in self._told.items() if when > now - MESSAGE_VISIBILITY_LAG
-            } | {place: now}
-        if followed is not None:
-            followed.told_at = self._told.get(place, -MESSAGE_VISIBILITY_LAG)
-            followed.touched()
+    def _get(self, poller_id: PollerId) -> SessionPoller | None:
+        """Ignores a finished poller; its done-callback removes it on the next loop iteration."""
+        poller = self._pollers.get(poller_id)
+        return None if poller is None or poller.task.done() else poller
 
-
-def bare(session_id: str) -> str:
-    """Both spellings of an id are one session (v1.md §3.1)."""
-    return session_id.removeprefix("devin-")
+    def _remove(self, poller_id: PollerId, poller: SessionPoller) -> None:
+        if self._pollers.get(poller_id) is poller:
+            del self._pollers[poller_id]
+            self.on_slot_free(poller_id[0])

@@ -1,12 +1,12 @@
-"""What came in the sessions that were waited for, as an answer that fits, with a cursor behind just what it tells."""
+"""The wait result: what is new in each session, shortened to fit, and a cursor for exactly that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, PrivateAttr, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import NotFound
@@ -16,32 +16,35 @@ from devin_mcp.operations.results import (
     ROOM_FOR_NEXT,
     Next,
     Result,
+    Truncatable,
     json_size,
     truncate_row,
 )
-from devin_mcp.operations.sessions.conversation import Message, messages_after
-from devin_mcp.operations.sessions.model import PhaseText, PullRequest, next_by_phase
-from devin_mcp.operations.waiting import cursor as cursors
-from devin_mcp.operations.waiting.cursor import NOTHING, Seen
+from devin_mcp.operations.sessions.conversation import FIRST_EVENT, Message, messages_after
+from devin_mcp.operations.sessions.model import PhaseText, PullRequest
+from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen, encode_wait_cursor
+from devin_mcp.operations.waiting.next_step import next_step_of_wait
 from devin_mcp.operations.waiting.target import WaitTarget
 
 MIN_MESSAGE_ROOM = 260
 """Characters for a session's messages, below which they are left for the next call."""
-CUT_MESSAGES = (
-    "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, from_char the number of "
-    "its characters shown here."
-)
-MORE = "More is there already: call devin_wait_for_sessions again with cursor."
-TASK = "initial_user_message"
-LONGEST_PROBLEM = 60
-"""Characters of a refusal where there is little room."""
+MAX_PROBLEM_CHARS = 300
+MIN_PROBLEM_CHARS = 60
 MAX_TASK_ECHO = 200
 MAX_USER_MESSAGE = 1000
-"""Characters shown of the task itself, which the caller knows, and of a message that its own side wrote later."""
+"""Characters shown of the task, which the caller knows, and of a message that its side wrote."""
+SHARES = (0.7, 0.4, 0.1, 0.0)
+"""Parts of the limit that outputs and messages may take, tried until the result fits."""
+
+MORE = "More is there already: call devin_wait_for_sessions again with cursor."
+READ_ON = (
+    "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, "
+    "from_char the number of its characters shown here."
+)
 
 
 class SessionUpdate(ApiModel):
-    """One session, with what came since the cursor."""
+    """What is new in one session."""
 
     session_id: str
     phase: PhaseText | None = None
@@ -59,247 +62,223 @@ class SessionUpdate(ApiModel):
 
 
 class WaitResult(Result):
-    """What came, and where to go on."""
+    """What is new in all sessions, and where to continue."""
 
     sessions: list[SessionUpdate]
     timed_out: bool
     left_out: int | None = Field(None, description="Sessions that did not fit")
     cursor: str = Field(description="Give this back to go on from here")
     next: Next
-    _subjects: list[WaitTarget] = PrivateAttr(default_factory=list)
-    _others: Sequence[str] = PrivateAttr(default=())
-
-    def within(self, limit: int) -> WaitResult:
-        return told(self._subjects, timed_out=self.timed_out, limit=limit, others=self._others)
 
 
-Rows = Annotated[
+UpdateRows = Annotated[
     list[SessionUpdate],
     WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "What is new"}),
 ]
-"""As the wait tells them, where their schema is published in full; every model pays for every copy of it."""
+"""As in WaitResult, where the schema is published: every model pays for every copy of it."""
 
 
 class WithUpdates(Result):
-    """What was done to one session, and after waiting also what came of it."""
+    """What was done to one session, and after waiting what is new in it."""
 
     session_id: str
-    sessions: Rows | None = None
+    sessions: UpdateRows | None = None
     timed_out: bool | None = None
     cursor: str | None = Field(None, description="Where to go on waiting")
     next: Next
-    _answer: WaitResult | None = PrivateAttr(None)
 
-    def within(self, limit: int) -> Self:
-        short = cast(
-            "Self",
-            truncate_row(self.model_copy(update={"sessions": None, "cursor": None}), limit // 3),
+    def updated(self, wait: WaitResult) -> Self:
+        """A copy that includes the wait result."""
+        return self.model_copy(
+            update={
+                "sessions": wait.sessions,
+                "timed_out": wait.timed_out,
+                "cursor": wait.cursor,
+                "next": wait.next,
+            }
         )
-        if self._answer is None:
+
+
+UpdatesT = TypeVar("UpdatesT", bound=WithUpdates)
+BuildWait = Callable[[int], WaitResult]
+
+
+def with_updates(done: UpdatesT, wait: BuildWait | None) -> Truncatable[UpdatesT]:
+    """The result of a write, together with that of the wait after it, if there was one."""
+
+    def build(limit: int) -> UpdatesT:
+        if limit >= NO_LIMIT:
+            return done if wait is None else done.updated(wait(limit))
+        short = truncate_row(done, limit // 3)
+        if wait is None:
             return short
-        return short.with_news(
-            self._answer.within(limit - json_size(short.model_copy(update={"next": ""})))
-        )
+        return short.updated(wait(limit - json_size(short.model_copy(update={"next": ""}))))
 
-    def with_news(self, answer: WaitResult) -> Self:
-        told = {
-            "sessions": answer.sessions,
-            "timed_out": answer.timed_out,
-            "cursor": answer.cursor,
-            "next": answer.next,
-        }
-        made = self.model_copy(update=told)
-        made._answer = answer
-        return made
+    return Truncatable(build)
 
 
-def told(
-    subjects: Sequence[WaitTarget], *, timed_out: bool, limit: int, others: Sequence[str] = ()
+def build_wait_result(
+    targets: Sequence[WaitTarget], limit: int, *, timed_out: bool, others: Sequence[str] = ()
 ) -> WaitResult:
-    """The answer, with as much as fits, and the cursor behind just that; `others` go along in it."""
-    answer = _told(subjects, (), timed_out=timed_out, limit=limit, share=1.0, others=others)
-    if limit >= NO_LIMIT or json_size(answer) <= limit:
-        return answer
-    for share in (0.7, 0.4, 0.1, 0.0):
-        answer = _told(subjects, (), timed_out=timed_out, limit=limit, share=share, others=others)
-        if json_size(answer) <= limit:
-            return answer
-    ranked = sorted(subjects, key=_importance)
-    for kept in range(len(ranked) - 1, 0, -1):
-        left = ranked[kept:]
-        shown = [one for one in subjects if one not in left]
-        answer = _told(shown, left, timed_out=timed_out, limit=limit, share=0.0, others=others)
-        if json_size(answer) <= limit:
+    """The result within `limit`. The cursor covers exactly what is included.
+
+    `others` are parts of the old cursor to carry over.
+    """
+    result = _build(targets, (), timed_out=timed_out, limit=limit, share=1.0, others=others)
+    if limit >= NO_LIMIT or json_size(result) <= limit:
+        return result
+    for share in SHARES:
+        result = _build(targets, (), timed_out=timed_out, limit=limit, share=share, others=others)
+        if json_size(result) <= limit:
+            return result
+    # Sessions with news come first, so that the next call shows those left out here.
+    ranked = sorted(targets, key=_rank)
+    for count in range(len(ranked) - 1, 0, -1):
+        left_out = ranked[count:]
+        included = [target for target in targets if target not in left_out]
+        result = _build(
+            included, left_out, timed_out=timed_out, limit=limit, share=0.0, others=others
+        )
+        if json_size(result) <= limit:
             break
-    return answer
+    return result
 
 
-def _importance(one: WaitTarget) -> int:
-    """What has news goes first, so that the next call comes to what had to be left out."""
-    return 2 if one.body is None else 0 if _frame(one, 0, with_changes=True).changed else 1
+def _rank(target: WaitTarget) -> int:
+    if target.session is None:
+        return 2
+    return 0 if _row(target, 0, with_changes=True).changed else 1
 
 
-def _told(
-    subjects: Sequence[WaitTarget],
-    left: Sequence[WaitTarget],
+def _build(
+    targets: Sequence[WaitTarget],
+    left_out: Sequence[WaitTarget],
     *,
     timed_out: bool,
     limit: int,
     share: float,
     others: Sequence[str],
 ) -> WaitResult:
-    frames = [_frame(one, int(limit * share) // 3 // len(subjects)) for one in subjects]
-    room = (
-        limit
-        if limit >= NO_LIMIT
-        else int((limit - sum(map(json_size, frames)) - ROOM_FOR_NEXT) * share)
-    )
-    marks = {one.session_id: one.mark for one in left if one.mark is not None}
-    rows: list[SessionUpdate] = []
-    cut: list[str] = []
-    more = False
-    for place, (one, row) in enumerate(zip(subjects, frames, strict=True)):
-        body = one.body
-        if body is None:
-            if one.mark is not None:
-                marks[one.session_id] = one.mark
-            rows.append(row)
+    row_room = int(limit * share) // 3 // len(targets)
+    rows = [_row(target, row_room) for target in targets]
+    room = limit
+    if limit < NO_LIMIT:
+        room = int((limit - sum(map(json_size, rows)) - ROOM_FOR_NEXT) * share)
+    min_room = MIN_MESSAGE_ROOM if share else MIN_MESSAGE_ROOM // 2
+    seen = {target.session_id: target.seen for target in left_out if target.seen is not None}
+    truncated: list[str] = []
+    has_more, has_messages = False, False
+    for index, (target, row) in enumerate(zip(targets, rows, strict=True)):
+        session = target.session
+        if session is None:
+            if target.seen is not None:
+                seen[target.session_id] = target.seen
             continue
-        start = one.mark.count if one.mark else 0
-        new = (
-            [_theirs(message) for message in body.messages[start:]]
-            if one.message_is_visible
-            else []
-        )
-        mine = room if room >= NO_LIMIT else room // (len(subjects) - place)
-        shown = _fitting(
-            new,
-            mine,
-            MIN_MESSAGE_ROOM if share else MIN_MESSAGE_ROOM // 2,
-            first=not any(row.messages for row in rows),
-        )
-        room -= sum(json_size(message) + 1 for message in shown) if room < NO_LIMIT else 0
-        mark = Seen.of(body, start + len(shown))
-        if not one.rests:  # its output was not told yet
-            mark = replace(mark, output=(one.mark or NOTHING).output)
-        marks[one.session_id] = mark
-        rows.append(row.model_copy(update={"messages": shown or None}))
-        cut += [
-            f"session_id={one.session_id}, after_event_id={message.event_id}, from_char={len(message.message)}"
+        first = target.seen.message_count if target.seen else 0
+        new_messages: list[Message] = []
+        if target.message_is_visible:
+            new_messages = [_shorten_own(message) for message in session.messages[first:]]
+        own_room = room if room >= NO_LIMIT else room // (len(targets) - index)
+        if own_room < min_room and not has_messages:
+            own_room = min_room  # one session always makes progress
+        shown = _fitting(new_messages, own_room, min_room)
+        if room < NO_LIMIT:
+            room -= sum(json_size(message) + 1 for message in shown)
+        row.messages = shown or None
+        has_messages = has_messages or bool(shown)
+        has_more = has_more or len(shown) < len(new_messages)
+        seen[target.session_id] = _seen_now(target, first + len(shown))
+        truncated += [
+            f"session_id={target.session_id}, after_event_id={message.event_id}, "
+            f"from_char={len(message.message)}"
             for message in shown
-            if message.truncated and message.type != TASK
+            if message.truncated and not message.is_task
         ]
-        more = more or len(shown) < len(new)
-    then = "" if more and not share else _next(subjects, timed_out=timed_out)
-    advice = [_reading_on(cut), MORE if more or left else "", then if not left else ""]
-    result = WaitResult(
+    sentences = [_how_to_read_on(truncated), MORE if has_more or left_out else ""]
+    if not left_out and (share or not has_more):
+        sentences.append(next_step_of_wait(targets, timed_out=timed_out))
+    return WaitResult(
         sessions=rows,
         timed_out=timed_out,
-        left_out=len(left) or None,
-        cursor=cursors.written(marks, others),
-        next=" ".join(part for part in advice if part),
-    )
-    result._subjects, result._others = [*subjects, *left], others
-    return result
-
-
-def _reading_on(cut: Sequence[str]) -> str:
-    return (
-        f"Read the cut message on with devin_get_session, {cut[0]}."
-        if len(cut) == 1
-        else CUT_MESSAGES
-        if cut
-        else ""
+        left_out=len(left_out) or None,
+        cursor=encode_wait_cursor(seen, others),
+        next=" ".join(sentence for sentence in sentences if sentence),
     )
 
 
-def _fitting(new: Sequence[Message], room: int, least: int, *, first: bool) -> list[Message]:
-    """The first of the session's new messages; the first session that has some gets on in any case."""
-    if room < least and first:
-        room = least
-    return messages_after(new, "start", 0, len(new), room) if new and room >= least else []
+def _seen_now(target: WaitTarget, message_count: int) -> Seen:
+    """What the caller has seen after this result. An output at work is not shown, so not seen."""
+    assert target.session is not None  # noqa: S101 - the caller checks it
+    seen = Seen.of(target.session, message_count)
+    if target.is_idle:
+        return seen
+    return replace(seen, output=(target.seen or NOTHING_SEEN).output)
 
 
-def _theirs(message: Message) -> Message:
-    """The caller's side knows what it wrote: a beginning will do."""
-    most = MAX_TASK_ECHO if message.type == TASK else MAX_USER_MESSAGE
-    return message if message.is_devins or len(message.message) <= most else message.cut(0, most)
+def _how_to_read_on(truncated: Sequence[str]) -> str:
+    if len(truncated) == 1:
+        return f"Read the cut message on with devin_get_session, {truncated[0]}."
+    return READ_ON if truncated else ""
 
 
-def _frame(one: WaitTarget, room: int, *, with_changes: bool = False) -> SessionUpdate:
-    body, mark = one.body, one.mark
-    if body is None:
-        refusal = one.followed.refusal
-        unknown = isinstance(refusal, NotFound)
-        problem = (
-            "Devin does not know this id"
-            if unknown
-            else refusal.what
-            if refusal
-            else "Devin has not answered about it yet"
-        )
-        return SessionUpdate(
-            session_id=one.session_id,
-            problem=one_line(problem, LONGEST_PROBLEM if room < LONGEST_PROBLEM else 300),
-        )
-    now, before = Seen.of(body, len(body.messages)), mark or NOTHING
-    changed = [
-        name
-        for name, differs in {
-            "phase": mark is None or before.phase != now.phase,
-            "messages": now.count > before.count,
-            "pull_requests": now.pull_requests != before.pull_requests,
-            "structured_output": now.output != before.output,
-        }.items()
-        if differs
-    ]
-    # Until Devin's next turn has ended, what it shows is the output of the one before (v1.md §3.6).
-    output = body.structured_output if one.rests and "structured_output" in changed else None
+def _fitting(messages: Sequence[Message], room: int, min_room: int) -> list[Message]:
+    """The first messages that fit into `room` characters; none below `min_room`."""
+    if not messages or room < min_room:
+        return []
+    return messages_after(messages, FIRST_EVENT, 0, len(messages), room)
+
+
+def _shorten_own(message: Message) -> Message:
+    """The caller's side knows what it wrote: the beginning is enough."""
+    limit = MAX_TASK_ECHO if message.is_task else MAX_USER_MESSAGE
+    if message.is_from_devin or len(message.message) <= limit:
+        return message
+    return message.slice(0, limit)
+
+
+def _row(target: WaitTarget, room: int, *, with_changes: bool = False) -> SessionUpdate:
+    """The session without messages, in about `room` characters."""
+    session, seen = target.session, target.seen
+    if session is None:
+        max_chars = MIN_PROBLEM_CHARS if room < MIN_PROBLEM_CHARS else MAX_PROBLEM_CHARS
+        problem = one_line(_problem(target), max_chars)
+        return SessionUpdate(session_id=target.session_id, problem=problem)
+    now, before = Seen.of(session, len(session.messages)), seen or NOTHING_SEEN
+    differences = {
+        "phase": seen is None or before.phase != now.phase,
+        "messages": now.message_count > before.message_count,
+        "pull_requests": now.pull_requests != before.pull_requests,
+        "structured_output": now.output != before.output,
+    }
+    changed = [name for name, differs in differences.items() if differs]
+    # Until Devin's next turn ends, the session still has the output of the previous one (§3.6).
+    output = None
+    if target.is_idle and differences["structured_output"]:
+        output = session.structured_output
     row = SessionUpdate(
-        session_id=one.session_id,
-        phase=body.phase,
+        session_id=target.session_id,
+        phase=session.phase,
         changed=changed,
-        title=body.title if mark is None else None,
-        url=body.url if mark is None else None,
-        pull_requests=body.pull_requests,
+        title=session.title if seen is None else None,
+        url=session.url if seen is None else None,
+        pull_requests=session.pull_requests,
         structured_output=output,
     )
     if json_size(row) > room:
-        row.structured_output = (
-            None
-            if output is None
-            else {"truncated": True, "next": "Read it with devin_get_session."}
-        )
+        if output is not None:
+            row.structured_output = {"truncated": True, "next": "Read it with devin_get_session."}
         row.title = row.title and f"{row.title[:40]}…"
     if json_size(row) > room:
         row.title = row.url = None
     if not room and not with_changes:
         row.changed = None
-        if now.pull_requests == before.pull_requests:
+        if not differences["pull_requests"]:
             row.pull_requests = None
     return row
 
 
-def _next(subjects: Sequence[WaitTarget], *, timed_out: bool) -> str:
-    again = "call devin_wait_for_sessions again with cursor"
-    if timed_out and all(one.body is not None and one.body.phase == "starting" for one in subjects):
-        return f"Nothing has begun yet: {again}. If it stays so for minutes, the organization may be out of ACUs."
-    if all(one.body is None and one.is_resolved for one in subjects):
-        return "It cannot be looked at any more: see problem, and devin_list_sessions for what there is."
-    working = [
-        one
-        for one in subjects
-        if (one.body is None and not one.is_resolved) or (one.body and one.body.is_at_work)
-    ]
-    at_rest = [one for one in subjects if one.body is not None and one.rests]
-    if timed_out and (working or not at_rest):
-        return f"Devin is still at work: {again}."
-    if len(subjects) == 1 and at_rest and at_rest[0].body is not None:
-        return next_by_phase(at_rest[0].body)
-    if at_rest and working:
-        return f"Answer those that wait with devin_send_message. For the others, {again}."
-    if at_rest and all(one.body is not None and one.body.is_over for one in at_rest):
-        return "All are over. Take what they delivered."
-    if at_rest:
-        return "None is at work. Answer those that wait with devin_send_message, or take what they delivered."
-    return f"Devin is at work: {again}."
+def _problem(target: WaitTarget) -> str:
+    refusal = target.poller.refusal
+    if isinstance(refusal, NotFound):
+        return "Devin does not know this id"
+    return refusal.what if refusal else "Devin has not answered about it yet"

@@ -1,4 +1,4 @@
-"""Sessions that are waited for: where the caller left off in each, how it is now, and whether that is news."""
+"""A session that is waited for: what the caller has seen of it, its state now, and whether that is new."""
 
 from __future__ import annotations
 
@@ -7,141 +7,156 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from devin_mcp.operations.sessions.model import AT_WORK, Session
-from devin_mcp.operations.waiting.cursor import NOTHING, Seen
-from devin_mcp.operations.waiting.poller import QUICK, SessionPoller
+from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen
+from devin_mcp.operations.waiting.poller import POLL_FAST_SECONDS, SessionPoller
 
 WaitFor = Literal["attention", "message"]
+
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class ReplyTo:
-    """Where the caller left off when it has just said something: what comes behind that is the answer."""
+    """What the caller has seen when it has just sent a message: what follows is the reply."""
 
     message: str
-    said_at: datetime
+    sent_at: datetime
     before: Seen
-    """What is known to have been there before."""
+    """What was in the session before the message."""
     was_readable: bool
-    """Then everything behind `before` is new; otherwise the same words may have been said earlier."""
-    told: Seen | None = None
-    """What the caller had been told of, if it says so: everything behind that is new to it, not the answer alone."""
+    """True if the conversation was read before. Otherwise an equal message may be an earlier one."""
+    seen: Seen | None = None
+    """What the caller had seen, if it passed a cursor: then everything after that is new to it."""
 
     @classmethod
-    def to(cls, message: str, before: Session | None, told: Seen | None) -> ReplyTo:
-        """`before` is the session just before the message was sent, if it could be looked at."""
-        known = NOTHING if before is None else Seen.of(before, len(before.messages))
-        return cls(
-            message, datetime.now(UTC), known, before is not None and bool(before.messages), told
-        )
+    def to(cls, message: str, before: Session | None, seen: Seen | None) -> ReplyTo:
+        """`before` is the session just before the message was sent, None if it could not be read."""
+        known = NOTHING_SEEN if before is None else Seen.of(before, len(before.messages))
+        readable = before is not None and bool(before.messages)
+        return cls(message, datetime.now(UTC), known, readable, seen)
 
-    def place_in(self, body: Session) -> int | None:
-        """Where the message stands; None while the conversation cannot be read, or does not have it yet."""
-        own, least = (
-            self.message.split(),
-            max(self.before.count, self.told.count if self.told else 0),
-        )
-        places = [
-            place
-            for place, one in enumerate(body.messages)
-            if place >= least
-            and not one.is_devins
-            and one.message.split() == own
-            and (self.was_readable or not _is_older(one.timestamp, self.said_at))
+    def find(self, session: Session) -> int | None:
+        """The index of the message; None while it is not in the readable conversation."""
+        words = self.message.split()
+        first = max(self.before.message_count, self.seen.message_count if self.seen else 0)
+        matches = [
+            index
+            for index, message in enumerate(session.messages)
+            if index >= first
+            and not message.is_from_devin
+            and message.message.split() == words
+            and (self.was_readable or not _is_older(message.timestamp, self.sent_at))
         ]
-        return None if not places else places[0 if self.was_readable else -1]
+        if not matches:
+            return None
+        return matches[0 if self.was_readable else -1]
 
-    def mark_in(self, body: Session | None) -> Seen:
-        """What is to be told: what came behind the message, or behind what had been told."""
-        if self.told is not None:
-            return replace(self.told, phase="working")
-        place = None if body is None else self.place_in(body)
-        return replace(
-            self.before, count=self.before.count if place is None else place + 1, phase="working"
-        )
-
-
-CLOCKS_DIFFER = timedelta(minutes=2)
+    def seen_in(self, session: Session | None) -> Seen:
+        """What the caller has seen: all up to its own message, or up to its cursor."""
+        if self.seen is not None:
+            return replace(self.seen, phase="working")
+        index = None if session is None else self.find(session)
+        count = self.before.message_count if index is None else index + 1
+        return replace(self.before, message_count=count, phase="working")
 
 
 def _is_older(timestamp: str | None, moment: datetime) -> bool:
+    if timestamp is None:
+        return False
     try:
-        return timestamp is not None and datetime.fromisoformat(timestamp) < moment - CLOCKS_DIFFER
+        return datetime.fromisoformat(timestamp) < moment - MAX_CLOCK_DIFFERENCE
     except (ValueError, TypeError):
         return False
 
 
 @dataclass
 class WaitTarget:
-    """A session that is waited for: where the caller left off, and how it is now."""
+    """One session of a wait."""
 
     session_id: str
-    since: Seen | ReplyTo | None
-    followed: SessionPoller
-    begun: float
+    origin: Seen | ReplyTo | None
+    """Where the caller continues from; None if it has seen nothing."""
+    poller: SessionPoller
+    started_at: float
 
     @classmethod
-    def of(
-        cls, session_id: str, since: Seen | ReplyTo | None, followed: SessionPoller, now: float
+    def start(
+        cls, session_id: str, origin: Seen | ReplyTo | None, poller: SessionPoller, now: float
     ) -> WaitTarget:
-        subject = cls(session_id, since, followed, now)
-        if isinstance(since, ReplyTo) or (since is not None and since.phase in AT_WORK):
-            followed.was_at_work()
-        if (followed.seen_at or followed.failed_at) and subject.body is None:
-            followed.poll_now()  # what is known is too old
-        return subject
+        target = cls(session_id, origin, poller, now)
+        if isinstance(origin, ReplyTo) or (origin is not None and origin.phase in AT_WORK):
+            poller.assume_was_working()
+        if (poller.polled_at or poller.failed_at) and target.session is None:
+            poller.poll_now()  # what the poller knows is too old
+        return target
 
     @property
-    def mark(self) -> Seen | None:
-        """Where the caller left off: what comes behind it is told."""
-        return self.since.mark_in(self.body) if isinstance(self.since, ReplyTo) else self.since
+    def session(self) -> Session | None:
+        """As read a moment ago; None before the first poll and if it cannot be read any more."""
+        if self.poller.refusal is not None:
+            return None
+        is_recent = self.poller.polled_at >= self.started_at - POLL_FAST_SECONDS
+        return self.poller.session if is_recent else None
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the caller has seen: everything after it is new."""
+        if isinstance(self.origin, ReplyTo):
+            return self.origin.seen_in(self.session)
+        return self.origin
 
     @property
     def message_is_visible(self) -> bool:
-        """What the caller said can be seen in the conversation; before that, what is there answers something else."""
-        return not isinstance(self.since, ReplyTo) or (
-            self.body is not None and self.since.place_in(self.body) is not None
-        )
+        """True once the message just sent appears in the conversation.
 
-    @property
-    def body(self) -> Session | None:
-        """As seen a moment ago; None while it still has to be looked at, or where it cannot be looked at any more."""
-        if self.followed.refusal is not None:
-            return None
-        return self.followed.body if self.followed.seen_at >= self.begun - QUICK else None
+        Earlier messages are not a reply to it.
+        """
+        if not isinstance(self.origin, ReplyTo):
+            return True
+        return self.session is not None and self.origin.find(self.session) is not None
 
     @property
     def is_resolved(self) -> bool:
-        return self.body is not None or self.followed.refusal is not None
+        """True if the session was read, or cannot be read."""
+        return self.session is not None or self.poller.refusal is not None
 
     @property
     def was_polled(self) -> bool:
-        return self.is_resolved or self.followed.failed_at >= self.begun
+        """True if at least one poll of this wait has ended."""
+        return self.is_resolved or self.poller.failed_at >= self.started_at
 
     @property
-    def rests(self) -> bool:
-        """Nothing will come of itself: it is not at work, and what it said last can be read."""
-        if self.followed.refusal is not None:
+    def is_idle(self) -> bool:
+        """True if the session is idle and its final message is readable.
+
+        It will not change without input.
+        """
+        if self.poller.refusal is not None:
             return True
-        if self.body is None or self.body.is_at_work or self.followed.awaiting_final_message:
+        session = self.session
+        if session is None or session.is_at_work or self.poller.awaiting_final_message:
             return False
-        # It takes Devin a moment to notice what it was just told; until then it rests as it did before.
-        return (
-            self.body.is_over
-            or self.has_new_message
-            or not (isinstance(self.since, ReplyTo) or self.followed.recently_messaged)
-        )
+        if not session.accepts_messages or self.has_new_message:
+            return True
+        # A session shows its old state for a moment after a message was sent to it.
+        return not (isinstance(self.origin, ReplyTo) or self.poller.recently_messaged)
 
     @property
     def has_new_message(self) -> bool:
-        """Devin said something that was not told yet, and that can be an answer where one is waited for."""
-        if self.body is None or not self.message_is_visible:
+        """True if Devin wrote something that the caller has not seen, and that may be its reply."""
+        if self.session is None or not self.message_is_visible:
             return False
-        place = self.since.place_in(self.body) if isinstance(self.since, ReplyTo) else None
-        start = place + 1 if place is not None else self.mark.count if self.mark else 0
-        return any(one.is_devins for one in self.body.messages[start:])
+        index = self.origin.find(self.session) if isinstance(self.origin, ReplyTo) else None
+        first = self.seen.message_count if self.seen else 0
+        if index is not None:
+            first = index + 1
+        return any(message.is_from_devin for message in self.session.messages[first:])
 
     def is_ready(self, wait_for: WaitFor) -> bool:
-        if self.body is None:
+        """True if this session fulfils the condition of the wait."""
+        if self.session is None:
             return False
-        is_news = self.mark is None or self.mark.phase != self.body.phase or self.has_new_message
-        return (self.rests and is_news) or (wait_for == "message" and self.has_new_message)
+        if wait_for == "message" and self.has_new_message:
+            return True
+        phase_is_new = self.seen is None or self.seen.phase != self.session.phase
+        return self.is_idle and (phase_is_new or self.has_new_message)

@@ -1,49 +1,50 @@
-"""Waiting for sessions: one call that returns when somebody is needed, and tells what came since the last one."""
+"""devin_wait_for_sessions: returns as soon as a session needs attention, with only what is new."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Annotated, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from devin_mcp.api.client import ApiCall
-from devin_mcp.api.clock import sleep_unless
-from devin_mcp.api.models import SessionId
+from devin_mcp.api.clock import wait_for_event
 from devin_mcp.errors import Broken, DevinError
 from devin_mcp.operations.catalog import READ, workflow
+from devin_mcp.operations.context import Context
 from devin_mcp.operations.markdown import one_line
-from devin_mcp.operations.results import NO_LIMIT
-from devin_mcp.operations.waiting import cursor as cursors
-from devin_mcp.operations.waiting.cursor import Seen
+from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, WaitCursorText, bare_id
+from devin_mcp.operations.results import Truncatable
+from devin_mcp.operations.waiting.cursor import MAX_SESSIONS, Seen, WaitCursor
 from devin_mcp.operations.waiting.poller import SessionChange
-from devin_mcp.operations.waiting.pollers import Account, Pollers, bare
-from devin_mcp.operations.waiting.result import WaitResult, WithUpdates, told
+from devin_mcp.operations.waiting.result import (
+    UpdatesT,
+    WaitResult,
+    build_wait_result,
+    with_updates,
+)
 from devin_mcp.operations.waiting.target import ReplyTo, WaitFor, WaitTarget
 
-MARGIN = 2.0
-"""Seconds of the call's deadline that are kept for the answer."""
-
-FOR_THE_OTHERS = 2.0
-"""Seconds that one that is ready waits for the first look at the others."""
-FOR_A_LOOK = 10.0
-"""Seconds beyond what the caller wanted to wait, for a first look that is still under way."""
-
+RESULT_SECONDS = 2.0
+"""Part of the call's deadline that is reserved for building the result."""
+FIRST_POLL_SECONDS = 2.0
+"""A session that is ready waits at most so long for the first poll of the others."""
+OVERTIME_SECONDS = 10.0
+"""Time beyond max_wait_s for a first poll that has not ended: one poll is worth more than being
+on time."""
 MAX_TITLE_CHARS = 60
 
 Until = Literal["any", "all"]
-News = TypeVar("News", bound=WithUpdates)
-Wait = Annotated[int, Field(ge=1, le=50, description="Seconds to wait at most")]
+Origin = Seen | ReplyTo | None
 
 
 @workflow(READ, "sessions")
 async def wait_for_sessions(
-    devin: ApiCall,
-    following: Pollers,
+    ctx: Context,
     session_ids: Annotated[
-        list[SessionId], Field(min_length=1, max_length=16, description="At most 16")
+        list[SessionId], Field(min_length=1, max_length=MAX_SESSIONS, description="At most 16")
     ],
     until: Annotated[Until, Field(description="One of them, or all")] = "any",
     wait_for: Annotated[
@@ -52,106 +53,117 @@ async def wait_for_sessions(
             description="attention = it asks, delivered or ended; message = any word of Devin's too"
         ),
     ] = "attention",
-    cursor: Annotated[
-        str | None,
-        Field(max_length=300, description="From the last answer; shows what is new"),
-    ] = None,
-    max_wait_s: Wait = 45,
-) -> WaitResult:
-    """What is new in the sessions, as soon as one needs attention or the time is up: phase, messages, pull request, output.
+    cursor: WaitCursorText | None = None,
+    max_wait_s: Annotated[
+        int, Field(ge=1, le=MAX_WAIT_SECONDS, description="Seconds to wait at most")
+    ] = 45,
+) -> Truncatable[WaitResult]:
+    """What is new in the sessions, as soon as one needs attention or the time is up: phase, messages, pull requests, output.
 
     Call it again with cursor to go on; nothing is missed or repeated. Waiting costs nothing.
     """
-    ids = list({bare(one): one for one in session_ids}.values())
-    marks = cursors.read(cursor, ids)
-    subjects, timed_out = await waited(
-        devin, following, [(one, marks.get(one)) for one in ids], until, wait_for, max_wait_s
-    )
-    refusals = [one.followed.refusal for one in subjects if one.followed.refusal is not None]
-    if len(refusals) == len(subjects):
+    ids = list({bare_id(session_id): session_id for session_id in session_ids}.values())
+    seen = WaitCursor.decode(cursor)
+    origins: list[tuple[str, Origin]] = [(session_id, seen.seen(session_id)) for session_id in ids]
+    wait = await wait_until(ctx, origins, until, wait_for, max_wait_s)
+    refusals = [target.poller.refusal for target in wait.targets if target.poller.refusal]
+    if len(refusals) == len(ids):
         raise refusals[0]
-    if not any(one.is_resolved for one in subjects):
+    if not any(target.is_resolved for target in wait.targets):
         raise Broken(
             "Devin could not be asked in all that time.",
             "The sessions go on. Call again in a minute.",
         )
-    return told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=cursors.others(cursor, ids))
+    return Truncatable(lambda limit: wait.result(limit, seen.others(ids)))
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait that has ended: the sessions as they are now."""
+
+    targets: Sequence[WaitTarget]
+    timed_out: bool
+
+    def result(self, limit: int, others: Sequence[str]) -> WaitResult:
+        return build_wait_result(self.targets, limit, timed_out=self.timed_out, others=others)
 
 
 async def wait_after(
-    devin: ApiCall,
-    following: Pollers,
-    done: News,
-    since: ReplyTo | None,
+    ctx: Context,
+    done: UpdatesT,
+    origin: ReplyTo | None,
     max_wait_s: float,
     others: Sequence[str] = (),
-) -> News:
-    """What was done stands, whatever happens to the waiting."""
+) -> Truncatable[UpdatesT]:
+    """Wait for the session that something was just done to. What was done stands, even if waiting
+    fails.
+    """
     try:
-        subjects, timed_out = await waited(
-            devin, following, [(done.session_id, since)], "any", "attention", max_wait_s
-        )
-    except DevinError as trouble:
-        return done.model_copy(update={"next": f"Waiting failed: {trouble.what} {done.next}"})
-    return done.with_news(told(subjects, timed_out=timed_out, limit=NO_LIMIT, others=others))
+        wait = await wait_until(ctx, [(done.session_id, origin)], "any", "attention", max_wait_s)
+    except DevinError as error:
+        text = f"Waiting failed: {error.what} {done.next}"
+        return with_updates(done.model_copy(update={"next": text}), None)
+    return with_updates(done, lambda limit: wait.result(limit, others))
 
 
-async def waited(
-    devin: ApiCall,
-    following: Pollers,
-    wanted: Sequence[tuple[str, Seen | ReplyTo | None]],
+async def wait_until(
+    ctx: Context,
+    origins: Sequence[tuple[str, Origin]],
     until: Until,
     wait_for: WaitFor,
     max_wait_s: float,
-) -> tuple[list[WaitTarget], bool]:
-    """The sessions as they are when the condition holds, or when the time is up (then True)."""
-    clock, news = devin.deadline.clock, asyncio.Event()
-    latest = clock.now() + max(0.0, devin.deadline.left() - MARGIN)
-    end = min(latest, clock.now() + max_wait_s)
+) -> Wait:
+    """Wait until the condition holds or the time is up, for (session id, origin) pairs."""
+    clock, updated = ctx.client.clock, asyncio.Event()
+    started_at = clock.now()
+    latest = started_at + max(0.0, ctx.deadline.seconds_left() - RESULT_SECONDS)
+    end = min(latest, started_at + max_wait_s)
+    first_poll_end = started_at + FIRST_POLL_SECONDS
+    overtime_end = min(latest, end + OVERTIME_SECONDS)
     changes: list[SessionChange] = []
 
-    def hear(change: SessionChange | None) -> None:
+    def on_poll(change: SessionChange | None) -> None:
         if change is not None:
             changes.append(change)
-        news.set()
+        updated.set()
 
     with ExitStack() as stack:
-        account = Account(devin.owner, devin.key)
-        subjects = []
-        for session_id, since in wanted:
-            followed = stack.enter_context(following.follow(account, session_id, hear))
-            subjects.append(WaitTarget.of(session_id, since, followed, clock.now()))
-        patience, overtime = clock.now() + FOR_THE_OTHERS, min(latest, end + FOR_A_LOOK)
-        while not _holds(subjects, until, wait_for, hurry=clock.now() >= patience):
-            # one look is worth more than being on time
-            due = end if any(one.was_polled for one in subjects) else overtime
-            if following.closing or clock.now() >= due:
-                return subjects, True
-            wake = patience if clock.now() < patience < due else due
-            if await sleep_unless(news, clock, wake - clock.now()):
-                news.clear()
-            while changes and devin.tell is not None:
-                await devin.tell(_in_words(changes.pop(0)))
-        return subjects, False
+        targets = []
+        for session_id, origin in origins:
+            poller = stack.enter_context(ctx.pollers.subscribe(ctx.key, session_id, on_poll))
+            targets.append(WaitTarget.start(session_id, origin, poller, clock.now()))
+        while not _condition_met(
+            targets, until, wait_for, skip_unpolled=clock.now() >= first_poll_end
+        ):
+            due = end if any(target.was_polled for target in targets) else overtime_end
+            if ctx.pollers.stopping or clock.now() >= due:
+                return Wait(targets, timed_out=True)
+            wake_at = first_poll_end if clock.now() < first_poll_end < due else due
+            if await wait_for_event(updated, clock, wake_at - clock.now()):
+                updated.clear()
+            while changes and ctx.report is not None:
+                await ctx.report(_describe(changes.pop(0)))
+        return Wait(targets, timed_out=False)
 
 
-def _holds(subjects: Sequence[WaitTarget], until: Until, wait_for: WaitFor, *, hurry: bool) -> bool:
-    """`hurry` when those that could not be looked at yet have had their time: one that is ready is enough then."""
-    ready = [one.is_ready(wait_for) for one in subjects]
-    if not all(one.was_polled for one in subjects):
-        return hurry and until == "any" and any(ready)
-    if all(one.rests for one in subjects):
-        return True  # nothing would come of itself
+def _condition_met(
+    targets: Sequence[WaitTarget], until: Until, wait_for: WaitFor, *, skip_unpolled: bool
+) -> bool:
+    """With `skip_unpolled`, one ready session is enough although others were never polled."""
+    ready = [target.is_ready(wait_for) for target in targets]
+    if not all(target.was_polled for target in targets):
+        return skip_unpolled and until == "any" and any(ready)
+    if all(target.is_idle for target in targets):
+        return True  # no session will change without input
     if until == "any":
         return any(ready)
-    return all(
-        done or one.followed.refusal is not None or one.rests
-        for done, one in zip(ready, subjects, strict=True)
-    )
+    return all(is_ready or target.is_idle for is_ready, target in zip(ready, targets, strict=True))
 
 
-def _in_words(change: SessionChange) -> str:
-    name = one_line(change.body.title, MAX_TITLE_CHARS) or change.body.session_id
+def _describe(change: SessionChange) -> str:
+    """A change as a progress message."""
+    session = change.session
+    name = one_line(session.title, MAX_TITLE_CHARS) or session.session_id
     if change.lost:
         return f"{name} cannot be looked at just now"
-    return f"{name} {f'is {change.body.phase}' if change.is_of_phase else 'has news'}"
+    return f"{name} is {session.phase}" if change.phase_changed else f"{name} has news"

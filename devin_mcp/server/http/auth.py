@@ -13,12 +13,12 @@ from typing import Protocol
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devin_mcp.keys import KEY_PATTERN, WHERE_TO_GET_A_KEY
+from devin_mcp.keys import KEY_PATTERN, WHERE_TO_GET_A_KEY, DevinKey
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
-from devin_mcp.settings.parsers import switch
+from devin_mcp.settings.parsers import parse_bool
 from devin_mcp.settings.settings import TOOLSETS
 
 KEY_HEADER = "x-devin-api-key"
@@ -45,7 +45,7 @@ class NoAuth:
 
     accepts_caller_keys = False
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: DevinKey) -> None:
         self._key = key
 
     async def authenticate(
@@ -53,7 +53,7 @@ class NoAuth:
         headers: Headers,  # noqa: ARG002 - the signature of the protocol
         restriction: Restriction,
     ) -> Identity:
-        return Identity(key=self._key, narrowing=restriction)
+        return Identity(key=self._key, restriction=restriction)
 
 
 class CallerKeyAuth:
@@ -67,13 +67,13 @@ class CallerKeyAuth:
 
     async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
         if self._tokens is None:
-            return Identity(key=_caller_key(headers), narrowing=restriction)
+            return Identity(key=_caller_key(headers), restriction=restriction)
         token = bearer_token(headers)
         name = self._tokens.caller_for(token)
         return Identity(
             key=_caller_key(headers),
             name=name,
-            narrowing=restriction,
+            restriction=restriction,
             is_still_valid=self._tokens.validity_check(token),
         )
 
@@ -83,7 +83,7 @@ class TokenAuth:
 
     accepts_caller_keys = False
 
-    def __init__(self, key: str, tokens: CallerTokens) -> None:
+    def __init__(self, key: DevinKey, tokens: CallerTokens) -> None:
         self._key = key
         self._tokens = tokens
 
@@ -92,7 +92,7 @@ class TokenAuth:
         return Identity(
             key=self._key,
             name=self._tokens.caller_for(token),
-            narrowing=restriction,
+            restriction=restriction,
             is_still_valid=self._tokens.validity_check(token),
         )
 
@@ -162,7 +162,7 @@ def bearer_token(headers: Headers) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _caller_key(headers: Headers) -> str:
+def _caller_key(headers: Headers) -> DevinKey:
     """The Devin key of the request. Only what the redaction recognizes is accepted, so that no key
     can be logged.
     """
@@ -179,7 +179,7 @@ def _caller_key(headers: Headers) -> str:
             "no_key",
             f"The header X-Devin-Api-Key holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
         )
-    return key
+    return DevinKey(key)
 
 
 def _check_credential_headers(headers: Headers) -> None:
@@ -201,10 +201,10 @@ def _requested_restriction(headers: Headers) -> Restriction:
     restriction = UNRESTRICTED
     if READ_ONLY_HEADER in headers:
         try:
-            restriction = READ_ONLY if switch(headers[READ_ONLY_HEADER]) else UNRESTRICTED
+            restriction = READ_ONLY if parse_bool(headers[READ_ONLY_HEADER]) else UNRESTRICTED
         except ValueError:
             raise RequestRejected(
-                400, "narrowing", "X-Devin-Mcp-Read-Only must be true or false."
+                400, "restriction", "X-Devin-Mcp-Read-Only must be true or false."
             ) from None
     if TOOLSETS_HEADER in headers:
         names = frozenset(
@@ -212,7 +212,9 @@ def _requested_restriction(headers: Headers) -> Restriction:
         )
         if not names or not names <= frozenset(TOOLSETS):
             raise RequestRejected(
-                400, "narrowing", f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}."
+                400,
+                "restriction",
+                f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}.",
             )
-        restriction = restriction.and_also(Restriction(toolsets=names))
+        restriction = restriction.intersect(Restriction(toolsets=names))
     return restriction

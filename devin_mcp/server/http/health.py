@@ -39,8 +39,8 @@ class Readiness:
         It is reported and not part of the status, so that one failure of Devin does not take every
         replica out of service.
         """
-        is_well = None if self.api is None else self.api.pools.upstream.is_well
-        return "unknown" if is_well is None else "ok" if is_well else "trouble"
+        is_healthy = None if self.api is None else self.api.pools.upstream.is_healthy
+        return "unknown" if is_healthy is None else "ok" if is_healthy else "trouble"
 
 
 def health_routes(readiness: Readiness) -> list[Route]:

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Route
 
 from devin_mcp.errors import Broken
+from devin_mcp.keys import DevinKey
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Effect
 from devin_mcp.server.http.auth import bearer_token
 from devin_mcp.server.http.jwks import JwksCache
@@ -64,7 +65,7 @@ class OAuthAuth:
     accepts_caller_keys = False
 
     def __init__(
-        self, key: str, jwks: JwksCache, *, issuer: str, audience: str, public_url: str
+        self, key: DevinKey, jwks: JwksCache, *, issuer: str, audience: str, public_url: str
     ) -> None:
         self._key = key
         self._jwks = jwks
@@ -108,7 +109,7 @@ class OAuthAuth:
             key=self._key,
             name=subject[:MAX_NAME_CHARS],
             subject=subject,
-            narrowing=Restriction(effects=effects).and_also(restriction),
+            restriction=Restriction(effects=effects).intersect(restriction),
             is_still_valid=lambda: time.time() < expires_at,
         )
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import is_loopback, listen, run
+from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
 from devin_mcp.keys import WHERE_TO_GET_A_KEY
 from devin_mcp.observability.log import event
@@ -27,7 +27,7 @@ from devin_mcp.server.http.jwks import JwksCache
 from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES, REVALIDATE_SECONDS
 from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
-from devin_mcp.server.replication import check_bus
+from devin_mcp.server.replication import check_redis_installed
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import Settings
@@ -61,7 +61,7 @@ def serve(settings: Settings) -> int:
     is opened.
     """
     _check(settings)
-    listener, address = listen(settings.host, settings.port)
+    listener, address = bind_socket(settings.host, settings.port)
     with ExitStack() as stack:
         metrics_url = _serve_metrics(settings, stack)
         event(
@@ -93,9 +93,9 @@ def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> No
         build_app(settings, shutdown, state_key=state_key),
         listener,
         grace=GRACE_SECONDS - WRITES_GRACE_SECONDS,
-        ending=shutdown.begin,
-        largest_head=MAX_HEAD_BYTES,
-        proxies=settings.forwarded_allow_ips,
+        on_shutdown=shutdown.start,
+        max_head_bytes=MAX_HEAD_BYTES,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
     )
 
 
@@ -120,17 +120,17 @@ def build_app(
 ) -> ASGIApp:
     """The application that the settings describe. Tests give it a clock and shorter times."""
     readiness, authenticator = Readiness(), authenticator_for(settings, clock)
-    shutdown.tell(readiness.mark_draining)
+    shutdown.on_start(readiness.mark_draining)
     server = build(
         settings,
         "http",
         clock=clock,
         grace=WRITES_GRACE_SECONDS,
-        ending=shutdown,
+        shutdown=shutdown,
         state_key=state_key,
-        at_start=readiness.mark_started,
+        on_start=readiness.mark_started,
         identify=identity_from_scope(Identity(key=own_key(settings))),
-        about_keys=BAD_KEY_ADVICE.get(settings.auth, BAD_SERVER_KEY_ADVICE),
+        key_advice=BAD_KEY_ADVICE.get(settings.auth, BAD_SERVER_KEY_ADVICE),
     )
     metadata = authenticator.routes if isinstance(authenticator, OAuthAuth) else []
     return http_app(
@@ -216,7 +216,7 @@ def _check(settings: Settings) -> None:
     visible_tools(settings, "http")
     authenticator_for(settings)
     if settings.redis_url:
-        check_bus()
+        check_redis_installed()
 
 
 def _warn(settings: Settings) -> None:

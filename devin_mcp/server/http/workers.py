@@ -15,7 +15,7 @@ from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
-from devin_mcp.observability import log, tracing
+from devin_mcp.observability import log_config, tracing
 from devin_mcp.observability.log import event
 from devin_mcp.settings.settings import Settings
 
@@ -111,7 +111,7 @@ def _stop(workers: list[_Worker], timeout: float) -> None:
 
 def _run(settings: Settings, target: Callable[[], None]) -> None:
     """Runs in the worker process, which inherits no configuration."""
-    log.configure(settings.log_level, settings.log_format)
+    log_config.configure(settings.log_level, settings.log_format)
     tracing.configure()
     if settings.metrics_port is not None:
         from devin_mcp.observability.metrics import count_together

@@ -1,0 +1,96 @@
+"""Downloads: Devin redirects to a presigned address, which is fetched without the key (v1.md §4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from devin_mcp.api.client import ApiCall, endpoint_of
+from devin_mcp.api.connections import HEADERS
+from devin_mcp.api.endpoint import Endpoint, HasEndpoint
+from devin_mcp.api.error_mapping import describe_transport_error, no_response_error
+from devin_mcp.api.request_state import RequestState
+from devin_mcp.errors import Broken
+from devin_mcp.settings.parsers import LOOPBACK
+
+PRESIGNED_FILE = Endpoint("presigned_file", "GET", "presigned file", retry_safe=True)
+
+
+@asynccontextmanager
+async def download(
+    call: ApiCall, operation: HasEndpoint, **ids: str
+) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+    """The content type and the bytes of a file. Raises one of errors.py."""
+    request, state = call.build_request(endpoint_of(operation), ids, stream=True)
+    async with call.client.pools.client(call.key.fingerprint) as http:
+        response = await _deliver(call, http, request, state)
+        try:
+            if response.is_redirect:
+                await response.aclose()
+                request, state = _presigned_request(call, response)
+                response = await _deliver(call, http, request, state)
+            if not response.is_success:
+                raise call.failure(response, state.endpoint, None, private=True)
+            try:
+                yield response.headers.get("content-type", ""), _chunks(call, response)
+            except BaseException as end:
+                cancelled = isinstance(end, asyncio.CancelledError)
+                _log_closed(state, "cancelled" if cancelled else type(end).__name__)
+                raise
+            _log_closed(state, None)
+        finally:
+            await response.aclose()
+
+
+async def _deliver(
+    call: ApiCall, http: httpx.AsyncClient, request: httpx.Request, state: RequestState
+) -> httpx.Response:
+    try:
+        async with asyncio.timeout(call.deadline.seconds_left()):
+            return await call.deliver(http, request, state)
+    except TimeoutError:
+        reason = f"did not answer within {call.deadline.span:g} seconds"
+        raise no_response_error(state.endpoint, state, reason) from None
+
+
+def _presigned_request(
+    call: ApiCall, response: httpx.Response
+) -> tuple[httpx.Request, RequestState]:
+    """The request for the address in `Location`, which must be https unless all is local."""
+    try:
+        url = httpx.URL(call.client.base_url).join(response.headers["location"] or "none:")
+        host = url.host
+    except (httpx.InvalidURL, KeyError, ValueError):
+        url, host = httpx.URL("none:"), ""
+    is_local = url.scheme == "http" and call.client.is_local and host in LOOPBACK
+    if not host or (url.scheme != "https" and not is_local):
+        raise Broken(
+            "Devin redirected the download to an address that is not https.", "Nothing was fetched."
+        )
+    state = RequestState(PRESIGNED_FILE, call.deadline, call.client.read_timeout, stream=True)
+    return httpx.Request("GET", url, headers=HEADERS, extensions={"state": state}), state
+
+
+async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[bytes]:
+    chunks = response.aiter_bytes()
+    try:
+        while True:
+            async with asyncio.timeout(call.deadline.seconds_left()):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+    except TimeoutError:
+        what = f"The download took longer than {call.deadline.span:g} seconds."
+        raise Broken(what, "Nothing was kept.") from None
+    except httpx.RequestError as error:
+        what = f"The download broke off: Devin {describe_transport_error(error)}."
+        raise Broken(what, "Nothing was kept; try again.") from None
+
+
+def _log_closed(state: RequestState, error: str | None) -> None:
+    if state.on_closed is not None:
+        state.on_closed(error)

@@ -1,0 +1,52 @@
+"""Parameter types that several operations share: ids, texts and cursors with their bounds."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+MAX_ID_CHARS = 128
+MAX_TEXT_CHARS = 30_000
+"""Characters of a prompt or message that Devin accepts (v1.md §3.1, observed)."""
+
+ID_PATTERN = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
+"""One path segment: no slash, no `..`, no percent sign."""
+
+
+def is_id(text: str) -> bool:
+    """True if the text can be a path segment and comes back unchanged."""
+    return len(text) <= MAX_ID_CHARS and re.fullmatch(ID_PATTERN, text) is not None
+
+
+def bare_id(session_id: str) -> str:
+    """Both spellings of a session id name the same session (v1.md §3.1)."""
+    return session_id.removeprefix("devin-")
+
+
+def _add_prefix(text: str) -> str:
+    """As the API writes it: web addresses contain the id without its prefix (v1.md §3.1)."""
+    return f"devin-{text}" if re.fullmatch(r"[0-9a-f]{32}", text) else text
+
+
+SessionId = Annotated[
+    Id, AfterValidator(_add_prefix), Field(description="Session id, as devin-1a2b")
+]
+NoteId = Annotated[Id, Field(description="Note id, as note-1a2b")]
+FolderId = Annotated[Id, Field(description="Folder id, as folder-1a2b")]
+PlaybookId = Annotated[Id, Field(description="Playbook id, as playbook-1a2b")]
+SecretId = Annotated[Id, Field(description="Secret id, from devin_list_secrets")]
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+MAX_TAGS = 50
+Tag = Annotated[str, Field(min_length=1, max_length=256)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
+
+FromChar = Annotated[int, Field(ge=0, description="Read a long text from this character on")]
+MAX_WAIT_SECONDS = 50
+WaitCursorText = Annotated[
+    str, Field(max_length=300, description="From the last answer; shows what is new")
+]

@@ -1,0 +1,1 @@
+"""Playbooks: reusable instructions for sessions, as tools and resources."""

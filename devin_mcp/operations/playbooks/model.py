@@ -1,0 +1,89 @@
+"""Playbooks as Devin returns them, and all of a key's playbooks as they were a moment ago (v1.md §7)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from pydantic import Field
+
+from devin_mcp.api.models import ApiModel, Time
+from devin_mcp.observability.redaction import redactor
+from devin_mcp.operations.browsing import ResourceEntry
+from devin_mcp.operations.markdown import document, facts, first_line, one_line
+from devin_mcp.operations.matching import Candidate, macro_text, slug, unique_names
+from devin_mcp.operations.parameters import is_id
+
+
+class PlaybookSummary(ApiModel):
+    """A playbook; `body` only where it was asked for (v1.md §7)."""
+
+    playbook_id: str
+    title: str
+    macro: str | None = None
+    body: str | None = None
+    truncated: bool | None = None
+    length: int | None = Field(None, description="Of the whole body, when cut")
+    status: str | None = None
+    access_type: str | None = None
+    updated_at: Time | None = None
+    updated_by_user_name: str | None = None
+
+
+class Playbook(PlaybookSummary):
+    """A playbook as Devin returns it."""
+
+    created_at: Time | None = None
+
+    @property
+    def markdown(self) -> str:
+        head = facts(macro=self.macro, updated=self.updated_at)
+        return document(self.title, head, self.body or "")
+
+
+class PlaybookIndex:
+    """All playbooks of a key, as they were a moment ago."""
+
+    def __init__(self, playbooks: list[Playbook]) -> None:
+        self.playbooks = sorted(
+            playbooks, key=lambda playbook: (playbook.title.casefold(), playbook.playbook_id)
+        )
+        self._addressable = [playbook for playbook in self.playbooks if is_id(playbook.playbook_id)]
+
+    def find(self, playbook_id: str) -> Playbook | None:
+        return next(
+            (playbook for playbook in self.playbooks if playbook.playbook_id == playbook_id), None
+        )
+
+    @cached_property
+    def entries(self) -> list[ResourceEntry]:
+        return [
+            ResourceEntry(
+                id=playbook.playbook_id,
+                title=redactor.clean(one_line(playbook.title)),
+                description=redactor.clean(first_line(playbook.body)),
+                size=len(redactor.clean(playbook.markdown).encode()),
+                modified=playbook.updated_at,
+            )
+            for playbook in self._addressable
+        ]
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        return [
+            Candidate(playbook.playbook_id, (macro_text(playbook.macro), playbook.title))
+            for playbook in self._addressable
+        ]
+
+    def by_name(self, taken: frozenset[str]) -> dict[str, Playbook]:
+        """By a name that can be typed, from the macro or else the title; `taken` is avoided."""
+        oldest_first = sorted(
+            self._addressable,
+            key=lambda playbook: (playbook.created_at or "", playbook.playbook_id),
+        )
+        wishes = (
+            (playbook.playbook_id, slug(playbook.macro or playbook.title))
+            for playbook in oldest_first
+        )
+        by_id = {playbook.playbook_id: playbook for playbook in self._addressable}
+        names = unique_names(wishes, taken)
+        return dict(sorted((name, by_id[playbook_id]) for playbook_id, name in names.items()))

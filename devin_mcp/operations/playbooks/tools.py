@@ -1,0 +1,205 @@
+"""Playbooks as tools: list, read, create, update and delete reusable instructions for sessions."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+from pydantic import Field
+
+from devin_mcp.api.models import Acknowledgement, ItemList
+from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.list_cursor import ListQuery
+from devin_mcp.operations.matching import match_one
+from devin_mcp.operations.parameters import FromChar, PlaybookId, is_id
+from devin_mcp.operations.partial_update import RawRecord, merge_unchanged
+from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex, PlaybookSummary
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    Cursor,
+    Next,
+    Page,
+    Result,
+    TextSlice,
+    Truncatable,
+    json_size,
+    paginate,
+    prefix_that_fits,
+)
+
+ROOM_FOR_HINT = 200
+
+PlaybookTitle = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
+PlaybookText = Annotated[
+    str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")
+]
+PlaybookMacro = Annotated[
+    str, Field(max_length=100, description="Shortcut as !deploy; empty = none")
+]
+
+
+class Playbooks(Page):
+    rows = "playbooks"
+    hint = "Read one with devin_get_playbook. Use it as playbook of devin_delegate_task."
+    empty = "No playbook here. Write one with devin_create_playbook."
+
+    playbooks: list[PlaybookSummary]
+
+
+@operation(READ, "playbooks", v1="GET /v1/playbooks")
+async def list_playbooks(
+    ctx: Context,
+    body: Annotated[bool, Field(description="Show bodies too")] = False,
+    cursor: Cursor | None = None,
+) -> Truncatable[Playbooks]:
+    """The team's playbooks with id, title and macro."""
+    query = ListQuery("devin_list_playbooks", {})
+    start = query.decode(cursor)
+    index = await playbook_index(ctx, fresh=not start)
+    rows = [
+        playbook if body else playbook.model_copy(update={"body": None})
+        for playbook in index.playbooks[start:]
+    ]
+    return paginate(Playbooks, rows, query, start)
+
+
+async def playbook_index(ctx: Context, *, fresh: bool = False) -> PlaybookIndex:
+    """The cached playbooks, or with `fresh` those of a new request."""
+    reading = ctx if fresh else ctx.detached()
+
+    async def load() -> PlaybookIndex:
+        return PlaybookIndex((await reading.send(list_playbooks, ItemList[Playbook])).items)
+
+    return await ctx.cache.get(ctx.key.fingerprint, "playbooks", load, fresh=fresh)
+
+
+async def resolve_playbook(ctx: Context, name: str) -> str:
+    """The id of a playbook given by id, `!macro` or unambiguous title. Raises NotFound or Invalid."""
+    candidates = (await playbook_index(ctx, fresh=True)).candidates
+    try:
+        return match_one(candidates, name, "playbook", "devin_list_playbooks")
+    except NotFound:
+        if is_id(name):
+            with suppress(NotFound, Invalid):  # the list has the team's playbooks only (v1.md §7)
+                return (await read_playbook(ctx, name)).playbook_id
+        raise
+
+
+async def read_playbook(ctx: Context, playbook_id: str) -> Playbook:
+    """Raises one of errors.py."""
+    return await ctx.send(get_playbook, Playbook, playbook_id=playbook_id)
+
+
+class PlaybookView(PlaybookSummary, Result):
+    """One playbook with its body, or a part of it."""
+
+    next: Next
+
+
+@operation(READ, "playbooks", v1="GET /v1/playbooks/{playbook_id}")
+async def get_playbook(
+    ctx: Context, playbook_id: PlaybookId, from_char: FromChar = 0
+) -> Truncatable[PlaybookView]:
+    """One playbook with its whole text, or the part from from_char on."""
+    playbook = await read_playbook(ctx, playbook_id)
+    return _playbook_view(playbook, from_char)
+
+
+def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
+    body = playbook.body or ""
+    summary = playbook.model_dump(include=set(PlaybookSummary.model_fields))
+
+    def build(limit: int) -> PlaybookView:
+        if limit >= NO_LIMIT:
+            return make(len(body))
+        room = limit - json_size(make(0)) - ROOM_FOR_HINT
+        return make(len(prefix_that_fits(body[start:], room)))
+
+    def make(room: int) -> PlaybookView:
+        part = TextSlice.of(body, start, room)
+        end = start + len(part.text)
+        text = "Use it as playbook of devin_delegate_task."
+        if end < len(body):
+            text = f"The body was cut: devin_get_playbook with from_char={end} reads it on. {text}"
+        shown = {"body": part.text, "truncated": part.truncated, "length": part.length}
+        return PlaybookView(**(summary | shown), next=text)
+
+    return Truncatable(build)
+
+
+class PlaybookSaved(Result):
+    playbook_id: str
+    title: str
+    macro: str | None = None
+    next: Next
+
+
+IF_REPLY_LOST = "The playbook may exist. Look with devin_list_playbooks before creating it again."
+
+
+@operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_reply_lost=IF_REPLY_LOST)
+async def create_playbook(
+    ctx: Context,
+    title: PlaybookTitle,
+    body: PlaybookText,
+    macro: PlaybookMacro | None = None,
+) -> PlaybookSaved:
+    """The new playbook's id. Needs the permission to manage playbooks."""
+    fields = {"title": title, "body": body, "macro": macro or None}
+    playbook = await ctx.send(create_playbook, PlaybookSummary, body=fields)
+    return _saved(playbook.playbook_id, playbook.title, playbook.macro)
+
+
+@operation(CHANGE, "playbooks", v1="PUT /v1/playbooks/{playbook_id}")
+async def update_playbook(
+    ctx: Context,
+    playbook_id: PlaybookId,
+    title: PlaybookTitle | None = None,
+    body: PlaybookText | None = None,
+    macro: PlaybookMacro | None = None,
+) -> PlaybookSaved:
+    """The playbook as saved. What is not given stays; macro="" removes the macro. Never send a cut body back."""
+    changes = {"title": title, "body": body, "macro": macro}
+    if all(value is None for value in changes.values()):
+        raise Invalid("Nothing to change: give title, body or macro.")
+    record = await ctx.send(get_playbook, RawRecord, playbook_id=playbook_id)
+    fields = merge_unchanged(record, changes, required={"title", "body"})
+    await ctx.send(update_playbook, Acknowledgement, body=fields, playbook_id=playbook_id)
+    return _saved(playbook_id, str(fields["title"]), fields["macro"])
+
+
+def _saved(playbook_id: str, title: str, macro: str | None) -> PlaybookSaved:
+    text = "Read it with devin_get_playbook. Use it as playbook of devin_delegate_task."
+    return PlaybookSaved(playbook_id=playbook_id, title=title, macro=macro, next=text)
+
+
+class PlaybookDeleted(Result):
+    playbook_id: str
+    deleted: bool
+    next: Next
+
+
+async def _describe(ctx: Context, playbook_id: str) -> str | None:
+    playbook = (await playbook_index(ctx)).find(playbook_id)
+    return playbook.title if playbook else None
+
+
+@operation(
+    DESTROY,
+    "playbooks",
+    v1="DELETE /v1/playbooks/{playbook_id}",
+    confirmation=Confirmation(
+        "Delete the playbook",
+        "The team can no longer use it, and its macro becomes free.",
+        "playbook_id",
+        _describe,
+    ),
+)
+async def delete_playbook(ctx: Context, playbook_id: PlaybookId) -> PlaybookDeleted:
+    """Confirmation that the playbook is gone and its macro free."""
+    await ctx.send(delete_playbook, Acknowledgement, playbook_id=playbook_id)
+    return PlaybookDeleted(
+        playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks."
+    )

@@ -1,0 +1,132 @@
+"""A session as tools and resources show it: its facts, its output, and a window on its conversation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    ROOM_FOR_NEXT,
+    Next,
+    Result,
+    json_size,
+    prefix_that_fits,
+    truncate_row,
+)
+from devin_mcp.operations.sessions.conversation import Message, latest_messages, messages_after
+from devin_mcp.operations.sessions.model import Session, SessionSummary, next_step
+
+
+@dataclass(frozen=True)
+class MessageWindow:
+    """The part of a session that was asked for."""
+
+    count: int
+    """Messages at most."""
+    after: str | None = None
+    """Event id to read on after; None shows the newest messages."""
+    from_char: int = 0
+    """Start within the text of `after`, or without it within the structured output."""
+
+
+class SessionView(SessionSummary, Result):
+    """One session with a window on its conversation."""
+
+    next: Next
+    snapshot_id: str | None = None
+    structured_output: dict[str, Any] | None = Field(
+        None, description="As asked for with structured_output_schema"
+    )
+    messages: list[Message] = Field(description="Oldest first")
+    messages_before: int | None = Field(None, description="Older ones left out")
+    messages_after: int | None = Field(None, description="Newer ones left out")
+
+
+_COPIED = [name for name in Session.model_fields if name not in {"messages", "structured_output"}]
+
+
+def build_view(session: Session, window: MessageWindow, limit: int = NO_LIMIT) -> SessionView:
+    """The view in at most `limit` characters of JSON. Raises Invalid for an unknown message."""
+    facts = {name: getattr(session, name) for name in _COPIED}
+    # Not validated again: the session was validated when it was decoded.
+    view = SessionView.model_construct(**facts, next="", structured_output=None, messages=[])
+    if limit < NO_LIMIT and json_size(view) > limit // 3:
+        view = truncate_row(view, limit // 3)
+    view.structured_output, output_hint = _output_part(session.structured_output, window, limit)
+    room = limit if limit >= NO_LIMIT else limit - json_size(view) - ROOM_FOR_NEXT
+    messages = session.messages
+    if window.after is None:
+        shown = latest_messages(messages, window.count, room)
+    else:
+        shown = messages_after(messages, window.after, window.from_char, window.count, room)
+    before, after = _left_out(messages, shown, window.after)
+    view.messages = shown
+    view.messages_before, view.messages_after = before or None, after or None
+    view.next = _next(session, shown, window, before, after) + output_hint
+    return view
+
+
+def _left_out(messages: list[Message], shown: list[Message], after: str | None) -> tuple[int, int]:
+    """How many messages come before and after the shown ones."""
+    if shown:
+        ids = {shown[0].event_id, shown[-1].event_id}
+        places = [index for index, message in enumerate(messages) if message.event_id in ids]
+        if places:
+            return places[0], len(messages) - places[-1] - 1
+    start = len(messages)  # nothing is shown: the window is at the end, or behind `after`
+    if after is not None:
+        places = [index for index, message in enumerate(messages) if message.event_id == after]
+        start = places[0] + 1 if places else 0
+    return start, len(messages) - start
+
+
+def _output_part(
+    output: dict[str, Any] | None, window: MessageWindow, limit: int
+) -> tuple[dict[str, Any] | None, str]:
+    """The structured output and a hint. One that would fill the answer becomes a part of its JSON,
+    which is read on with from_char.
+    """
+    if output is None or (limit >= NO_LIMIT and not window.from_char):
+        return output, ""
+    text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
+    start = window.from_char if window.after is None else 0
+    if not start and len(text) * 3 <= limit:
+        return output, ""
+    part = prefix_that_fits(text[start:], limit // 3 - 100)
+    end = start + len(part)
+    truncated = {"truncated": True, "length": len(text), "from_char": start, "json": part}
+    if end >= len(text):
+        return truncated, ""
+    return (
+        truncated,
+        f" Read the structured output on with devin_get_session, from_char={end}.",
+    )
+
+
+def _next(
+    session: Session, shown: list[Message], window: MessageWindow, before: int, after: int
+) -> str:
+    sentences = [next_step(session)]
+    truncated = next((message for message in shown if message.truncated), None)
+    if truncated is not None and truncated.length is not None:
+        start = window.from_char if truncated.event_id == window.after else 0
+        end = start + len(truncated.message)
+        if end < truncated.length:
+            sentences.append(
+                "A message was cut: devin_get_session with "
+                f"after_event_id={truncated.event_id}, from_char={end} reads it on."
+            )
+            after = 0
+    if after:
+        last = shown[-1].event_id if shown else window.after
+        sentences.append(f"{after} more follow: devin_get_session with after_event_id={last}.")
+    elif before and window.after is None:
+        sentences.append(
+            f"{before} older left out: devin_get_session with after_event_id=start reads from "
+            "the first."
+        )
+    return " ".join(sentences)
