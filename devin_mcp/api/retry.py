@@ -141,7 +141,8 @@ async def _read_body(response: httpx.Response) -> None:
 
 
 def _timeouts(state: RequestState) -> dict[str, float]:
-    left = max(MIN_TIMEOUT, state.deadline.seconds_left())
+    deadline = state.deadline
+    left = max(MIN_TIMEOUT, deadline.at - deadline.clock.now())
     read, connect = min(state.read_timeout, left), min(CONNECT_TIMEOUT, left)
     return {"connect": connect, "read": read, "write": read, "pool": connect}
 

@@ -20,9 +20,10 @@ from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, Tag, Text
 from devin_mcp.operations.playbooks.tools import resolve_playbook
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.listing import sessions_with_tag
-from devin_mcp.operations.sessions.model import PhaseText, Session, SessionSummary, next_step
+from devin_mcp.operations.sessions.model import PhaseText, Session, SessionSummary
 from devin_mcp.operations.sessions.start import SessionCreated, SessionRequest, start_session
 from devin_mcp.operations.sessions.tools import create_session, read_session
+from devin_mcp.operations.sessions.view import next_step
 from devin_mcp.operations.waiting.result import WaitResult, WithUpdates, with_updates
 from devin_mcp.operations.waiting.tool import wait_after
 

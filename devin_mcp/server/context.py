@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from mcp.server import ServerRequestContext
 
@@ -50,17 +51,19 @@ class ServerState:
     """Finds the identity of a request where it is not always the same."""
 
 
+class NewContext(Protocol):
+    def __call__(self, report: ReportProgress | None = None) -> Context: ...
+
+
 @dataclass(frozen=True)
 class CallerContext:
-    """The caller of a request: identity and visible tools."""
+    """The caller of a request: identity, visible tools, and the way to Devin with its key."""
 
     state: ServerState
     identity: Identity
     visible: VisibleTools
-
-    def context(self, report: ReportProgress | None = None) -> Context:
-        """The context of an operation that begins now."""
-        return self.state.services.context(self.identity.key, report)
+    context: NewContext = field(repr=False)
+    """Makes the context of an operation that begins now, with the caller's key."""
 
     @property
     def cache_ttl_ms(self) -> int:
@@ -81,4 +84,5 @@ def caller_of(ctx: RequestContext) -> CallerContext:
     visible = state.visible
     if identity.restriction != UNRESTRICTED:
         visible = visible.restricted(identity.restriction)
-    return CallerContext(state, identity, visible)
+    context = partial(state.services.context, identity.key)
+    return CallerContext(state, identity, visible, context)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 
@@ -22,7 +22,6 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from devin_mcp.api.request_state import ReportProgress
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.server.arguments import validate_arguments
@@ -78,7 +77,7 @@ class DevinTool:
                 )
                 if question is not None:
                     return question
-            ctx = caller.context(_progress_reporter(sdk_context))
+            ctx = caller.context(ProgressReporter(sdk_context))
             result = await self.operation.function(ctx, **arguments)
             rendered, whole = render(result, caller.visible, ctx.policy.result_limit)
             if "session_id" not in arguments and hasattr(whole, "session_id"):
@@ -142,15 +141,16 @@ class ToolHandlers:
         return await tool.call(caller, params.arguments or {}, sdk_context)
 
 
-def _progress_reporter(sdk_context: SdkContext[Any, Any]) -> ReportProgress:
+@dataclass(frozen=True)
+class ProgressReporter:
     """Sends progress notifications to a client that asked for them. A failure is ignored."""
-    numbers = count(1)
 
-    async def report(sentence: str) -> None:
+    sdk_context: SdkContext[Any, Any]
+    numbers: Iterator[int] = field(default_factory=partial(count, 1))
+
+    async def __call__(self, sentence: str) -> None:
         with suppress(Exception):
-            await sdk_context.report_progress(next(numbers), message=sentence)
-
-    return report
+            await self.sdk_context.report_progress(next(self.numbers), message=sentence)
 
 
 def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:

@@ -1,4 +1,4 @@
-"""The Session model: Devin's own words, the phase derived from them, and the next step."""
+"""The Session model: Devin's own words, and the phase derived from them."""
 
 from __future__ import annotations
 
@@ -109,29 +109,3 @@ class Session(SessionSummary):
     @property
     def accepts_messages(self) -> bool:
         return self.phase not in {"done", "ended"}
-
-
-def next_step(session: Session) -> str:
-    """What the caller can do next, in one or two sentences."""
-    match session.phase:
-        case "starting" | "working":
-            return "Devin is at work. Wait for it with devin_wait_for_sessions."
-        case "sleeping":
-            return "The session sleeps. Wake it with devin_send_message."
-        case "ended":
-            return "The session is over and takes no messages. Start anew with devin_delegate_task."
-        case "done" if session.pull_requests:
-            return "Devin is done. Take the pull request."
-        case "done":
-            return "Devin is done. Read its last message."
-    last = session.messages[-1] if session.messages else None
-    if last is None or not last.is_from_devin:
-        # The final message can become readable up to 60 s after the status changes (v1.md §3.6).
-        return (
-            "Devin's turn has ended; its last words are not readable yet. Look again in ten "
-            "seconds with devin_get_session."
-        )
-    is_question = last.message.rstrip().endswith("?")
-    if is_question or not (session.pull_requests or session.structured_output):
-        return "Devin waits for you. Answer it with devin_send_message."
-    return "Devin has delivered. Take the pull request or ask for changes with devin_send_message."

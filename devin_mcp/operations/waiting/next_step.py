@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devin_mcp.operations.sessions.model import next_step
+from devin_mcp.operations.sessions.view import next_step
 from devin_mcp.operations.waiting.target import WaitTarget
 
 WAIT_AGAIN = "call devin_wait_for_sessions again with cursor"
