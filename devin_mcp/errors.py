@@ -1,11 +1,11 @@
-"""Every way a call can fail, each with what happened, whether anything changed, and what to do next.
+"""Every way a call can fail: what happened, whether anything changed, and what to do next.
 
 DevinError
 ├── NotSent                 the request never left this machine; nothing changed
 ├── ReplyLost               the request left, no usable reply came back; it may have happened
 ├── Refused                 Devin (or this server, on its own rules) said no; nothing changed
 │   ├── BadKey              no key, a wrong key, or a key of another API
-│   ├── OutOfQuota          403 with a billing text: the key is fine, the organization is out of ACUs
+│   ├── OutOfQuota          403 with a billing text: the organization is out of ACUs
 │   ├── NotAllowed          the key, the session's state or this server's settings forbid it
 │   ├── NotFound            no such thing for this key
 │   ├── Declined            the person who was asked said no
@@ -26,7 +26,9 @@ from devin_mcp.keys import WHERE_TO_GET_A_KEY
 
 
 class DevinError(Exception):
-    """`what` states the facts; `advice` is in our own words and may name tools, hidden ones are left out of it."""
+    """`what` states the facts; `advice` is in our own words and may name tools, hidden ones are
+    left out of it.
+    """
 
     kind: ClassVar[str] = "devin_error"
     advice_by_default: ClassVar[str] = ""
@@ -68,7 +70,8 @@ class OutOfQuota(Refused):
     kind = "out_of_quota"
     advice_by_default = (
         "The key is fine and reading still works, but nothing was started. "
-        "Somebody has to add ACUs under Settings > Billing in the Devin web app; trying again will not help before that."
+        "Somebody has to add ACUs under Settings > Billing in the Devin web app; trying again will "
+        "not help before that."
     )
 
 
@@ -78,7 +81,10 @@ class NotAllowed(Refused):
 
 class NotFound(Refused):
     kind = "not_found"
-    advice_by_default = "Nothing was changed. Take the id from one of the list tools; this key sees its own organization only."
+    advice_by_default = (
+        "Nothing was changed. Take the id from one of the list tools; this key sees its own "
+        "organization only."
+    )
 
 
 class Declined(Refused):
@@ -99,8 +105,8 @@ class NotReady(Refused):
 class TooManySessions(Refused):
     kind = "too_many_sessions"
     advice_by_default = (
-        "Nothing was started. A waiting session still occupies a slot: end one that is no longer needed with "
-        "devin_terminate_session, or try again in a few minutes."
+        "Nothing was started. A waiting session still occupies a slot: end one that is no longer "
+        "needed with devin_terminate_session, or try again in a few minutes."
     )
 
 

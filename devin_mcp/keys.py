@@ -1,4 +1,6 @@
-"""Devin API keys: their shape, the API each belongs to, and a fingerprint that may be stored and logged."""
+"""Devin API keys: their shape, the API each belongs to, and a fingerprint that may be stored and
+logged.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,18 @@ SERVED_API: DevinApi = "v1"
 SANDBOX_KEY = "apk_sandbox"
 
 KEY_PATTERN = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
-"""A whole key. Redaction searches for it in texts, the HTTP server accepts nothing else as a caller's key."""
+"""A whole key. Redaction searches for it in texts, the HTTP server accepts nothing else as a
+caller's key.
+"""
 V1_KEY_PREFIX_HINT = "v1 keys start with apk_"
 WHERE_TO_GET_A_KEY = f"in the Devin web app under Settings > API keys ({V1_KEY_PREFIX_HINT})"
 
 KEY_PROBLEMS: dict[KeyState, str] = {
     "missing": "There is no Devin API key, so nothing was sent.",
-    "placeholder": "Where the Devin API key belongs is a placeholder that nobody filled in; nothing was sent.",
-    "other_api": "This is a cog_ key. Those belong to the Organization API (v3), which is not served yet; "
-    f"{V1_KEY_PREFIX_HINT}.",
+    "placeholder": "Where the Devin API key belongs is a placeholder that nobody filled in; "
+    "nothing was sent.",
+    "other_api": "This is a cog_ key. Those belong to the Organization API (v3), which is not "
+    f"served yet; {V1_KEY_PREFIX_HINT}.",
 }
 
 _PLACEHOLDER = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.IGNORECASE)
@@ -33,7 +38,9 @@ _PLACEHOLDER = re.compile(r"[{}<>$%\u2026]|^apk_(user_)?[.x*]*$|^your", re.IGNOR
 
 @dataclass(frozen=True)
 class DevinKey:
-    """One API key, made once where it enters the process. Blanks and line ends of a mounted file are cut off."""
+    """One API key, made once where it enters the process. Blanks and line ends of a mounted file
+    are cut off.
+    """
 
     text: str = field(repr=False)
     fingerprint: str = field(init=False)
@@ -62,7 +69,9 @@ def is_placeholder(text: str) -> bool:
 
 
 def key_state(text: str) -> KeyState:
-    """What is known of a key before it is sent. A key of unknown shape counts as usable: Devin decides."""
+    """What is known of a key before it is sent. A key of unknown shape counts as usable: Devin
+    decides.
+    """
     if not text:
         return "missing"
     if is_placeholder(text):

@@ -1,4 +1,6 @@
-"""The client of Devin's API: what lives as long as the process, and one call with its key and deadline."""
+"""The client of Devin's API: what lives as long as the process, and one call with its key and
+deadline.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to Devin: one pool per key, with the environment's proxies and trusted certificates."""
+"""Connections to Devin: one pool per key, with the environment's proxies and certificates."""
 
 from __future__ import annotations
 

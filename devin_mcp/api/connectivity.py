@@ -1,4 +1,4 @@
-"""Connectivity check: one GET that costs nothing, and what its response says about the connection."""
+"""Connectivity check: one GET that costs nothing, and what its response tells."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def resolve_host(host: str) -> list[str]:
 
 
 async def probe(settings: Settings, path: str, app: Any = None) -> ProbeResult:
-    """GET `path` with the configured key. `app` is an ASGI application to call instead (sandbox)."""
+    """GET `path` with the configured key. `app` is an ASGI application (sandbox)."""
     transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
     key = settings.api_key if app is None else SANDBOX_KEY
     started_at = time.perf_counter()

@@ -1,7 +1,8 @@
 """Decodes response bodies: optional fields may have any shape, required ones must be valid.
 
-Devin's fields change, and one changed field must not make a whole response unreadable. A field that fails validation
-is removed; only if a required one is missing then does the response count as unreadable.
+Devin's fields change, and one changed field must not make a whole response unreadable. A field that
+fails validation is removed; only if a required one is missing then does the response count as
+unreadable.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ MAX_ROUNDS = 6
 """Removing a field can make its parent fail, and so on upwards."""
 
 _ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
     re.DOTALL,
 )
 

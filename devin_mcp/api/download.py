@@ -1,4 +1,4 @@
-"""Downloads: Devin redirects to a presigned address, which is fetched without the key (v1.md §4)."""
+"""Downloads: Devin redirects to a presigned URL, which is fetched without the key (v1.md §4)."""
 
 from __future__ import annotations
 

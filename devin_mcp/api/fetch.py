@@ -23,7 +23,8 @@ async def fetch_json(
     timeout_seconds: float = FETCH_TIMEOUT,
     max_bytes: int = MAX_JSON_BYTES,
 ) -> dict[str, Any]:
-    """GET a JSON object, with the ssl_context store of the settings and the proxies of the environment.
+    """GET a JSON object, with the ssl_context store of the settings and the proxies of the
+    environment.
 
     `timeout_seconds` covers the whole exchange; httpx's own timeouts apply to each read.
 

@@ -1,4 +1,6 @@
-"""Base models for the JSON that Devin answers: lenient about additions, precise about what is needed."""
+"""Base models for the JSON that Devin answers: lenient about additions, precise about what is
+needed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _UTC_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def _format_time(value: object) -> object:
-    """`2025-12-20T14:47:51.845058Z` (or with an offset, or no fraction) -> `2025-12-20T14:47:51Z`."""
+    """`2025-12-20T14:47:51.845058Z`, or with an offset, -> `2025-12-20T14:47:51Z`."""
     if not isinstance(value, str):
         return value
     if _UTC_TIMESTAMP.fullmatch(value):

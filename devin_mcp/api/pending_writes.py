@@ -65,7 +65,7 @@ class PendingWrites:
         request: Coroutine[Any, Any, R],
         on_sent: OnSent | None = None,
     ) -> R:
-        """Await a write. If the caller is cancelled once it was sent, it completes and is logged."""
+        """Await a write. If the caller is cancelled after it was sent, it ends and is logged."""
         task = asyncio.ensure_future(request)
         if on_sent is not None:
             on_sent(task)

@@ -1,8 +1,8 @@
 """Retries: which requests are sent again, when, and which never are.
 
-A retry-safe request (GET, PUT, DELETE) is repeated after transient failures. Any other request creates or spends, so it
-is repeated only if the first attempt provably did nothing: it was never sent, the session was still initializing, or
-Devin answered 429.
+A retry-safe request (GET, PUT, DELETE) is repeated after transient failures. Any other request
+creates or spends, so it is repeated only if the first attempt provably did nothing: it was never
+sent, the session was still initializing, or Devin answered 429.
 """
 
 from __future__ import annotations

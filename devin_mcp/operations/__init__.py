@@ -1,4 +1,4 @@
-"""What can be done with Devin, by noun. Importing a module registers its operations in the catalog."""
+"""What can be done with Devin, by noun. Importing a module registers its operations."""
 
 # isort: off - the order of these imports is the order of the tools within a toolset and an effect
 import devin_mcp.operations.attachments

@@ -73,7 +73,8 @@ async def upload_attachment(
         Literal["text", "base64"], Field(description="How content is written")
     ] = "text",
 ) -> Attachment:
-    """The uploaded file's URL and the ATTACHMENT line that hands it to Devin in a prompt or message.
+    """Upload a file. Returns its URL and the ATTACHMENT line that hands it to Devin in a prompt or
+    message.
 
     Uploading alone attaches nothing.
     """
@@ -227,7 +228,7 @@ async def download_attachment(
     ] = None,
     from_char: FromChar = 0,
 ) -> Truncatable[FileContent]:
-    """The file: small text and images inline, anything else saved with save_to."""
+    """Download a file: small text and images inline, anything else saved with save_to."""
     uuid, name = _parse_attachment(url, uuid, name)
     async with download(ctx, download_attachment, uuid=uuid, name=name) as (media_type, chunks):
         if save_to is not None:

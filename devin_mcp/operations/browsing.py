@@ -1,6 +1,7 @@
 """Declarations of what people browse: resources, prompts and completions.
 
-Each is declared beside the operations of its noun and names the tools it belongs to, so it is hidden together with them.
+Each is declared beside the operations of its noun and names the tools it belongs to, so it is
+hidden together with them.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Resource:
 
     @property
     def subject(self) -> str | None:
-        """The path variable that names the record; two URIs with the same one show the same record."""
+        """The path variable that names the record that the URI is about."""
         variable = re.search(r"\{(\w+)\}", self.uri)
         return variable[1] if variable else None
 

@@ -1,4 +1,6 @@
-"""Cache of lists that were read a moment ago, separated by key: v1 returns all notes with all their bodies each time."""
+"""Cache of lists that were read a moment ago, separated by key: v1 returns all notes with all their
+bodies each time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The catalog: what an operation is, and how one is declared. Everything else is derived from the declaration."""
+"""The catalog: what an operation is, and how one is declared. Everything else is derived from the
+declaration.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Delegation: one call that starts a session with all it needs, never twice, and can wait for the outcome."""
+"""Delegation: one call that starts a session with all it needs, never twice, and can wait for the
+outcome.
+"""
 
 from __future__ import annotations
 
@@ -98,9 +100,10 @@ async def delegate_task(
         int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for news")
     ] = 0,
 ) -> Truncatable[Delegated]:
-    """The session that works on the task: id, link, phase. Hands Devin a whole job, which costs ACUs.
+    """Hand a coding task to Devin, an autonomous software engineer, which costs ACUs.
 
-    Checks and uploads everything before starting. With max_wait_s it goes on as devin_wait_for_sessions does.
+    Checks and uploads everything before starting. Returns the session's id, link and phase; with
+    max_wait_s it goes on as devin_wait_for_sessions does.
     """
     task = f"{prompt}\n\nRepository: {repository}" if repository else prompt
     validate_output_schema(structured_output_schema)
@@ -140,7 +143,7 @@ async def delegate_task(
 async def _start(
     ctx: Context, start: IdempotentStart, tag: str, request: SessionRequest
 ) -> Delegated:
-    """Start the session; if the reply is lost, find it by its tag. Raises ReplyLost if it cannot."""
+    """Start the session; if the reply is lost, find it by its tag. Raises ReplyLost."""
     starting = ctx.reserving(SEARCH_SECONDS)
     if starting.deadline.seconds_left() < MIN_START_SECONDS:
         raise NotSent(

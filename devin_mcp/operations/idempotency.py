@@ -1,6 +1,7 @@
 """Idempotency keys: what this process knows of each delegation, and one attempt at a time.
 
-The tag outlives the process: it is stored with the session, where any process with the same Devin key finds it.
+The tag outlives the process: it is stored with the session, where any process with the same Devin
+key finds it.
 """
 
 from __future__ import annotations

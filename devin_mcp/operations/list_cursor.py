@@ -1,7 +1,8 @@
 """Opaque cursors of the list tools: a position in one list, bound to that list and its filters.
 
-A cursor carries its own state, so it works on every replica and after a restart. It is not a secret and not signed: a
-forged one can only point to another position of a list that the caller may read anyway.
+A cursor carries its own state, so it works on every replica and after a restart. It is not a secret
+and not signed: a forged one can only point to another position of a list that the caller may read
+anyway.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MAX_CURSOR_CHARS = 200
 
 @dataclass(frozen=True)
 class ListQuery:
-    """One list and the filters of one call. Page size is no filter: it may change from page to page."""
+    """One list and the filters of one call. Page size is no filter: it may change from page to
+    page.
+    """
 
     tool: str
     filters: Mapping[str, object]
@@ -33,7 +36,8 @@ class ListQuery:
     def decode(self, cursor: str | None) -> int:
         """The position that a cursor of this query points to; 0 without a cursor.
 
-        Raises Invalid for a cursor of another list or other filters, and for a text that is no cursor.
+        Raises Invalid for a cursor of another list or other filters, and for a text that is no
+        cursor.
         """
         if cursor is None:
             return 0
@@ -48,7 +52,7 @@ class ListQuery:
         if position < 0 or digest != self._digest:
             raise Invalid(
                 "cursor belongs to another list, or to a call with other filters.",
-                "Repeat the filters of the call that returned it, or leave cursor out to start anew.",
+                "Repeat the filters of the call that returned it, or leave cursor out.",
             )
         return position
 

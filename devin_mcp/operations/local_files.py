@@ -1,4 +1,6 @@
-"""Local files below allowed directories. Links are resolved before a path is judged, nothing is overwritten."""
+"""Local files below allowed directories. Links are resolved before a path is judged, nothing is
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class LocalFiles:
     roots: tuple[Path, ...] = ()
 
     def open(self, path: str, argument: str = "path") -> tuple[str, BinaryIO]:
-        """The file's name and the open file, which the caller closes. Raises Invalid or NotAllowed."""
+        """Name and open file, which the caller closes. Raises Invalid or NotAllowed."""
         resolved = self._resolve(path, argument)
         try:
             descriptor = os.open(resolved, _OPEN_FLAGS)

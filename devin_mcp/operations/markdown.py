@@ -1,4 +1,6 @@
-"""Markdown for people and models: lines, tables and quotes that keep third-party text apart from ours."""
+"""Markdown for people and models: lines, tables and quotes that keep third-party text apart from
+ours.
+"""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _normalize(text: str) -> str:
 
 
 def slug(text: str) -> str:
-    """`Review a pull request` -> `review-a-pull-request`; empty without an ASCII letter or digit."""
+    """`Review a change` -> `review-a-change`; empty without an ASCII letter or digit."""
     ascii_text = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     hyphenated = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")
     return hyphenated[:MAX_NAME_CHARS].rstrip("-")

@@ -50,9 +50,9 @@ async def send_message(
     ] = 0,
     cursor: WaitCursorText | None = None,
 ) -> Truncatable[MessageSent]:
-    """Delivery of one message to a session, and with max_wait_s the reply. Devin works on, which costs ACUs.
+    """Send a message to a session; with max_wait_s, wait for the reply.
 
-    Use it to answer, correct or ask for more.
+    Use it to answer, correct or ask for more. Devin works on, which costs ACUs.
     """
     if not max_wait_s:
         return with_updates(await _deliver(ctx, session_id, message), None)

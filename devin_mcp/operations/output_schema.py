@@ -1,4 +1,6 @@
-"""`structured_output_schema`, checked before it costs anything: draft 7, at most 64 KB, self-contained (v1.md §3.1)."""
+"""`structured_output_schema`, checked before it costs anything: draft 7, at most 64 KB,
+self-contained (v1.md §3.1).
+"""
 
 from __future__ import annotations
 

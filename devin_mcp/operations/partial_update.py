@@ -1,4 +1,6 @@
-"""Partial update over a full-replace PUT: read the record, overlay the given fields, send all of it (v1.md §6, §7)."""
+"""Partial update over a full-replace PUT: read the record, overlay the given fields, send all of it
+(v1.md §6, §7).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Operator policy: spending caps, session rate limit, local file roots, allowed environment variables."""
+"""Operator policy: spending caps, session rate limit, local file roots, allowed environment
+variables.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ HOUR_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Policy:
-    """What the person who runs this server allows. Over HTTP there are no files and no variables."""
+    """What the operator allows. Over HTTP there are no files and no variables."""
 
     result_limit: int
     """Characters of a tool result."""

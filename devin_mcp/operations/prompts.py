@@ -1,4 +1,5 @@
-"""Prompts that a person selects instead of typing. Their texts are the product, so they stand here in full.
+"""Prompts that a person selects instead of typing. Their texts are the product, so they stand here
+in full.
 
 A text speaks in the user's voice to their assistant. Sentences that name a hidden tool are removed.
 """
@@ -47,7 +48,7 @@ HAND_OVER = """\
 - Copy in what Devin cannot see (error messages, decisions, snippets). No key or password: name the secret instead.
 - Where one of these is missing and guessing would be costly, ask me one question first. Otherwise say what you assumed.
 - Files that Devin needs go into files, not into the prompt.
-- Start exactly one session: choose a idempotency_key for this task, and if you have to repeat the call, repeat it with that.
+- Start exactly one session: choose an idempotency_key for this task, and if you have to repeat the call, repeat it with that.
 - Then tell me the link and in one sentence what you handed over. Wait for Devin only if I ask you to."""
 
 

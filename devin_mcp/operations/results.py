@@ -1,4 +1,6 @@
-"""Results of tools: models, pages of rows, and parts of long texts. What is left out is counted and can be read on."""
+"""Results of tools: models, pages of rows, and parts of long texts. What is left out is counted and
+can be read on.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Secrets(Page):
 
 @operation(READ, "secrets", v1="GET /v1/secrets")
 async def list_secrets(ctx: Context, cursor: Cursor | None = None) -> Truncatable[Secrets]:
-    """Ids, names and types of the organization's secrets. Values are never shown."""
+    """List ids, names and types of the organization's secrets. Values are never shown."""
     query = ListQuery("devin_list_secrets", {})
     start = query.decode(cursor)
     return paginate(Secrets, (await _read_secrets(ctx))[start:], query, start)
@@ -106,7 +106,7 @@ async def create_secret(
     sensitive: IsSensitive = True,
     note: Annotated[str, Field(max_length=10_000, description="What it is for")] = "",
 ) -> SecretCreated:
-    """The new secret's id. Stores a secret for the organization; only sessions started afterwards see it."""
+    """Store a secret for the organization; only sessions started afterwards see it."""
     secret = await ctx.send(
         create_secret,
         CreatedSecret,
@@ -147,7 +147,7 @@ async def _describe(ctx: Context, secret_id: str) -> str | None:
     ),
 )
 async def delete_secret(ctx: Context, secret_id: SecretId) -> SecretDeleted:
-    """Confirmation that the secret is gone. Its value cannot be brought back."""
+    """Delete a secret. Its value cannot be brought back."""
     await ctx.send(delete_secret, Acknowledgement, secret_id=secret_id)
     return SecretDeleted(
         secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets."

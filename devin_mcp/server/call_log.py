@@ -1,5 +1,5 @@
-"""Logging middleware: identifies the caller of every request, and logs one `mcp_call` event for each
-request that may reach Devin.
+"""Logging middleware: identifies the caller of every request, and logs one `mcp_call` event for
+each request that may reach Devin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Completion of what a person types, from cached lists, so that further keystrokes send no request."""
+"""Completion of what a person types, from cached lists: further keystrokes send no request."""
 
 from __future__ import annotations
 

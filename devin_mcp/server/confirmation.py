@@ -1,7 +1,9 @@
-"""Confirmation: asks a person before something is destroyed, where the client can ask (elicitation).
+"""Confirmation: asks a person before something is destroyed, where the client can ask
+(elicitation).
 
-Only what the client brings back from its user counts as consent, never an argument, because a model writes those. In
-2026-07-28 the question is a result that the client answers by calling again; older clients are asked while the call waits.
+Only what the client brings back from its user counts as consent, never an argument, because a model
+writes those. In 2026-07-28 the question is a result that the client answers by calling again; older
+clients are asked while the call waits.
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ async def _ask(sdk_context: SdkContext[Any, Any], question: str) -> ElicitResult
 
 
 def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
-    """Whether a question would arrive (mcp.md A.7). `{}` means forms; a client may offer only URLs."""
+    """Whether a question would arrive (mcp.md A.7). `{}` means forms; a client may have URLs only."""
     capabilities = sdk_context.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):

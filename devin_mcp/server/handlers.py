@@ -1,4 +1,4 @@
-"""Registers the handlers of every MCP method on the SDK's server. Each caller gets its own lists."""
+"""Registers the handlers of all MCP methods on the SDK's server. Lists are per caller."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _with_error_mapping(handler: Handler, fallback: Handler | None) -> Handler:
             result = await handler(ctx, params)
         except MCPError:
             raise
-        except Exception as problem:  # noqa: BLE001 - named in the log, and the client gets an error
+        except Exception as problem:  # noqa: BLE001 - logged, and the client gets an error
             raise _protocol_error(problem, params) from None
         return await fallback(ctx, params) if result is None and fallback is not None else result
 

@@ -6,17 +6,24 @@ from devin_mcp.server.visibility import VisibleTools
 
 MAX_INSTRUCTIONS_CHARS = 1200
 
-SANDBOX = "This is a SANDBOX: a simulated Devin. No session is real, no code is written and nothing costs money."
+SANDBOX = (
+    "This is a SANDBOX: a simulated Devin. No session is real, no code is written and nothing "
+    "costs money."
+)
 
 DEVIN = (
-    "Devin is an autonomous software engineer: give it a task, it works for minutes to hours on its own machine and "
-    "answers with messages and often a pull request. Every session costs the organization's ACUs."
+    "Devin is an autonomous software engineer: give it a task, it works for minutes to hours on "
+    "its own machine and answers with messages and often a pull request. Every session costs the "
+    "organization's ACUs."
 )
 
 SESSION_LIFE_CYCLE = (
-    "A session is starting, working, waiting (its turn ended: it asked or delivered), done, sleeping or ended. "
-    "Hand a task over with devin_delegate_task; make the prompt complete in itself, name repository and acceptance criteria. "
-    "One session per task: after an error repeat the same idempotency_key, or look with devin_list_sessions first. "
+    "A session is starting, working, waiting (its turn ended: it asked or delivered), done, "
+    "sleeping or ended. "
+    "Hand a task over with devin_delegate_task; make the prompt complete in itself, name "
+    "repository and acceptance criteria. "
+    "One session per task: after an error repeat the same idempotency_key, or look with "
+    "devin_list_sessions first. "
     "Wait with devin_wait_for_sessions, again and again with cursor; devin_get_session looks once. "
     "When it waits, answer with devin_send_message or report the result and its link to your user. "
     "Fetch Devin's files with devin_download_attachment. "

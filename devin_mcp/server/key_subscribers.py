@@ -26,7 +26,7 @@ Listener = Callable[[ServerEvent], None]
 
 
 class KeySubscribers:
-    """All subscribers with one key. The SDK's handler of listen streams uses it as its event bus."""
+    """All subscribers with one key. The SDK's listen handler uses it as its event bus."""
 
     def __init__(self, key: DevinKey) -> None:
         self.key = key

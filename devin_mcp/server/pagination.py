@@ -1,6 +1,7 @@
 """Pagination of MCP lists, in a stable order. A cursor names the last item, not a position.
 
-It works on every replica, and an addition or removal between two pages neither repeats nor skips an item.
+It works on every replica, and an addition or removal between two pages neither repeats nor skips an
+item.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ async def paginate(
 ) -> ListPage[T]:
     """At most 250 items after the cursor: the fixed ones first, then section by section.
 
-    A first page without a section that failed is better than none, because a host may take a failing
-    list for a failing server. On a later page the error is raised: it must not look like the end.
+    A first page without a section that failed is better than none, because a host may take a
+    failing list for a failing server. On a later page the error is raised: it must not look like
+    the end.
     """
     last_key = None if cursor is None else _decode(cursor)
     responses = await asyncio.gather(

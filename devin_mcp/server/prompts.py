@@ -1,4 +1,6 @@
-"""Prompts: the declared ones and their variants, one per playbook. Other prompts are left to the SDK."""
+"""Prompts: the declared ones and their variants, one per playbook. Other prompts are left to the
+SDK.
+"""
 
 from __future__ import annotations
 

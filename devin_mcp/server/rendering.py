@@ -1,4 +1,6 @@
-"""Renders a result as MCP content: structured data and the same as compact JSON, never above the limit."""
+"""Renders a result as MCP content: structured data and the same as compact JSON, never above the
+limit.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Replication: replicas publish their writes over Redis, so that each drops stale data and notifies its subscribers.
+"""Replication: replicas publish their writes over Redis, so that each drops stale data and notifies
+its subscribers.
 
-A message contains the key's fingerprint, the operation id and the ids: nothing of what was written, and no key.
+A message contains the key's fingerprint, the operation id and the ids: nothing of what was written,
+and no key.
 """
 
 from __future__ import annotations

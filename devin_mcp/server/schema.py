@@ -1,7 +1,8 @@
-"""JSON Schemas that real clients survive: plain objects, inline enums, one type per property, no references.
+"""JSON Schemas that real clients survive: plain objects, inline enums, one type per property, no
+references.
 
-Each rule broke somebody's client in public (design.md §5). The published schema also decides which arguments are known,
-so an argument that is hidden from it is unknown at call time too.
+Each rule broke somebody's client in public (design.md §5). The published schema also decides which
+arguments are known, so an argument that is hidden from it is unknown at call time too.
 """
 
 from __future__ import annotations

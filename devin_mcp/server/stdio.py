@@ -1,4 +1,6 @@
-"""stdio transport: how hosts start the server. It exits with status 0 on end of input, SIGTERM and Ctrl-C."""
+"""stdio transport: how hosts start the server. It exits with status 0 on end of input, SIGTERM and
+Ctrl-C.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Subscriptions: who listens with which key, which resources they watch, and what they are notified of.
+"""Subscriptions: who listens with which key, which resources they watch, and what they are notified
+of.
 
-Subscribers are kept apart by key, so nobody is notified of another key's data. Clients of 2026-07-28 listen on a stream.
-Older clients are notified over stdio without a stream, and cannot be reached over HTTP without sessions.
+Subscribers are kept apart by key, so nobody is notified of another key's data. Clients of
+2026-07-28 listen on a stream. Older clients are notified over stdio without a stream, and cannot be
+reached over HTTP without sessions.
 """
 
 from __future__ import annotations

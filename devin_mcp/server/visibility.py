@@ -1,4 +1,6 @@
-"""Visibility: one pure function of settings, transport and caller. A hidden tool answers like an unknown one."""
+"""Visibility: one pure function of settings, transport and caller. A hidden tool answers like an
+unknown one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Notes and folders as Devin returns them, and all of a key's notes as they were a moment ago (v1.md §6)."""
+"""Notes and folders as Devin returns them, and all of a key's notes as they were a moment ago
+(v1.md §6).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Knowledge as tools: list, create, update and delete notes that Devin recalls when their trigger fits."""
+"""Knowledge as tools: list, create, update and delete notes that Devin recalls when their trigger
+fits.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,7 @@ async def list_knowledge(
     from_char: FromChar = 0,
     cursor: Cursor | None = None,
 ) -> Truncatable[Knowledge]:
-    """Notes and folders of the organization, as many as fit, without bodies unless asked.
+    """List notes and folders of the organization, as many as fit, without bodies unless asked.
 
     from_char reads one long body on (one note id, body=full).
     """
@@ -227,7 +229,7 @@ async def create_knowledge(
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
 ) -> NoteSaved:
-    """The new note's id. Every later session recalls it when its trigger fits."""
+    """Create a note. Every later session recalls it when its trigger fits."""
     fields: dict[str, Any] = {
         "name": name,
         "body": body,
@@ -253,7 +255,7 @@ async def update_knowledge(
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
 ) -> NoteSaved:
-    """The note as saved. What is not given stays, an empty text clears. Never send a cut body back."""
+    """Change a note. What is not given stays, an empty text clears. Never send a cut body back."""
     changes = {
         "name": name,
         "body": body,
@@ -297,7 +299,7 @@ async def _describe(ctx: Context, note_id: str) -> str | None:
     ),
 )
 async def delete_knowledge(ctx: Context, note_id: NoteId) -> NoteDeleted:
-    """Confirmation that the note is gone for good."""
+    """Delete a note for good."""
     await ctx.send(delete_knowledge, Acknowledgement, note_id=note_id)
     return NoteDeleted(
         note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge."

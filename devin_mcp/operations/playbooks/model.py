@@ -1,4 +1,6 @@
-"""Playbooks as Devin returns them, and all of a key's playbooks as they were a moment ago (v1.md §7)."""
+"""Playbooks as Devin returns them, and all of a key's playbooks as they were a moment ago (v1.md
+§7).
+"""
 
 from __future__ import annotations
 

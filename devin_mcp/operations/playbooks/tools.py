@@ -54,7 +54,7 @@ async def list_playbooks(
     body: Annotated[bool, Field(description="Show bodies too")] = False,
     cursor: Cursor | None = None,
 ) -> Truncatable[Playbooks]:
-    """The team's playbooks with id, title and macro."""
+    """List the team's playbooks with id, title and macro."""
     query = ListQuery("devin_list_playbooks", {})
     start = query.decode(cursor)
     index = await playbook_index(ctx, fresh=not start)
@@ -76,7 +76,7 @@ async def playbook_index(ctx: Context, *, fresh: bool = False) -> PlaybookIndex:
 
 
 async def resolve_playbook(ctx: Context, name: str) -> str:
-    """The id of a playbook given by id, `!macro` or unambiguous title. Raises NotFound or Invalid."""
+    """From an id, `!macro` or unambiguous title to the id. Raises NotFound or Invalid."""
     candidates = (await playbook_index(ctx, fresh=True)).candidates
     try:
         return match_one(candidates, name, "playbook", "devin_list_playbooks")
@@ -102,7 +102,7 @@ class PlaybookView(PlaybookSummary, Result):
 async def get_playbook(
     ctx: Context, playbook_id: PlaybookId, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
-    """One playbook with its whole text, or the part from from_char on."""
+    """Read one playbook with its whole text, or the part from from_char on."""
     playbook = await read_playbook(ctx, playbook_id)
     return _playbook_view(playbook, from_char)
 
@@ -146,7 +146,7 @@ async def create_playbook(
     body: PlaybookText,
     macro: PlaybookMacro | None = None,
 ) -> PlaybookSaved:
-    """The new playbook's id. Needs the permission to manage playbooks."""
+    """Create a playbook. Needs the permission to manage playbooks."""
     fields = {"title": title, "body": body, "macro": macro or None}
     playbook = await ctx.send(create_playbook, PlaybookSummary, body=fields)
     return _saved(playbook.playbook_id, playbook.title, playbook.macro)
@@ -160,7 +160,10 @@ async def update_playbook(
     body: PlaybookText | None = None,
     macro: PlaybookMacro | None = None,
 ) -> PlaybookSaved:
-    """The playbook as saved. What is not given stays; macro="" removes the macro. Never send a cut body back."""
+    """Change a playbook. What is not given stays; macro="" removes the macro.
+
+    Never send a cut body back.
+    """
     changes = {"title": title, "body": body, "macro": macro}
     if all(value is None for value in changes.values()):
         raise Invalid("Nothing to change: give title, body or macro.")
@@ -198,7 +201,7 @@ async def _describe(ctx: Context, playbook_id: str) -> str | None:
     ),
 )
 async def delete_playbook(ctx: Context, playbook_id: PlaybookId) -> PlaybookDeleted:
-    """Confirmation that the playbook is gone and its macro free."""
+    """Delete a playbook; its macro becomes free."""
     await ctx.send(delete_playbook, Acknowledgement, playbook_id=playbook_id)
     return PlaybookDeleted(
         playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks."

@@ -29,7 +29,7 @@ AfterEvent = Annotated[
 
 
 class Message(ApiModel):
-    """One message. Only `devin_message` is from Devin; all but `type` may be absent (v1.md §3.6)."""
+    """One message. All fields but `type` may be absent (v1.md §3.6)."""
 
     event_id: str | None = None
     type: str = Field("message", description="devin_message, user_message or initial_user_message")

@@ -55,7 +55,7 @@ async def list_sessions(
         list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")
     ] = None,
 ) -> Truncatable[Sessions]:
-    """Sessions with phase, link, title, tags and pull requests, newest first.
+    """List sessions with phase, link, title, tags and pull requests, newest first.
 
     phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
     """

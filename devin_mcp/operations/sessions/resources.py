@@ -1,4 +1,4 @@
-"""Sessions as resources and completions: the latest as a table, one as a report, its conversation."""
+"""Sessions as resources and completions: latest sessions, one session, its conversation."""
 
 from __future__ import annotations
 

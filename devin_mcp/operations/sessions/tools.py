@@ -1,4 +1,6 @@
-"""Sessions as tools: create, get, terminate, tag. Listing is in listing.py, messages in ../messages.py."""
+"""Sessions as tools: create, get, terminate, tag. Listing is in listing.py, messages in
+../messages.py.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ async def create_session(
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
     ] = None,
 ) -> SessionCreated:
-    """The new session's id and link. Starts Devin on a task, which costs ACUs.
+    """Start a session on a task, which costs ACUs. Returns its id and link.
 
     The bare call: devin_delegate_task also takes files and names, and starts nothing twice.
     """
@@ -102,9 +104,10 @@ async def get_session(
     after_event_id: AfterEvent | None = None,
     from_char: FromChar = 0,
 ) -> Truncatable[SessionView]:
-    """One session: phase, pull requests, structured output and newest messages.
+    """Read one session: phase, pull requests, structured output and newest messages.
 
-    Looks once. from_char goes with the after_event_id of a cut message, alone with the structured output.
+    Looks once. from_char goes with the after_event_id of a cut message, alone with the structured
+    output.
     """
     session = await read_session(ctx, session_id)
     window = MessageWindow(messages, after_event_id, from_char)
@@ -145,14 +148,14 @@ async def _describe(ctx: Context, session_id: str) -> str | None:
     ),
 )
 async def terminate_session(ctx: Context, session_id: SessionId) -> SessionEnded:
-    """Confirmation that the session is over. It cannot be woken again and unsaved work is lost."""
+    """Terminate a session. It cannot be woken again and unsaved work is lost."""
     phase: Phase | None = None
     try:
         await ctx.send(terminate_session, Acknowledgement, session_id=session_id)
     except (ReplyLost, Refused) as doubt:
         if isinstance(doubt, Refused) and doubt.status not in {400, 409}:
             raise
-        # Only a running session can be terminated, so a refusal may mean that an earlier attempt did.
+        # Only a running session can be terminated: an earlier attempt may have done it.
         try:
             session = await read_session(ctx, session_id)
         except DevinError:
@@ -180,7 +183,10 @@ async def update_session_tags(
     session_id: SessionId,
     tags: Annotated[Tags, Field(description="The whole new list; [] removes all")],
 ) -> TagsUpdated:
-    """The session's tags as they are now. Replaces all (at most 50) but a delegation's own: read them first to add one."""
+    """Replace all tags of a session (at most 50) but a delegation's own.
+
+    To add one, read them first.
+    """
     session = await read_session(ctx, session_id)
     own = [tag for tag in session.tags if tag.startswith(TAG_PREFIX)]
     all_tags = list(dict.fromkeys([*tags, *own]))

@@ -1,4 +1,6 @@
-"""A session as tools and resources show it: its facts, its output, and a window on its conversation."""
+"""A session as tools and resources show it: its facts, its output, and a window on its
+conversation.
+"""
 
 from __future__ import annotations
 

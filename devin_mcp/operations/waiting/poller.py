@@ -1,4 +1,5 @@
-"""Polls one session while somebody waits for it or watches it: often while it changes, seldom while it is idle.
+"""Polls one session while somebody waits for it or watches it: often while it changes, seldom while
+it is idle.
 
 v1 has no events (v1.md §3.4), so a change is noticed by polling.
 """
@@ -27,7 +28,8 @@ BACKOFF_FACTOR = 1.5
 JITTER = 0.2
 
 FINAL_MESSAGE_GRACE = 60.0
-"""The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6)."""
+"""The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6).
+"""
 FINAL_MESSAGE_GRACE_UNSEEN = 10.0
 """The same if nobody saw the status change."""
 MESSAGE_VISIBILITY_LAG = 15.0

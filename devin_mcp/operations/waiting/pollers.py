@@ -1,4 +1,4 @@
-"""All session pollers of the process: one per key and session, however many callers listen to it."""
+"""All session pollers of the process: one per key and session, for any number of listeners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A session that is waited for: what the caller has seen of it, its state now, and whether that is new."""
+"""A session that is waited for: what the caller has seen of it, its state now, and whether that is
+new.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,14 @@ class ReplyTo:
     before: Seen
     """What was in the session before the message."""
     was_readable: bool
-    """True if the conversation was read before. Otherwise an equal message may be an earlier one."""
+    """True if the conversation was read before. Otherwise an equal message may be an earlier one.
+    """
     seen: Seen | None = None
     """What the caller had seen, if it passed a cursor: then everything after that is new to it."""
 
     @classmethod
     def to(cls, message: str, before: Session | None, seen: Seen | None) -> ReplyTo:
-        """`before` is the session just before the message was sent, None if it could not be read."""
+        """`before` is the session just before the message was sent, None if unreadable."""
         known = NOTHING_SEEN if before is None else Seen.of(before, len(before.messages))
         readable = before is not None and bool(before.messages)
         return cls(message, datetime.now(UTC), known, readable, seen)
