@@ -1,4 +1,4 @@
-"""An authorization server as a resource server sees it: metadata and signing keys, over real HTTP."""
+"""A fake authorization server over real HTTP: its metadata and its signing keys."""
 
 from __future__ import annotations
 

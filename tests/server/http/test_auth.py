@@ -51,7 +51,7 @@ async def test_caller_key_is_the_key_sent_to_devin(upstream: Upstream) -> None:
 async def test_request_without_valid_caller_key_is_rejected(
     upstream: Upstream, headers: dict[str, str], status: int, text: str
 ) -> None:
-    """The server's own key is not used instead, and nothing starts the OAuth discovery of a client."""
+    """The server's own key is not used instead, and nothing starts OAuth discovery in a client."""
     async with deployed(settings_for(upstream, auth="caller-key")) as url:
         response = await post_ping(url, **headers)
     assert (response.status_code, text in error_message(response)) == (status, True)
@@ -62,7 +62,7 @@ async def test_request_without_valid_caller_key_is_rejected(
 
 async def test_client_shows_why_it_was_rejected(upstream: Upstream, era: Era) -> None:
     async with deployed(settings_for(upstream, auth="caller-key")) as url:
-        with pytest.raises(BaseException) as error:  # noqa: PT011 - a group, whose kind depends on the era
+        with pytest.raises(BaseException) as error:  # noqa: PT011 - its type depends on the era
             async with visiting(url, era=era):
                 pass
     assert "X-Devin-Api-Key" in str(error.getrepr())
@@ -117,7 +117,8 @@ async def test_revoked_token_closes_listen_stream(
         ben.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
     ):
         tokens_file.write_text(token_line("ana", ANA_TOKEN))
-        with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011 - how a stream that is cut looks
+        # The client of the SDK has no documented exception for a stream that is cut.
+        with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011
             async for _ in events:
                 pass
             raise ConnectionError  # a stream may also end without an error

@@ -69,7 +69,7 @@ async def test_dead_worker_is_replaced_and_workers_exit_with_their_parent(
         remaining_ids = worker_ids(parent_id)
         server.process.kill()
         with anyio.fail_after(20):
-            while any(is_running(process_id) for process_id in remaining_ids):  # noqa: ASYNC110 - as above
+            while any(map(is_running, remaining_ids)):  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.1)
 
 
