@@ -1,6 +1,4 @@
-"""Requests that no MCP client sends: one POST with chosen headers, or bytes on a connection of
-their own.
-"""
+"""Requests that no MCP client sends: a POST with chosen headers, or bytes on a new connection."""
 
 from __future__ import annotations
 

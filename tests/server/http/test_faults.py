@@ -1,6 +1,4 @@
-"""Many callers while one upstream request in ten fails: nothing is created twice, no loss is
-hidden.
-"""
+"""Many callers while one upstream request in ten fails: no session is created twice."""
 
 from __future__ import annotations
 
