@@ -1,6 +1,4 @@
-"""fetch_json: a GET bounded in time and bytes, with one error for the transport and one for the
-content.
-"""
+"""fetch_json: bounded in time and bytes; Broken for the transport, ValueError for content."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Authentication: which key a request is served with, who is rejected, and how a caller restricts
-itself.
-"""
+"""Authentication: whose key serves a request, who is rejected, restriction by headers."""
 
 from __future__ import annotations
 

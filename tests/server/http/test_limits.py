@@ -1,6 +1,4 @@
-"""Limits: concurrent calls and streams of a caller, requests to Devin, size and duration of
-requests.
-"""
+"""Limits: calls, listen streams, requests to Devin, size and duration of requests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""--auth oauth: access tokens of the issuer for this server; scopes decide which tools a caller
-has.
-"""
+"""--auth oauth: access tokens for this server; scopes decide which tools a caller has."""
 
 from __future__ import annotations
 

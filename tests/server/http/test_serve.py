@@ -1,6 +1,4 @@
-"""From the settings to a running server: hosts, origins, the authenticator, refused and doubtful
-settings.
-"""
+"""From settings to a server: hosts, origins, the authenticator, refused settings."""
 
 from __future__ import annotations
 
