@@ -1,6 +1,4 @@
-"""Presigned download links, as the storage behind the API serves them: valid for a while, without a
-key.
-"""
+"""Presigned download links, as the storage behind the API serves them: without a key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Validates request bodies of the simulated API: documented fields only, errors as FastAPI sends
-them.
-"""
+"""Validates request bodies of the simulated API; errors have the form of FastAPI's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Scripts of simulated sessions: `sandbox:word` in the prompt selects one; its events run as time
-passes.
-"""
+"""Scripts of simulated sessions: timed events, selected by `sandbox:word` in the prompt."""
 
 from __future__ import annotations
 

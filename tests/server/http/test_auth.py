@@ -1,0 +1,318 @@
+"""Authentication: whose key serves a request, who is rejected, restriction by headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import MCPError
+from mcp.types import ResourceTemplateReference
+
+from devin_mcp.server.http.limits import REVALIDATE_SECONDS
+from devin_mcp.settings.settings import TOOLSETS
+from tests.conftest import Connect, Era, settings_for, text_of
+from tests.e2e.processes import serving
+from tests.http_client import PING, deployed, visiting
+from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line
+from tests.server.http.raw_requests import bearer, error_message, post_ping
+from tests.upstream import KEY, Upstream
+
+Logs = Callable[[], list[dict[str, Any]]]
+
+
+async def test_caller_key_is_the_key_sent_to_devin(upstream: Upstream) -> None:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+        for key in ("apk_user_one_1111", "apk_user_two_2222"):
+            async with visiting(url, {"X-Devin-Api-Key": key}) as client:
+                await client.ok("list_playbooks")
+    sent = [seen.headers["authorization"] for seen in upstream.requests]
+    assert sent == ["Bearer apk_user_one_1111", "Bearer apk_user_two_2222"]
+    assert all("x-devin-api-key" not in seen.headers for seen in upstream.requests)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ({}, 403, "in the header X-Devin-Api-Key"),
+        ({"x_devin_api_key": "ghp_something"}, 403, "no Devin API key"),
+        ({"x_devin_api_key": "apk_"}, 403, "no Devin API key"),
+        ({"x_devin_api_key": "apk_" + "a" * 600}, 403, "no Devin API key"),
+        ({"authorization": "Bearer apk_user_test_0123456789"}, 400, "was sent in Authorization"),
+        ({"authorization": "Bearer\tapk_user_test_0123456789"}, 400, "was sent in Authorization"),
+        ({"authorization": "apk_user_test_0123456789"}, 400, "was sent in Authorization"),
+    ],
+)
+async def test_request_without_valid_caller_key_is_rejected(
+    upstream: Upstream, headers: dict[str, str], status: int, text: str
+) -> None:
+    """The server's own key is not used instead, and nothing starts OAuth discovery in a client."""
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+        response = await post_ping(url, **headers)
+    assert (response.status_code, text in error_message(response)) == (status, True)
+    assert "www-authenticate" not in response.headers
+    assert "0123456789" not in response.text
+    assert upstream.requests == []
+
+
+async def test_client_shows_why_it_was_rejected(upstream: Upstream, era: Era) -> None:
+    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+        with pytest.raises(BaseException) as error:  # noqa: PT011 - its type depends on the era
+            async with visiting(url, era=era):
+                pass
+    assert "X-Devin-Api-Key" in str(error.getrepr())
+
+
+async def test_key_of_the_other_api_is_refused_with_advice_for_callers(upstream: Upstream) -> None:
+    async with (
+        deployed(settings_for(upstream, auth="caller-key")) as url,
+        visiting(url, {"X-Devin-Api-Key": "cog_abcdefgh"}) as client,
+    ):
+        text = await client.error("list_playbooks")
+    assert "not served yet" in text
+    assert "X-Devin-Api-Key" in text
+    assert "DEVIN_API_KEY" not in text
+
+
+async def test_callers_with_tokens_share_the_server_key_and_are_logged_by_name(
+    upstream: Upstream, tokens_file: Path, logs: Logs
+) -> None:
+    settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
+    async with deployed(settings) as url:
+        async with visiting(url, bearer(ANA_TOKEN)) as ana, visiting(url, bearer(BEN_TOKEN)) as ben:
+            await ana.ok("list_playbooks")
+            await ben.error("get_playbook", playbook_id="nope")
+        with_wrong_token = await post_ping(url, authorization="Bearer guess")
+        without_token = await post_ping(url)
+    assert {seen.headers["authorization"] for seen in upstream.requests} == {f"Bearer {KEY}"}
+    for response in (with_wrong_token, without_token):
+        assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
+        assert "it is not a Devin API key" in error_message(response)
+    lines = [line for line in logs() if line["event"] in {"mcp_call", "api_request"}]
+    assert [(line["event"], line["caller"]) for line in lines] == [
+        ("api_request", "ana"),
+        ("mcp_call", "ana"),
+        ("api_request", "ben"),
+        ("mcp_call", "ben"),
+    ]
+    rejections = [line for line in logs() if line["event"] == "http_rejected"]
+    assert [(line["reason"], line["status"], line["peer"]) for line in rejections] == [
+        ("no_token", 403, "127.0.0.1")
+    ] * 2
+    assert ANA_TOKEN not in str(logs())
+
+
+async def test_revoked_token_closes_listen_stream(
+    upstream: Upstream, tokens_file: Path, logs: Logs
+) -> None:
+    settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
+    async with (
+        deployed(settings, revalidate_seconds=0.1) as url,
+        visiting(url, bearer(BEN_TOKEN)) as ben,
+        ben.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
+    ):
+        tokens_file.write_text(token_line("ana", ANA_TOKEN))
+        # The client of the SDK has no documented exception for a stream that is cut.
+        with anyio.fail_after(10), pytest.raises(Exception):  # noqa: B017, PT011
+            async for _ in events:
+                pass
+            raise ConnectionError  # a stream may also end without an error
+    rejections = [line["reason"] for line in logs() if line["event"] == "http_rejected"]
+    assert rejections == ["no_longer"]
+    assert REVALIDATE_SECONDS == 5, "docs/operating.md says so"
+
+
+async def test_caller_key_is_needed_in_addition_to_the_token(
+    upstream: Upstream, tokens_file: Path
+) -> None:
+    settings = settings_for(upstream, auth="caller-key", caller_tokens_file=tokens_file)
+    headers = bearer(ANA_TOKEN) | {"X-Devin-Api-Key": "apk_anas_own_key"}
+    async with deployed(settings) as url:
+        assert "bearer token" in error_message(await post_ping(url, x_devin_api_key=KEY))
+        without_key = await post_ping(url, authorization=f"Bearer {ANA_TOKEN}")
+        assert "X-Devin-Api-Key" in error_message(without_key)
+        async with visiting(url, headers) as client:
+            await client.ok("list_playbooks")
+    sent = [seen.headers["authorization"] for seen in upstream.requests]
+    assert sent == ["Bearer apk_anas_own_key"]
+
+
+async def test_caller_key_is_rejected_where_it_would_not_be_used(
+    upstream: Upstream, tokens_file: Path
+) -> None:
+    """A caller who sends a key expects it to be used, and not to spend the operator's ACUs."""
+    for settings in (
+        settings_for(upstream),
+        settings_for(upstream, auth="token", caller_tokens_file=tokens_file),
+    ):
+        async with deployed(settings) as url:
+            response = await post_ping(
+                url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANA_TOKEN}"
+            )
+        assert (response.status_code, "would be ignored" in error_message(response)) == (400, True)
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxies", "peer"), [("127.0.0.1", "203.0.113.9"), ("10.0.0.0/8", "127.0.0.1")]
+)
+async def test_rejection_logs_the_forwarded_address_of_a_trusted_proxy(
+    trusted_proxies: str, peer: str
+) -> None:
+    async with serving(
+        "--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", trusted_proxies
+    ) as (server, url):
+        await post_ping(url, x_forwarded_for="203.0.113.9")
+        assert (await server.logged("http_rejected"))["peer"] == peer
+
+
+async def test_credential_header_sent_twice_is_rejected(upstream: Upstream) -> None:
+    headers = [("x-devin-api-key", "apk_one_aaaa"), ("x-devin-api-key", "apk_two_bbbb")]
+    async with (
+        deployed(settings_for(upstream, auth="caller-key")) as url,
+        httpx.AsyncClient() as http,
+    ):
+        response = await http.post(url, json=PING, headers=headers)
+    assert (response.status_code, "sent twice" in error_message(response)) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "visible", "hidden"),
+    [
+        (
+            {"x-devin-mcp-read-only": "true"},
+            {"devin_list_sessions", "devin_list_secrets"},
+            {"devin_create_session", "devin_delete_secret"},
+        ),
+        (
+            {"X-Devin-Mcp-Toolsets": "secrets, knowledge"},
+            {"devin_list_secrets", "devin_create_knowledge"},
+            {"devin_list_sessions"},
+        ),
+        (
+            {"X-Devin-Mcp-Toolsets": "secrets", "X-Devin-Mcp-Read-Only": "1"},
+            {"devin_list_secrets"},
+            {"devin_create_secret"},
+        ),
+        ({"x-devin-mcp-read-only": "false"}, {"devin_create_session"}, set()),
+    ],
+)
+async def test_tool_hidden_by_a_header_answers_as_an_unknown_tool(
+    upstream: Upstream, era: Era, headers: dict[str, str], visible: set[str], hidden: set[str]
+) -> None:
+    async with deployed(settings_for(upstream)) as url, visiting(url, headers, era=era) as client:
+        tools = (await client.sdk.list_tools()).tools
+        names = {tool.name for tool in tools}
+        assert visible <= names
+        assert not hidden & names
+        texts = (client.sdk.instructions or "") + "".join(tool.description or "" for tool in tools)
+        for name in hidden:
+            assert name not in texts
+            to_hidden = await client.sdk.call_tool(name, {"session_id": "devin-1"})
+            to_unknown = await client.sdk.call_tool("devin_fly", {"session_id": "devin-1"})
+            assert text_of(to_hidden).replace(name, "x") == text_of(to_unknown).replace(
+                "devin_fly", "x"
+            )
+    assert upstream.requests == []
+
+
+async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstream) -> None:
+    playbooks = ResourceTemplateReference(
+        type="ref/resource", uri="devin://playbooks/{playbook_id}"
+    )
+    async with (
+        deployed(settings_for(upstream)) as url,
+        visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as client,
+    ):
+        resources = await client.resources()
+        assert {str(resource.uri).split("/")[2] for resource in resources} == {"knowledge"}
+        templates = (await client.sdk.list_resource_templates()).resource_templates
+        assert [template.uri_template for template in templates] == ["devin://knowledge/{note_id}"]
+        assert (await client.sdk.list_prompts()).prompts == []
+        for uri in ("devin://playbooks/playbook-0001", "devin://sessions"):
+            with pytest.raises(MCPError, match=r"Unknown resource|Resource not found"):
+                await client.read(uri)
+        with pytest.raises(MCPError):
+            await client.sdk.complete(playbooks, {"name": "playbook_id", "value": "f"})
+        async with client.sdk.listen(
+            resource_subscriptions=["devin://sessions/devin-1", "devin://knowledge"]
+        ) as events:
+            honored = events.honored.resource_subscriptions
+    assert honored == ["devin://knowledge"]
+    assert {seen.path for seen in upstream.requests} == {"/v1/knowledge"}
+
+
+async def test_headers_cannot_widen_what_the_operator_allows(upstream: Upstream) -> None:
+    headers = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ",".join(TOOLSETS)}
+    async with (
+        deployed(settings_for(upstream, read_only=True, toolsets="playbooks")) as url,
+        visiting(url, headers) as client,
+    ):
+        names = {tool.name for tool in (await client.sdk.list_tools()).tools}
+    assert names == {"devin_list_playbooks", "devin_get_playbook"}
+
+
+@pytest.mark.parametrize("auth", ["none", "caller-key", "token"])
+async def test_restriction_header_counts_in_every_auth_mode(
+    upstream: Upstream, tokens_file: Path, auth: str
+) -> None:
+    settings = settings_for(
+        upstream,
+        auth=auth,
+        **({} if auth == "none" else {"caller_tokens_file": tokens_file}),
+    )
+    headers = {"X-Devin-Mcp-Toolsets": "secrets"} | bearer(ANA_TOKEN)
+    if auth == "caller-key":
+        headers["X-Devin-Api-Key"] = KEY
+    async with deployed(settings) as url, visiting(url, headers) as client:
+        names = {tool.name for tool in (await client.sdk.list_tools()).tools}
+    assert names == {"devin_list_secrets", "devin_create_secret", "devin_delete_secret"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_devin_mcp_read_only": "perhaps"},
+        {"x_devin_mcp_toolsets": "sessions,planes"},
+        {"x_devin_mcp_toolsets": ","},
+    ],
+)
+async def test_invalid_restriction_header_is_a_400(
+    upstream: Upstream, headers: dict[str, str]
+) -> None:
+    async with deployed(settings_for(upstream)) as url:
+        assert (await post_ping(url, **headers)).status_code == 400
+
+
+async def test_unknown_host_or_origin_is_rejected(upstream: Upstream) -> None:
+    settings = settings_for(
+        upstream, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com"
+    )
+    async with deployed(settings) as url:
+        for host, status in (
+            ("mcp.example.com", 200),
+            ("mcp.example.com:8443", 200),
+            ("MCP.example.com", 200),
+            ("evil.example", 421),
+            ("mcp.example.com.evil.example", 421),
+            ("localhost:1", 200),
+        ):
+            assert (await post_ping(url, host=host)).status_code == status, host
+        for origin, status in (
+            ("https://app.example.com", 200),
+            ("https://app.example.com:8443", 403),
+            ("http://app.example.com", 403),
+            ("https://evil.example", 403),
+            ("null", 403),
+            ("http://localhost:5173", 200),
+        ):
+            assert (await post_ping(url, origin=origin)).status_code == status, origin
+
+
+async def test_client_in_memory_uses_the_server_key(connect: Connect, upstream: Upstream) -> None:
+    async with connect(transport="http") as client:
+        await client.ok("list_playbooks")
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"

@@ -1,0 +1,61 @@
+"""--metrics-port: calls, attempts and pollers are counted; no label holds a name or an id."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import anyio
+import httpx
+
+from tests.e2e.processes import serving
+from tests.http_client import visiting
+from tests.server.http.metrics_client import metrics_address, read_metrics
+from tests.upstream import KEY, Upstream, answer, slow
+
+
+async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Upstream) -> None:
+    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
+    async with (
+        serving("--metrics-port", "0", **environment) as (server, url),
+        visiting(url) as client,
+    ):
+        address = metrics_address(server, url)
+        gate = asyncio.Event()
+        session_id = (await client.ok("create_session", prompt="sandbox:forever"))["session_id"]
+        upstream.fail("GET", "/v1/secrets", answer(503), slow(gate))
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: client.ok("list_secrets"))
+            group.start_soon(
+                lambda: client.ok("wait_for_sessions", session_ids=[session_id], max_wait_s=1)
+            )
+            await upstream.until("GET", "/v1/secrets", 2)
+            await upstream.until("GET", "/v1/sessions/.*")
+            during = await read_metrics(address)
+            gate.set()
+        await client.error("get_playbook", playbook_id="nope")
+        async with httpx.AsyncClient() as http:
+            await http.post(url, headers={"host": "evil.example"})
+        after = await read_metrics(address)
+    calls, attempts = "devin_mcp_calls_total", "devin_mcp_upstream_attempts_total"
+    in_flight = 'devin_mcp_calls_in_flight{method="tools/call"}'
+    assert (during[in_flight], during["devin_mcp_pollers"]) == (2, 1)
+    assert (after[in_flight], after["devin_mcp_pollers"]) == (0, 0)
+    assert after[f'{calls}{{method="tools/call",operation="list_secrets",outcome="ok"}}'] == 1
+    assert (
+        after[f'{calls}{{method="tools/call",operation="get_playbook",outcome="tool_error"}}'] == 1
+    )
+    assert after[f'{attempts}{{outcome="503",route="GET /v1/secrets"}}'] == 1
+    assert after[f'{attempts}{{outcome="200",route="GET /v1/secrets"}}'] == 1
+    assert after['devin_mcp_call_duration_seconds_count{method="tools/call"}'] == 4
+    assert after['devin_mcp_http_rejected_total{reason="host"}'] == 1
+    assert after["devin_mcp_upstream_trouble"] == 0
+    assert "process_open_fds" in after
+    labels = " ".join(name for name in after if name.startswith("devin_mcp"))
+    assert not re.search(r"devin-[0-9a-f]{6}|apk_|nope|caller", labels)
+
+
+async def test_metrics_are_not_served_on_the_port_of_the_tools() -> None:
+    async with serving("--sandbox") as (server, url), httpx.AsyncClient() as http:
+        assert (await http.get(url.replace("/mcp", "/metrics"))).status_code == 404
+        assert b'"metrics"' not in server.stderr

@@ -1,0 +1,64 @@
+"""From settings to a server: hosts, origins, the authenticator, refused settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
+from devin_mcp.settings.setting import SettingsError
+from devin_mcp.settings.settings import resolve
+from tests.e2e.processes import running, serving
+
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+LOOPBACK_ORIGINS = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "hosts", "origins"),
+    [
+        ({}, LOOPBACK_HOSTS, LOOPBACK_ORIGINS),
+        ({"host": "0.0.0.0", "auth": "caller-key"}, None, []),  # noqa: S104 - no socket is opened
+        (
+            {
+                "host": "0.0.0.0",  # noqa: S104 - no socket is opened
+                "auth": "caller-key",
+                "public_url": "https://mcp.example.com/mcp",
+            },
+            {"mcp.example.com"},
+            [],
+        ),
+        ({"host": "::1"}, LOOPBACK_HOSTS, LOOPBACK_ORIGINS),
+    ],
+)
+def test_allowed_hosts_and_origins_follow_from_the_settings(
+    flags: dict[str, str], hosts: set[str] | None, origins: list[str]
+) -> None:
+    settings = resolve({name: [value] for name, value in flags.items()}, {})
+    assert (allowed_hosts_for(settings), allowed_origins_for(settings)) == (hosts, origins)
+
+
+@pytest.mark.parametrize(
+    ("flags", "missing"),
+    [
+        ({"auth": "token"}, "--caller-tokens-file"),
+        ({"auth": "oauth"}, "--oauth-issuer"),
+        ({"auth": "oauth", "oauth_issuer": "https://a.b"}, "--public-url"),
+    ],
+)
+def test_auth_mode_without_its_settings_is_refused(flags: dict[str, str], missing: str) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        authenticator_for(resolve({name: [value] for name, value in flags.items()}, {}))
+
+
+async def test_sandbox_with_several_workers_is_refused() -> None:
+    async with running("http", "--sandbox", "--workers", "2") as server:
+        assert await server.end() == 2
+    assert b"runs in one process" in server.stderr
+
+
+async def test_server_key_is_logged_as_unused_with_caller_keys() -> None:
+    async with serving("--sandbox", "--auth", "caller-key", DEVIN_API_KEY="apk_unused_0000") as (
+        server,
+        _,
+    ):
+        assert "each caller brings a key" in (await server.logged("own_key_unused"))["why"]
