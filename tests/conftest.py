@@ -23,6 +23,7 @@ from tests.third_party import processes
 from tests.upstream import KEY, Upstream, running_upstream
 
 Era = Literal["auto", "legacy"]
+Logs = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 
 @pytest.fixture
-def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def logs() -> Iterator[Logs]:
     """Everything logged so far, at debug, as the JSON lines a log platform would get."""
     stream = io.StringIO()
     log.configure("debug", "json", stream)

@@ -1,4 +1,4 @@
-"""The doctor: one line for each thing that can be told for free, what to do where something is wrong, and never the key."""
+"""`devin-mcp doctor`: one line per check, advice for what fails, exit status 1 on failure, no key in its output."""
 
 from __future__ import annotations
 
@@ -15,54 +15,74 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.cli.command_line import CommandLine
+from tests.clock import HANG_SECONDS
 from tests.e2e.processes import running
 from tests.upstream import KEY, Upstream, answer, page
 
-
-async def examined(*arguments: str, **given: str) -> tuple[int, dict[str, Any]]:
-    async with running("doctor", "--json", *arguments, **given) as doctor:
-        status = await doctor.end()
-    assert KEY not in (doctor.stdout + doctor.stderr).decode()
-    assert doctor.stderr == b""
-    return status, json.loads(doctor.stdout)
+Report = dict[str, Any]
 
 
-def verdicts(found: dict[str, Any]) -> dict[str, str]:
-    return {one["check"]: one["verdict"] for one in found["checks"]}
+class Doctor:
+    """Runs `doctor --json` beside the fake upstream and checks what holds for every report."""
+
+    def __init__(self, cli: CommandLine) -> None:
+        self._cli = cli
+
+    async def __call__(self, *arguments: str, **variables: str) -> tuple[int, Report]:
+        finished = await self._cli.in_thread("doctor", "--json", *arguments, **variables)
+        assert KEY not in finished.stdout
+        assert finished.stderr == ""
+        return finished.status, json.loads(finished.stdout)
 
 
-def said(found: dict[str, Any], check: str) -> str:
+@pytest.fixture
+def doctor(cli: CommandLine) -> Doctor:
+    return Doctor(cli)
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {row["check"]: row["verdict"] for row in report["checks"]}
+
+
+def text_of_check(report: Report, check: str) -> str:
     return next(
-        f"{one['found']} {one['advice']}" for one in found["checks"] if one["check"] == check
+        f"{row['found']} {row['advice']}" for row in report["checks"] if row["check"] == check
     )
 
 
-async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(upstream: Upstream) -> None:
-    status, found = await examined(
-        "--read-only", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url, DEVIN_MCP_MAX_ACU="5"
-    )
-    assert (status, found["ok"]) == (0, True)
-    assert "FAIL" not in verdicts(found).values()
-    assert said(found, "Key").startswith("a personal v1 key is set")
-    assert "--read-only (flag)" in said(found, "Settings")
-    assert "DEVIN_MCP_MAX_ACU (environment)" in said(found, "Settings")
-    assert "8 visible" in said(found, "Tools")
-    assert said(found, "Tools").endswith("get_playbook")
-    async with running("tools", "--json", "--read-only") as listing:
-        await listing.end()
-    size = len(json.dumps(json.loads(listing.stdout)["tools"], separators=(",", ":")))
-    assert f"costs {size:,} bytes, about {size // 4:,} tokens" in said(found, "Tools")
-    assert "reads sessions, secrets, knowledge, playbooks" in said(found, "Accepted")
-    assert "cannot be seen without spending" in said(found, "Quota")
-    assert found["settings"]["max_acu"] == {"from": "environment", "value": 5}
-    assert found["settings"]["api_key"] == {"from": "environment"}
+async def test_doctor_as_a_process_reports_a_healthy_installation(
+    cli: CommandLine, upstream: Upstream
+) -> None:
+    """It reads four lists and sends nothing else."""
+    variables = {"DEVIN_BASE_URL": upstream.url, "DEVIN_MCP_MAX_ACU": "5"}
+    async with running(
+        "doctor", "--json", "--read-only", DEVIN_API_KEY=KEY, **variables
+    ) as process:
+        status = await process.end()
+    assert (process.stderr, KEY in process.stdout.decode()) == (b"", False)
+    report = json.loads(process.stdout)
+    assert (status, report["ok"]) == (0, True)
+    assert "FAIL" not in verdicts(report).values()
+    assert text_of_check(report, "Key").startswith("a personal v1 key is set")
+    assert "--read-only (flag)" in text_of_check(report, "Settings")
+    assert "DEVIN_MCP_MAX_ACU (environment)" in text_of_check(report, "Settings")
+    assert "8 visible" in text_of_check(report, "Tools")
+    assert text_of_check(report, "Tools").endswith("get_playbook")
+    listing = json.loads(cli("tools", "--json", "--read-only").stdout)
+    size = len(json.dumps(listing["tools"], separators=(",", ":")))
+    assert f"costs {size:,} bytes, about {size // 4:,} tokens" in text_of_check(report, "Tools")
+    assert "reads sessions, secrets, knowledge, playbooks" in text_of_check(report, "Accepted")
+    assert "cannot be seen without spending" in text_of_check(report, "Quota")
+    assert report["settings"]["max_acu"] == {"from": "environment", "value": 5}
+    assert report["settings"]["api_key"] == {"from": "environment"}
     assert {(seen.method, seen.path) for seen in upstream.requests} == {
         ("GET", f"/v1/{name}") for name in ("sessions", "knowledge", "playbooks", "secrets")
     }
 
 
 @pytest.mark.parametrize(
-    ("fault", "check", "says"),
+    ("fault", "check", "message"),
     [
         (answer(401), "Accepted", "does not accept the key"),
         (answer(403), "Accepted", "may not read sessions"),
@@ -73,33 +93,33 @@ async def test_a_healthy_installation_is_told_so_and_nothing_is_spent(upstream: 
         (answer(302, location="https://login.example.com"), "Accepted", "leads elsewhere (302)"),
     ],
 )
-async def test_what_devin_says_is_told_with_what_to_do(
-    upstream: Upstream, fault: Any, check: str, says: str
+async def test_answer_of_devin_is_reported_with_advice(
+    doctor: Doctor, upstream: Upstream, fault: Any, check: str, message: str
 ) -> None:
     upstream.fail("GET", "/v1/sessions", fault)
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
-    assert (status, verdicts(found)[check]) == (1, "FAIL")
-    assert says in said(found, check)
+    status, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
+    assert (status, verdicts(report)[check]) == (1, "FAIL")
+    assert message in text_of_check(report, check)
     assert upstream.count("GET") == 1
 
 
-async def test_what_the_key_may_not_read_is_named(upstream: Upstream) -> None:
+async def test_list_the_key_may_not_read_is_named(doctor: Doctor, upstream: Upstream) -> None:
     upstream.fail("GET", "/v1/secrets", answer(403))
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
-    assert (status, verdicts(found)["Accepted"]) == (0, "note")
-    assert "but not secrets" in said(found, "Accepted")
+    status, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
+    assert (status, verdicts(report)["Accepted"]) == (0, "note")
+    assert "but not secrets" in text_of_check(report, "Accepted")
 
 
-async def test_a_clock_that_is_wrong_is_noticed(upstream: Upstream) -> None:
+async def test_clock_skew_is_reported(doctor: Doctor, upstream: Upstream) -> None:
     ahead = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
     upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=ahead))
-    _, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
-    assert verdicts(found)["Clock"] == "note"
-    assert 270 < int(said(found, "Clock").split()[0]) <= 300
+    _, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
+    assert verdicts(report)["Clock"] == "note"
+    assert 270 < int(text_of_check(report, "Clock").split()[0]) <= 300
 
 
-async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Path) -> None:
-    """Over TLS, signed by a company's own authority, through nothing; and then through a proxy that is not there."""
+async def test_proxy_certificates_and_tls_are_reported(doctor: Doctor, tmp_path: Path) -> None:
+    """First over TLS signed by a company's authority, then through a proxy that does not exist."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(bundle := tmp_path / "company.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,7 +128,7 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
     async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             writer.write(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]"
             )
@@ -117,41 +137,50 @@ async def test_the_way_is_told_with_its_proxy_its_trust_and_its_tls(tmp_path: Pa
 
     async with await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-        given = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": url, "NO_PROXY": "", "no_proxy": ""}
-        status, found = await examined(**given, SSL_CERT_FILE=str(bundle))
+        variables = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": url, "NO_PROXY": "", "no_proxy": ""}
+        status, report = await doctor(**variables, SSL_CERT_FILE=str(bundle))
         assert status == 0
-        assert said(found, "Address").strip() == url
-        assert said(found, "Proxy").strip() == "none"
-        assert str(bundle) in said(found, "Trust")
-        assert "localhost is " in said(found, "DNS")
-        assert re.match(r"answers in \d{3,} ms, TLSv1\.\d", said(found, "Devin"))
-        status, found = await examined(**given, HTTPS_PROXY="http://me:pw@127.0.0.1:1")
-        assert (status, said(found, "Proxy").strip()) == (1, "http://127.0.0.1:1")
+        assert text_of_check(report, "Address").strip() == url
+        assert text_of_check(report, "Proxy").strip() == "none"
+        assert str(bundle) in text_of_check(report, "Trust")
+        assert "localhost is " in text_of_check(report, "DNS")
+        assert re.match(r"answers in \d{3,} ms, TLSv1\.\d", text_of_check(report, "Devin"))
+        status, report = await doctor(**variables, HTTPS_PROXY="http://me:pw@127.0.0.1:1")
+        assert (status, text_of_check(report, "Proxy").strip()) == (1, "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
     "date",
     ["Tue, 24 Nov 2026 10:00:00 -0000", "\x1b[31mTue", "Tue, 24 Nov 999999999 10:00:00 GMT", "?"],
 )
-async def test_a_date_that_is_none_is_no_trouble(upstream: Upstream, date: str) -> None:
+async def test_unreadable_date_header_is_ignored(
+    doctor: Doctor, upstream: Upstream, date: str
+) -> None:
     upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": []}, date=date))
-    status, found = await examined(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
-    assert (status, verdicts(found)["Accepted"]) == (0, "ok")
+    status, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
+    assert (status, verdicts(report)["Accepted"]) == (0, "ok")
 
 
-async def test_one_who_answers_bit_by_bit_is_not_waited_for() -> None:
+async def test_endless_informational_answers_time_out(doctor: Doctor) -> None:
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        try:
             while True:
                 writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
                 await writer.drain()
                 await asyncio.sleep(0.05)
+        except ConnectionError:
+            writer.close()
+            disconnected.set()
+
+    disconnected = asyncio.Event()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        status, found = await examined("--timeout", "1", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
-        assert (status, verdicts(found)["Devin"]) == (1, "FAIL")
-        assert "did not answer within 1 seconds" in said(found, "Devin")
+        status, report = await doctor("--timeout", "0.3", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
+        assert (status, verdicts(report)["Devin"]) == (1, "FAIL")
+        assert "did not answer within 0.3 seconds" in text_of_check(report, "Devin")
+        async with asyncio.timeout(HANG_SECONDS):
+            await disconnected.wait()
 
 
 @pytest.mark.parametrize(
@@ -163,28 +192,31 @@ async def test_one_who_answers_bit_by_bit_is_not_waited_for() -> None:
         "//hunter2:p@h",
     ],
 )
-async def test_a_proxys_password_is_not_shown_even_where_it_is_misread(proxy: str) -> None:
-    _, found = await examined(
+async def test_proxy_password_is_hidden_when_the_url_is_malformed(
+    doctor: Doctor, proxy: str
+) -> None:
+    _, report = await doctor(
         DEVIN_API_KEY=KEY,
         DEVIN_BASE_URL="http://127.0.0.1:1",
         HTTP_PROXY=proxy,
         NO_PROXY="",
         no_proxy="",
     )
-    assert said(found, "Proxy").startswith("one that is no address")
-    assert not {"hunter2", "bob:12"} & set(json.dumps(found).replace('"', " ").split())
+    assert text_of_check(report, "Proxy").startswith("one that is no address")
+    assert not {"hunter2", "bob:12"} & set(json.dumps(report).replace('"', " ").split())
 
 
-async def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
-    (where := tmp_path / "e\x1b]0;pwned\x07").mkdir()
-    async with running("doctor", "--sandbox", "--files-root", str(where)) as doctor:
-        assert await doctor.end() == 0
-    assert b"\x1b" not in doctor.stdout
-    assert b"pwned" in doctor.stdout
+def test_control_characters_are_escaped(cli: CommandLine, tmp_path: Path) -> None:
+    directory = tmp_path / "e\x1b]0;pwned\x07"
+    directory.mkdir()
+    finished = cli("doctor", "--sandbox", "--files-root", str(directory))
+    assert finished.status == 0
+    assert "\x1b" not in finished.stdout
+    assert "pwned" in finished.stdout
 
 
 @pytest.mark.parametrize(
-    ("given", "check", "says"),
+    ("variables", "check", "message"),
     [
         ({}, "Key", "there is none"),
         ({"DEVIN_API_KEY": "${DEVIN_API_KEY}"}, "Key", "only a placeholder"),
@@ -211,19 +243,19 @@ async def test_nothing_steers_the_terminal(tmp_path: Path) -> None:
         ),
     ],
 )
-async def test_what_is_missing_on_this_side_is_told(
-    given: dict[str, str], check: str, says: str
+async def test_local_problem_is_reported(
+    doctor: Doctor, variables: dict[str, str], check: str, message: str
 ) -> None:
-    status, found = await examined(**given)
-    assert (status, verdicts(found)[check]) == (1, "FAIL")
-    assert says in said(found, check)
-    assert "pw" not in said(found, check)
+    status, report = await doctor(**variables)
+    assert (status, verdicts(report)[check]) == (1, "FAIL")
+    assert message in text_of_check(report, check)
+    assert "pw" not in text_of_check(report, check)
 
 
-async def test_for_people_it_is_a_page_of_ascii() -> None:
-    async with running("doctor", "--sandbox") as doctor:
-        assert await doctor.end() == 0
-    lines = doctor.stdout.decode("ascii").splitlines()
+def test_text_report_is_ascii_and_fits_the_terminal(cli: CommandLine) -> None:
+    finished = cli("doctor", "--sandbox")
+    assert (finished.status, finished.stdout.isascii()) == (0, True)
+    lines = finished.stdout.splitlines()
     assert all(len(line) <= 110 for line in lines)
     assert lines[-1].startswith("Everything that can be checked for free is fine.")
     assert [

@@ -1,4 +1,4 @@
-"""The command line: every wrong value is one clear line and status 2; help tells everything."""
+"""Commands and flags: a wrong value is one line on stderr and exit status 2; every command has help."""
 
 from __future__ import annotations
 
@@ -9,25 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from devin_mcp.cli import demo
+from tests.cli.command_line import CommandLine
 from tests.demo_svg import COMMAND as PROMPT
 from tests.demo_svg import PICTURE, draw, plain, read, told
 from tests.e2e.processes import COMMAND, environment
 
 
-def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(**given),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
-    ("arguments", "variables", "says"),
+    ("arguments", "variables", "message"),
     [
         (["--max-acu", "lots"], {}, "--max-acu must be a whole number from 1 to 100000"),
         (["--timeout", "0"], {}, "--timeout must be a number of seconds"),
@@ -69,58 +59,60 @@ def devin_mcp(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]
         (["--max-acu"], {}, "expected one argument"),
     ],
 )
-def test_a_wrong_value_is_one_line_and_status_2(
-    arguments: list[str], variables: dict[str, str], says: str
+def test_wrong_value_is_one_line_and_status_2(
+    cli: CommandLine, arguments: list[str], variables: dict[str, str], message: str
 ) -> None:
-    done = devin_mcp(*arguments, **variables)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not any(secret in done.stderr for secret in ("two words", "me:pw", "hunter22"))
-    assert done.stdout == ""
+    finished = cli(*arguments, **variables)
+    assert finished.status == 2
+    assert message in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert not any(secret in finished.stderr for secret in ("two words", "me:pw", "hunter22"))
+    assert finished.stdout == ""
 
 
 @pytest.mark.parametrize(
     "command", ["stdio", "http", "sandbox", "demo", "tools", "doctor", "config"]
 )
-def test_every_command_has_help_and_version(command: str) -> None:
-    assert "usage: devin-mcp" in devin_mcp(command, "--help").stdout
-    assert devin_mcp(command, "--version").stdout.startswith("devin-mcp 0.")
+def test_every_command_has_help_and_version(cli: CommandLine, command: str) -> None:
+    assert "usage: devin-mcp" in cli(command, "--help").stdout
+    assert cli(command, "--version").stdout.startswith("devin-mcp 0.")
 
 
-def test_a_flag_beats_the_environment_and_counts_before_and_after_the_command() -> None:
-    for arguments in (["--read-only", "tools", "--json"], ["tools", "--read-only", "--json"]):
-        assert len(json.loads(devin_mcp(*arguments).stdout)["tools"]) == 8
-    assert (
-        len(
-            json.loads(
-                devin_mcp("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1").stdout
-            )["tools"]
-        )
-        == 22
+def test_process_exits_with_the_status_of_main() -> None:
+    finished = subprocess.run(
+        [*COMMAND, "--max-acu", "lots"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert (
-        len(json.loads(devin_mcp("tools", "--json", DEVIN_MCP_READ_ONLY="yes").stdout)["tools"])
-        == 8
-    )
-    both = devin_mcp(
-        "--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions", "--json"
-    )
-    assert len(json.loads(both.stdout)["tools"]) == 20
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr.startswith("devin-mcp: --max-acu must be")
 
 
-def test_a_value_that_looks_like_a_command_is_a_value(tmp_path: Path) -> None:
+def test_flag_beats_variable_before_and_after_the_command(cli: CommandLine) -> None:
+    def count(*arguments: str, **variables: str) -> int:
+        return len(json.loads(cli(*arguments, **variables).stdout)["tools"])
+
+    assert count("--read-only", "tools", "--json") == 8
+    assert count("tools", "--read-only", "--json") == 8
+    assert count("tools", "--json", "--no-read-only", DEVIN_MCP_READ_ONLY="1") == 22
+    assert count("tools", "--json", DEVIN_MCP_READ_ONLY="yes") == 8
+    excluded = ("--exclude-tools", "get_session", "tools", "--exclude-tools", "list_sessions")
+    assert count(*excluded, "--json") == 20
+
+
+def test_flag_value_that_is_a_command_name_is_a_value(cli: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
-    command = [*COMMAND, "--files-root", "sandbox", "tools"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
+    finished = cli("--files-root", "sandbox", "tools", cwd=tmp_path)
+    assert finished.status == 0, finished.stderr
 
 
-def test_a_directory_that_was_deleted_is_no_reason_not_to_start(tmp_path: Path) -> None:
-    script = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && {COMMAND[0]} -m devin_mcp tools"
-    done = subprocess.run(
+def test_deleted_working_directory_does_not_stop_the_start(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    script = f"mkdir {gone} && cd {gone} && rmdir {gone} && {COMMAND[0]} -m devin_mcp tools"
+    finished = subprocess.run(
         script,
         shell=True,
         env=environment(),
@@ -129,34 +121,29 @@ def test_a_directory_that_was_deleted_is_no_reason_not_to_start(tmp_path: Path) 
         check=False,
         timeout=60,
     )
-    assert (done.returncode, "22 tools" in done.stdout) == (0, True), done.stderr
+    assert (finished.returncode, "22 tools" in finished.stdout) == (0, True), finished.stderr
 
 
-def test_where_windows_starts_its_programs_is_no_place_for_files(tmp_path: Path) -> None:
-    (there := tmp_path / "Windows" / "System32").mkdir(parents=True)
-    for where, allowed in ((there, False), (tmp_path, True)):
-        found = subprocess.run(
-            [*COMMAND, "doctor", "--sandbox"],
-            cwd=where,
-            env=environment(SYSTEMROOT=str(tmp_path / "Windows")),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert ("no directory is allowed" not in found.stdout) is allowed
+def test_windows_system_directory_is_no_files_root(cli: CommandLine, tmp_path: Path) -> None:
+    system = tmp_path / "Windows" / "System32"
+    system.mkdir(parents=True)
+    for directory, allowed in ((system, False), (tmp_path, True)):
+        root = str(tmp_path / "Windows")
+        finished = cli("doctor", "--sandbox", cwd=directory, SYSTEMROOT=root)
+        assert finished.status == 0, finished.stderr
+        assert ("no directory is allowed" not in finished.stdout) is allowed
 
 
-def test_tools_are_a_table_for_people() -> None:
-    done = devin_mcp("tools", "--toolsets", "playbooks")
-    assert done.returncode == 0
-    assert "devin_delete_playbook" in done.stdout
-    assert "destroy" in done.stdout
-    assert "5 tools" in done.stdout
+def test_tools_prints_a_table(cli: CommandLine) -> None:
+    finished = cli("tools", "--toolsets", "playbooks")
+    assert finished.status == 0
+    assert "devin_delete_playbook" in finished.stdout
+    assert "destroy" in finished.stdout
+    assert "5 tools" in finished.stdout
 
 
-def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
-    done = subprocess.run(
+def test_closed_output_pipe_is_no_error() -> None:
+    finished = subprocess.run(
         f"{COMMAND[0]} -m devin_mcp tools --json | head -n 1",
         shell=True,
         env=environment(),
@@ -165,27 +152,31 @@ def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
         timeout=60,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("{\n", "")
+    assert (finished.stdout, finished.stderr) == ("{\n", "")
 
 
-def test_a_demo_that_fails_is_one_line_and_status_1() -> None:
-    code = "import devin_mcp.cli.demo as demo; demo.PROMPT = 'sandbox:quota'; raise SystemExit(demo.run())"
-    done = subprocess.run(
-        [COMMAND[0], "-c", code],
-        env=environment(),
+def test_failing_demo_is_one_line_and_status_1(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "PROMPT", "sandbox:quota")
+    finished = cli("demo")
+    assert finished.status == 1
+    assert "out of quota" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_demo_shows_a_whole_delegation_and_uses_no_key() -> None:
+    """Also compares the README's picture; `UPDATE_DOCS=1` draws it again."""
+    finished = subprocess.run(
+        [*COMMAND, "demo"],
+        env=environment(DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1"),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert "out of quota" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
-    done = devin_mcp("demo", DEVIN_API_KEY="apk_real_key_1234", DEVIN_BASE_URL="http://127.0.0.1:1")
-    assert done.returncode == 0, done.stderr
+    assert finished.returncode == 0, finished.stderr
     for step in (
         "Connected",
         "Tools",
@@ -197,12 +188,9 @@ def test_the_demo_shows_a_whole_delegation_without_touching_a_key() -> None:
         "A wrong id",
         "mcp_call",
     ):
-        assert step in done.stdout
-    assert "apk_real" not in done.stdout + done.stderr
-    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != plain(
-        [PROMPT, *told(done.stdout)]
-    ):
-        PICTURE.write_text(draw(done.stdout))
-    assert plain(read(PICTURE.read_text())) == plain([PROMPT, *told(done.stdout)]), (
-        "the README's picture is of another demo"
-    )
+        assert step in finished.stdout
+    assert "apk_real" not in finished.stdout + finished.stderr
+    shown = plain([PROMPT, *told(finished.stdout)])
+    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != shown:
+        PICTURE.write_text(draw(finished.stdout))
+    assert plain(read(PICTURE.read_text())) == shown, "the README's picture is of another demo"
