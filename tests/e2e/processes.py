@@ -15,11 +15,14 @@ import anyio
 COMMAND = [sys.executable, "-m", "devin_mcp"]
 
 
-def environment(**given: str) -> dict[str, str]:
-    """This process's environment without anything of Devin's, and with `given`."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")
-    } | given
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment with `variables` and without Devin's own.
+
+    Bytecode may be written: otherwise every start of an installed server compiles all its libraries again.
+    """
+    dropped = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return inherited | variables
 
 
 class Process:
