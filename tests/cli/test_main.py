@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -68,6 +69,22 @@ def test_wrong_value_is_one_line_and_status_2(
     assert finished.stderr.count("\n") == 1
     assert not any(secret in finished.stderr for secret in ("two words", "me:pw", "hunter22"))
     assert finished.stdout == ""
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - refused
+def test_http_refuses_a_public_host_without_auth(cli: CommandLine, host: str) -> None:
+    finished = cli("http", "--host", host, "--sandbox")
+    assert finished.status == 2
+    assert "loopback" in finished.stderr
+    assert finished.stderr.count("\n") == 1
+
+
+def test_http_on_a_taken_port_is_one_line_and_status_2(cli: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        finished = cli("http", "--port", str(listener.getsockname()[1]), "--sandbox")
+    assert finished.status == 2
+    assert "--port" in finished.stderr
+    assert finished.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
