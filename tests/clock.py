@@ -12,7 +12,7 @@ import anyio.lowlevel
 
 T = TypeVar("T")
 
-HANGS = 30.0
+HANG_SECONDS = 30.0
 """Real seconds after which something hangs. It bounds no one's speed: a machine may have other work."""
 
 
@@ -57,7 +57,7 @@ class ManualClock:
 
     async def asleep(self, count: int) -> None:
         """Wait until at least so many sleep; for 0, until nobody does."""
-        with anyio.fail_after(HANGS):
+        with anyio.fail_after(HANG_SECONDS):
             while len(self._sleepers) < count or (not count and self._sleepers):
                 self._moved = anyio.Event()
                 await self._moved.wait()
@@ -73,7 +73,7 @@ async def advance_during(
         if task.done():
             break
         await manual_clock.advance(step, until_asleep=until_asleep)
-    with anyio.fail_after(HANGS):
+    with anyio.fail_after(HANG_SECONDS):
         return await task
 
 

@@ -1,10 +1,12 @@
-"""What every test may ask for: a Devin that can fail, a clock that can be driven, a real client in either era."""
+"""Fixtures for all tests: a fake Devin that can fail, clocks that tests drive, a client in either protocol era."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -19,10 +21,25 @@ from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
 from devin_mcp.settings.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
+from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes
 from tests.upstream import KEY, Upstream, running_upstream
 
 Era = Literal["auto", "legacy"]
+Logs = Callable[[], list[dict[str, Any]]]
+
+
+def pytest_configure() -> None:
+    """Make the directory that all workers share: the built wheel, installations, uv's cache."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        directory = Path(tempfile.mkdtemp(prefix="devin-mcp-tests-"))
+        directory.chmod(0o755)
+        os.environ[RUN_DIRECTORY] = str(directory)
+
+
+def pytest_unconfigure() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ.pop(RUN_DIRECTORY), ignore_errors=True)
 
 
 @pytest.fixture
@@ -32,33 +49,31 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The Node that runs the witnesses; whoever asks for it is skipped where there are none, and fails where they are required."""
+    """The Node that runs the third-party packages; a test that asks for it is skipped without them."""
     try:
         return processes.node()
     except LookupError as reason:
-        if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
-            pytest.fail(f"THIRD_PARTY_REQUIRED is set, but {reason}")
-        pytest.skip(str(reason))
+        processes.skip_or_fail(str(reason))
 
 
 @pytest.fixture(params=["auto", "legacy"], ids=["2026", "2025"])
 def era(request: pytest.FixtureRequest) -> Era:
-    """Both protocol eras, as the client chooses them."""
-    chosen: Era = request.param
-    return chosen
+    """Both protocol eras, as the SDK's client calls them."""
+    era: Era = request.param
+    return era
 
 
 @pytest.fixture
-def logs() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Everything logged so far, at debug, as the JSON lines a log platform would get."""
+def logs() -> Iterator[Logs]:
+    """Returns everything logged so far, at debug level, as parsed JSON lines."""
     stream = io.StringIO()
     log_config.configure("debug", "json", stream)
 
-    def written() -> list[dict[str, Any]]:
+    def lines() -> list[dict[str, Any]]:
         log.flush()
         return [json.loads(line) for line in stream.getvalue().splitlines()]
 
-    yield written
+    yield lines
     log_config.configure("error", "json", io.StringIO())
 
 
@@ -69,7 +84,7 @@ def clock() -> AutoClock:
 
 @pytest.fixture
 def manual_clock(upstream: Upstream) -> ManualClock:
-    """For those who wait side by side: the time passes only when the test lets it."""
+    """A clock whose time passes only when the test advances it, for calls that wait side by side."""
     clock = ManualClock()
     clock.on_skip.append(upstream.sandbox.clock.advance)
     return clock
@@ -77,14 +92,14 @@ def manual_clock(upstream: Upstream) -> ManualClock:
 
 @pytest.fixture
 async def upstream(clock: AutoClock) -> AsyncIterator[Upstream]:
-    """The simulated Devin behind a real socket; its clock moves with the driven one."""
-    async with running_upstream() as box:
-        clock.on_skip.append(box.sandbox.clock.advance)
-        yield box
+    """The fake Devin behind a real socket; its clock advances with `clock`."""
+    async with running_upstream() as upstream:
+        clock.on_skip.append(upstream.sandbox.clock.advance)
+        yield upstream
 
 
 class ToolClient:
-    """A connected client with a short way to call."""
+    """A connected SDK client with short methods for tool calls."""
 
     def __init__(self, client: Client) -> None:
         self.sdk = client
@@ -95,7 +110,7 @@ class ToolClient:
         return result
 
     async def ok(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured content of a call that must succeed; the text must say the same."""
+        """The structured content of a call that must succeed; the text content must be the same JSON."""
         result = await self(tool, **arguments)
         assert not result.is_error, text_of(result)
         assert result.structured_content is not None
@@ -103,22 +118,22 @@ class ToolClient:
         return dict(result.structured_content)
 
     async def read(self, uri: str) -> str:
-        """The text of a resource, past the client's own cache."""
+        """The text of a resource, bypassing the client's cache."""
         (content,) = (await self.sdk.read_resource(uri, cache_mode="bypass")).contents
         assert isinstance(content, TextResourceContents)
         assert (content.uri, content.mime_type) == (uri, "text/markdown")
         return content.text
 
     async def resources(self) -> list[Resource]:
-        """All pages of the list."""
-        found: list[Resource] = []
+        """All pages of resources/list."""
+        resources: list[Resource] = []
         cursor = None
         while True:
             page = await self.sdk.list_resources(cursor=cursor, cache_mode="bypass")
-            found += page.resources
+            resources += page.resources
             cursor = page.next_cursor
             if cursor is None:
-                return found
+                return resources
 
     async def error(self, tool: str, **arguments: Any) -> str:
         """The text of a call that must fail."""
@@ -134,11 +149,14 @@ def text_of(result: CallToolResult) -> str:
 Connect = Callable[..., AbstractAsyncContextManager[ToolClient]]
 
 
-def settings_for(upstream: Upstream, **given: Any) -> Settings:
-    """Settings as the command line would make them, pointing at the upstream."""
+def settings_for(upstream: Upstream, **overrides: Any) -> Settings:
+    """Settings as the command line makes them, with the upstream as Devin.
+
+    `overrides` are flags by setting name, and environment variables by upper-case name.
+    """
     flags = {
         name: [str(part) for part in (value if isinstance(value, list) else [value])]
-        for name, value in given.items()
+        for name, value in overrides.items()
     }
     environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
     environment |= {name: flags.pop(name)[0] for name in list(flags) if name.isupper()}
@@ -147,10 +165,10 @@ def settings_for(upstream: Upstream, **given: Any) -> Settings:
 
 @pytest.fixture
 def connect(upstream: Upstream, clock: AutoClock) -> Connect:
-    """`async with connect(read_only=True) as call:` a client in memory, on a server with these settings.
+    """`async with connect(read_only=True) as client:` connects in memory to a server with these settings.
 
-    `pace` drives its clock instead of `clock`; `heard` gathers the notifications that older clients get;
-    `ask` is the person at the client.
+    `manual_clock` replaces `clock`; notifications to a legacy client are appended to `notifications`;
+    `ask` answers elicitation requests.
     """
 
     @asynccontextmanager
@@ -163,22 +181,22 @@ def connect(upstream: Upstream, clock: AutoClock) -> Connect:
         manual_clock: ManualClock | None = None,
         notifications: list[Any] | None = None,
         ask: ElicitationFnT | None = None,
-        **given: Any,
+        **overrides: Any,
     ) -> AsyncIterator[ToolClient]:
         server = build(
-            settings_for(upstream, **given),
+            settings_for(upstream, **overrides),
             transport,
             clock=manual_clock or clock,
             deadline=deadline,
             grace=grace,
         )
 
-        async def hear(message: Any) -> None:
+        async def on_message(message: Any) -> None:
             if notifications is not None:
                 notifications.append(message)
 
         async with Client(
-            server, mode=era, message_handler=hear, elicitation_callback=ask
+            server, mode=era, message_handler=on_message, elicitation_callback=ask
         ) as client:
             yield ToolClient(client)
 
@@ -187,7 +205,7 @@ def connect(upstream: Upstream, clock: AutoClock) -> Connect:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A directory that may be allowed with files_root."""
+    """A directory for the setting files_root."""
     root = tmp_path / "allowed"
     root.mkdir()
     return root

@@ -1,4 +1,4 @@
-"""The built command as a process, with an environment of its own."""
+"""`devin-mcp` as a process that tests talk to in raw JSON-RPC lines, with an environment of its own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from typing import Any
 
 import anyio
 
+from tests.clock import HANG_SECONDS
+
 COMMAND = [sys.executable, "-m", "devin_mcp"]
 
 
-def environment(**given: str) -> dict[str, str]:
-    """This process's environment without anything of Devin's, and with `given`."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("DEVIN_")
-    } | given
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment with `variables` and without Devin's own.
+
+    Bytecode may be written: otherwise every start of an installed server compiles all its libraries again.
+    """
+    dropped = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return inherited | variables
 
 
 class Process:
-    """A running devin-mcp spoken to in raw lines."""
+    """A running devin-mcp and everything it has written so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -38,44 +43,48 @@ class Process:
         assert self.process.stdin is not None
         self.process.stdin.write(line)
 
-    async def line(self, within: float = 20) -> dict[str, Any]:
+    async def line(self, within: float = HANG_SECONDS) -> dict[str, Any]:
         assert self.process.stdout is not None
         with anyio.fail_after(within):
             line = await self.process.stdout.readline()
         self.stdout += line
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     async def logged(self, event: str) -> dict[str, Any]:
         """The next log line with this event."""
         assert self.process.stderr is not None
-        with anyio.fail_after(20):
+        with anyio.fail_after(HANG_SECONDS):
             while True:
                 line = await self.process.stderr.readline()
                 assert line, f"ended without {event}: {self.stderr.decode()}"
                 self.stderr += line
-                found: dict[str, Any] = json.loads(line)
-                if found["event"] == event:
-                    return found
+                entry: dict[str, Any] = json.loads(line)
+                if entry["event"] == event:
+                    return entry
 
     async def open(self) -> None:
-        """The handshake of the older era."""
-        hello = {
+        """The handshake of the legacy era."""
+        params = {
             "protocolVersion": "2025-11-25",
             "capabilities": {},
             "clientInfo": {"name": "raw", "version": "0"},
         }
-        self.send(id=0, method="initialize", params=hello)
+        self.send(id=0, method="initialize", params=params)
         await self.line()
         self.send(method="notifications/initialized")
 
+    def close_stdin(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
     async def end(self, *, close: bool = True) -> int:
-        """Exit status; everything still written is kept."""
-        if close and self.process.stdin is not None:
-            self.process.stdin.close()
+        """Wait for the exit and return its status; the rest of the output is read, too."""
+        if close:
+            self.close_stdin()
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        with anyio.fail_after(20):
+        with anyio.fail_after(HANG_SECONDS):
             out, err = await asyncio.gather(self.process.stdout.read(), self.process.stderr.read())
             self.stdout += out
             self.stderr += err
@@ -83,7 +92,7 @@ class Process:
 
 
 @asynccontextmanager
-async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
+async def running(*arguments: str, **variables: str) -> AsyncIterator[Process]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -91,7 +100,7 @@ async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
-        env=environment(**given),
+        env=environment(**variables),
         limit=8 * 1024 * 1024,
     )
     try:
@@ -103,9 +112,9 @@ async def running(*arguments: str, **given: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def serving(*arguments: str, **given: str) -> AsyncIterator[tuple[Process, str]]:
-    """The command over HTTP, and its address."""
+async def serving(*arguments: str, **variables: str) -> AsyncIterator[tuple[Process, str]]:
+    """`devin-mcp http` on a free port: the process and its URL."""
     async with running(
-        "http", "--port", "0", "--log-format", "json", *arguments, **given
+        "http", "--port", "0", "--log-format", "json", *arguments, **variables
     ) as server:
         yield server, (await server.logged("serving"))["url"]

@@ -1,4 +1,4 @@
-"""What manifests/ holds for clients and registries, made from the code: nothing in it is written twice.
+"""The contents of manifests/ for clients and registries, generated from the code.
 
 `UPDATE_DOCS=1 pytest tests/manifests` writes the files; without it they are compared.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
 from devin_mcp.cli.tools import published_tools
-from devin_mcp.settings.parsers import OneOf
+from devin_mcp.settings.parsers import OneOf, certificates, folder
 from devin_mcp.settings.setting import Setting
 from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
@@ -26,16 +26,16 @@ MANIFESTS = ROOT / "manifests"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 REGISTRY_NAME = "io.github.devin-mcp/devin-mcp"
-"""Whoever publishes must own the part before the slash; the README repeats it, which is how the registry checks."""
-SHORT = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
-"""At most 100 characters, which is what the registry takes."""
+"""The publisher must own the part before the slash. The registry checks that the README repeats the name."""
+SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
+"""At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
-ABOUT_THE_KEY = "From the Devin web app, Settings > API keys. v1 keys start with apk_."
+KEY_DESCRIPTION = "From the Devin web app, Settings > API keys. v1 keys start with apk_."
 
 
 def server_json() -> dict[str, Any]:
-    """For the MCP registry, schema 2025-12-11."""
-    variables = [_variable(one) for one in SETTINGS if "stdio" in one.commands]
+    """The MCP registry's file, schema 2025-12-11."""
+    variables = [_variable(setting) for setting in SETTINGS if "stdio" in setting.commands]
     package = {
         "registryType": "pypi",
         "identifier": PROJECT["name"],
@@ -48,31 +48,31 @@ def server_json() -> dict[str, Any]:
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": REGISTRY_NAME,
         "title": "Devin",
-        "description": SHORT,
+        "description": SUMMARY,
         "version": __version__,
         "packages": [package],
     }
 
 
-def _variable(one: Setting) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": one.env, "description": one.help, "format": one.kind}
-    if one.env == KEY:
-        found |= {"isRequired": True, "placeholder": "apk_..."}
-    if one.secret:
-        found["isSecret"] = True
-    if one.default not in (None, "", (), False):
-        found["default"] = (
-            f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
+def _variable(setting: Setting) -> dict[str, Any]:
+    variable: dict[str, Any] = {"name": setting.env, "description": setting.help, "format": setting.kind}
+    if setting.env == KEY:
+        variable |= {"isRequired": True, "placeholder": "apk_..."}
+    if setting.secret:
+        variable["isSecret"] = True
+    if setting.default not in (None, "", (), False):
+        variable["default"] = (
+            f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
         )
-    if isinstance(one.parse, OneOf) and not one.many:
-        found["choices"] = list(one.parse.choices)
-    return found
+    if isinstance(setting.parse, OneOf) and not setting.many:
+        variable["choices"] = list(setting.parse.choices)
+    return variable
 
 
 def bundle() -> dict[str, Any]:
-    """For Claude Desktop, which installs it at a double click and brings uv. MCPB manifest 0.4.
+    """The bundle for Claude Desktop, which has uv. MCPB manifest 0.4.
 
-    `--project` and not `--directory`: the server must not take the place where its own code lies for a place for files.
+    `--project` and not `--directory`: the directory of the server's own code must not become its files root.
     """
     command = {
         "command": "uv",
@@ -84,7 +84,7 @@ def bundle() -> dict[str, Any]:
         "name": PROJECT["name"],
         "display_name": "Devin",
         "version": __version__,
-        "description": SHORT,
+        "description": SUMMARY,
         "author": AUTHOR,
         "icon": "icon.png",
         "license": PROJECT["license"],
@@ -100,7 +100,7 @@ def bundle() -> dict[str, Any]:
             "api_key": {
                 "type": "string",
                 "title": "Devin API key",
-                "description": ABOUT_THE_KEY,
+                "description": KEY_DESCRIPTION,
                 "sensitive": True,
                 "required": True,
             },
@@ -120,11 +120,11 @@ def bundle() -> dict[str, Any]:
 
 
 def plugin() -> dict[str, Any]:
-    """For Claude Code: the server, and the skill beside it."""
+    """The plugin for Claude Code: the server and the skill."""
     return {
         "name": "devin",
         "version": __version__,
-        "description": SHORT,
+        "description": SUMMARY,
         "author": AUTHOR,
         "license": PROJECT["license"],
         "keywords": PROJECT["keywords"],
@@ -132,7 +132,7 @@ def plugin() -> dict[str, Any]:
             "api_key": {
                 "type": "string",
                 "title": "Devin API key",
-                "description": ABOUT_THE_KEY,
+                "description": KEY_DESCRIPTION,
                 "sensitive": True,
                 "required": True,
             },
@@ -142,13 +142,13 @@ def plugin() -> dict[str, Any]:
 
 
 def marketplace() -> dict[str, Any]:
-    """A marketplace of one, so that the folder can be added to Claude Code as it is."""
+    """A marketplace with one plugin, so that Claude Code can add the folder."""
     return {
         "name": "devin-mcp",
         "description": "Devin from Claude Code.",
         "owner": AUTHOR,
         "plugins": [
-            {"name": "devin", "source": "./", "description": SHORT, "version": __version__}
+            {"name": "devin", "source": "./", "description": SUMMARY, "version": __version__}
         ],
     }
 
@@ -158,7 +158,7 @@ def _first(text: str) -> str:
 
 
 def _help(name: str) -> str:
-    text = next(one.help for one in SETTINGS if one.name == name)
+    text = next(setting.help for setting in SETTINGS if setting.name == name)
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -168,7 +168,7 @@ def _as_json(contents: Callable[[], dict[str, Any]]) -> str:
 
 FILES: Mapping[str, Callable[[], str]] = {
     **{
-        f"clients/{name}.{client.suffix}": partial(rendered, name, PUBLISHED)
+        f"clients/{name}.{client.ending}": partial(rendered, name, PUBLISHED)
         for name, client in CLIENTS.items()
     },
     "server.json": partial(_as_json, server_json),
@@ -176,4 +176,4 @@ FILES: Mapping[str, Callable[[], str]] = {
     "claude-code-plugin/.claude-plugin/plugin.json": partial(_as_json, plugin),
     "claude-code-plugin/.claude-plugin/marketplace.json": partial(_as_json, marketplace),
 }
-"""Path below manifests/ -> what stands in it."""
+"""Path below manifests/ -> a function that returns the contents."""

@@ -1,7 +1,6 @@
-"""What reads the files takes them: clients' files start the server just as they say, the registry's schema, the official
-packer and the official linters have nothing against theirs, and Claude Code and Gemini CLI connect.
+"""The files in manifests/ work: clients' files start the server, official schemas, packers and linters accept theirs.
 
-Nobody has to publish the package for that: uv finds the wheel of this tree under its name.
+Claude Code and Gemini CLI connect with them. The package need not be published: uv finds the wheel of this tree.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
 
 SKILL = MANIFESTS / "claude-code-plugin" / "skills" / "delegating-to-devin" / "SKILL.md"
-HELD = {
+KEY_REFERENCES = {
     "claude-desktop": "apk_...",
     "claude-code": "${DEVIN_API_KEY}",
     "vs-code": "${input:devin_key}",
@@ -37,40 +36,40 @@ HELD = {
     "gemini": "$DEVIN_API_KEY",
     "json": "apk_...",
 }
-"""What each client puts the key in the place of, by its own documentation; Codex names the variable instead."""
+"""What stands in place of the key, by each client's documentation; Codex names the variable instead."""
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_a_clients_file_starts_the_server_just_as_it_says(name: str) -> None:
-    text = (MANIFESTS / "clients" / f"{name}.{CLIENTS[name].suffix}").read_text()
-    whole: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
-    (servers,) = (value for value in whole.values() if isinstance(value, dict))
-    entry = servers["devin"]
-    if name == "codex":
-        assert entry["env_vars"] == ["DEVIN_API_KEY"]
-    else:
-        assert entry["env"] == {"DEVIN_API_KEY": HELD[name]}
-    assert await tools_of(entry["command"], entry["args"], env=with_uv(DEVIN_API_KEY=KEY)) == 22
+async def test_client_files_start_the_server() -> None:
+    """All of them name the same command, so it is started once, through uvx."""
+    commands = set()
+    for name, client in CLIENTS.items():
+        text = (MANIFESTS / "clients" / f"{name}.{client.suffix}").read_text()
+        contents: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
+        (servers,) = (value for value in contents.values() if isinstance(value, dict))
+        entry = servers["devin"]
+        if name == "codex":
+            assert entry["env_vars"] == ["DEVIN_API_KEY"]
+        else:
+            assert entry["env"] == {"DEVIN_API_KEY": KEY_REFERENCES[name]}
+        commands.add((entry["command"], *entry["args"]))
+    ((command, *arguments),) = commands
+    assert await tools_of(command, arguments, env=with_uv(DEVIN_API_KEY=KEY)) == 22
 
 
-async def test_the_registrys_package_starts_the_server() -> None:
+async def test_package_in_the_registry_file_starts_the_server() -> None:
     (package,) = json.loads((MANIFESTS / "server.json").read_text())["packages"]
-    assert (
-        await tools_of(
-            package["runtimeHint"], [f"{package['identifier']}@{package['version']}"], env=with_uv()
-        )
-        == 22
-    )
+    requirement = f"{package['identifier']}@{package['version']}"
+    assert await tools_of(package["runtimeHint"], [requirement], env=with_uv()) == 22
 
 
-def test_the_registrys_schema_and_the_rules_for_skills_are_kept() -> None:
+def test_linter_accepts_the_registry_file_and_the_skill() -> None:
     assert "All checks passed!" in run(
         str(SCRIPTS / "skillsaw"), "lint", "--strict", str(MANIFESTS)
     )
 
 
-def test_a_linter_sees_the_file_for_the_registry(tmp_path: Path) -> None:
-    """So that the test above cannot pass because nothing was looked at."""
+def test_linter_reads_the_registry_file(tmp_path: Path) -> None:
+    """Otherwise the test above could pass because no file was checked."""
     broken = json.loads((MANIFESTS / "server.json").read_text()) | {"description": "x" * 101}
     (tmp_path / "server.json").write_text(json.dumps(broken))
     done = subprocess.run(
@@ -83,7 +82,7 @@ def test_a_linter_sees_the_file_for_the_registry(tmp_path: Path) -> None:
     assert (done.returncode, "server.json" in done.stdout) == (1, True), done.stdout
 
 
-async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_host_would(
+async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
     node: str, tmp_path: Path
 ) -> None:
     packer = f"'{node}' '{PACKAGES / '@anthropic-ai' / 'mcpb' / 'dist' / 'cli' / 'cli.js'}'"
@@ -96,9 +95,9 @@ async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_hos
     )
     bundle = tmp_path / f"devin-mcp-{__version__}.mcpb"
     unpacked = tmp_path / "Claude Extensions" / "devin mcp"
-    with zipfile.ZipFile(bundle) as found:
-        names = set(found.namelist())
-        found.extractall(unpacked)
+    with zipfile.ZipFile(bundle) as archive:
+        names = set(archive.namelist())
+        archive.extractall(unpacked)
     assert {
         "manifest.json",
         "pyproject.toml",
@@ -116,10 +115,10 @@ async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_hos
         const given = { manifest, extensionPath, systemDirs: {}, userConfig: { api_key: key }, pathSeparator: "/" };
         console.log(JSON.stringify(await getMcpConfigForManifest(given)));
     """
-    told = run(
+    resolved = run(
         node, "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent
     )
-    config = json.loads(told)
+    config = json.loads(resolved)
     assert config["env"] == {"DEVIN_API_KEY": KEY, "DEVIN_MCP_READ_ONLY": "false"}
     assert await tools_of(config["command"], config["args"], env=with_uv(**config["env"])) == 22
     config["env"]["DEVIN_MCP_READ_ONLY"] = "true"
@@ -127,12 +126,12 @@ async def test_the_bundle_is_packed_by_the_official_packer_and_starts_as_its_hos
 
 
 @pytest.mark.usefixtures("node")
-def test_claude_code_takes_the_plugin_and_connects_with_the_key_it_asked_for(
+def test_claude_code_installs_the_plugin_and_connects(
     tmp_path: Path,
 ) -> None:
     folder = str(MANIFESTS / "claude-code-plugin")
-    for what in (folder, f"{folder}/.claude-plugin/plugin.json"):
-        verdict = host("claude", tmp_path, "plugin", "validate", what)
+    for path in (folder, f"{folder}/.claude-plugin/plugin.json"):
+        verdict = host("claude", tmp_path, "plugin", "validate", path)
         assert "Validation passed\n" in verdict.replace("\n\n", "\n") + "\n", verdict
         assert "skills: devin:delegating-to-devin" in verdict
     host("claude", tmp_path, "plugin", "marketplace", "add", folder)
@@ -140,15 +139,17 @@ def test_claude_code_takes_the_plugin_and_connects_with_the_key_it_asked_for(
     assert "plugin:devin:devin: uvx devin-mcp - ✔ Connected" in host(
         "claude", tmp_path, "mcp", "list"
     )
-    assert KEY not in (tmp_path / ".claude" / "settings.json").read_text(), "it is kept as a secret"
+    assert KEY not in (tmp_path / ".claude" / "settings.json").read_text(), (
+        "Claude Code keeps the key as a secret"
+    )
 
 
 @pytest.mark.usefixtures("node")
-def test_claude_code_connects_by_the_projects_file(tmp_path: Path) -> None:
+def test_claude_code_connects_with_the_project_file(tmp_path: Path) -> None:
     (tmp_path / ".claude").mkdir()
-    (tmp_path / ".claude" / "settings.json").write_text(
-        '{"enableAllProjectMcpServers": true}'
-    )  # what a person says yes to
+    # What a user agrees to in a dialog.
+    settings = '{"enableAllProjectMcpServers": true}'
+    (tmp_path / ".claude" / "settings.json").write_text(settings)
     (project := tmp_path / "project").mkdir()
     (project / ".mcp.json").write_text((MANIFESTS / "clients" / "claude-code.json").read_text())
     assert "devin: uvx devin-mcp - ✔ Connected" in host(
@@ -157,7 +158,7 @@ def test_claude_code_connects_by_the_projects_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_gemini_cli_connects_by_its_file(tmp_path: Path) -> None:
+def test_gemini_cli_connects_with_its_settings_file(tmp_path: Path) -> None:
     (project := tmp_path / "project").mkdir()
     (tmp_path / ".gemini").mkdir()
     (tmp_path / ".gemini" / "settings.json").write_text(
@@ -166,30 +167,27 @@ def test_gemini_cli_connects_by_its_file(tmp_path: Path) -> None:
     (tmp_path / ".gemini" / "trustedFolders.json").write_text(
         json.dumps({str(project): "TRUST_FOLDER"})
     )
-    run(
-        "uvx", "devin-mcp", "--version", env=with_uv()
-    )  # Gemini CLI passes no certificates on, so uv must have all it needs
-    said = host("gemini", tmp_path, "mcp", "list", cwd=project, UV_OFFLINE="1")
-    assert "✓ devin: uvx devin-mcp (stdio) - Connected" in said, said
+    # Gemini CLI passes no certificate variable on, so uv must have everything in its cache.
+    run("uvx", "devin-mcp", "--version", env=with_uv())
+    output = host("gemini", tmp_path, "mcp", "list", cwd=project, UV_OFFLINE="1")
+    assert "✓ devin: uvx devin-mcp (stdio) - Connected" in output, output
 
 
-def test_the_skill_is_short_and_names_only_tools_and_arguments_that_exist() -> None:
+def test_skill_is_short_and_names_existing_tools_and_arguments() -> None:
     text = SKILL.read_text()
     tools = published_tools(FULL)
-    known, arguments = (
-        {one["name"] for one in tools},
-        {name for one in tools for name in one["inputSchema"]["properties"]},
-    )
+    names = {tool["name"] for tool in tools}
+    arguments = {name for tool in tools for name in tool["inputSchema"]["properties"]}
     named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}
     assert {"devin_delegate_task", "devin_wait_for_sessions", "devin_send_message"} <= named
-    assert named <= known | arguments, named - known - arguments
+    assert named <= names | arguments, named - names - arguments
     assert text.count("\n") <= 60
 
 
-def test_there_is_a_guide_to_the_folder() -> None:
+def test_readme_describes_every_file_of_manifests() -> None:
     text = (MANIFESTS / "README.md").read_text()
-    for one in sorted(MANIFESTS.iterdir()):
-        assert one.name == "README.md" or f"]({one.name})" in text, (
-            f"manifests/README.md does not say what {one.name} is"
+    for file in sorted(MANIFESTS.iterdir()):
+        assert file.name == "README.md" or f"]({file.name})" in text, (
+            f"manifests/README.md does not say what {file.name} is"
         )
     assert ROOT / "manifests" == MANIFESTS

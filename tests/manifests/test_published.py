@@ -1,4 +1,4 @@
-"""The files for clients and registries are what the code says, and each is taken by what reads it."""
+"""The files for clients and registries are generated from the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.manifests.published import FILES, MANIFESTS
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_says_what_the_code_does(name: str) -> None:
+def test_file_is_what_the_code_generates(name: str) -> None:
     """`UPDATE_DOCS=1` writes them."""
     file: Path = MANIFESTS / name
     if os.environ.get("UPDATE_DOCS"):

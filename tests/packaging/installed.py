@@ -1,18 +1,17 @@
-"""The package as its users get it: built in a clean tree, and installed into places of its own by uv."""
+"""The package as users get it: built from a clean tree and installed by uv into environments of its own."""
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
+import time
 import tomllib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -24,60 +23,81 @@ from tests.e2e.processes import environment
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("redis", "otel")
-LONGEST = 120.0
-"""Seconds for a start that may have to fetch everything first."""
+START_TIMEOUT = 120.0
+"""Seconds for a start that may have to download everything first."""
+INSTALL_TIMEOUT = 300.0
 SCRIPTS = Path(sys.executable).parent
 ENDING = ".exe" if sys.platform == "win32" else ""
+RUN_DIRECTORY = "TEST_RUN_DIRECTORY"
+"""Environment variable: a directory that all workers of one test run share, made and removed by tests/conftest.py."""
 
 
-@lru_cache
+def run_directory() -> Path:
+    return Path(os.environ[RUN_DIRECTORY])
+
+
 def place(name: str) -> Path:
-    """A new directory, gone at the end; where somebody keeps things is not always plain ASCII without spaces."""
-    made = Path(tempfile.mkdtemp(prefix="devin-mcp é "))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    made.chmod(0o755)
-    (made / name).mkdir()
-    return made / name
+    """A directory of the run; its path has a space and a non-ASCII letter in it, like many on users' machines."""
+    directory = run_directory() / "devin-mcp é" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
-@lru_cache
+def make_once(directory: Path, make: Callable[[Path], None]) -> Path:
+    """Fill a directory of the run in the worker that asks first; the others wait until that is done."""
+    ready, failed = (
+        directory.with_name(f"{directory.name}.{state}") for state in ("ready", "failed")
+    )
+    try:
+        directory.mkdir(parents=True)
+    except FileExistsError:
+        deadline = time.monotonic() + INSTALL_TIMEOUT
+        while not ready.exists():
+            assert not failed.exists(), f"{directory} could not be made: see the first failure"
+            assert time.monotonic() < deadline, f"{directory} was not ready in time"
+            time.sleep(0.05)
+        return directory
+    try:
+        make(directory)
+    except BaseException:
+        failed.touch()
+        raise
+    ready.touch()
+    return directory
+
+
 def built() -> Path:
     """The directory with the wheel and the sdist (the wheel is made from the sdist)."""
-    tree = place("source") / "devin-mcp"
-    for name in run(
-        "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
-    ).splitlines():
+    return make_once(place("built") / "dist", _build)
+
+
+def _build(dist: Path) -> None:
+    tree = place("source")
+    tracked = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in run(*tracked, cwd=ROOT).splitlines():
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
-    (tree / "devin_mcp" / "__pycache__").mkdir()
-    (tree / "devin_mcp" / "__pycache__" / "cli.cpython-311.pyc").write_bytes(
-        b"what a run leaves behind stays out"
-    )
-    run(
-        str(SCRIPTS / f"uv{ENDING}"), "build", "--quiet", str(tree), "--out-dir", str(place("dist"))
-    )
-    return place("dist")
+    cache = tree / "devin_mcp" / "__pycache__"
+    cache.mkdir()
+    (cache / "cli.cpython-311.pyc").write_bytes(b"must not be packaged")
+    run(str(SCRIPTS / f"uv{ENDING}"), "build", "--quiet", str(tree), "--out-dir", str(dist))
 
 
 def wheel() -> Path:
-    (found,) = built().glob("*.whl")
-    return found
+    (file,) = built().glob("*.whl")
+    return file
 
 
-@lru_cache
 def this_version() -> Path:
-    """Whatever else there may be under the name in an index, it is not what is tested."""
-    folder = Path(
-        tempfile.mkdtemp()
-    )  # in a path without spaces: uv takes several files here, separated by them
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (folder / "constraints.txt").write_text(f"devin-mcp=={__version__}\n")
-    return folder / "constraints.txt"
+    """Constraints that keep uv from taking another devin-mcp from an index."""
+    file = run_directory() / "constraints.txt"  # no space in its path: uv splits the variable
+    file.write_text(f"devin-mcp=={__version__}\n")
+    return file
 
 
-def with_uv(**given: str) -> dict[str, str]:
-    """An environment in which `uvx devin-mcp` is the package in this tree, and nothing is remembered from other runs."""
+def with_uv(**variables: str) -> dict[str, str]:
+    """An environment in which `uvx devin-mcp` is the package of this tree, with a cache of this test run."""
     ours = {
         "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
         "UV_FIND_LINKS": str(built()),
@@ -87,64 +107,77 @@ def with_uv(**given: str) -> dict[str, str]:
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_PYTHON": sys.executable,
     }
-    return environment(**ours, **given)
+    return environment(**ours, **variables)
 
 
 def run(
     *command: str, env: dict[str, str] | None = None, cwd: str | Path = "/", both: bool = False
 ) -> str:
-    """What it prints, with `both` also on stderr. Fails with what it said when it fails."""
+    """What it prints on stdout, with `both` also on stderr. Fails with the output if the command fails."""
     done = subprocess.run(
-        command, env=env or environment(), cwd=cwd, capture_output=True, timeout=300, check=False
+        command,
+        env=env or environment(),
+        cwd=cwd,
+        capture_output=True,
+        timeout=INSTALL_TIMEOUT,
+        check=False,
     )
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode == 0, f"{command}\n{said[-4000:]}"
-    return said if both else done.stdout.decode()
+    output = (done.stdout + done.stderr).decode(errors="replace")
+    assert done.returncode == 0, f"{command}\n{output[-4000:]}"
+    return output if both else done.stdout.decode()
 
 
 def installed(python: str = sys.executable, resolution: str = "highest") -> Path:
-    return _installed(python, resolution)
+    """The directory of commands of a new environment with the wheel and all extras, resolved without a lock file.
+
+    With the resolution "lowest-direct" every library is the lowest that pyproject.toml allows.
+    """
+    name = f"{re.sub(r'[^0-9A-Za-z.]+', '-', python)} {resolution}"
+    home = make_once(place("installed") / name, partial(_install, python, resolution))
+    return _commands(home)
 
 
-@lru_cache
-def _installed(python: str, resolution: str) -> Path:
-    """The directory of commands of a new environment with the wheel and all extras, as no lock file says it."""
-    home = place(f"{re.sub(r'[^0-9A-Za-z.]+', '-', python)} {resolution}")
+def _install(python: str, resolution: str, home: Path) -> None:
     env = with_uv() | {"UV_PYTHON": python}
     run("uv", "venv", "--quiet", str(home / "env"), env=env)
-    inside = home / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-    into = ("uv", "pip", "install", "--quiet", "--python", str(inside / f"python{ENDING}"))
-    if (
-        resolution != "highest"
-    ):  # to uv only what a project asks for itself is direct, so it is asked for here
+    install = (
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(_commands(home) / f"python{ENDING}"),
+    )
+    if resolution != "highest":  # for uv only the requirements on its command line are direct
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        asked = [
-            *project["dependencies"],
-            *(one for extra in EXTRAS for one in project["optional-dependencies"][extra]),
-        ]
-        run(*into, "--resolution", resolution, *asked, env=env)
-    run(*into, f"{wheel()}[{','.join(EXTRAS)}]", env=env)
-    return inside
+        extras = project["optional-dependencies"]
+        direct = [*project["dependencies"], *(name for extra in EXTRAS for name in extras[extra])]
+        run(*install, "--resolution", resolution, *direct, env=env)
+    run(*install, f"{wheel()}[{','.join(EXTRAS)}]", env=env)
+
+
+def _commands(home: Path) -> Path:
+    return home / "env" / ("Scripts" if sys.platform == "win32" else "bin")
 
 
 def interpreters() -> dict[str, str]:
-    """Version such as 3.12 -> its interpreter, of all that are at hand, from the oldest that is allowed."""
-    found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+    """Version such as 3.12 -> interpreter, for all allowed versions installed on this machine."""
+    pythons = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
     for minor in range(11, 30):
         name = f"3.{minor}"
-        kept = sorted(
+        candidates = sorted(
             Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(
                 f"versions/{name}.*/bin/python"
             )
         )
-        for candidate in (shutil.which(f"python{name}"), *map(str, kept)):
-            if candidate and name not in found and (real := _behind(candidate, name)):
-                found[name] = real
-    return dict(sorted(found.items(), key=lambda one: int(one[0].split(".")[1])))
+        for candidate in (shutil.which(f"python{name}"), *map(str, candidates)):
+            if candidate and name not in pythons and (real := _behind(candidate, name)):
+                pythons[name] = real
+    return dict(sorted(pythons.items(), key=lambda item: int(item[0].split(".")[1])))
 
 
 def _behind(python: str, name: str) -> str | None:
-    """The interpreter that it really is; a shim may be there without one behind it."""
+    """The real interpreter behind a command such as a pyenv shim; None if there is none."""
     ask = "import json, sys; print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sys.executable]))"
     try:
         done = subprocess.run(
@@ -159,8 +192,8 @@ def _behind(python: str, name: str) -> str | None:
 async def tools_of(
     command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/"
 ) -> int:
-    """How many tools a client finds over stdio when it starts the server so."""
-    started = StdioServerParameters(command=command, args=list(arguments), env=dict(env), cwd=cwd)
-    with anyio.fail_after(LONGEST):
-        async with Client(stdio_client(started)) as client:
+    """The number of tools that a client gets over stdio from the server that it starts like this."""
+    server = StdioServerParameters(command=command, args=list(arguments), env=dict(env), cwd=cwd)
+    with anyio.fail_after(START_TIMEOUT):
+        async with Client(stdio_client(server)) as client:
             return len((await client.list_tools()).tools)

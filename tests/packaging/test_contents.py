@@ -1,4 +1,4 @@
-"""What is in the wheel and in the sdist, what they say of themselves, and under which licences the libraries come."""
+"""The contents of wheel and sdist, their metadata, and the licences of the libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.manifests.published import PROJECT, REGISTRY_NAME
 from tests.packaging.installed import ROOT, SCRIPTS, built, installed, run, wheel, with_uv
 
 INFO = f"devin_mcp-{__version__}.dist-info"
-FREE = {
+PERMISSIVE_LICENCES = {
     "3-Clause BSD License",
     "Apache-2.0",
     "Apache Software License",
@@ -32,26 +32,26 @@ FREE = {
     "PSF-2.0",
     "Python Software Foundation License",
 }
-"""What asks nothing of those who run or pass on the libraries as they are but to keep the notices."""
+"""Licences that ask nothing but to keep their notices, of people who run or pass on the libraries unchanged."""
 
 
-def test_the_wheel_is_the_package_and_nothing_else() -> None:
+def test_wheel_holds_the_package_and_nothing_else() -> None:
     code = {file.relative_to(ROOT).as_posix() for file in (ROOT / "devin_mcp").rglob("*.py")}
-    said = {
+    metadata = {
         f"{INFO}/{name}"
         for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     }
-    with zipfile.ZipFile(wheel()) as found:
-        assert set(found.namelist()) == code | said | {"devin_mcp/py.typed"}
-        assert found.read("devin_mcp/py.typed") == b""
-        assert b"devin-mcp = devin_mcp.cli.main:main" in found.read(f"{INFO}/entry_points.txt")
+    with zipfile.ZipFile(wheel()) as archive:
+        assert set(archive.namelist()) == code | metadata | {"devin_mcp/py.typed"}
+        assert archive.read("devin_mcp/py.typed") == b""
+        assert b"devin-mcp = devin_mcp.cli.main:main" in archive.read(f"{INFO}/entry_points.txt")
 
 
-def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> None:
+def test_sdist_holds_docs_and_manifests_and_no_tests_or_caches() -> None:
     (sdist,) = built().glob("*.tar.gz")
-    with tarfile.open(sdist) as found:
-        names = {name.split("/", 1)[1] for name in found.getnames()}
-    for wanted in (
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    for expected in (
         "pyproject.toml",
         "README.md",
         "CHANGELOG.md",
@@ -60,7 +60,7 @@ def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> N
         "manifests/server.json",
         "manifests/claude-code-plugin/.claude-plugin/plugin.json",
     ):
-        assert wanted in names, wanted
+        assert expected in names, expected
     assert not [
         name
         for name in names
@@ -68,21 +68,21 @@ def test_the_sdist_can_be_built_and_read_and_holds_no_tests_and_no_caches() -> N
     ]
 
 
-def test_the_metadata_are_what_an_index_shows() -> None:
-    with zipfile.ZipFile(wheel()) as found:
-        said = message_from_string(found.read(f"{INFO}/METADATA").decode())
-    assert (said["Name"], said["Version"], said["License-Expression"]) == (
+def test_metadata_name_version_licence_and_registry_name() -> None:
+    with zipfile.ZipFile(wheel()) as archive:
+        metadata = message_from_string(archive.read(f"{INFO}/METADATA").decode())
+    assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (
         "devin-mcp",
         __version__,
         "MIT",
     )
-    assert (said["Requires-Python"], said["License-File"]) == (">=3.11", "LICENSE")
-    assert said["Description-Content-Type"] == "text/markdown"
-    assert f"mcp-name: {REGISTRY_NAME}" in str(said.get_payload()), (
-        "the registry looks for it in what the index shows"
+    assert (metadata["Requires-Python"], metadata["License-File"]) == (">=3.11", "LICENSE")
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert f"mcp-name: {REGISTRY_NAME}" in str(metadata.get_payload()), (
+        "the MCP registry looks for this line in the README on PyPI"
     )
-    assert "Typing :: Typed" in said.get_all("Classifier", [])
-    assert len(said.get_all("Requires-Dist", [])) >= len(PROJECT["dependencies"])
+    assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+    assert len(metadata.get_all("Requires-Dist", [])) >= len(PROJECT["dependencies"])
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_the_metadata_are_what_an_index_shows() -> None:
     [["twine", "check", "--strict"], ["check-wheel-contents"]],
     ids=lambda words: words[0],
 )
-def test_those_who_check_packages_have_nothing_against_it(command: list[str]) -> None:
+def test_package_checkers_pass(command: list[str]) -> None:
     files = (
         [wheel()] if command[0] == "check-wheel-contents" else sorted(built().glob("devin_mcp*"))
     )
-    said = run(str(SCRIPTS / command[0]), *command[1:], *map(str, files))
-    assert len(re.findall(r"PASSED|OK", said)) == len(files)
+    output = run(str(SCRIPTS / command[0]), *command[1:], *map(str, files))
+    assert len(re.findall(r"PASSED|OK", output)) == len(files)
 
 
 @pytest.fixture(scope="module", params=["newest", "locked"])
 def licences(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """Every library -> its licence: of the newest versions, and of those that requirements.lock and so the image hold."""
+    """Library -> licence, of the newest versions and of the versions in requirements.lock (and so in the image)."""
     env = (
         tmp_path_factory.mktemp("plain") / "env"
     )  # pip-licenses finds nothing on a path that is not ASCII
@@ -121,7 +121,7 @@ def licences(
             *lock,
             env=with_uv(),
         )
-    told = run(
+    table = run(
         str(SCRIPTS / "pip-licenses"),
         "--python",
         str(env / "bin" / "python"),
@@ -130,20 +130,22 @@ def licences(
         "--format",
         "json",
     )
-    return {re.sub(r"[-_.]+", "-", one["Name"]).lower(): one["License"] for one in json.loads(told)}
+    return {
+        re.sub(r"[-_.]+", "-", row["Name"]).lower(): row["License"] for row in json.loads(table)
+    }
 
 
-def test_every_library_comes_under_a_licence_that_asks_for_no_more_than_its_notice(
+def test_every_library_has_a_permissive_licence(
     licences: dict[str, str],
 ) -> None:
     assert {"mcp", "httpx", "pydantic", "structlog"} <= set(licences)
     for name, licence in licences.items():
-        assert set(re.split(r" AND | OR |; ", licence)) <= FREE, f"{name}: {licence}"
+        assert set(re.split(r" AND | OR |; ", licence)) <= PERMISSIVE_LICENCES, f"{name}: {licence}"
 
 
 @pytest.mark.parametrize("licences", ["locked"], indirect=True)
-def test_the_list_of_licences_names_what_the_image_holds(licences: dict[str, str]) -> None:
-    """`UPDATE_DOCS=1` writes it, after the lock was renewed."""
+def test_docs_list_the_licences_of_the_image(licences: dict[str, str]) -> None:
+    """`UPDATE_DOCS=1` writes docs/licences.md; run it after requirements.lock was renewed."""
     rows = "\n".join(f"| {name} | {licence} |" for name, licence in sorted(licences.items()))
     text = (
         "# Licences of the libraries\n\ndevin-mcp itself is under the MIT licence. These are the libraries that "

@@ -1,5 +1,6 @@
-"""Installed without any lock file, on every interpreter at hand, with the newest and with the lowest allowed libraries,
-it serves: over stdio, over HTTP, from anywhere, to anybody.
+"""The wheel, installed without a lock file on every interpreter of this machine, serves over stdio and HTTP.
+
+On the oldest interpreter it is installed a second time, with the lowest libraries that pyproject.toml allows.
 """
 
 from __future__ import annotations
@@ -14,86 +15,73 @@ from pathlib import Path
 
 import pytest
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.e2e.processes import environment
-from tests.packaging.installed import installed, interpreters, run, tools_of
+from tests.packaging.installed import START_TIMEOUT, installed, interpreters, run, tools_of
 
 INTERPRETERS = interpreters()
-EACH = [
+INSTALLATIONS = [
     *((python, "highest") for python in INTERPRETERS.values()),
     (sys.executable, "lowest-direct"),
 ]
-each_installation = pytest.mark.parametrize(
-    ("python", "resolution"),
-    EACH,
-    ids=[*INTERPRETERS, f"{sys.version_info.major}.{sys.version_info.minor}-lowest"],
-)
-ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+ASCII_LOCALE = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
 
 
 def devin_mcp(where: Path) -> str:
     return str(where / "devin-mcp")
 
 
-def test_a_whole_delegation_works_with_the_lowest_versions() -> None:
-    assert "Pull request" in run(devin_mcp(installed(resolution="lowest-direct")), "demo")
+@pytest.mark.parametrize(
+    ("python", "resolution"),
+    INSTALLATIONS,
+    ids=[*INTERPRETERS, f"{sys.version_info.major}.{sys.version_info.minor}-lowest"],
+)
+async def test_installation_serves_stdio_and_http_and_runs_doctor(
+    python: str, resolution: str, tmp_path: Path
+) -> None:
+    command = devin_mcp(await asyncio.to_thread(installed, python, resolution))
+    log = tmp_path / "log"
+    stdio = StdioServerParameters(
+        command=command, args=["--log-format", "console"], env=environment()
+    )
+    async with asyncio.timeout(START_TIMEOUT):
+        with log.open("w") as errlog:
+            async with Client(stdio_client(stdio, errlog=errlog)) as client:
+                assert len((await client.list_tools()).tools) == 22
+    assert "no_key" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    await serve_http(command)
+    report = await asyncio.to_thread(run, command, "doctor", "--sandbox")
+    assert "Everything that can be checked for free is fine." in report
 
 
-@each_installation
-async def test_both_transports_serve_as_installed(python: str, resolution: str) -> None:
-    command = devin_mcp(installed(python, resolution))
-    assert await tools_of(command, env=environment()) == 22
-    pipe = asyncio.subprocess.PIPE
+async def serve_http(command: str) -> None:
+    """Start the server over HTTP, create a session through it, and stop it with SIGTERM."""
+    arguments = ("http", "--sandbox", "--port", "0", "--log-format", "json")
     server = await asyncio.create_subprocess_exec(
-        command,
-        "http",
-        "--sandbox",
-        "--port",
-        "0",
-        "--log-format",
-        "json",
-        stderr=pipe,
-        env=environment(),
+        command, *arguments, stderr=asyncio.subprocess.PIPE, env=environment()
     )
     assert server.stderr is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(START_TIMEOUT):
             url = json.loads(await server.stderr.readline())["url"]
             async with Client(url) as client:
-                made = await client.call_tool("devin_create_session", {"prompt": "sandbox:quick"})
+                result = await client.call_tool("devin_create_session", {"prompt": "sandbox:quick"})
             server.send_signal(signal.SIGTERM)
-            _, said = await server.communicate()
+            _, log = await server.communicate()
     finally:
         with suppress(ProcessLookupError):
             server.kill()
-    assert made.structured_content is not None
-    assert (server.returncode, b"Traceback" in said) == (0, False)
+    assert result.structured_content is not None
+    assert (server.returncode, b"Traceback" in log) == (0, False)
 
 
-@each_installation
-def test_doctor_and_a_readable_log_work_as_installed(python: str, resolution: str) -> None:
-    command = devin_mcp(installed(python, resolution))
-    assert "Everything that can be checked for free is fine." in run(command, "doctor", "--sandbox")
-    done = subprocess.run(
-        [command, "--log-format", "console"],
-        env=environment(),
-        input=b"",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, b"no_key" in done.stderr, b"Traceback" in done.stderr) == (
-        0,
-        True,
-        False,
-    )
-
-
-async def test_it_starts_from_anywhere_and_with_a_home_that_cannot_be_written() -> None:
-    where = installed()
-    assert " " in str(where), "a path with a space, which scripts may not survive"
+async def test_server_starts_from_any_directory_and_with_a_read_only_home() -> None:
+    where = await asyncio.to_thread(installed)
+    assert " " in str(where), "the path has a space in it, which breaks some scripts"
     assert not str(where).isascii()
-    home = "/sys" if sys.platform == "linux" else str(where)  # not even root writes there
+    home = "/sys" if sys.platform == "linux" else str(where)  # not even root can write there
     if sys.platform == "linux":
         with pytest.raises(OSError, match=r"denied|permitted"):
             Path("/sys/x").mkdir()
@@ -121,14 +109,14 @@ async def test_it_starts_from_anywhere_and_with_a_home_that_cannot_be_written() 
     ],
     ids=lambda words: " ".join(words).encode("ascii", "replace").decode(),
 )
-def test_a_terminal_that_knows_ascii_alone_gets_everything_in_it(
-    arguments: list[str], tmp_path: Path
-) -> None:
+def test_output_is_ascii_where_the_terminal_is(arguments: list[str], tmp_path: Path) -> None:
+    """The demo runs on the lowest libraries: it is a whole delegation, and takes ten seconds."""
     home = tmp_path / "hömé 日本"
     home.mkdir()
+    resolution = "lowest-direct" if arguments == ["demo"] else "highest"
     done = subprocess.run(
-        [devin_mcp(installed()), *arguments],
-        env=environment(**ASCII, HOME=str(home)),
+        [devin_mcp(installed(resolution=resolution)), *arguments],
+        env=environment(**ASCII_LOCALE, HOME=str(home)),
         cwd=home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -138,10 +126,11 @@ def test_a_terminal_that_knows_ascii_alone_gets_everything_in_it(
     assert done.returncode == (2 if arguments[0] == "--files-root" else 0), done.stderr.decode()
     assert (done.stdout + done.stderr).isascii()
     assert b"Traceback" not in done.stderr
+    assert arguments != ["demo"] or b"Pull request" in done.stdout
 
 
-def test_the_log_is_ascii(tmp_path: Path) -> None:
-    """Hosts show stderr in encodings of their own."""
+def test_log_is_ascii_in_both_formats(tmp_path: Path) -> None:
+    """Hosts decode stderr with encodings of their own."""
     (tmp_path / "é").mkdir()
     hello = {
         "protocolVersion": "2025-11-25",
@@ -167,7 +156,7 @@ def test_the_log_is_ascii(tmp_path: Path) -> None:
     for form in ("json", "console"):
         done = subprocess.run(
             [devin_mcp(installed()), "--sandbox", "--log-format", form],
-            input="".join(json.dumps(one) + "\n" for one in lines).encode(),
+            input="".join(json.dumps(line) + "\n" for line in lines).encode(),
             env=environment(),
             cwd=tmp_path / "é",
             capture_output=True,

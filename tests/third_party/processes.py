@@ -1,4 +1,4 @@
-"""Servers and clients as processes: bounded in time, ended in any case, and blind to this machine's DEVIN_ variables."""
+"""Runs third-party programs and servers as processes: with a timeout, always killed, without DEVIN_ variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
+
+import pytest
 
 from tests.third_party.install import INSTALLED, is_current
 
@@ -25,12 +27,21 @@ DEVIN_MCP = shutil.which("devin-mcp", path=sysconfig.get_path("scripts")) or "de
 
 _OLDEST_NODE = (22, 19)
 """The inspector's requirement; the conformance suite crashes on Node 20."""
-_START = 30.0
-_STOP = 15.0
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 15.0
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip a test that needs a third-party program; with THIRD_PARTY_REQUIRED=1 it fails instead."""
+    if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
+        pytest.fail(f"THIRD_PARTY_REQUIRED is set, but {reason}")
+    pytest.skip(reason)
 
 
 @dataclass(frozen=True)
 class Finished:
+    """A finished process: exit status and output."""
+
     status: int
     out: str
     err: str
@@ -40,7 +51,7 @@ class Finished:
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would configure the server under test, or change the Node that drives it."""
+    """This process's environment without variables that configure the server, the SDK or Node."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -58,27 +69,27 @@ def run(
 ) -> Finished:
     """Run to the end with `script`, or nothing, as its input; `env` is added to the environment.
 
-    Raises subprocess.TimeoutExpired when that takes longer than `timeout` seconds.
+    Raises subprocess.TimeoutExpired after `timeout` seconds.
     """
     with (
-        Path(script or os.devnull).open("rb") as given,
-        _process(command, cwd, given, subprocess.PIPE, env or {}) as one,
+        Path(script or os.devnull).open("rb") as stdin,
+        _process(command, cwd, stdin, subprocess.PIPE, env or {}) as process,
     ):
-        out, err = one.communicate(timeout=timeout)
-    return Finished(one.returncode, out.decode(), err.decode())
+        out, err = process.communicate(timeout=timeout)
+    return Finished(process.returncode, out.decode(), err.decode())
 
 
 @contextmanager
 def serving(command: Sequence[str], log: Path) -> Iterator[str]:
-    """The address of an HTTP server that runs as long as the block; what it says goes to `log`."""
+    """The address of an HTTP server that runs as long as the block; its output goes to `log`."""
     with (
-        Path(os.devnull).open("rb") as nothing,
-        log.open("wb") as said,
-        _process(command, ROOT, nothing, said, {}) as one,
+        Path(os.devnull).open("rb") as stdin,
+        log.open("wb") as output,
+        _process(command, ROOT, stdin, output, {}) as process,
     ):
-        latest = time.monotonic() + _START
+        deadline = time.monotonic() + _START_TIMEOUT
         while (url := _announced(log)) is None:
-            if one.poll() is not None or time.monotonic() > latest:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{command} does not serve:\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
         yield url
@@ -86,30 +97,30 @@ def serving(command: Sequence[str], log: Path) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def node() -> str:
-    """The Node to run the witnesses with. Raises LookupError with the reason when they cannot be run."""
+    """The Node that runs the third-party packages. Raises LookupError with the reason if they cannot be run."""
     if not is_current():
         raise LookupError(
-            "the witnesses are missing or out of date: python -m tests.third_party.install"
+            "the third-party packages are missing or out of date: python -m tests.third_party.install"
         )
-    found = shutil.which("node", path=PACKAGES / ".bin") or shutil.which("node")
-    if found is None:
+    executable = shutil.which("node", path=PACKAGES / ".bin") or shutil.which("node")
+    if executable is None:
         raise LookupError(
-            "the witnesses brought no Node for this platform, and none is on the PATH"
+            "the third-party packages have no Node for this platform, and none is on the PATH"
         )
     try:
-        version = run([found, "--version"], cwd=INSTALLED, timeout=20).out.strip()
+        version = run([executable, "--version"], cwd=INSTALLED, timeout=20).out.strip()
         numbers = tuple(int(part) for part in version.removeprefix("v").split("."))
     except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
-        raise LookupError(f"{found} cannot be run: {problem}") from None
+        raise LookupError(f"{executable} cannot be run: {problem}") from None
     if numbers < _OLDEST_NODE:
         raise LookupError(
-            f"{found} is {version}, the witnesses need {_OLDEST_NODE[0]}.{_OLDEST_NODE[1]}"
+            f"{executable} is {version}, the third-party packages need {_OLDEST_NODE[0]}.{_OLDEST_NODE[1]}"
         )
-    return found
+    return executable
 
 
 def _announced(log: Path) -> str | None:
-    """The url of the `serving` event, once its line is whole."""
+    """The url of the `serving` event, once its line is complete."""
     for line in log.read_text().splitlines(keepends=True):
         if '"serving"' in line and line.endswith("\n"):
             return str(json.loads(line)["url"])
@@ -120,35 +131,39 @@ def _announced(log: Path) -> str | None:
 def _process(
     command: Sequence[str],
     cwd: Path,
-    given: IO[bytes],
-    said: IO[bytes] | int,
+    stdin: IO[bytes],
+    output: IO[bytes] | int,
     env: Mapping[str, str],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is gone afterwards, with everything it started: clients start servers of their own."""
-    whole = {**environment(), **env}
-    one = subprocess.Popen(
-        command, cwd=cwd, env=whole, stdin=given, stdout=said, stderr=said, start_new_session=True
+    """A process that is killed at the end, with the servers that it started."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**environment(), **env},
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
     )
     try:
-        yield one
+        yield process
     finally:
-        _end(one)
+        _kill(process)
 
 
-def _end(one: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
-        one.terminate()
-        one.wait(_STOP)
+        process.terminate()
+        process.wait(_STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         pass
     finally:
         if sys.platform != "win32":
             with suppress(ProcessLookupError):
-                os.killpg(
-                    one.pid, signal.SIGKILL
-                )  # the group outlives its leader while a grandchild is left
-        one.kill()
-        one.wait()
-        for pipe in (one.stdout, one.stderr):
+                # The group exists as long as one of its processes runs.
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -1,11 +1,11 @@
-"""What is written about a call, and above all what is not."""
+"""The log: one line per call and per request, and no key, secret value, prompt or file content in any line."""
 
 from __future__ import annotations
 
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,14 +36,13 @@ from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings.settings import resolve
 from tests.clock import AutoClock
-from tests.conftest import Connect, Era, settings_for
-from tests.e2e.processes import running
+from tests.conftest import Connect, Era, Logs, settings_for
 from tests.upstream import Upstream, answer, halved, running_upstream
 
-Logs = Callable[[], list[dict[str, Any]]]
 
-
-async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: Logs) -> None:
+async def test_every_call_is_one_line_with_tool_outcome_and_error(
+    connect: Connect, logs: Logs
+) -> None:
     async with connect() as client:
         made = await client.ok("create_session", prompt="p")
         await client.error("get_session", session_id="devin-none")
@@ -69,9 +68,7 @@ async def test_one_line_per_call_answers_what_was_done(connect: Connect, logs: L
     assert list(first)[:3] == ["timestamp", "level", "event"]
 
 
-async def test_an_unknown_prompt_is_refused_not_a_crash(
-    connect: Connect, logs: Logs, era: Era
-) -> None:
+async def test_unknown_prompt_is_logged_as_refused(connect: Connect, logs: Logs, era: Era) -> None:
     async with connect(era=era) as client:
         with pytest.raises(MCPError, match="no prompt of that name") as refused:
             await client.sdk.get_prompt("nope")
@@ -80,19 +77,7 @@ async def test_an_unknown_prompt_is_refused_not_a_crash(
     assert not [line for line in logs() if line["level"] == "error"]
 
 
-async def test_a_malformed_request_is_refused_not_a_crash(logs: Logs) -> None:
-    async with running("--sandbox", "--log-format", "json") as server:
-        await server.open()
-        for number, params in enumerate(
-            ({"name": 5}, {"name": "devin_list_sessions", "arguments": [1]}), 1
-        ):
-            server.send(id=number, method="tools/call", params=params)
-            assert (await server.line())["error"]["code"] == INVALID_PARAMS
-            assert (await server.logged("mcp_call"))["outcome"] == "refused"
-        await server.end()
-
-
-async def test_a_download_is_logged_when_it_has_ended(
+async def test_download_is_logged_with_its_bytes_when_it_has_ended(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     upstream.fail(
@@ -115,7 +100,7 @@ def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> S
     )
 
 
-async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
+async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -> None:
     async def explode(upstream: ApiCall) -> SessionEnded:
         """Never."""
         raise RuntimeError("a prompt, perhaps")
@@ -141,7 +126,7 @@ async def test_a_crash_of_ours_is_named_without_its_text(logs: Logs) -> None:
 
 
 def plant(draw: st.DrawFn, kind: str) -> str:
-    """A value nobody would write by chance, recognisable wherever it turns up."""
+    """A random value that can be recognised wherever it turns up."""
     return f"{kind}{draw(st.text('abcdefghijkmnpqrstuvwxyzABCDEFGH23456789', min_size=12, max_size=24))}"
 
 
@@ -163,7 +148,7 @@ def planted(draw: st.DrawFn) -> dict[str, str]:
     status=st.sampled_from([200, 400, 403, 404, 422, 429, 500]),
     style=st.sampled_from(["json", "console"]),
 )
-def test_nothing_planted_is_found_in_any_line_or_error(
+def test_no_argument_or_answer_value_is_in_any_line_or_error(
     values: dict[str, str], status: int, style: str
 ) -> None:
     stream = io.StringIO()
@@ -233,7 +218,7 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
     return errors
 
 
-def test_other_libraries_keep_their_templates_and_lose_their_texts(logs: Logs) -> None:
+def test_lines_of_other_libraries_lose_their_arguments(logs: Logs) -> None:
     for name, message, args in [
         ("httpx", "HTTP Request: %s %s %d", ("GET", "https://x/?key=apk_abcdefgh", 200)),
         ("mcp.server", "Tool %r failed: %r", ("t", "my prompt")),
@@ -253,7 +238,7 @@ def test_other_libraries_keep_their_templates_and_lose_their_texts(logs: Logs) -
     assert "apk_abcdefgh" not in json.dumps(lines)
 
 
-def test_the_console_form_is_for_people() -> None:
+def test_console_format_is_plain_text_without_colour_codes() -> None:
     stream = io.StringIO()
     log_config.configure("info", "console", stream)
     log.event("mcp_call", tool="devin_list_sessions", outcome="ok")
@@ -264,7 +249,7 @@ def test_the_console_form_is_for_people() -> None:
 
 
 @pytest.mark.parametrize("value", ["apk_user_abc+/=", "cog_xyz123"])
-def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
+def test_key_and_secret_value_are_in_no_repr(value: str) -> None:
     settings = resolve({}, {"DEVIN_API_KEY": value})
     api = DevinClient(settings)
     app = build_app(api, value)
@@ -272,13 +257,13 @@ def test_the_key_and_secrets_are_in_no_repr(value: str) -> None:
     assert value not in repr([settings, api, api.devin(value), app, secret])
 
 
-def test_a_secret_with_letters_beyond_ascii_is_cut_out_of_lines_that_are_ascii(logs: Logs) -> None:
+def test_secret_with_non_ascii_letters_is_redacted_in_escaped_json(logs: Logs) -> None:
     redactor.hide(["pässwörd-123"])
     log.event("odd", said="it is pässwörd-123", more=["pässwörd-123"])
     assert [(line["said"], line["more"]) for line in logs()] == [("it is [hidden]", ["[hidden]"])]
 
 
-def test_a_stream_that_nobody_reads_gathers_nothing() -> None:
+def test_lines_for_a_closed_stream_are_dropped() -> None:
     stream = io.StringIO()
     log_config.configure("info", "json", stream)
     stream.close()

@@ -1,55 +1,69 @@
-"""What is written into a client's file keeps everything else; what cannot be written changes nothing."""
+"""`devin-mcp config CLIENT --write`: keeps everything else in the file, or changes nothing."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devin_mcp.cli.client_configs import CLIENTS
+from tests.cli.command_line import CommandLine, Finished
 from tests.e2e.processes import COMMAND
-from tests.e2e.test_config import config
 
 WRITTEN = [name for name in CLIENTS if name != "json"]
+Write = Callable[..., Finished]
 GROUPS = ("mcpServers", "servers", "context_servers", "mcp_servers")
 
 
 def file_in(home: Path) -> Path:
-    (found,) = (file for ending in ("json", "toml") for file in home.rglob(f"*.{ending}"))
-    return found
+    (file,) = (file for ending in ("json", "toml") for file in home.rglob(f"*.{ending}"))
+    return file
 
 
 def parsed(file: Path) -> dict[str, Any]:
-    read = tomllib.loads if file.suffix == ".toml" else json.loads
-    found: dict[str, Any] = read(file.read_text())
-    return found
+    parse = tomllib.loads if file.suffix == ".toml" else json.loads
+    contents: dict[str, Any] = parse(file.read_text())
+    return contents
 
 
 def group_of(contents: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = next(contents[name] for name in GROUPS if name in contents)
-    return found
+    group: dict[str, Any] = next(contents[name] for name in GROUPS if name in contents)
+    return group
+
+
+@pytest.fixture
+def write(cli: CommandLine, tmp_path: Path) -> Write:
+    """`write("cursor")` runs `devin-mcp config cursor --write` in a home directory of its own."""
+
+    def run(name: str, *flags: str) -> Finished:
+        return cli("config", name, "--write", *flags, cwd=tmp_path, HOME=str(tmp_path))
+
+    return run
 
 
 @pytest.fixture
 def cursor(tmp_path: Path) -> Path:
-    """Cursor's file, which is yet to be made."""
+    """The path of Cursor's file, which does not exist yet."""
     file = tmp_path / ".cursor" / "mcp.json"
     file.parent.mkdir()
     return file
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: Path) -> None:
-    first = config(name, "--write", "--sandbox", home=tmp_path)
-    assert first.returncode == 0, first.stderr
+def test_write_keeps_other_entries_and_leaves_a_backup(
+    name: str, write: Write, tmp_path: Path
+) -> None:
+    first = write(name, "--sandbox")
+    assert first.status == 0, first.stderr
     file = file_in(tmp_path)
-    assert file.stat().st_mode & 0o777 == 0o600, "somebody will put a key into it"
+    assert file.stat().st_mode & 0o777 == 0o600, "a user will put a key into it"
     fresh = parsed(file)
-    group = next(one for one in GROUPS if one in fresh)
+    group = next(name for name in GROUPS if name in fresh)
     mine = (
         f'# mine\nmodel = "x"\n\n[{group}.other]\ncommand = "x" # theirs\nargs = ["é"]\n'
         if file.suffix == ".toml"
@@ -57,7 +71,7 @@ def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: 
     )
     file.write_text(mine)
     file.chmod(0o640)
-    again = config(name, "--write", "--sandbox", home=tmp_path)
+    again = write(name, "--sandbox")
     after = parsed(file)
     assert group_of(after) == {
         "other": {"command": "x", "args": ["é"]},
@@ -73,15 +87,13 @@ def test_writing_keeps_everything_else_and_leaves_a_backup(name: str, tmp_path: 
         "as private as it was"
     )
     assert backup.name in again.stdout
-    assert "has it already" in config(name, "--write", "--sandbox", home=tmp_path).stdout
-    assert config(name, "--write", home=tmp_path).returncode == 0
+    assert "has it already" in write(name, "--sandbox").stdout
+    assert write(name).status == 0
     assert backup.read_text() == mine, "the first backup stays what it was"
     assert set(group_of(parsed(file))) == {"other", "devin-sandbox", "devin"}
 
 
-def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(
-    cursor: Path, tmp_path: Path
-) -> None:
+def test_write_keeps_key_flags_and_other_values_of_an_entry(cursor: Path, write: Write) -> None:
     old = {
         "command": "/old/devin-mcp",
         "args": ["--max-acu", "5"],
@@ -89,31 +101,29 @@ def test_an_entry_keeps_its_key_its_cap_and_whatever_else_is_in_it(
         "env": {"DEVIN_API_KEY": "apk_user_real_1234", "DEVIN_MCP_READ_ONLY": "1"},
     }
     cursor.write_text(json.dumps({"mcpServers": {"devin": old}}))
-    done = config("cursor", "--write", home=tmp_path)
-    assert done.returncode == 0, done.stderr
+    finished = write("cursor")
+    assert finished.status == 0, finished.stderr
     entry = parsed(cursor)["mcpServers"]["devin"]
     assert entry == old | {"command": entry["command"]}
     assert entry["command"] != "/old/devin-mcp"
-    assert "apk_user_real" not in done.stdout + done.stderr
-    assert "DEVIN_API_KEY" not in done.stderr, (
-        "it has its key, so nothing is said of where one comes from"
-    )
-    assert config("cursor", "--write", "--max-acu", "9", home=tmp_path).returncode == 0
+    assert "apk_user_real" not in finished.stdout + finished.stderr
+    assert "DEVIN_API_KEY" not in finished.stderr, "the entry has a key, so no advice is printed"
+    assert write("cursor", "--max-acu", "9").status == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], (
-        "what is said now is meant"
+        "the new flag replaces the old one"
     )
     cursor.write_text(
         json.dumps({"mcpServers": {"devin": old | {"args": ["--no-read-only", "--max-acu=5"]}}})
     )
-    assert config("cursor", "--write", "--read-only", home=tmp_path).returncode == 0
+    assert write("cursor", "--read-only").status == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--read-only", "--max-acu=5"]
     uvx = old | {"command": "uvx", "args": ["devin-mcp@0.1.0", "--max-acu", "5"]}
     cursor.write_text(json.dumps({"mcpServers": {"devin": uvx}}))
-    assert config("cursor", "--write", home=tmp_path).returncode == 0
+    assert write("cursor").status == 0
     assert parsed(cursor)["mcpServers"]["devin"] == entry
 
 
-def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None:
+def test_write_keeps_inputs_of_other_servers(write: Write, tmp_path: Path) -> None:
     (tmp_path / ".vscode").mkdir()
     file = tmp_path / ".vscode" / "mcp.json"
     theirs = {
@@ -122,9 +132,9 @@ def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None
     }
     file.write_text(json.dumps(theirs))
     for _ in range(2):
-        assert config("vs-code", "--write", home=tmp_path).returncode == 0
+        assert write("vs-code").status == 0
     after = parsed(file)
-    assert [one["id"] for one in after["inputs"]] == ["other", "devin_key"]
+    assert [item["id"] for item in after["inputs"]] == ["other", "devin_key"]
     assert set(after["servers"]) == {"other", "devin"}
 
 
@@ -138,13 +148,13 @@ def test_what_another_server_asks_for_is_still_asked_for(tmp_path: Path) -> None
     ],
     ids=["remote", "local", "text", "list"],
 )
-def test_another_server_of_that_name_is_not_touched(
-    theirs: object, cursor: Path, tmp_path: Path
+def test_write_refuses_another_server_of_that_name(
+    theirs: object, cursor: Path, write: Write
 ) -> None:
     cursor.write_text(before := json.dumps({"mcpServers": {"devin": theirs}}))
-    done = config("cursor", "--write", home=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "another server called devin" in done.stderr
+    finished = write("cursor")
+    assert (finished.status, finished.stderr.count("\n")) == (2, 1)
+    assert "another server called devin" in finished.stderr
     assert cursor.read_text() == before
 
 
@@ -179,15 +189,15 @@ def test_another_server_of_that_name_is_not_touched(
         "deep",
     ],
 )
-def test_a_file_that_cannot_be_understood_is_left_as_it_is(
-    before: bytes, cursor: Path, tmp_path: Path
+def test_write_leaves_an_unreadable_file_unchanged(
+    before: bytes, cursor: Path, write: Write
 ) -> None:
     cursor.write_bytes(before)
-    done = config("cursor", "--write", home=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "nothing was changed" in done.stderr
+    finished = write("cursor")
+    assert (finished.status, finished.stderr.count("\n")) == (2, 1), finished.stderr
+    assert "nothing was changed" in finished.stderr
     assert cursor.read_bytes() == before
-    assert list(cursor.parent.iterdir()) == [cursor], "nothing is left lying about"
+    assert list(cursor.parent.iterdir()) == [cursor], "no temporary file is left"
 
 
 @pytest.mark.parametrize(
@@ -195,55 +205,52 @@ def test_a_file_that_cannot_be_understood_is_left_as_it_is(
     [b"", b" \n", b"\xef\xbb\xbf{}", b'{"mcpServers": null}'],
     ids=["empty", "blank", "bom", "null"],
 )
-def test_a_file_with_nothing_in_it_is_one(before: bytes, cursor: Path, tmp_path: Path) -> None:
+def test_write_fills_an_empty_file(before: bytes, cursor: Path, write: Write) -> None:
     cursor.write_bytes(before)
-    assert config("cursor", "--write", home=tmp_path).returncode == 0
+    assert write("cursor").status == 0
     assert set(parsed(cursor)["mcpServers"]) == {"devin"}
 
 
-def test_a_disk_that_is_full_takes_nothing_away(cursor: Path, tmp_path: Path) -> None:
+def test_write_changes_nothing_when_the_disk_is_full(cursor: Path, tmp_path: Path) -> None:
     cursor.write_text(before := json.dumps({"mcpServers": {}, "notes": "x" * 5000}))
     limited = f"ulimit -f 3; exec {COMMAND[0]} -m devin_mcp config cursor --write"
-    given = {
+    variables = {
         "HOME": str(tmp_path),
         "PATH": "/usr/bin:/bin",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }  # or its own files are cut short, too
-    done = subprocess.run(
+        "PYTHONDONTWRITEBYTECODE": "1",  # the limit would truncate .pyc files, too
+    }
+    finished = subprocess.run(
         ["bash", "-c", limited],
-        env=given,
+        env=variables,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "nothing was changed" in done.stderr
+    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
+    assert "nothing was changed" in finished.stderr
     assert cursor.read_text() == before
     assert list(cursor.parent.iterdir()) == [cursor]
 
 
-def test_a_link_stays_one_and_a_directory_is_no_file(cursor: Path, tmp_path: Path) -> None:
-    (kept := tmp_path / "dotfiles").write_text("{}")
-    cursor.symlink_to(kept)
-    assert config("cursor", "--write", home=tmp_path).returncode == 0
+def test_write_follows_a_symlink_and_refuses_a_directory(
+    cursor: Path, write: Write, tmp_path: Path
+) -> None:
+    target = tmp_path / "dotfiles"
+    target.write_text("{}")
+    cursor.symlink_to(target)
+    assert write("cursor").status == 0
     assert cursor.is_symlink()
-    assert "devin" in kept.read_text()
+    assert "devin" in target.read_text()
     cursor.unlink()
     cursor.mkdir()
-    done = config("cursor", "--write", home=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    finished = write("cursor")
+    assert (finished.status, finished.stderr.count("\n")) == (2, 1)
 
 
-def test_a_home_that_is_a_file_is_one_line(tmp_path: Path) -> None:
-    (home := tmp_path / "home").write_text("")
-    done = subprocess.run(
-        [*COMMAND, "config", "cursor", "--write"],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "cannot be written" in done.stderr
+def test_write_into_a_home_that_is_a_file_is_one_line(cli: CommandLine, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+    finished = cli("config", "cursor", "--write", HOME=str(home))
+    assert (finished.status, finished.stderr.count("\n")) == (2, 1), finished.stderr
+    assert "cannot be written" in finished.stderr

@@ -1,0 +1,62 @@
+"""Runs `devin-mcp` in the test's own process: main() with arguments, environment and working directory of its own."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from devin_mcp.cli.main import main
+from devin_mcp.observability import log
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: exit status and output."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class CommandLine:
+    """Calls main() and captures what it prints; no DEVIN_ variable of the test run reaches it."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def __call__(self, *arguments: str, cwd: Path | None = None, **variables: str) -> Finished:
+        """Run one command. `variables` are added to the environment."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("DEVIN_")]:
+                patch.delenv(name)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            self._capture.readouterr()
+            try:
+                status = _exit_status(arguments)
+            finally:
+                gc.enable()  # `stdio` turns it off while it loads
+                log.configure("error", "json", io.StringIO())
+            out, err = self._capture.readouterr()
+        return Finished(status, out, err)
+
+    async def in_thread(self, *arguments: str, **variables: str) -> Finished:
+        """The same beside a running event loop, for commands that start one of their own."""
+        return await anyio.to_thread.run_sync(partial(self, *arguments, **variables))
+
+
+def _exit_status(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as stop:  # argparse ends --help and --version like this
+        return int(stop.code or 0)

@@ -1,0 +1,13 @@
+"""Fixtures for the tests of the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.command_line import CommandLine
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """`cli("tools", "--json")` runs that command in this process."""
+    return CommandLine(capsys)

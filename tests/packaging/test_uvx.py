@@ -1,0 +1,98 @@
+"""`devin-mcp config` run by uvx or pipx names that tool, and not the temporary environment it made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tests.packaging.installed import ROOT, built, run, tools_of, wheel, with_uv
+
+
+def entry_in(text: str) -> dict[str, Any]:
+    """The only server entry in a printed configuration."""
+    ((_, entry),) = json.loads(text)["mcpServers"].items()
+    server: dict[str, Any] = entry
+    return server
+
+
+@contextmanager
+def http_server(folder: Path) -> Iterator[int]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
+    """An environment of uvx is deleted some day, so no path of one may get into a client's file."""
+    env = with_uv()
+    entry = entry_in(run("uvx", "devin-mcp", "config", "json", "--sandbox", env=env))
+    assert (Path(entry["command"]).stem, entry["args"]) == ("uvx", ["devin-mcp", "--sandbox"])
+    assert Path(entry["command"]).is_absolute()
+    entry = entry_in(
+        run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
+    )
+    assert entry["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
+    assert await tools_of(entry["command"], entry["args"], env=env) == 22
+
+
+def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:
+    with http_server(built()) as port:
+        origin = f"http://127.0.0.1:{port}/{wheel().name}?private_token=glpat_1"
+        done = subprocess.run(
+            ["uvx", "--from", origin, "devin-mcp", "config", "cursor", "--write"],
+            env=with_uv(HOME=str(tmp_path)),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, "may hold a secret" in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.rglob("mcp.json"))
+
+
+def test_config_run_by_pipx_names_pipx_and_the_wheel(tmp_path: Path) -> None:
+    env = tmp_path / "pipx" / ".cache" / "1a2b"
+    run("uv", "venv", "--quiet", str(env), env=with_uv())
+    run(
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(env / "bin" / "python"),
+        str(wheel()),
+        env=with_uv(),
+    )
+    entry = entry_in(run(str(env / "bin" / "devin-mcp"), "config", "json"))
+    assert (Path(entry["command"]).name, entry["args"]) == (
+        "pipx",
+        ["run", "--spec", wheel().as_uri(), "devin-mcp"],
+    )
+
+
+def test_config_keeps_the_pinned_git_revision(tmp_path: Path) -> None:
+    """The revision that a user reviewed is the one that the client runs."""
+    (place := tmp_path / "repository" / "inside").mkdir(parents=True)
+    for name in ("devin_mcp", "pyproject.toml", "README.md", "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, place / name)
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qm", "x"],
+        ["tag", "v9"],
+    ):
+        run("git", *words, cwd=place.parent)
+    origin = f"git+{place.parent.as_uri()}@v9#subdirectory=inside"
+    entry = entry_in(run("uvx", "--from", origin, "devin-mcp", "config", "json", env=with_uv()))
+    assert entry["args"] == ["--from", origin, "devin-mcp"]
