@@ -13,7 +13,7 @@ from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
 from devin_mcp.server.http.serve import build_app
@@ -38,7 +38,7 @@ async def deployed(
     revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> AsyncIterator[str]:
     """The address of /mcp."""
-    listener, address = listen("127.0.0.1", 0)
+    listener, address = bind_socket("127.0.0.1", 0)
     app = build_app(
         settings,
         ending or Shutdown(),

@@ -12,7 +12,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from mcp import Client
 
@@ -35,7 +35,7 @@ class CallTrace:
         self._frames: list[FrameType] = []
         """Kept alive, because a resumed coroutine is entered again with the same frame."""
 
-    def __enter__(self) -> CallTrace:
+    def __enter__(self) -> Self:
         sys.setprofile(self._on_event)
         return self
 

@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 
 from devin_mcp.cli.main import main
-from devin_mcp.observability import log
+from devin_mcp.observability import log_config
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CommandLine:
                 status = _exit_status(arguments)
             finally:
                 gc.enable()  # `stdio` turns it off while it loads
-                log.configure("error", "json", io.StringIO())
+                log_config.configure("error", "json", io.StringIO())
             out, err = self._capture.readouterr()
         return Finished(status, out, err)
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from devin_mcp.cli.tools import published_tools
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES
-from devin_mcp.server.instructions import LONGEST, instructions
+from devin_mcp.server.instructions import MAX_INSTRUCTIONS_CHARS, instructions
+from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import VisibleTools, visible_tools
 from devin_mcp.settings.settings import resolve
 
@@ -151,7 +151,7 @@ def test_instructions_are_short_and_name_only_what_is_there() -> None:
     ):
         view = visible_tools(resolve(flags, {}), "stdio")
         text = instructions(view, sandbox=True)
-        assert len(text) <= LONGEST
+        assert len(text) <= MAX_INSTRUCTIONS_CHARS
         assert "SANDBOX" in text
         assert set(re.findall(r"devin_[a-z_]+", text)) <= view.names
         for tool in published_tools(view):

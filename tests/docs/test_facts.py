@@ -12,7 +12,7 @@ from devin_mcp.keys import API_BY_PREFIX, PERSONAL_V1_PREFIX
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.sessions.model import Phase
 from devin_mcp.operations.waiting import cursor
-from devin_mcp.sandbox import scripts, v1
+from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server import confirmation
 from devin_mcp.server.http import limits, serve
 from devin_mcp.settings.settings import SETTINGS
@@ -55,8 +55,8 @@ def test_phases_table_lists_every_phase_in_order() -> None:
 
 def test_delegating_page_names_the_limits_of_waiting_and_confirmation() -> None:
     text = DELEGATING.read_text()
-    assert f"one of up to {cursor.MOST} sessions" in text
-    assert confirmation.PATIENCE == 600
+    assert f"one of up to {cursor.MAX_SESSIONS} sessions" in text
+    assert confirmation.ANSWER_TTL_SECONDS == 600
     assert "valid for ten minutes" in " ".join(text.split())
     assert first_column(section(DELEGATING, "Confirmation"))[1:] == ["auto", "always", "never"]
 
@@ -68,9 +68,9 @@ def test_resources_page_names_the_cache_ttl() -> None:
 
 def test_operating_page_names_the_timeouts() -> None:
     text = " ".join(OPERATING.read_text().split())
-    calls = serve.GRACE - serve.GRACE_FOR_WRITES
+    calls = serve.GRACE_SECONDS - serve.WRITES_GRACE_SECONDS
     assert f"calls have {calls} s to finish" in text
-    assert f"disconnected {serve.GRACE_FOR_WRITES} s more" in text
+    assert f"disconnected {serve.WRITES_GRACE_SECONDS} s more" in text
     assert f"are closed within {limits.REVALIDATE_SECONDS:g} s" in text
     assert f"this server ends slow bodies after {limits.BODY_TIMEOUT:g} s" in text
 
@@ -92,9 +92,9 @@ def test_sandbox_page_lists_every_scenario() -> None:
 
 def test_sandbox_page_names_the_limits_of_the_sandbox() -> None:
     text = SANDBOX.read_text()
-    assert f"At most {v1.PARALLEL} sessions" in text
-    assert f"{v1.PRESIGNED_FOR} seconds" in text
-    assert (scripts.STARTING, scripts.INITIALIZING) == (0.5, 1.0)
+    assert f"At most {service.MAX_PARALLEL_SESSIONS} sessions" in text
+    assert f"{downloads.PRESIGNED_SECONDS} seconds" in text
+    assert (scripts.STARTING_SECONDS, scripts.INITIALIZING_SECONDS) == (0.5, 1.0)
     assert "first half second" in text
     assert "in its first second" in text
 

@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from devin_mcp.api.clock import CALL_DEADLINE
-from devin_mcp.asgi_server import IDLE
+from devin_mcp.api.clock import CALL_DEADLINE_SECONDS
+from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
-from devin_mcp.cli.tools import effect_of, published_tools
+from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
 from devin_mcp.operations import playbooks
-from devin_mcp.operations.matching import PROMPTS, RESOURCES
+from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.waiting import pollers
 from devin_mcp.server.http import limits
+from devin_mcp.server.tools import published_tools
 from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
 from tests.docs.pages import (
@@ -48,7 +49,7 @@ def clients_table() -> str:
         if name in PRINT_ONLY:
             command = f"`{COMMAND} {name}` prints the entry to paste"
         else:
-            place = ", in your project's directory" if client.of_a_project else ""
+            place = ", in your project's directory" if client.is_project_file else ""
             command = f"`{COMMAND} {name} --write`{place}"
         rows.append((client.title, command))
     return table(("client", "command"), rows)
@@ -66,7 +67,7 @@ def install_links() -> str:
 def client_keys_table() -> str:
     titles: dict[str, list[str]] = {}
     for client in CLIENTS.values():
-        titles.setdefault(client.advice(PUBLISHED), []).append(client.title)
+        titles.setdefault(client.key_hint(PUBLISHED), []).append(client.title)
     rows = [(", ".join(names), advice) for advice, names in titles.items()]
     return table(("client", "how it gets the key"), rows)
 
@@ -108,9 +109,9 @@ def prompts_table() -> str:
     rows = [
         (
             f"`/{prompt.name}`"
-            if prompt.cards is None
+            if prompt.variants is None
             else "one for each playbook, for example `/upgrade`",
-            summary_of(prompt.say),
+            summary_of(prompt.render),
         )
         for prompt in PROMPTS
     ]
@@ -143,20 +144,20 @@ def limits_table() -> str:
             "503",
         ),
         ("request line and headers", f"{limits.MAX_HEAD_BYTES >> 10} KiB", "400"),
-        ("idle connection", f"{IDLE} s", "closed"),
+        ("idle connection", f"{KEEP_ALIVE_SECONDS} s", "closed"),
         (
             "requests to Devin at once, per process",
             f"`--max-upstream-requests` ({default['max_upstream_requests']})",
-            f"they queue, within the call's {CALL_DEADLINE:g} s",
+            f"they queue, within the call's {CALL_DEADLINE_SECONDS:g} s",
         ),
         (
             "sessions polled per key, for calls and subscriptions",
-            f"{pollers.MOST}",
+            f"{pollers.MAX_POLLERS_PER_KEY}",
             "a call reports it; for a subscription, `too_many_watches` in the log",
         ),
         (
             "of these, polled only for subscriptions",
-            f"{pollers.MOST_WATCHED}",
+            f"{pollers.MAX_WATCHED_PER_KEY}",
             "`too_many_watches`",
         ),
     ]

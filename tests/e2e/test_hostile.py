@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mcp import MCPError
 from mcp.types import ElicitResult
 
-from devin_mcp.cli.tools import published_tools
+from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.settings import resolve
 from tests.conftest import Era, text_of

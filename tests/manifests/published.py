@@ -15,8 +15,8 @@ from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.cli.tools import published_tools
-from devin_mcp.settings.parsers import OneOf, certificates, folder
+from devin_mcp.server.tools import published_tools
+from devin_mcp.settings.parsers import OneOf
 from devin_mcp.settings.setting import Setting
 from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
@@ -55,7 +55,11 @@ def server_json() -> dict[str, Any]:
 
 
 def _variable(setting: Setting) -> dict[str, Any]:
-    variable: dict[str, Any] = {"name": setting.env, "description": setting.help, "format": setting.kind}
+    variable: dict[str, Any] = {
+        "name": setting.env,
+        "description": setting.help,
+        "format": setting.kind,
+    }
     if setting.env == KEY:
         variable |= {"isRequired": True, "placeholder": "apk_..."}
     if setting.secret:
@@ -168,7 +172,7 @@ def _as_json(contents: Callable[[], dict[str, Any]]) -> str:
 
 FILES: Mapping[str, Callable[[], str]] = {
     **{
-        f"clients/{name}.{client.ending}": partial(rendered, name, PUBLISHED)
+        f"clients/{name}.{client.suffix}": partial(rendered, name, PUBLISHED)
         for name, client in CLIENTS.items()
     },
     "server.json": partial(_as_json, server_json),

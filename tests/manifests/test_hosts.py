@@ -17,7 +17,7 @@ import pytest
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS
-from devin_mcp.cli.tools import published_tools
+from devin_mcp.server.tools import published_tools
 from tests.conventions.test_schemas import FULL
 from tests.manifests.published import MANIFESTS, ROOT
 from tests.packaging.installed import SCRIPTS, run, tools_of, with_uv

@@ -17,24 +17,24 @@ from mcp import Client, MCPError
 from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextContent
 
-from devin_mcp.api.client import ApiCall, DevinClient
+from devin_mcp.api.client import DevinClient
+from devin_mcp.keys import DevinKey
 from devin_mcp.observability import log, log_config
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.catalog import READ, Operation
-from devin_mcp.operations.context import House, SessionRateLimit
-from devin_mcp.operations.idempotency import IdempotencyRegistry
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.secrets import SessionSecret
+from devin_mcp.operations.services import Services
 from devin_mcp.operations.sessions.tools import SessionEnded
-from devin_mcp.operations.waiting.pollers import Pollers
 from devin_mcp.server.build import build
 from devin_mcp.server.call_log import log_calls
 from devin_mcp.server.context import ServerState
-from devin_mcp.server.handlers import install
+from devin_mcp.server.handlers import register_handlers
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import VisibleTools
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
 from tests.upstream import Upstream, answer, halved, running_upstream
@@ -91,29 +91,30 @@ async def test_download_is_logged_with_its_bytes_when_it_has_ended(
     assert requests[1]["error"] == "ReadError" or "error" in requests[1]
 
 
-def build_app(api: DevinClient, key: str, *operations: Operation[Any, Any]) -> ServerState:
-    clock = AutoClock()
-    house = House(SessionRateLimit(1, clock), Cache(0, clock), IdempotencyRegistry(), 25_000)
-    following, view = Pollers(api), VisibleTools(operations, frozenset())
-    return ServerState(
-        api, house, following, view, Subscriptions(following, view), "auto", lambda _: Identity(key)
-    )
+def server_state(settings: Settings, *operations: Operation[Any, Any]) -> ServerState:
+    client = DevinClient(settings)
+    services = Services(client, Policy(result_limit=25_000), max_sessions=1, cache_ttl=0)
+    visible = VisibleTools(operations, frozenset())
+    subscriptions = Subscriptions(services.pollers, visible)
+    identity = Identity(DevinKey(settings.api_key))
+    return ServerState(services, visible, subscriptions, "auto", identity)
 
 
 async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -> None:
-    async def explode(upstream: ApiCall) -> SessionEnded:
+    async def explode(ctx: Context) -> SessionEnded:
         """Never."""
         raise RuntimeError("a prompt, perhaps")
 
-    bomb = Operation(explode, READ, "sessions", None)
+    bomb = Operation(explode, READ, "sessions")
     settings = resolve({}, {"DEVIN_API_KEY": "apk_x"})
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
-        yield build_app(DevinClient(settings), "apk_x", bomb)
+        yield server_state(settings, bomb)
 
-    server = MCPServer("crashing", lifespan=lifespan, middleware=[log_calls])
-    install(server, "stdio")
+    middleware = [log_calls(shared_state_keys=False)]
+    server = MCPServer("crashing", lifespan=lifespan, middleware=middleware)
+    register_handlers(server, "stdio")
     async with Client(server) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)
@@ -251,10 +252,10 @@ def test_console_format_is_plain_text_without_colour_codes() -> None:
 @pytest.mark.parametrize("value", ["apk_user_abc+/=", "cog_xyz123"])
 def test_key_and_secret_value_are_in_no_repr(value: str) -> None:
     settings = resolve({}, {"DEVIN_API_KEY": value})
-    api = DevinClient(settings)
-    app = build_app(api, value)
+    state = server_state(settings)
+    ctx = state.services.context(DevinKey(value))
     secret = SessionSecret(key="K", value=value)
-    assert value not in repr([settings, api, api.devin(value), app, secret])
+    assert value not in repr([settings, state, ctx, ctx.key, secret])
 
 
 def test_secret_with_non_ascii_letters_is_redacted_in_escaped_json(logs: Logs) -> None:

@@ -10,7 +10,7 @@ from mcp.types import JSONRPCMessage
 
 from devin_mcp.asgi_server import bind_socket, run
 from devin_mcp.observability import log, log_config
-from devin_mcp.server.build import SANDBOX_KEY, build
+from devin_mcp.server.build import build, own_key
 from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import NoAuth
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--sessions", action="store_true", help="stateful, with an event store")
     options = parser.parse_args()
     log_config.configure("info", "json")
-    settings, own = Settings(sandbox=True), Identity(SANDBOX_KEY)
+    settings, own = Settings(sandbox=True), Identity(own_key(Settings(sandbox=True)))
     server = build(settings, "http", identify=identity_from_scope(own))
     install(server)
     sessions: dict[str, Any] = (
@@ -58,7 +58,7 @@ def main() -> None:
     )
     app = http_app(
         server,
-        NoAuth(SANDBOX_KEY),
+        NoAuth(own.key),
         allowed_hosts=allowed_hosts_for(settings),
         allowed_origins=allowed_origins_for(settings),
         **sessions,

@@ -114,9 +114,9 @@ def _content(mcp: MCPServer[Any]) -> None:
 
 
 def _announce(ctx: Context[Any, Any], event: ServerEvent) -> None:
-    """On the caller's own line, where our notices go."""
+    """Notifies the caller's own subscribers, as our notifications do."""
     caller = caller_of(ctx.request_context)
-    caller.app.notices.line(caller.account).announce(event)
+    caller.state.subscriptions.of_key(caller.identity.key).notify(event)
 
 
 def _events(mcp: MCPServer[Any]) -> None:

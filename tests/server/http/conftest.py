@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from devin_mcp.asgi_server import listen
+from devin_mcp.asgi_server import bind_socket
 from tests.http_client import Quiet
 from tests.server.http.fake_issuer import FakeIssuer
 
@@ -37,7 +37,7 @@ async def issuer() -> AsyncIterator[FakeIssuer]:
     """A running authorization server with one key, k1."""
     issuer = FakeIssuer()
     issuer.new_key("k1")
-    listener, address = listen("127.0.0.1", 0)
+    listener, address = bind_socket("127.0.0.1", 0)
     issuer.url = f"{address}/tenant"
     app = Starlette(routes=[Route("/{path:path}", issuer.respond)])
     server = Quiet(uvicorn.Config(app, log_config=None))

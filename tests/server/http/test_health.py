@@ -29,6 +29,6 @@ async def test_readiness_changes_with_shutdown_and_not_with_devin(upstream: Upst
             assert await get("/readyz") == (200, {"status": "ready", "upstream": "trouble"})
             await client.ok("list_secrets")
             assert await get("/readyz") == (200, {"status": "ready", "upstream": "ok"})
-        shutdown.begin()
+        shutdown.start()
         assert await get("/readyz") == (503, {"status": "draining", "upstream": "ok"})
         assert await get("/healthz") == (200, {"status": "alive"})
