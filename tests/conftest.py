@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -18,7 +19,7 @@ from mcp.types import CallToolResult, Resource, TextContent, TextResourceContent
 from devin_mcp.observability import log
 from devin_mcp.server.build import build
 from devin_mcp.settings.settings import Settings, resolve
-from tests.clock import AutoClock, ManualClock
+from tests.clock import HANGS, AutoClock, ManualClock
 from tests.third_party import processes
 from tests.upstream import KEY, Upstream, running_upstream
 
@@ -125,6 +126,26 @@ class ToolClient:
         result = await self(tool, **arguments)
         assert result.is_error, text_of(result)
         return text_of(result)
+
+    async def create_session(self, prompt: str = "p", **arguments: Any) -> str:
+        """The id of a new session."""
+        return str((await self.ok("create_session", prompt=prompt, **arguments))["session_id"])
+
+    async def list_all(self, tool: str, rows: str, **arguments: Any) -> list[dict[str, Any]]:
+        """All pages of a list tool; `rows` is the field that contains them."""
+        page = await self.ok(tool, **arguments)
+        listed = list(page[rows])
+        while "next_cursor" in page:
+            page = await self.ok(tool, **arguments, cursor=page["next_cursor"])
+            listed += page[rows]
+        return listed
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return as soon as the condition holds. For conditions that no event announces."""
+    with anyio.fail_after(HANGS):
+        while not condition():  # noqa: ASYNC110 - see above
+            await anyio.sleep(0.005)
 
 
 def text_of(result: CallToolResult) -> str:

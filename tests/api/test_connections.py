@@ -1,4 +1,4 @@
-"""Proxies and certificates: what companies put between this server and Devin."""
+"""Proxies, certificates and idle connections."""
 
 from __future__ import annotations
 
@@ -62,44 +62,6 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
     target.close()
 
 
-async def test_retries_work_through_a_real_proxy(
-    connect: Connect, upstream: Upstream, clock: AutoClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proxy = Proxy(upstream.port)
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    upstream.fail("GET", "/v1/sessions", answer(503), answer(503))
-    async with connect() as client:
-        await client.ok("list_sessions")
-    server.close()
-    assert upstream.count("GET") == 3
-    assert (
-        proxy.lines[0]
-        == f"GET http://127.0.0.1:{upstream.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
-    )
-
-
-async def test_no_proxy_is_respected(
-    connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    async with connect() as client:
-        await client.ok("list_sessions")
-    assert upstream.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
-
-
-async def test_an_unusable_proxy_is_named(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1")
-    async with connect() as client:
-        for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
-            text = await client.error(tool, **arguments)
-            assert "cannot be used" in text
-            assert "Nothing was sent" in text
-
-
 class Secure:
     """An API over TLS whose certificate a company's own authority signed."""
 
@@ -120,7 +82,45 @@ class Secure:
         writer.close()
 
 
-async def test_a_companys_own_certificates_are_added(
+async def test_retries_go_through_the_proxy(
+    connect: Connect, upstream: Upstream, clock: AutoClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy(upstream.port)
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    upstream.fail("GET", "/v1/sessions", answer(503), answer(503))
+    async with connect() as client:
+        await client.ok("list_sessions")
+    server.close()
+    assert upstream.count("GET") == 3
+    assert (
+        proxy.lines[0]
+        == f"GET http://127.0.0.1:{upstream.port}/v1/sessions?limit=20&offset=0 HTTP/1.1"
+    )
+
+
+async def test_no_proxy_variable_is_respected(
+    connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with connect() as client:
+        await client.ok("list_sessions")
+    assert upstream.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
+
+
+async def test_unsupported_proxy_is_named_in_the_error(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:1")
+    async with connect() as client:
+        for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
+            text = await client.error(tool, **arguments)
+            assert "cannot be used" in text
+            assert "Nothing was sent" in text
+
+
+async def test_ca_bundle_is_added_to_the_trusted_certificates(
     connect: Connect, clock: AutoClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()
@@ -147,9 +147,7 @@ async def test_a_companys_own_certificates_are_added(
     assert proxy.lines[0] == f"CONNECT localhost:{port} HTTP/1.1"
 
 
-async def test_connections_of_a_key_that_is_idle_are_closed(
-    upstream: Upstream, clock: AutoClock
-) -> None:
+async def test_idle_connections_of_a_key_are_closed(upstream: Upstream, clock: AutoClock) -> None:
     """Each key has its own; what one of them left open must not be kept for ever."""
     api = DevinClient(settings_for(upstream), clock=clock)
     for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):

@@ -1,4 +1,4 @@
-"""Files in both directions, and everything that must not be read, written or followed."""
+"""Attachments in both directions, and every path, URL and redirect that is refused."""
 
 from __future__ import annotations
 
@@ -24,16 +24,25 @@ PIXEL = base64.b64decode(
 )
 
 
-async def test_text_is_uploaded_and_the_line_for_the_prompt_comes_back(
+@pytest.mark.parametrize("location", ["https://xn--zzzzzz-/", "https:x", "javascript:x"])
+async def test_download_redirect_to_an_invalid_url_is_refused(
+    connect: Connect, upstream: Upstream, location: str
+) -> None:
+    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    async with connect() as client:
+        assert "a bug in it" not in await client.error("download_attachment", uuid="abc", name="n")
+
+
+async def test_uploaded_text_returns_its_line_for_the_prompt(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        made = await client.ok("upload_attachment", content="hello\n", name="notes.txt")
-    assert made["line"] == f'ATTACHMENT:"{made["url"]}"'
+        uploaded = await client.ok("upload_attachment", content="hello\n", name="notes.txt")
+    assert uploaded["line"] == f'ATTACHMENT:"{uploaded["url"]}"'
     assert list(upstream.organization.files.values()) == [("text/plain", b"hello\n")]
 
 
-async def test_base64_and_files_below_an_allowed_root_are_uploaded(
+async def test_base64_and_files_in_an_allowed_directory_are_uploaded(
     connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     (files / "pixel.png").write_bytes(PIXEL)
@@ -44,15 +53,15 @@ async def test_base64_and_files_below_an_allowed_root_are_uploaded(
             encoding="base64",
             name="a b.png",
         )
-        made = await client.ok("upload_attachment", path="pixel.png")
+        uploaded = await client.ok("upload_attachment", path="pixel.png")
         assert "not base64" in await client.error(
             "upload_attachment", content="@@@", encoding="base64", name="x"
         )
-    assert made["bytes"] == len(PIXEL)
+    assert uploaded["bytes"] == len(PIXEL)
     assert [data for _, data in upstream.organization.files.values()] == [PIXEL, PIXEL]
 
 
-async def test_only_allowed_directories_are_read(
+async def test_file_outside_the_allowed_directories_is_not_uploaded(
     connect: Connect, upstream: Upstream, files: Path, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside.txt"
@@ -80,14 +89,78 @@ async def test_only_allowed_directories_are_read(
     assert upstream.requests == []
 
 
-async def test_a_file_from_a_message_is_fetched_without_the_key(
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
+async def test_refused_paths_leave_no_descriptor_open(
+    connect: Connect, upstream: Upstream, files: Path
+) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async with connect(files_root=files) as client:
+        for _ in range(20):
+            assert "no ordinary file" in await client.error("upload_attachment", path=".")
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
+        url = upstream.organization.store("n.txt", "text/plain", b"x")
+        assert "cannot be written" in await client.error(
+            "download_attachment", url=url, save_to="a" * 300
+        )
+    assert upstream.count("POST") == 0
+
+
+async def test_file_name_that_is_not_unicode_is_refused(
+    connect: Connect, upstream: Upstream, files: Path
+) -> None:
+    file = files / os.fsdecode(b"caf\xe9.txt")
+    file.write_bytes(b"x")
+    (files / "link").symlink_to(file)
+    async with connect(files_root=files) as client:
+        assert "plain file name" in await client.error("upload_attachment", path="link")
+    assert upstream.count("POST") == 0
+
+
+async def test_cancelled_upload_completes_with_its_whole_file(
+    connect: Connect, files: Path, logs: Any
+) -> None:
+    """The reader is slow, so most of the file is still to be sent when the caller goes away."""
+    content = os.urandom(8 * 1024 * 1024)
+    (files / "large.bin").write_bytes(content)
+    gate, started, received = asyncio.Event(), asyncio.Event(), bytearray()
+
+    async def read_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        started.set()
+        await gate.wait()
+        received.extend(
+            await reader.readexactly(int(re.findall(r"content-length: (\d+)", head.lower())[0]))
+        )
+        writer.write(
+            b'HTTP/1.1 200 X\r\ncontent-length: 31\r\n\r\n"https://x/attachments/u/l.bin" '
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(read_slowly, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: client("upload_attachment", path="large.bin"))
+            await started.wait()
+            group.cancel_scope.cancel()
+        await asyncio.sleep(0.05)
+        gate.set()
+        with anyio.fail_after(10):
+            while not [line for line in logs() if line["event"] == "late_reply"]:  # noqa: ASYNC110 - written by the server
+                await anyio.sleep(0.01)
+    assert content in received
+    assert [line["outcome"] for line in logs() if line["event"] == "late_reply"] == ["ok"]
+
+
+async def test_key_is_not_sent_to_the_storage(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect() as client:
-        made = await client.ok("create_session", prompt="sandbox:quick")
+        created = await client.ok("create_session", prompt="sandbox:quick")
         clock.skip(4)
-        got = await client.ok("get_session", session_id=made["session_id"])
-        line = got["messages"][-1]["message"].splitlines()[-1]
+        session = await client.ok("get_session", session_id=created["session_id"])
+        line = session["messages"][-1]["message"].splitlines()[-1]
         assert line.startswith('ATTACHMENT:"https://')
         result = await client("download_attachment", url=line)
     assert not result.is_error
@@ -107,14 +180,14 @@ async def test_a_file_from_a_message_is_fetched_without_the_key(
         "https://evil.example/attachments/{uuid}/n.txt?x=1",
     ],
 )
-async def test_of_an_attachment_url_only_uuid_and_name_are_used(
+async def test_only_uuid_and_name_of_an_attachment_url_are_used(
     connect: Connect, upstream: Upstream, form: str
 ) -> None:
     url = upstream.organization.store("n.txt", "text/plain", b"hello")
     uuid = url.split("/")[-2]
-    given = url if form == "url" else form.format(url=url, uuid=uuid)
+    reference = url if form == "url" else form.format(url=url, uuid=uuid)
     async with connect() as client:
-        assert "hello" in text_of(await client("download_attachment", url=given))
+        assert "hello" in text_of(await client("download_attachment", url=reference))
         assert "hello" in text_of(await client("download_attachment", uuid=uuid, name="n.txt"))
     assert {seen.headers["host"] for seen in upstream.requests} == {f"127.0.0.1:{upstream.port}"}
 
@@ -132,7 +205,7 @@ async def test_of_an_attachment_url_only_uuid_and_name_are_used(
         {"url": "https://x/attachments/abc/n", "name": "n"},
     ],
 )
-async def test_what_is_no_attachment_is_refused_before_a_request(
+async def test_invalid_attachment_reference_is_refused_before_sending(
     connect: Connect, upstream: Upstream, arguments: dict[str, str]
 ) -> None:
     async with connect() as client:
@@ -140,7 +213,7 @@ async def test_what_is_no_attachment_is_refused_before_a_request(
     assert upstream.requests == []
 
 
-async def test_images_come_as_images_and_binaries_have_to_be_saved(
+async def test_image_is_returned_as_an_image(
     connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     image = upstream.organization.store("p.png", "image/png", PIXEL)
@@ -169,118 +242,10 @@ async def test_images_come_as_images_and_binaries_have_to_be_saved(
         )
 
 
-async def test_too_large_a_file_is_refused_inline_and_streamed_to_disk(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    big = upstream.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
-    async with connect(files_root=files) as client:
-        text = await client.error("download_attachment", url=big)
-        assert str(MAX_INLINE_BYTES) in text
-        assert "save_to" in text
-        await client("download_attachment", url=big, save_to="big.txt")
-    assert (files / "big.txt").stat().st_size == MAX_INLINE_BYTES + 1
-    async with connect(transport="http") as client:
-        assert "save_to" not in await client.error("download_attachment", url=big)
-
-
-async def test_a_broken_download_leaves_no_half_file(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    from tests.upstream import halved
-
-    url = upstream.organization.store("n.txt", "text/plain", b"hello" * 100)
-    upstream.fail("GET", "/_presigned/.*", halved)
-    async with connect(files_root=files) as client:
-        assert "broke off" in await client.error("download_attachment", url=url, save_to="n.txt")
-    assert list(files.iterdir()) == []
-
-
-async def test_a_long_text_is_read_on_from_a_character(
-    connect: Connect, upstream: Upstream
-) -> None:
-    url = upstream.organization.store("long.txt", "text/plain", b"0123456789" * 1000)
-    async with connect(result_limit=2000) as client:
-        first = await client("download_attachment", url=url)
-        end = int(re.search(r"from_char=(\d+)", text_of(first))[1])  # type: ignore[index]
-        assert len(text_of(first)) <= 2000
-        assert text_of(first).endswith(("0123456789" * 1000)[end - 10 : end])
-        second = await client("download_attachment", url=url, from_char=9990)
-    assert text_of(second).endswith("0123456789")
-
-
-async def test_control_characters_count_as_what_they_take(
-    connect: Connect, upstream: Upstream
-) -> None:
-    url = upstream.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
-    async with connect() as client:
-        got = await client("download_attachment", url=url)
-    assert sum(len(part.model_dump_json()) for part in got.content) <= 25_000 + 200
-
-
-async def test_only_what_a_model_can_look_at_comes_as_an_image(
-    connect: Connect, upstream: Upstream
-) -> None:
-    url = upstream.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
-    async with connect() as client:
-        assert "<svg/>" in text_of(await client("download_attachment", url=url))
-
-
-@pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x", "//[bad", ""])
-async def test_redirects_go_to_https_only(
-    connect: Connect, upstream: Upstream, location: str
-) -> None:
-    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
-    async with connect() as client:
-        text = await client.error("download_attachment", uuid="abc", name="n")
-    assert "redirect" in text.lower()
-    assert all(seen.path.startswith("/v1/") for seen in upstream.requests[:1])
-
-
-async def test_an_expired_link_and_an_unknown_file_are_named(
-    connect: Connect, upstream: Upstream
-) -> None:
-    upstream.fail(
-        "GET",
-        "/_presigned/.*",
-        answer(403, b"<Error>expired</Error>", content_type="application/xml"),
-    )
-    url = upstream.organization.store("n.txt", "text/plain", b"hello")
-    async with connect() as client:
-        assert "403" in await client.error("download_attachment", url=url)
-        assert "404" in await client.error("download_attachment", uuid="abc", name="n")
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors")
-async def test_a_directory_is_refused_and_leaves_nothing_open(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    async with connect(files_root=files) as client:
-        for _ in range(20):
-            assert "no ordinary file" in await client.error("upload_attachment", path=".")
-        assert len(list(Path("/proc/self/fd").iterdir())) < before + 10
-        url = upstream.organization.store("n.txt", "text/plain", b"x")
-        assert "cannot be written" in await client.error(
-            "download_attachment", url=url, save_to="a" * 300
-        )
-    assert upstream.count("POST") == 0
-
-
-async def test_a_name_that_is_no_text_is_refused(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    odd = files / os.fsdecode(b"caf\xe9.txt")
-    odd.write_bytes(b"x")
-    (files / "link").symlink_to(odd)
-    async with connect(files_root=files) as client:
-        assert "plain file name" in await client.error("upload_attachment", path="link")
-    assert upstream.count("POST") == 0
-
-
 @pytest.mark.parametrize(
     "declared", ["application/octet-stream", "binary/octet-stream", "image/jpg", ""]
 )
-async def test_a_picture_is_one_whatever_the_storage_calls_it(
+async def test_image_type_is_detected_from_the_content(
     connect: Connect, upstream: Upstream, declared: str
 ) -> None:
     upstream.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
@@ -290,7 +255,13 @@ async def test_a_picture_is_one_whatever_the_storage_calls_it(
     assert (picture.mime_type, base64.b64decode(picture.data)) == ("image/png", PIXEL)
 
 
-async def test_a_text_is_read_in_the_encoding_it_declares(
+async def test_svg_is_returned_as_text(connect: Connect, upstream: Upstream) -> None:
+    url = upstream.organization.store("plan.svg", "image/svg+xml", b"<svg/>")
+    async with connect() as client:
+        assert "<svg/>" in text_of(await client("download_attachment", url=url))
+
+
+async def test_text_is_decoded_in_its_declared_charset(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.fail(
@@ -304,7 +275,32 @@ async def test_a_text_is_read_in_the_encoding_it_declares(
         assert "is binary" in await client.error("download_attachment", uuid="u", name="t.txt")
 
 
-async def test_what_is_cut_is_counted_from_the_start_of_the_file(
+async def test_large_file_is_refused_inline_and_streamed_to_disk(
+    connect: Connect, upstream: Upstream, files: Path
+) -> None:
+    big = upstream.organization.store("big.txt", "text/plain", b"x" * (MAX_INLINE_BYTES + 1))
+    async with connect(files_root=files) as client:
+        text = await client.error("download_attachment", url=big)
+        assert str(MAX_INLINE_BYTES) in text
+        assert "save_to" in text
+        await client("download_attachment", url=big, save_to="big.txt")
+    assert (files / "big.txt").stat().st_size == MAX_INLINE_BYTES + 1
+    async with connect(transport="http") as client:
+        assert "save_to" not in await client.error("download_attachment", url=big)
+
+
+async def test_long_text_is_read_on_from_a_character(connect: Connect, upstream: Upstream) -> None:
+    url = upstream.organization.store("long.txt", "text/plain", b"0123456789" * 1000)
+    async with connect(result_limit=2000) as client:
+        first = await client("download_attachment", url=url)
+        end = int(re.search(r"from_char=(\d+)", text_of(first))[1])  # type: ignore[index]
+        assert len(text_of(first)) <= 2000
+        assert text_of(first).endswith(("0123456789" * 1000)[end - 10 : end])
+        second = await client("download_attachment", url=url, from_char=9990)
+    assert text_of(second).endswith("0123456789")
+
+
+async def test_cut_text_is_counted_from_the_start_of_the_file(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.fail(
@@ -325,38 +321,47 @@ async def test_what_is_cut_is_counted_from_the_start_of_the_file(
     assert int(re.findall(r"character (\d+) of 60000", then["next"])[0]) > end
 
 
-async def test_an_upload_on_the_wire_outlives_its_caller_with_its_file(
-    connect: Connect, files: Path, logs: Any
+async def test_control_characters_count_with_their_escaped_length(
+    connect: Connect, upstream: Upstream
 ) -> None:
-    """The reader is slow, so most of the file is still to be sent when the caller goes away."""
-    content = os.urandom(8 * 1024 * 1024)
-    (files / "large.bin").write_bytes(content)
-    gate, begun, seen = asyncio.Event(), asyncio.Event(), bytearray()
+    url = upstream.organization.store("log.txt", "text/" + "x" * 6000, b"\x1b" * 20_000)
+    async with connect() as client:
+        result = await client("download_attachment", url=url)
+    assert sum(len(part.model_dump_json()) for part in result.content) <= 25_000 + 200
 
-    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        begun.set()
-        await gate.wait()
-        seen.extend(
-            await reader.readexactly(int(re.findall(r"content-length: (\d+)", head.lower())[0]))
-        )
-        writer.write(
-            b'HTTP/1.1 200 X\r\ncontent-length: 31\r\n\r\n"https://x/attachments/u/l.bin" '
-        )
-        await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(slowly, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(lambda: client("upload_attachment", path="large.bin"))
-            await begun.wait()
-            group.cancel_scope.cancel()
-        await asyncio.sleep(0.05)
-        gate.set()
-        with anyio.fail_after(10):
-            while not [line for line in logs() if line["event"] == "late_reply"]:  # noqa: ASYNC110 - written by the server
-                await anyio.sleep(0.01)
-    assert content in seen
-    assert [line["outcome"] for line in logs() if line["event"] == "late_reply"] == ["ok"]
+async def test_broken_download_leaves_no_partial_file(
+    connect: Connect, upstream: Upstream, files: Path
+) -> None:
+    from tests.upstream import halved
+
+    url = upstream.organization.store("n.txt", "text/plain", b"hello" * 100)
+    upstream.fail("GET", "/_presigned/.*", halved)
+    async with connect(files_root=files) as client:
+        assert "broke off" in await client.error("download_attachment", url=url, save_to="n.txt")
+    assert list(files.iterdir()) == []
+
+
+@pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x", "//[bad", ""])
+async def test_download_redirect_must_be_https(
+    connect: Connect, upstream: Upstream, location: str
+) -> None:
+    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    async with connect() as client:
+        text = await client.error("download_attachment", uuid="abc", name="n")
+    assert "redirect" in text.lower()
+    assert all(seen.path.startswith("/v1/") for seen in upstream.requests[:1])
+
+
+async def test_expired_link_and_unknown_file_report_their_status(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail(
+        "GET",
+        "/_presigned/.*",
+        answer(403, b"<Error>expired</Error>", content_type="application/xml"),
+    )
+    url = upstream.organization.store("n.txt", "text/plain", b"hello")
+    async with connect() as client:
+        assert "403" in await client.error("download_attachment", url=url)
+        assert "404" in await client.error("download_attachment", uuid="abc", name="n")

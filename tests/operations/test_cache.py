@@ -1,4 +1,4 @@
-"""What is kept for a moment: per key, loaded once, gone after every write, and never in anybody's way."""
+"""The cache: one per key, loaded once, invalidated by every write, bounded in size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import Connect
 from tests.upstream import Exchange, Upstream, answer, slow
 
 
-async def test_browsing_on_sends_nothing_until_it_is_too_old(
+async def test_reads_send_no_request_until_the_ttl_ends(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect(cache_ttl=30) as client:
@@ -27,14 +27,14 @@ async def test_browsing_on_sends_nothing_until_it_is_too_old(
     assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_zero_keeps_nothing(connect: Connect, upstream: Upstream) -> None:
+async def test_ttl_of_zero_disables_the_cache(connect: Connect, upstream: Upstream) -> None:
     async with connect(cache_ttl=0) as client:
         await client.read("devin://knowledge/note-0001")
         await client.read("devin://knowledge/note-0001")
     assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
+async def test_list_tool_reads_afresh_and_its_cursor_reads_the_cache(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
@@ -55,7 +55,7 @@ async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
         ("delete_knowledge", {"note_id": "note-0001"}),
     ],
 )
-async def test_every_write_drops_what_was_kept(
+async def test_write_invalidates_the_cache(
     connect: Connect, upstream: Upstream, tool: str, arguments: dict[str, str]
 ) -> None:
     async with connect() as client:
@@ -64,7 +64,7 @@ async def test_every_write_drops_what_was_kept(
         assert await client.read("devin://knowledge") != before
 
 
-async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_not(
+async def test_lost_write_invalidates_the_cache_and_a_refused_one_does_not(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.fail("POST", "/v1/knowledge", answer(422, {"detail": "no"}), answer(500))
@@ -79,81 +79,7 @@ async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_
     assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_what_was_being_read_during_a_write_is_not_kept(
-    connect: Connect, upstream: Upstream
-) -> None:
-    gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", slow(gate))
-    async with connect() as client:
-        reading = asyncio.ensure_future(client.read("devin://knowledge"))
-        await upstream.arrived.wait()
-        await client.ok("create_knowledge", name="Brand new", body="b", trigger_description="t")
-        gate.set()
-        assert "Brand new" not in await reading
-        assert "Brand new" in await client.read("devin://knowledge")
-
-
-async def test_many_who_ask_at_once_share_one_request(connect: Connect, upstream: Upstream) -> None:
-    gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", slow(gate))
-    async with connect() as client:
-        reads = [
-            asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)
-        ]
-        await upstream.arrived.wait()
-        reads[0].cancel()  # who asked first may leave
-        gate.set()
-        texts = await asyncio.gather(*reads, return_exceptions=True)
-    assert len({text for text in texts[1:] if isinstance(text, str)}) == 1
-    assert upstream.count("GET", "/v1/knowledge") == 1
-
-
-async def test_trouble_is_remembered_for_a_moment_only(clock: AutoClock) -> None:
-    cache, loads = Cache(30, clock), 0
-
-    async def load() -> str:
-        nonlocal loads
-        loads += 1
-        if loads == 1:
-            raise Broken("no")
-        return "yes"
-
-    for _ in range(3):
-        with pytest.raises(Broken):
-            await cache.get("me", "notes", load)
-    assert loads == 1
-    clock.skip(6)
-    assert await cache.get("me", "notes", load) == "yes"
-    assert await cache.get("you", "notes", load) == "yes"
-    assert loads == 3, "another key never gets what one key read"
-
-
-async def test_what_is_kept_is_bounded(clock: AutoClock) -> None:
-    cache = Cache(30, clock)
-
-    async def load() -> object:
-        return object()
-
-    first = await cache.get("0", "notes", load)
-    theirs = await cache.get("them", "notes", load)
-    for one in range(120):
-        await cache.get("0", f"sessions/{one}", load)
-    assert await cache.get("0", "notes", load) is first, "parts go first"
-    assert await cache.get("them", "notes", load) is theirs, "nobody crowds others out"
-    for one in range(700):
-        await cache.get(str(one), "notes", load)
-    assert await cache.get("them", "notes", load) is not theirs
-
-
-async def test_what_is_known_outlives_a_failure(connect: Connect, upstream: Upstream) -> None:
-    async with connect() as client:
-        known = await client.read("devin://knowledge")
-        upstream.fail("GET", "/v1/knowledge", answer(500))
-        await client.error("list_knowledge")
-        assert await client.read("devin://knowledge") == known
-
-
-async def test_a_change_that_is_made_after_its_caller_left_is_seen(
+async def test_write_of_a_cancelled_call_invalidates_the_cache(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
@@ -179,7 +105,81 @@ async def test_a_change_that_is_made_after_its_caller_left_is_seen(
         assert "Late" in await client.read("devin://playbooks")
 
 
-async def test_who_comes_after_one_who_left_loads_anew() -> None:
+async def test_read_that_overlaps_a_write_is_not_cached(
+    connect: Connect, upstream: Upstream
+) -> None:
+    gate = asyncio.Event()
+    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    async with connect() as client:
+        reading = asyncio.ensure_future(client.read("devin://knowledge"))
+        await upstream.arrived.wait()
+        await client.ok("create_knowledge", name="Brand new", body="b", trigger_description="t")
+        gate.set()
+        assert "Brand new" not in await reading
+        assert "Brand new" in await client.read("devin://knowledge")
+
+
+async def test_concurrent_reads_share_one_request(connect: Connect, upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    async with connect() as client:
+        reads = [
+            asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)
+        ]
+        await upstream.arrived.wait()
+        reads[0].cancel()  # who asked first may leave
+        gate.set()
+        texts = await asyncio.gather(*reads, return_exceptions=True)
+    assert len({text for text in texts[1:] if isinstance(text, str)}) == 1
+    assert upstream.count("GET", "/v1/knowledge") == 1
+
+
+async def test_cached_value_survives_a_failed_refresh(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        before = await client.read("devin://knowledge")
+        upstream.fail("GET", "/v1/knowledge", answer(500))
+        await client.error("list_knowledge")
+        assert await client.read("devin://knowledge") == before
+
+
+async def test_error_is_cached_for_a_few_seconds(clock: AutoClock) -> None:
+    cache, loads = Cache(30, clock), 0
+
+    async def load() -> str:
+        nonlocal loads
+        loads += 1
+        if loads == 1:
+            raise Broken("no")
+        return "yes"
+
+    for _ in range(3):
+        with pytest.raises(Broken):
+            await cache.get("me", "notes", load)
+    assert loads == 1
+    clock.skip(6)
+    assert await cache.get("me", "notes", load) == "yes"
+    assert await cache.get("you", "notes", load) == "yes"
+    assert loads == 3, "another key never gets what one key read"
+
+
+async def test_cache_size_is_bounded_per_key(clock: AutoClock) -> None:
+    cache = Cache(30, clock)
+
+    async def load() -> object:
+        return object()
+
+    first = await cache.get("0", "notes", load)
+    of_another_key = await cache.get("them", "notes", load)
+    for number in range(120):
+        await cache.get("0", f"sessions/{number}", load)
+    assert await cache.get("0", "notes", load) is first, "parts go first"
+    assert await cache.get("them", "notes", load) is of_another_key, "nobody crowds others out"
+    for number in range(700):
+        await cache.get(str(number), "notes", load)
+    assert await cache.get("them", "notes", load) is not of_another_key
+
+
+async def test_load_after_a_cancelled_one_starts_anew() -> None:
     """A load that is being cancelled is nobody's any more; who joined it got a cancellation that was not theirs."""
     cache, gate, loads = Cache(30, AutoClock()), asyncio.Event(), 0
 
@@ -193,12 +193,12 @@ async def test_who_comes_after_one_who_left_loads_anew() -> None:
             raise
         return "notes"
 
-    left = asyncio.ensure_future(cache.get("me", "knowledge", load, fresh=True))
+    cancelled = asyncio.ensure_future(cache.get("me", "knowledge", load, fresh=True))
     await asyncio.sleep(0)
-    left.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
-    after = asyncio.ensure_future(cache.get("me", "knowledge", load))
+    later = asyncio.ensure_future(cache.get("me", "knowledge", load))
     await asyncio.sleep(0)
     gate.set()
-    assert await after == "notes"
+    assert await later == "notes"
     assert loads == 2

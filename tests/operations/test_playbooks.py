@@ -1,4 +1,4 @@
-"""Playbooks: listed lean, read in pieces, changed without losing what was not given."""
+"""Playbooks: listed without bodies, read in pieces, and updated without losing the fields that were not given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.conftest import Connect
 from tests.upstream import Upstream, answer
 
 
-async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect) -> None:
+async def test_playbooks_are_listed_with_bodies_only_on_request(connect: Connect) -> None:
     async with connect() as client:
         lean = await client.ok("list_playbooks")
         full = await client.ok("list_playbooks", body=True)
@@ -19,7 +19,7 @@ async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect
     assert all(row["body"] for row in full["playbooks"])
 
 
-async def test_the_list_may_come_wrapped(connect: Connect, upstream: Upstream) -> None:
+async def test_list_wrapped_in_an_object_is_read(connect: Connect, upstream: Upstream) -> None:
     upstream.fail(
         "GET",
         "/v1/playbooks",
@@ -33,9 +33,7 @@ async def test_the_list_may_come_wrapped(connect: Connect, upstream: Upstream) -
         ]
 
 
-async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
-    connect: Connect, upstream: Upstream
-) -> None:
+async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream) -> None:
     text = "step\n" * 2000
     row = {"playbook_id": "playbook-1", "title": "T", "body": text}
     upstream.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
@@ -48,24 +46,24 @@ async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
         ]
         assert "next_cursor" in listed
         while True:
-            got = await client.ok("get_playbook", playbook_id="playbook-1", from_char=start)
-            assert (got["truncated"], got["length"]) == (True, len(text))
-            whole += got["body"]
-            follow = re.search(r"from_char=(\d+)", got["next"])
+            piece = await client.ok("get_playbook", playbook_id="playbook-1", from_char=start)
+            assert (piece["truncated"], piece["length"]) == (True, len(text))
+            whole += piece["body"]
+            follow = re.search(r"from_char=(\d+)", piece["next"])
             if follow is None:
                 break
             start = int(follow[1])
     assert whole == text
 
 
-async def test_a_playbook_is_written_changed_and_deleted(
+async def test_playbook_is_created_updated_and_deleted(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        made = await client.ok("create_playbook", title="T", body="B", macro="!t")
-        playbook_id = made["playbook_id"]
-        changed = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
-        assert (changed["title"], changed["macro"]) == ("T", "!t")
+        created = await client.ok("create_playbook", title="T", body="B", macro="!t")
+        playbook_id = created["playbook_id"]
+        updated = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
+        assert (updated["title"], updated["macro"]) == ("T", "!t")
         cleared = await client.ok("update_playbook", playbook_id=playbook_id, macro="")
         assert "macro" not in cleared
         stored = upstream.organization.playbooks[playbook_id]

@@ -1,4 +1,4 @@
-"""Secrets go in and never come out."""
+"""Secrets: values are sent to Devin and never returned."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tests.conftest import Connect
 from tests.upstream import Upstream, answer
 
 
-async def test_metadata_is_listed_created_and_deleted(connect: Connect, upstream: Upstream) -> None:
+async def test_secret_is_created_listed_and_deleted(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
-        made = await client.ok(
+        created = await client.ok(
             "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
         )
         listed = await client.ok("list_secrets")
-        assert {"id": made["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][
+        assert {"id": created["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][
             -1
         ].items()
         assert "hunter2" not in str(listed)
-        assert (await client.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
-        assert "404" in await client.error("delete_secret", secret_id=made["id"])
+        assert (await client.ok("delete_secret", secret_id=created["id"]))["deleted"] is True
+        assert "404" in await client.error("delete_secret", secret_id=created["id"])
     assert upstream.requests[0].json == {
         "type": "key-value",
         "key": "DB",
@@ -29,15 +29,15 @@ async def test_metadata_is_listed_created_and_deleted(connect: Connect, upstream
     }
 
 
-async def test_a_value_can_come_from_an_allowed_variable(
+async def test_value_from_env_reads_an_allowed_variable(
     connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
     async with connect(allow_secret_env="MY_TOKEN") as client:
-        made = await client.ok(
+        created = await client.ok(
             "create_secret", type="key-value", key="A", value_from_env="MY_TOKEN"
         )
-        assert "value-from" not in str(made)
+        assert "value-from" not in str(created)
         await client.ok(
             "create_session",
             prompt="p",
@@ -62,7 +62,7 @@ async def test_a_value_can_come_from_an_allowed_variable(
     ]
 
 
-async def test_variables_do_not_exist_where_none_is_allowed(
+async def test_value_from_env_does_not_exist_without_allowed_variables(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
@@ -81,7 +81,7 @@ async def test_variables_do_not_exist_where_none_is_allowed(
     assert upstream.requests == []
 
 
-async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, upstream: Upstream) -> None:
+async def test_rejected_secret_value_is_not_quoted(connect: Connect, upstream: Upstream) -> None:
     body = {
         "detail": [
             {
@@ -102,7 +102,7 @@ async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, upstream: 
             )
 
 
-async def test_many_secrets_are_paged(connect: Connect, upstream: Upstream) -> None:
+async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
     upstream.fail(
         "GET",
         "/v1/secrets",
@@ -121,7 +121,7 @@ async def test_many_secrets_are_paged(connect: Connect, upstream: Upstream) -> N
     assert seen == [f"s-{n}" for n in range(100)]
 
 
-async def test_an_empty_vault_says_what_to_do(connect: Connect, upstream: Upstream) -> None:
+async def test_empty_list_suggests_create_secret(connect: Connect, upstream: Upstream) -> None:
     upstream.fail("GET", "/v1/secrets", answer(200, []))
     async with connect() as client:
         assert "devin_create_secret" in (await client.ok("list_secrets"))["next"]

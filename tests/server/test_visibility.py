@@ -1,10 +1,11 @@
-"""Who sees what, and that what is hidden does not exist."""
+"""Visibility: a hidden tool does not exist."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from mcp import MCPError
 
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.setting import SettingsError
@@ -28,7 +29,28 @@ def names(**flags: list[str]) -> set[str]:
     return set(visible_tools(resolve(flags, {}), "stdio").names)
 
 
-def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
+async def test_toolsets_and_excluded_tools_apply_to_resources(connect: Connect, era: Era) -> None:
+    async with connect(era=era, toolsets="sessions", exclude_tools="get_session") as client:
+        assert [resource.uri for resource in await client.resources()] == ["devin://sessions"]
+        assert (await client.sdk.list_resource_templates()).resource_templates == []
+        with pytest.raises(MCPError, match="Unknown resource: devin://playbooks"):
+            await client.read("devin://playbooks")
+
+
+async def test_resources_are_listed_only_with_their_list_tool(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect(exclude_tools="list_playbooks") as client:
+        assert not [resource for resource in await client.resources() if "playbook" in resource.uri]
+        await client.read("devin://playbooks/playbook-0001")
+    assert upstream.count("GET", "/v1/playbooks") == 0
+    async with connect(exclude_tools="get_playbook,get_session") as client:
+        assert "devin://playbooks/{id}" not in await client.read("devin://playbooks")
+        await client.ok("create_session", prompt="p")
+        assert "devin://sessions/{id}" not in await client.read("devin://sessions")
+
+
+def test_read_only_leaves_only_tools_that_read() -> None:
     assert names(read_only=["true"]) == READS
     with pytest.raises(SettingsError, match="leave no tool"):
         names(read_only=["true"], tools=["devin_create_session"])
@@ -49,7 +71,7 @@ def test_toolsets_tools_and_exclusions_combine() -> None:
         names(tools=["devin_fly"])
 
 
-async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
+async def test_hidden_tool_answers_exactly_as_an_unknown_one(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
     async with connect(era=era, read_only=True) as client:
@@ -61,15 +83,15 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
     assert upstream.count("POST") == 0
 
 
-async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(
+async def test_file_parameters_exist_only_where_files_are_allowed(
     connect: Connect, files: Path
 ) -> None:
     async def parameters(tool: str, **how: object) -> set[str]:
         async with connect(**how) as client:
             return next(
-                set(one.input_schema["properties"])
-                for one in (await client.sdk.list_tools()).tools
-                if one.name == tool
+                set(tool_definition.input_schema["properties"])
+                for tool_definition in (await client.sdk.list_tools()).tools
+                if tool_definition.name == tool
             )
 
     assert "path" in await parameters("devin_upload_attachment", files_root=files)
@@ -85,7 +107,7 @@ async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allow
     )
 
 
-async def test_a_server_started_at_home_or_in_the_root_allows_no_files(
+async def test_server_started_in_home_or_root_allows_no_files(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (home := tmp_path / "home").mkdir()

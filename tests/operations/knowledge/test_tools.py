@@ -1,4 +1,4 @@
-"""Notes: found among megabytes, read in pieces, changed without losing what was not given."""
+"""Knowledge notes: searched, read in pieces, and updated without losing the fields that were not given."""
 
 from __future__ import annotations
 
@@ -17,6 +17,34 @@ def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
         "trigger_description": "t",
         "created_at": "2026-01-01T00:00:00Z",
     } | more
+
+
+async def test_update_that_would_erase_an_unreadable_body_is_refused(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail(
+        "GET", "/v1/knowledge", answer(200, {"knowledge": [{"id": "note-1", "name": "n"}]})
+    )
+    upstream.fail(
+        "GET", "/v1/playbooks/.*", answer(200, {"playbook_id": "playbook-1", "title": "t"})
+    )
+    async with connect() as client:
+        assert "Give body too" in await client.error("update_knowledge", note_id="note-1", name="m")
+        assert "Give body too" in await client.error(
+            "update_playbook", playbook_id="playbook-1", title="u"
+        )
+    assert upstream.count("PUT") == 0
+
+
+async def test_note_with_a_long_trigger_is_readable(connect: Connect, upstream: Upstream) -> None:
+    note = {"id": "note-1", "name": "n", "trigger_description": "when " * 1000, "body": "b" * 5000}
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"knowledge": [note]})] * 2)
+    async with connect(result_limit=2000) as client:
+        full = (await client.ok("list_knowledge", note_ids=["note-1"], body="full"))["knowledge"][0]
+        listed = (await client.ok("list_knowledge"))["knowledge"][0]
+    assert full["body"]
+    assert full["truncated"] is True
+    assert listed["trigger_description"].endswith("…")
 
 
 async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
@@ -50,7 +78,7 @@ async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
         assert "exactly one" in await client.error("list_knowledge", from_char=5)
 
 
-async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, upstream: Upstream) -> None:
+async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream) -> None:
     text = 'line "with" quotes\n' * 400
     upstream.fail(
         "GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20
@@ -58,20 +86,20 @@ async def test_a_long_body_is_cut_marked_and_read_on(connect: Connect, upstream:
     whole, start = "", 0
     async with connect(result_limit=2500) as client:
         while True:
-            got = await client.ok(
+            page = await client.ok(
                 "list_knowledge", note_ids=["note-1"], body="full", from_char=start
             )
-            row = got["knowledge"][0]
+            row = page["knowledge"][0]
             assert (row["truncated"], row["length"]) == (True, len(text))
             whole += row["body"]
-            follow = re.search(r"from_char=(\d+)", got["next"])
+            follow = re.search(r"from_char=(\d+)", page["next"])
             if follow is None:
                 break
             start = int(follow[1])
     assert whole == text
 
 
-async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
+async def test_megabytes_of_notes_are_listed_page_by_page(
     connect: Connect, upstream: Upstream
 ) -> None:
     notes = [note(n, "x" * 10_000) for n in range(500)]
@@ -90,11 +118,11 @@ async def test_megabytes_of_notes_stay_within_the_limit_and_can_be_walked(
     assert seen == [f"note-{n}" for n in range(500)]
 
 
-async def test_a_note_is_written_changed_cleared_and_deleted(
+async def test_note_is_created_updated_cleared_and_deleted(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        made = await client.ok(
+        created = await client.ok(
             "create_knowledge",
             name="N",
             body="B",
@@ -110,31 +138,33 @@ async def test_a_note_is_written_changed_cleared_and_deleted(
             "parent_folder_id": "folder-services",
             "pinned_repo": "a/b",
         }
-        changed = await client.ok("update_knowledge", note_id=made["id"], body="B2")
-        assert (changed["name"], changed["pinned_repo"], changed["parent_folder_id"]) == (
+        updated = await client.ok("update_knowledge", note_id=created["id"], body="B2")
+        assert (updated["name"], updated["pinned_repo"], updated["parent_folder_id"]) == (
             "N",
             "a/b",
             "folder-services",
         )
         cleared = await client.ok(
-            "update_knowledge", note_id=made["id"], pinned_repo="", parent_folder_id="", name=None
+            "update_knowledge",
+            note_id=created["id"],
+            pinned_repo="",
+            parent_folder_id="",
+            name=None,
         )
         assert "pinned_repo" not in cleared
-        assert upstream.organization.notes[made["id"]]["body"] == "B2"
-        assert upstream.organization.notes[made["id"]]["parent_folder_id"] is None
+        assert upstream.organization.notes[created["id"]]["body"] == "B2"
+        assert upstream.organization.notes[created["id"]]["parent_folder_id"] is None
         assert "at least one" in await client.error(
-            "update_knowledge", note_id=made["id"], name=None
+            "update_knowledge", note_id=created["id"], name=None
         )
-        assert (await client.ok("delete_knowledge", note_id=made["id"]))["deleted"] is True
+        assert (await client.ok("delete_knowledge", note_id=created["id"]))["deleted"] is True
         assert "does not know that note" in await client.error(
-            "update_knowledge", note_id=made["id"], name="x"
+            "update_knowledge", note_id=created["id"], name="x"
         )
-        assert "404" in await client.error("delete_knowledge", note_id=made["id"])
+        assert "404" in await client.error("delete_knowledge", note_id=created["id"])
 
 
-async def test_many_folders_are_counted_and_leave_room_for_notes(
-    connect: Connect, upstream: Upstream
-) -> None:
+async def test_many_folders_leave_room_for_the_notes(connect: Connect, upstream: Upstream) -> None:
     folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
     upstream.fail(
         "GET",
@@ -148,30 +178,14 @@ async def test_many_folders_are_counted_and_leave_room_for_notes(
         * 2,
     )
     async with connect() as client:
-        got = await client.ok("list_knowledge")
-        assert len(got["folders"]) + got["folders_left_out"] == 500
-        assert [row["id"] for row in got["knowledge"]] == ["note-1"]
-        assert "next_cursor" not in got
+        result = await client.ok("list_knowledge")
+        assert len(result["folders"]) + result["folders_left_out"] == 500
+        assert [row["id"] for row in result["knowledge"]] == ["note-1"]
+        assert "next_cursor" not in result
         assert "folders" not in await client.ok("list_knowledge", search="note")
 
 
-async def test_what_was_done_is_never_an_error_because_of_its_length(
-    connect: Connect, upstream: Upstream
-) -> None:
-    async with connect(result_limit=2000) as client:
-        made = await client.ok(
-            "create_knowledge", name="n" * 400, body="b", trigger_description="t" * 4000
-        )
-        assert made["id"] in upstream.organization.notes
-        session = await client.ok("create_session", prompt="p")
-        await client.ok(
-            "update_session_tags",
-            session_id=session["session_id"],
-            tags=[f"{n}-{'x' * 200}" for n in range(50)],
-        )
-
-
-async def test_a_field_in_an_odd_form_is_not_lost_by_changing_another(
+async def test_update_that_would_lose_a_field_of_wrong_type_is_refused(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
