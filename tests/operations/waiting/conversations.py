@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.clock import ManualClock, advance_during
@@ -43,3 +46,26 @@ async def wait(
     """
     waiting = client.ok("wait_for_sessions", **{"session_ids": ["devin-1"], **arguments})
     return await advance_during(manual_clock, waiting, *steps, until_asleep=until_asleep)
+
+
+@asynccontextmanager
+async def time_passing(manual_clock: ManualClock, step: float) -> AsyncIterator[None]:
+    """Let time pass, as long as the block lasts, whenever a wait and its poller are asleep."""
+
+    async def advance() -> None:
+        while True:
+            await manual_clock.advance(step, until_asleep=2)
+
+    advancing = asyncio.ensure_future(advance())
+    try:
+        yield
+    finally:
+        advancing.cancel()
+        await asyncio.wait({advancing})
+
+
+def skip(manual_clock: ManualClock, seconds: float) -> None:
+    """Let time pass for Devin and for this server without waking those who sleep."""
+    manual_clock.passed += seconds
+    for listener in manual_clock.on_skip:
+        listener(seconds)

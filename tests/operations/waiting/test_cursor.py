@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.clock import ManualClock
 from tests.conftest import Connect
-from tests.operations.waiting.conversations import BASE, devin_messages_of, wait
-from tests.upstream import Upstream, answer
+from tests.fake_session import FakeSession
+from tests.operations.waiting.conversations import (
+    devin_messages_of,
+    messages_of,
+    time_passing,
+    wait,
+)
+from tests.upstream import Upstream
 
 
 async def test_cursor_returns_each_change_once(connect: Connect, manual_clock: ManualClock) -> None:
@@ -19,7 +25,7 @@ async def test_cursor_returns_each_change_once(connect: Connect, manual_clock: M
         first = await wait(client, manual_clock, 8, 8, session_ids=[session_id])
         again = await wait(client, manual_clock, session_ids=[session_id], cursor=first["cursor"])
         assert (again["sessions"][0].get("messages"), again["sessions"][0]["changed"]) == (None, [])
-        assert again["timed_out"] is False, "nothing is at work, so nothing would come of itself"
+        assert again["timed_out"] is False, "an idle session does not change by itself"
         await client.ok("send_message", session_id=session_id, message="strict")
         last = await wait(
             client,
@@ -42,28 +48,24 @@ async def test_cursor_is_valid_after_a_restart(connect: Connect, manual_clock: M
     assert second["sessions"][0]["changed"] == []
 
 
+async def test_malformed_cursor_is_refused(connect: Connect) -> None:
+    async with connect() as client:
+        for cursor in ("x", "....", "A" * 13 + ".B", "AAAAAAAAAzAAA"):
+            assert "cursor is not one" in await client.error(
+                "wait_for_sessions", session_ids=["devin-1"], cursor=cursor
+            )
+
+
 async def test_cursor_keeps_the_sessions_not_waited_for(
     connect: Connect, manual_clock: ManualClock
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
-        first_id, second_id = (
-            await client.create_session("sandbox:quick"),
-            await client.create_session("sandbox:quick"),
-        )
-        both = await wait(
-            client, manual_clock, 8, 8, session_ids=[first_id, second_id], until="all"
-        )
-        some = await wait(
-            client, manual_clock, 8, session_ids=[first_id], cursor=both["cursor"], max_wait_s=1
-        )
-        again = await wait(
-            client,
-            manual_clock,
-            8,
-            session_ids=[first_id, second_id],
-            cursor=some["cursor"],
-            max_wait_s=1,
-        )
+        ids = [await client.create_session("sandbox:quick") for _ in range(2)]
+        both = await wait(client, manual_clock, 8, 8, session_ids=ids, until="all")
+        arguments = {"session_ids": ids[:1], "cursor": both["cursor"], "max_wait_s": 1}
+        first = await wait(client, manual_clock, 8, **arguments)
+        arguments = {"session_ids": ids, "cursor": first["cursor"], "max_wait_s": 1}
+        again = await wait(client, manual_clock, 8, **arguments)
     assert devin_messages_of(both, 0)
     assert devin_messages_of(both, 1)
     assert not devin_messages_of(again, 0)
@@ -76,7 +78,7 @@ async def test_cursor_keeps_the_sessions_not_waited_for(
 )
 @given(
     st.lists(
-        st.sampled_from(["say", "hide", "show", "wait", "user", "block", "work"]),
+        st.sampled_from(["devin", "hide", "show", "wait", "user", "block", "work"]),
         min_size=3,
         max_size=14,
     )
@@ -84,42 +86,31 @@ async def test_cursor_keeps_the_sessions_not_waited_for(
 async def test_waits_return_every_message_once_and_in_order(
     connect: Connect, upstream: Upstream, steps: list[str]
 ) -> None:
-    messages: list[dict[str, Any]] = []
-    state = {"status_enum": "blocked", "visible": True}
+    session = FakeSession(f"devin-{uuid4().hex}", "blocked").at(upstream)
+    manual_clock = ManualClock()
     received: list[str] = []
     cursor = None
-    manual_clock = ManualClock()
-
-    async def serve(exchange: Any) -> None:
-        body = BASE | {
-            "session_id": "devin-1",
-            "status_enum": state["status_enum"],
-            "messages": messages if state["visible"] else [],
-        }
-        await answer(200, body)(exchange)
-
-    upstream._faults.clear()
-    upstream.fail("GET", "/v1/sessions/devin-1", *[serve] * 200)
-    async with connect(manual_clock=manual_clock) as client:
-        for step in [*steps, "show", "block", "say", "wait", "wait"]:
-            if step in {"say", "user"}:
-                kind = "devin_message" if step == "say" else "user_message"
-                messages.append(
-                    {"type": kind, "event_id": f"e{len(messages)}", "message": f"m{len(messages)}"}
-                )
-            elif step in {"hide", "show"}:
-                state["visible"] = step == "show"
-            elif step in {"block", "work"}:
-                state["status_enum"] = "blocked" if step == "block" else "working"
-            else:
-                arguments = {
-                    "session_ids": ["devin-1"],
-                    "max_wait_s": 1,
-                    **({"cursor": cursor} if cursor else {}),
-                }
-                result = await wait(client, manual_clock, 2, 70, **arguments)
-                cursor = result["cursor"]
-                received += [
-                    message["message"] for message in result["sessions"][0].get("messages", [])
-                ]
-    assert received == [message["message"] for message in messages]
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        time_passing(manual_clock, 2),
+    ):
+        for step in [*steps, "show", "block", "devin", "wait", "wait"]:
+            match step:
+                case "devin":
+                    session.devin_says(f"m{len(session.said)}")
+                case "user":
+                    session.user_says(f"m{len(session.said)}")
+                case "hide" | "show":
+                    session.readable = 0 if step == "hide" else None
+                case "block" | "work":
+                    session.status_enum = "blocked" if step == "block" else "working"
+                case "wait":
+                    result = await client.ok(
+                        "wait_for_sessions",
+                        session_ids=[session.session_id],
+                        max_wait_s=1,
+                        cursor=cursor,
+                    )
+                    cursor = result["cursor"]
+                    received += messages_of(result)
+    assert received == [message["message"] for message in session.said]

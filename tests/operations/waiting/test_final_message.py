@@ -7,19 +7,26 @@ import asyncio
 import anyio
 import pytest
 
-from tests.clock import ManualClock
+from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
 from tests.fake_session import FakeSession
-from tests.operations.waiting.conversations import BASE, devin_messages_of, messages_of, wait
+from tests.operations.waiting.conversations import (
+    BASE,
+    devin_messages_of,
+    message,
+    messages_of,
+    wait,
+)
 from tests.upstream import Upstream, answer
 
 
-@pytest.mark.parametrize("talk", [["devin_message", "user_message"], ["initial_user_message"]])
+@pytest.mark.parametrize("types", [["devin_message", "user_message"], ["initial_user_message"]])
 async def test_turn_without_a_final_message_ends_the_wait_early(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, types: list[str]
 ) -> None:
     messages = [
-        {"type": kind, "event_id": f"e{place}", "message": "x"} for place, kind in enumerate(types)
+        {"type": kind, "event_id": f"e{number}", "message": "x"}
+        for number, kind in enumerate(types)
     ]
     body = BASE | {"session_id": "devin-1", "status_enum": "finished", "messages": messages}
     upstream.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 20)
@@ -33,8 +40,7 @@ async def test_wait_lasts_until_the_final_message_is_readable(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
-    prompt = {"type": "initial_user_message", "event_id": "e0", "message": "p"}
-    question = {"type": "devin_message", "event_id": "e1", "message": "Which?"}
+    prompt, question = message(0, "p", "initial_user"), message(1, "Which?")
     upstream.fail(
         "GET",
         "/v1/sessions/.*",
@@ -50,7 +56,7 @@ async def test_wait_lasts_until_the_final_message_is_readable(
 async def test_message_read_while_working_is_not_the_final_message(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    """v1 says blocked before the last message is readable, also where earlier ones were (v1.md §3.6)."""
+    """v1 says blocked before the final message is readable, even if earlier ones were readable."""
     session = FakeSession().at(upstream)
     session.devin_says("I am reading the code.")
     async with connect(manual_clock=manual_clock) as client:
@@ -58,12 +64,10 @@ async def test_message_read_while_working_is_not_the_final_message(
         await manual_clock.asleep(2)
         session.status_enum = "blocked"
         await manual_clock.advance(7, until_asleep=2)
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.05)  # the wait does not end
         assert not waiting.done()
         session.devin_says("Strict or lenient?")
-        await manual_clock.advance(7, until_asleep=2)
-        with anyio.fail_after(5):
-            result = await waiting
+        result = await advance_during(manual_clock, waiting, 7, until_asleep=2)
     assert messages_of(result) == ["I am reading the code.", "Strict or lenient?"]
 
 
@@ -76,20 +80,16 @@ async def test_wait_ends_soon_when_no_later_message_follows(
         waiting = asyncio.ensure_future(client.ok("wait_for_sessions", session_ids=["devin-1"]))
         await manual_clock.asleep(2)
         session.status_enum = "blocked"
-        for _ in range(3):
-            if not waiting.done():
-                await manual_clock.advance(6, until_asleep=2)
-        with anyio.fail_after(5):
-            result = await waiting
+        result = await advance_during(manual_clock, waiting, 6, 6, 6, until_asleep=2)
     assert (messages_of(result), result["timed_out"]) == (["Which?"], False)
 
 
 async def test_wait_with_cursor_allows_for_a_late_final_message(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    """The cursor says that it was at work, so its last words may be up to a minute late; nobody here saw the end."""
+    """The cursor says that the session was working, so its turn may have ended a moment ago."""
     session = FakeSession().at(upstream)
-    session.user_says("Mend it")
+    session.user_says("Fix it")
     async with connect(manual_clock=manual_clock) as client:
         first = await wait(client, manual_clock, 2, max_wait_s=1)
         session.status_enum = "blocked"
@@ -99,8 +99,6 @@ async def test_wait_with_cursor_allows_for_a_late_final_message(
         for _ in range(4):
             await manual_clock.advance(6, until_asleep=2)
         assert not waiting.done()
-        session.devin_says("Mended.")
-        await manual_clock.advance(6, until_asleep=2)
-        with anyio.fail_after(5):
-            result = await waiting
-    assert messages_of(result) == ["Mended."]
+        session.devin_says("Fixed.")
+        result = await advance_during(manual_clock, waiting, 6, until_asleep=2)
+    assert messages_of(result) == ["Fixed."]

@@ -11,6 +11,7 @@ import pytest
 from tests.clock import ManualClock
 from tests.conftest import Connect
 from tests.notification_recorder import NotificationRecorder, watching
+from tests.operations.waiting.conversations import skip
 from tests.upstream import Fault, Upstream, answer, late, page
 
 
@@ -24,11 +25,11 @@ async def test_poll_interval_grows_while_nothing_changes(
         ):
             for _ in range(12):
                 await manual_clock.advance(70)
-    intervals = [round(wait) for wait in manual_clock.waits]
+    intervals = manual_clock.waits
     assert max(intervals[:2]) <= 6
     assert max(intervals) <= 72
-    assert min(intervals[-2:]) >= 48, "a session that waits is looked at once a minute"
-    assert max(intervals[-3:]) - min(manual_clock.waits[-3:]) > 0.001, "with some jitter"
+    assert min(intervals[-2:]) >= 48, "an idle session is polled once a minute"
+    assert max(intervals[-3:]) - min(intervals[-3:]) > 0.001, "with jitter"
 
 
 async def test_errors_lengthen_the_poll_interval_and_do_not_end_it(
@@ -73,7 +74,7 @@ async def test_session_refused_at_the_first_poll_is_not_polled_again(
         watching(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
     ):
         await upstream.arrived.wait()
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.05)  # no further poll is scheduled
         assert manual_clock.sleepers == 0
     assert upstream.count("GET", "/v1/sessions/.*") == 1
     assert [line["outcome"] for line in logs() if line.get("method") == "watch"] == ["tool_error"]
@@ -85,17 +86,13 @@ async def test_change_before_the_first_successful_poll_is_notified(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        await anyio.sleep(0.01)
-        manual_clock.passed += 4
-        for listener in manual_clock.on_skip:
-            listener(4)
+        skip(manual_clock, 4)
         upstream.fail("GET", "/v1/sessions/.*", answer(500))
         async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.asleep(1)
             await client.ok("send_message", session_id=session_id, message="m")
-            await notifications.hears(
-                *[f"devin://sessions/{session_id}"] * 2
-            )  # the write, and what the first look that worked saw
+            # one for the write, one for what the first successful poll found
+            await notifications.hears(*[f"devin://sessions/{session_id}"] * 2)
 
 
 @pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
@@ -126,9 +123,8 @@ async def test_single_refusal_is_notified_and_does_not_end_polling(
             await manual_clock.advance(7)
             await notifications.hears(f"devin://sessions/{session_id}")
             await manual_clock.advance(20)
-            await notifications.hears(
-                f"devin://sessions/{session_id}"
-            )  # seen again, and waiting by now
+            # it is readable again, and its phase is now waiting
+            await notifications.hears(f"devin://sessions/{session_id}")
 
 
 async def test_three_refusals_in_a_row_end_polling(
@@ -149,7 +145,7 @@ async def test_three_refusals_in_a_row_end_polling(
 async def test_terminated_session_that_is_unreadable_is_notified(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    """Terminated here, and not to be looked at any more: who watches has to hear that something happened."""
+    """It was terminated through this server, but no poll can show it any more."""
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
@@ -172,9 +168,7 @@ async def test_change_during_a_slow_first_poll_is_notified(
         async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await upstream.until("GET", f"/v1/sessions/{session_id}")
             assert "starting" in await client.read(f"devin://sessions/{session_id}")
-            manual_clock.passed += 6
-            for listener in manual_clock.on_skip:
-                listener(6)
+            skip(manual_clock, 6)
             gate.set()
             await notifications.hears(f"devin://sessions/{session_id}")
 
@@ -183,12 +177,9 @@ async def test_message_that_vanishes_and_returns_is_notified_once(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     def session_with(*ids: str) -> Fault:
-        messages = [
-            {"type": "devin_message", "event_id": event_id, "message": "m"} for event_id in ids
-        ]
-        return answer(
-            200, {"session_id": "devin-1", "status_enum": "working", "messages": messages}
-        )
+        messages = [{"type": "devin_message", "event_id": name, "message": "m"} for name in ids]
+        row = {"session_id": "devin-1", "status_enum": "working", "messages": messages}
+        return answer(200, row)
 
     upstream.fail(
         "GET",
@@ -206,10 +197,10 @@ async def test_message_that_vanishes_and_returns_is_notified_once(
         watching(client, notifications, "auto", uri, "devin://sessions"),
     ):
         await manual_clock.advance(7)
-        await notifications.hears(uri)  # b, a message alone: the index shows no messages
+        await notifications.hears(uri)  # message b; the index, which shows no messages, is the same
         for _ in range(2):
             await manual_clock.advance(30)
         await notifications.hears()
         await manual_clock.advance(30)
-        await notifications.hears(uri)  # c
+        await notifications.hears(uri)  # message c
         assert upstream.count("GET", "/v1/sessions/devin-1") == 5

@@ -9,7 +9,13 @@ import pytest
 from tests.clock import ManualClock
 from tests.conftest import Connect
 from tests.fake_session import FakeSession
-from tests.operations.waiting.conversations import BASE, devin_messages_of, messages_of, wait
+from tests.operations.waiting.conversations import (
+    BASE,
+    devin_messages_of,
+    message,
+    messages_of,
+    wait,
+)
 from tests.upstream import Upstream, answer
 
 
@@ -52,19 +58,15 @@ async def test_result_fits_its_limit(
         assert len(json.dumps(result, separators=(",", ":"), ensure_ascii=False)) <= limit
         assert any(row.get("messages") for row in result["sessions"])
         again = await wait(client, manual_clock, session_ids=ids, cursor=result["cursor"])
-    assert again["cursor"] != result["cursor"], "reading gets on"
+    assert again["cursor"] != result["cursor"], "the next call returns further messages"
 
 
 async def test_structured_output_of_the_previous_turn_is_not_returned(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     row = BASE | {"session_id": "devin-1", "structured_output": {"n": 1}}
-    messages = [{"type": "devin_message", "event_id": "e0", "message": "first"}]
-    later = [
-        *messages,
-        {"type": "user_message", "event_id": "e1", "message": "more"},
-        {"type": "devin_message", "event_id": "e2", "message": "second"},
-    ]
+    messages = [message(0, "first")]
+    later = [*messages, message(1, "more", "user"), message(2, "second")]
     upstream.fail(
         "GET",
         "/v1/sessions/.*",
@@ -75,10 +77,8 @@ async def test_structured_output_of_the_previous_turn_is_not_returned(
         ),
     )
     async with connect(manual_clock=manual_clock) as client:
-        first = await wait(client, manual_clock, session_ids=["devin-1"])
-        second = await wait(
-            client, manual_clock, 7, 7, session_ids=["devin-1"], cursor=first["cursor"]
-        )
+        first = await wait(client, manual_clock)
+        second = await wait(client, manual_clock, 7, 7, cursor=first["cursor"])
     assert first["sessions"][0]["structured_output"] == {"n": 1}
     assert second["sessions"][0]["structured_output"] == {"n": 2}
     assert devin_messages_of(second) == ["second"]
@@ -88,34 +88,17 @@ async def test_messages_that_do_not_fit_follow_in_later_calls(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     texts = [f"{n}:" + "x" * (6000 if n == 3 else 400) for n in range(12)]
-    conversation = [
-        {"type": "devin_message", "event_id": f"e{n}", "message": text}
-        for n, text in enumerate(texts)
-    ]
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        *[
-            answer(
-                200,
-                BASE
-                | {"session_id": "devin-1", "status_enum": "blocked", "messages": conversation},
-            )
-        ]
-        * 30,
-    )
+    session = FakeSession(status_enum="blocked").at(upstream)
+    for text in texts:
+        session.devin_says(text)
     received, cursor = "", None
     async with connect(manual_clock=manual_clock, result_limit=3000) as client:
         for _ in range(30):
-            result = await client.ok(
-                "wait_for_sessions",
-                session_ids=["devin-1"],
-                **({"cursor": cursor} if cursor else {}),
-            )
+            result = await client.ok("wait_for_sessions", session_ids=["devin-1"], cursor=cursor)
             assert len(json.dumps(result, separators=(",", ":"))) <= 3000
             cursor = result["cursor"]
             messages = result["sessions"][0].get("messages", [])
-            received += "".join(message["message"] for message in messages)
+            received += "".join(messages_of(result))
             if messages and messages[-1].get("truncated"):
                 assert f"from_char={len(messages[-1]['message'])}" in result["next"]
                 received += texts[3][len(messages[-1]["message"]) :]
@@ -164,11 +147,7 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
     pull_requests, cursor = set(), None
     async with connect(manual_clock=manual_clock, result_limit=2000) as client:
         for _ in range(16):
-            arguments = {
-                "session_ids": ids,
-                "max_wait_s": 1,
-                **({"cursor": cursor} if cursor else {}),
-            }
+            arguments = {"session_ids": ids, "max_wait_s": 1, "cursor": cursor}
             result = await wait(client, manual_clock, 2, 2, until_asleep=17 - refused, **arguments)
             cursor = result["cursor"]
             for place, row in enumerate(result["sessions"]):
@@ -190,11 +169,8 @@ async def test_cut_user_message_can_be_read_on_and_the_task_is_not_offered(
     session.devin_says("Which?")
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(client, manual_clock)
-        assert [message.get("truncated") for message in result["sessions"][0]["messages"]] == [
-            True,
-            True,
-            None,
-        ]
+        messages = result["sessions"][0]["messages"]
+        assert [row.get("truncated") for row in messages] == [True, True, None]
         assert "after_event_id=devin-1-e1, from_char=1000" in result["next"]
         del session.said[1]
         again = await wait(client, manual_clock)
