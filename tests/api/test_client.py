@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.conftest import Connect
-from tests.upstream import KEY, Upstream, answer
+from tests.upstream import KEY, Exchange, Upstream, answer, head
 
 
 async def test_key_is_sent_as_bearer_token(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail(
-        "POST",
-        "/v1/playbooks",
-        answer(400, {"detail": f"title 'My private title' and {KEY} are no good"}),
-    )
     async with connect() as client:
-        text = await client.error("create_playbook", title="My private title", body="b")
+        await client.ok("create_playbook", title="t", body="b")
     assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert upstream.requests[0].headers["user-agent"].startswith("devin-mcp/")
-    assert "no good" in text
-    assert "private" not in text
-    assert KEY not in text
 
 
 @pytest.mark.parametrize(
@@ -34,7 +27,6 @@ async def test_call_without_usable_key_is_refused_with_the_reason(
     connect: Connect, upstream: Upstream, key: str, says: str
 ) -> None:
     async with connect(DEVIN_API_KEY=key) as client:
-        assert len((await client.sdk.list_tools()).tools) == 22
         text = await client.error("list_sessions")
     assert says in text
     assert "apk_" in text
@@ -42,15 +34,17 @@ async def test_call_without_usable_key_is_refused_with_the_reason(
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize("key", ["", "cog_abcdef", "  "])
+async def test_tools_are_listed_without_usable_key(connect: Connect, key: str) -> None:
+    async with connect(DEVIN_API_KEY=key) as client:
+        assert len((await client.sdk.list_tools()).tools) == 22
+
+
 async def test_slow_response_body_ends_at_the_deadline(
     connect: Connect, upstream: Upstream
 ) -> None:
-    async def drip(exchange: object) -> None:
-        import asyncio
-
-        from tests.upstream import Exchange, head
-
-        assert isinstance(exchange, Exchange)
+    async def send_byte_by_byte(exchange: Exchange) -> None:
+        """Each byte arrives within the read timeout; the body never ends."""
         exchange.writer.write(
             head(200, {"content-length": "9999", "content-type": "application/json"})
         )
@@ -58,7 +52,7 @@ async def test_slow_response_body_ends_at_the_deadline(
             exchange.writer.write(b" ")
             await asyncio.sleep(0.02)
 
-    upstream.fail("GET", "/v1/sessions", drip)
+    upstream.fail("GET", "/v1/sessions", send_byte_by_byte)
     async with connect(deadline=0.3) as client:
         assert "within 0.3 seconds" in await client.error("list_sessions")
 
@@ -70,10 +64,10 @@ async def test_response_headers_are_not_logged(
         "GET",
         "/v1/attachments/.*",
         answer(
-            307, b"", location="https://127.0.0.1:1/f?X-Amz-Signature=SIGNED", set_cookie="C=EATEN"
+            307, b"", location="https://127.0.0.1:1/f?X-Amz-Signature=SIGNED", set_cookie="C=COOKIE"
         ),
     )
     async with connect() as client:
         await client.error("download_attachment", uuid="abc", name="n")
     assert "SIGNED" not in str(logs())
-    assert "EATEN" not in str(logs())
+    assert "COOKIE" not in str(logs())

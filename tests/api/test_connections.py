@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 
-from devin_mcp.api.client import DevinClient
-from devin_mcp.operations.secrets import list_secrets
+from devin_mcp.api.connections import ConnectionPools
 from tests.clock import AutoClock
-from tests.conftest import Connect, settings_for
+from tests.conftest import Connect, eventually, settings_for
 from tests.upstream import Upstream, answer, head, read_request
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
@@ -42,16 +43,16 @@ class Proxy:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await reader.readuntil(b"\r\n\r\n")
-        self.lines.append(asked.split(b"\r\n")[0].decode())
+        request = await reader.readuntil(b"\r\n\r\n")
+        self.lines.append(request.split(b"\r\n")[0].decode())
         if self.refuse:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
             return
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        if asked.startswith(b"CONNECT"):
+        if request.startswith(b"CONNECT"):
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            up_writer.write(asked.replace(f"http://127.0.0.1:{self.target}".encode(), b""))
+            up_writer.write(request.replace(f"http://127.0.0.1:{self.target}".encode(), b""))
         await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
 
 
@@ -62,36 +63,45 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
     target.close()
 
 
-class Secure:
-    """An API over TLS whose certificate a company's own authority signed."""
+class TlsServer:
+    """An API over TLS with a certificate of this authority."""
 
     def __init__(self, authority: trustme.CA) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.context)
-        self.served = 0
+        self.request_count = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await read_request(reader)
         except (ConnectionError, asyncio.IncompleteReadError):
             return
-        self.served += 1
+        self.request_count += 1
         writer.write(
             head(200, {"content-length": "16", "connection": "close"}) + b'{"sessions": []}'
         )
         writer.close()
 
 
+@asynccontextmanager
+async def listening(
+    serve: Proxy | TlsServer, context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """The port on which this is served."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
 async def test_retries_go_through_the_proxy(
     connect: Connect, upstream: Upstream, clock: AutoClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = Proxy(upstream.port)
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     upstream.fail("GET", "/v1/sessions", answer(503), answer(503))
-    async with connect() as client:
-        await client.ok("list_sessions")
-    server.close()
+    async with listening(proxy) as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        async with connect() as client:
+            await client.ok("list_sessions")
     assert upstream.count("GET") == 3
     assert (
         proxy.lines[0]
@@ -106,7 +116,7 @@ async def test_no_proxy_variable_is_respected(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with connect() as client:
         await client.ok("list_sessions")
-    assert upstream.count("GET") == 1, "asked directly: nothing listens where the proxy would be"
+    assert upstream.count("GET") == 1, "the request did not go to the proxy"
 
 
 async def test_unsupported_proxy_is_named_in_the_error(
@@ -120,40 +130,65 @@ async def test_unsupported_proxy_is_named_in_the_error(
             assert "Nothing was sent" in text
 
 
-async def test_ca_bundle_is_added_to_the_trusted_certificates(
-    connect: Connect, clock: AutoClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def company_ca() -> trustme.CA:
+    """A certificate authority that no certificate store contains."""
+    return trustme.CA()
+
+
+async def test_certificate_of_an_unknown_authority_is_refused(
+    connect: Connect, company_ca: trustme.CA
 ) -> None:
-    authority = trustme.CA()
-    bundle = tmp_path / "company.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    secure = Secure(authority)
-    server = await asyncio.start_server(secure, "127.0.0.1", 0, ssl=secure.context)
-    port = server.sockets[0].getsockname()[1]
-    proxy = Proxy(port)
-    tunnel = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    url = f"https://localhost:{port}"
-    async with connect(DEVIN_BASE_URL=url) as client:
+    tls_server = TlsServer(company_ca)
+    async with (
+        listening(tls_server, tls_server.context) as port,
+        connect(DEVIN_BASE_URL=f"https://localhost:{port}") as client,
+    ):
         assert "certificate did not verify" in await client.error("list_sessions")
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{tunnel.sockets[0].getsockname()[1]}")
-    async with connect(DEVIN_BASE_URL=url, SSL_CERT_FILE=bundle) as client:
-        assert (await client.ok("list_sessions"))["sessions"] == []
-        proxy.refuse = True
-        text = await client.error("create_session", prompt="p")
-    server.close()
-    tunnel.close()
-    assert "configured proxy" in text
-    assert "Nothing was changed" in text
-    assert secure.served == 1
+    assert tls_server.request_count == 0
+
+
+async def test_ca_bundle_is_added_to_the_trusted_certificates(
+    connect: Connect, company_ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "company.pem"
+    company_ca.cert_pem.write_to_path(str(bundle))
+    tls_server = TlsServer(company_ca)
+    async with listening(tls_server, tls_server.context) as port:
+        proxy = Proxy(port)
+        async with listening(proxy) as proxy_port:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy_port}")
+            url = f"https://localhost:{port}"
+            async with connect(DEVIN_BASE_URL=url, SSL_CERT_FILE=bundle) as client:
+                assert (await client.ok("list_sessions"))["sessions"] == []
+    assert tls_server.request_count == 1
     assert proxy.lines[0] == f"CONNECT localhost:{port} HTTP/1.1"
 
 
+async def test_request_refused_by_the_proxy_is_reported_as_not_sent(
+    connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy(upstream.port)
+    proxy.refuse = True
+    async with listening(proxy) as proxy_port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy_port}")
+        async with connect(DEVIN_BASE_URL="https://localhost:1") as client:
+            text = await client.error("create_session", prompt="p")
+    assert "configured proxy" in text
+    assert "Nothing was changed" in text
+    assert proxy.lines[0] == "CONNECT localhost:1 HTTP/1.1"
+
+
 async def test_idle_connections_of_a_key_are_closed(upstream: Upstream, clock: AutoClock) -> None:
-    """Each key has its own; what one of them left open must not be kept for ever."""
-    api = DevinClient(settings_for(upstream), clock=clock)
-    for key in ("apk_one_aaaa", "apk_two_bbbb", "apk_three_cccc"):
-        await list_secrets(api.devin(key))
-    assert len(api.pools._pools) == 3
+    """Each key has its own pool; only the one used last stays open."""
+    pools = ConnectionPools(settings_for(upstream), None, clock)
+    clients = []
+    for key in ("first", "second", "third"):
+        async with pools.client(key) as client:
+            clients.append(client)
     clock.skip(20)
-    api.pools._close_idle()
-    assert len(api.pools._pools) == 1
-    await api.aclose()
+    pools._close_idle()  # called by the event loop's timer
+    await eventually(lambda: clients[0].is_closed and clients[1].is_closed)
+    assert not clients[2].is_closed
+    await pools.aclose()
+    assert clients[2].is_closed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Connect
-from tests.upstream import Fault, Upstream, answer, page
+from tests.upstream import KEY, Fault, Upstream, answer, page
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,15 @@ async def test_billing_in_a_playbook_name_is_not_out_of_quota(
     )
     async with connect() as client:
         assert "may not do that" in await client.error("create_session", prompt="p")
+
+
+async def test_error_text_quotes_neither_the_key_nor_arguments(
+    connect: Connect, upstream: Upstream
+) -> None:
+    detail = f"title 'My private title' and {KEY} are no good"
+    upstream.fail("POST", "/v1/playbooks", answer(400, {"detail": detail}))
+    async with connect() as client:
+        text = await client.error("create_playbook", title="My private title", body="b")
+    assert "no good" in text
+    assert "private" not in text
+    assert KEY not in text

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import time
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -14,26 +12,11 @@ from mcp import Client, MCPDeprecationWarning, MCPError
 from mcp.types import METHOD_NOT_FOUND
 
 from tests.clock import ManualClock
-from tests.conftest import Connect, Era, ToolClient, settings_for
+from tests.conftest import Connect, Era
 from tests.e2e.processes import running, serving
-from tests.http_client import deployed, visiting
 from tests.notification_recorder import NotificationRecorder, watching
-from tests.upstream import KEY, Upstream
-
-OTHER = "apk_user_other_9876543210"
-
-
-@asynccontextmanager
-async def two_callers(
-    upstream: Upstream, manual_clock: ManualClock
-) -> AsyncIterator[tuple[ToolClient, ToolClient]]:
-    """Two clients with keys of their own on one server, over real HTTP."""
-    async with (
-        deployed(settings_for(upstream, auth="caller-key"), clock=manual_clock) as url,
-        visiting(url, {"x-devin-api-key": KEY}) as me,
-        visiting(url, {"x-devin-api-key": OTHER}) as you,
-    ):
-        yield me, you
+from tests.server.callers import two_callers
+from tests.upstream import Upstream
 
 
 async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) -> None:
@@ -51,7 +34,7 @@ async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) ->
         await client.error("delete_playbook", playbook_id="playbook-none")
         await client.ok("list_playbooks")
         await notifications.hears()
-        assert "New" in await client.read(mine), "who is told finds the new text"
+        assert "New" in await client.read(mine), "a notified client reads the new text"
 
 
 async def test_unsubscribed_uri_is_not_notified(connect: Connect, era: Era) -> None:
@@ -69,22 +52,18 @@ async def test_capabilities_announce_what_can_be_subscribed(connect: Connect, er
     assert capabilities is not None
     assert capabilities.resources is not None
     assert capabilities.prompts is not None
-    assert (
-        capabilities.resources.subscribe,
-        capabilities.resources.list_changed,
-        capabilities.prompts.list_changed,
-    ) == (
-        True,
-        True,
-        True,
-    )
+    assert capabilities.resources.subscribe is True
+    assert capabilities.resources.list_changed is True
+    assert capabilities.prompts.list_changed is True
+
+
+async def test_subscriptions_over_http_need_the_2026_revision(connect: Connect, era: Era) -> None:
+    """Over HTTP no notification can reach an older client."""
     async with connect(era=era, transport="http") as client:
         capabilities = client.sdk.server_capabilities
         assert capabilities is not None
         assert capabilities.resources is not None
-        assert capabilities.resources.subscribe is (era == "auto"), (
-            "over HTTP nothing could reach an older client"
-        )
+        assert capabilities.resources.subscribe is (era == "auto")
         if era == "legacy":
             with warnings.catch_warnings(), pytest.raises(MCPError) as refused:
                 warnings.simplefilter("ignore", MCPDeprecationWarning)
@@ -103,16 +82,14 @@ async def test_watched_session_notifies_each_change_once(
         uri = f"devin://sessions/{session_id}"
         async with watching(client, notifications, era, uri):
             await manual_clock.advance(6)
-            await notifications.hears(uri)  # it asks
+            await notifications.hears(uri)  # Devin asks
             await manual_clock.advance(100)
             await manual_clock.advance(100)
             await notifications.hears()
             await client.ok("send_message", session_id=session_id, message="strict")
-            await notifications.hears(
-                uri
-            )  # the message is there, and it works again; looked at without waiting
+            await notifications.hears(uri)  # polled at once: the message is there, Devin works
             await manual_clock.advance(7)
-            await notifications.hears(uri)  # done, with Devin's words
+            await notifications.hears(uri)  # done, with Devin's final message
             await manual_clock.asleep(0)
 
 
@@ -157,7 +134,7 @@ async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
         connect(era=era, toolsets="playbooks", notifications=notifications.old(era)) as client,
         watching(client, notifications, era, *uris),
     ):
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.05)  # nothing is polled
     assert upstream.requests == []
 
 
@@ -165,26 +142,36 @@ async def test_write_notifies_only_subscribers_with_the_same_key(
     upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
-    my_notifications, your_notifications = NotificationRecorder(), NotificationRecorder()
+    of_first, of_second = NotificationRecorder(), NotificationRecorder()
     async with (
-        two_callers(upstream, manual_clock) as (me, you),
-        watching(me, my_notifications, "auto", uri, playbooks),
-        watching(you, your_notifications, "auto", uri, playbooks),
+        two_callers(upstream, manual_clock) as (first, second),
+        watching(first, of_first, "auto", uri, playbooks),
+        watching(second, of_second, "auto", uri, playbooks),
     ):
-        await me.ok("update_playbook", playbook_id="playbook-0001", title="Mine")
-        await my_notifications.hears(uri, playbooks, "resources", "prompts")
-        await your_notifications.hears()
-        assert "Mine" in await me.read(playbooks)
-        assert "Mine" not in await you.read(playbooks)
-        await you.ok("update_playbook", playbook_id="playbook-0001", title="Yours")
-        await your_notifications.hears(uri, playbooks, "resources", "prompts")
-        await my_notifications.hears()
-        assert "Yours" not in await me.read(playbooks)
-        assert "Mine" in (await me.sdk.get_prompt("fixtest", {"task": "t"})).model_dump_json()
-        assert "Yours" in (await you.sdk.get_prompt("fixtest", {"task": "t"})).model_dump_json()
-        assert {resource.title for resource in await me.resources()} ^ {
-            resource.title for resource in await you.resources()
-        } == {"Mine", "Yours"}
+        await first.ok("update_playbook", playbook_id="playbook-0001", title="A")
+        await of_first.hears(uri, playbooks, "resources", "prompts")
+        await of_second.hears()
+        await second.ok("update_playbook", playbook_id="playbook-0001", title="B")
+        await of_second.hears(uri, playbooks, "resources", "prompts")
+        await of_first.hears()
+
+
+async def test_cached_resources_and_prompts_are_never_shared_between_keys(
+    upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with two_callers(upstream, manual_clock) as (first, second):
+        await first.ok("update_playbook", playbook_id="playbook-0001", title="Title A")
+        assert "Title A" in await first.read("devin://playbooks")
+        assert "Title A" not in await second.read("devin://playbooks")
+        await second.ok("update_playbook", playbook_id="playbook-0001", title="Title B")
+        assert "Title B" not in await first.read("devin://playbooks")
+        prompt = await first.sdk.get_prompt("fixtest", {"task": "t"})
+        assert "Title A" in prompt.model_dump_json()
+        prompt = await second.sdk.get_prompt("fixtest", {"task": "t"})
+        assert "Title B" in prompt.model_dump_json()
+        titles = {resource.title for resource in await first.resources()}
+        other_titles = {resource.title for resource in await second.resources()}
+        assert titles ^ other_titles == {"Title A", "Title B"}
 
 
 async def test_open_listen_stream_does_not_delay_http_shutdown(
