@@ -157,9 +157,9 @@ async def test_key_is_not_sent_to_the_storage(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt="sandbox:quick")
+        session_id = await client.create_session("sandbox:quick")
         clock.skip(4)
-        session = await client.ok("get_session", session_id=created["session_id"])
+        session = await client.ok("get_session", session_id=session_id)
         line = session["messages"][-1]["message"].splitlines()[-1]
         assert line.startswith('ATTACHMENT:"https://')
         result = await client("download_attachment", url=line)

@@ -25,17 +25,16 @@ async def test_delivered_message_with_long_detail_is_no_error(
 ) -> None:
     upstream.fail("POST", ".*/message", answer(200, {"detail": "d" * 9000}))
     async with connect(result_limit=2000) as client:
-        assert (await client.ok("send_message", session_id="devin-1", message="m"))[
-            "delivered"
-        ] is True
+        sent = await client.ok("send_message", session_id="devin-1", message="m")
+    assert sent["delivered"] is True
 
 
 async def test_message_to_a_starting_session_is_retried(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt="p")
-        await client.ok("send_message", session_id=created["session_id"], message="one more thing")
+        session_id = await client.create_session()
+        await client.ok("send_message", session_id=session_id, message="one more thing")
     assert len(clock.waits) == 1
     assert upstream.count("POST", ".*/message") == 2
 
@@ -57,25 +56,22 @@ async def test_ended_session_takes_no_messages(
     connect: Connect, clock: AutoClock, script: str
 ) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt=f"sandbox:{script}")
+        session_id = await client.create_session(f"sandbox:{script}")
         clock.skip(4)
         if script == "quick":
-            await client.ok("terminate_session", session_id=created["session_id"])
-        text = await client.error(
-            "send_message", session_id=created["session_id"], message="hello?"
-        )
-        shown = await client.ok("get_session", session_id=created["session_id"])
+            await client.ok("terminate_session", session_id=session_id)
+        text = await client.error("send_message", session_id=session_id, message="hello?")
+        session = await client.ok("get_session", session_id=session_id)
+    assert session["phase"] == "ended"
     assert "takes no messages" in text
     assert "devin_delegate_task" in text
-    assert shown["phase"] == "ended"
 
 
 async def test_message_wakes_a_sleeping_session(connect: Connect, clock: AutoClock) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt="sandbox:sleep")
+        session_id = await client.create_session("sandbox:sleep")
         clock.skip(4)
-        assert (await client.ok("get_session", session_id=created["session_id"]))[
-            "phase"
-        ] == "sleeping"
-        sent = await client.ok("send_message", session_id=created["session_id"], message="wake up")
+        session = await client.ok("get_session", session_id=session_id)
+        assert session["phase"] == "sleeping"
+        sent = await client.ok("send_message", session_id=session_id, message="wake up")
     assert "suspended" in sent["detail"]

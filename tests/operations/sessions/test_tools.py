@@ -9,7 +9,7 @@ import pytest
 
 from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.upstream import Upstream, answer, lost
+from tests.upstream import Exchange, Fault, Upstream, answer, lost
 
 ROW: dict[str, Any] = {
     "session_id": "devin-1",
@@ -18,6 +18,25 @@ ROW: dict[str, Any] = {
     "created_at": "x",
     "updated_at": "x",
 }
+
+
+def waiting_and_working(count: int) -> list[dict[str, Any]]:
+    """Rows of which every fortieth waits, from the eighth on."""
+    return [
+        ROW | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"}
+        for n in range(count)
+    ]
+
+
+def pages_of(rows: list[dict[str, Any]]) -> Fault:
+    """The page of these rows that the request asks for."""
+
+    async def fault(exchange: Exchange) -> None:
+        query = dict(part.split("=") for part in exchange.seen.query.split("&"))
+        first = int(query["offset"])
+        await answer(200, {"sessions": rows[first : first + int(query["limit"])]})(exchange)
+
+    return fault
 
 
 async def test_page_shorter_than_its_limit_may_not_be_the_last(
@@ -31,13 +50,13 @@ async def test_page_shorter_than_its_limit_may_not_be_the_last(
 async def test_session_started_while_paging_repeats_no_row(
     connect: Connect, upstream: Upstream
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(120)]
-    newer = [ROW | {"session_id": "devin-new", "status_enum": "working"}, *rows]
+    rows = [ROW | {"session_id": f"devin-{n}"} for n in range(120)]
+    later_rows = [ROW | {"session_id": "devin-new", "status_enum": "working"}, *rows]
     upstream.fail(
         "GET",
         "/v1/sessions",
         answer(200, {"sessions": rows[:100]}),
-        answer(200, {"sessions": newer[100:]}),
+        answer(200, {"sessions": later_rows[100:]}),
     )
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"], limit=200)
@@ -47,7 +66,7 @@ async def test_session_started_while_paging_repeats_no_row(
 async def test_rows_before_an_error_are_returned_with_a_cursor(
     connect: Connect, upstream: Upstream
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{n}", "status_enum": "blocked"} for n in range(100)]
+    rows = [ROW | {"session_id": f"devin-{n}"} for n in range(100)]
     upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"], limit=200)
@@ -55,43 +74,39 @@ async def test_rows_before_an_error_are_returned_with_a_cursor(
 
 
 async def test_phase_filter_searches_across_pages(connect: Connect, upstream: Upstream) -> None:
-    rows = [
-        ROW | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"}
-        for n in range(250)
-    ]
-
-    async def page(exchange: Any) -> None:
-        query = dict(part.split("=") for part in exchange.seen.query.split("&"))
-        first = int(query["offset"])
-        await answer(200, {"sessions": rows[first : first + int(query["limit"])]})(exchange)
-
-    upstream.fail("GET", "/v1/sessions", *[page] * 30)
+    upstream.fail("GET", "/v1/sessions", *[pages_of(waiting_and_working(250))] * 30)
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"])
-        assert [row["session_id"] for row in result["sessions"]] == [
-            f"devin-{n}" for n in range(7, 250, 40)
-        ]
-        assert result["scanned"] == 250
-        assert "next_cursor" not in result
-        first = await client.ok("list_sessions", phase=["waiting"], limit=2)
-        second = await client.ok(
-            "list_sessions", phase=["waiting"], limit=2, cursor=first["next_cursor"]
-        )
-        assert [row["session_id"] for row in [*first["sessions"], *second["sessions"]]] == [
-            f"devin-{n}" for n in (7, 47, 87, 127)
-        ]
-        assert (await client.ok("list_sessions", phase=["sleeping"]))["sessions"] == []
+        nothing = await client.ok("list_sessions", phase=["sleeping"])
+    assert [row["session_id"] for row in result["sessions"]] == [
+        f"devin-{n}" for n in range(7, 250, 40)
+    ]
+    assert result["scanned"] == 250
+    assert "next_cursor" not in result
+    assert nothing["sessions"] == []
+
+
+async def test_phase_filter_continues_at_the_cursor(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail("GET", "/v1/sessions", *[pages_of(waiting_and_working(250))] * 30)
+    arguments = {"phase": ["waiting"], "limit": 2}
+    async with connect() as client:
+        first = await client.ok("list_sessions", **arguments)
+        second = await client.ok("list_sessions", **arguments, cursor=first["next_cursor"])
+    assert [row["session_id"] for row in [*first["sessions"], *second["sessions"]]] == [
+        f"devin-{n}" for n in (7, 47, 87, 127)
+    ]
+
+
+async def test_phase_filter_and_result_limit_lose_no_row(
+    connect: Connect, upstream: Upstream
+) -> None:
+    rows = waiting_and_working(250)
+    upstream.fail("GET", "/v1/sessions", *[pages_of(rows)] * 60)
     async with connect(result_limit=2000) as client:
-        upstream.fail("GET", "/v1/sessions", *[page] * 60)
-        ids: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = await client.ok("list_sessions", phase=["working"], limit=100, cursor=cursor)
-            ids += [row["session_id"] for row in page["sessions"]]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                break
-    assert ids == [row["session_id"] for row in rows if row["status_enum"] == "working"]
+        listed = await client.list_all("list_sessions", "sessions", phase=["working"], limit=100)
+    assert [row["session_id"] for row in listed] == [
+        row["session_id"] for row in rows if row["status_enum"] == "working"
+    ]
 
 
 async def test_session_goes_from_prompt_to_pull_request(
@@ -133,6 +148,19 @@ async def test_session_goes_from_prompt_to_pull_request(
     }
 
 
+async def test_list_and_get_show_phase_and_status_enum(
+    connect: Connect, upstream: Upstream
+) -> None:
+    row = ROW | {"status_enum": "resume_requested"}
+    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": [row]}))
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, row))
+    async with connect() as client:
+        listed = (await client.ok("list_sessions"))["sessions"][0]
+        session = await client.ok("get_session", session_id="devin-1")
+    assert listed["phase"] == session["phase"] == "working"
+    assert listed["status_enum"] == session["status_enum"] == "resume_requested"
+
+
 async def test_create_session_sends_every_field(connect: Connect, upstream: Upstream) -> None:
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
     arguments: dict[str, Any] = {
@@ -157,29 +185,19 @@ async def test_create_session_sends_every_field(connect: Connect, upstream: Upst
     }
 
 
-async def test_structured_output_is_always_an_object(
-    connect: Connect, upstream: Upstream, clock: AutoClock
-) -> None:
-    row = {
-        "session_id": "devin-1",
-        "status": "x",
-        "status_enum": "finished",
-        "created_at": "x",
-        "updated_at": "x",
-    }
+async def test_structured_output_is_always_an_object(connect: Connect, upstream: Upstream) -> None:
     upstream.fail(
         "GET",
         "/v1/sessions/devin-1",
-        answer(200, row | {"structured_output": [1, 2]}),
-        answer(200, row | {"structured_output": {"a": None}}),
+        answer(200, ROW | {"structured_output": [1, 2]}),
+        answer(200, ROW | {"structured_output": {"a": None}}),
     )
     async with connect() as client:
-        assert (await client.ok("get_session", session_id="devin-1"))["structured_output"] == {
-            "value": [1, 2]
-        }
-        assert (await client.ok("get_session", session_id="devin-1"))["structured_output"] == {
-            "a": None
-        }
+        outputs = [
+            (await client.ok("get_session", session_id="devin-1"))["structured_output"]
+            for _ in range(2)
+        ]
+    assert outputs == [{"value": [1, 2]}, {"a": None}]
 
 
 async def test_requested_structured_output_is_returned(connect: Connect, clock: AutoClock) -> None:
@@ -209,24 +227,22 @@ async def test_refused_session_says_that_nothing_was_started(
 
 async def test_sessions_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
-        for place in range(5):
-            await client.ok("create_session", prompt=f"sandbox:quick task {place}")
-        seen: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = await client.ok("list_sessions", limit=2, cursor=cursor)
-            seen += [row["session_id"] for row in page["sessions"]]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                break
-    assert seen == list(reversed(upstream.organization.sessions))
+        ids = [await client.create_session(f"sandbox:quick task {n}") for n in range(5)]
+        listed = await client.list_all("list_sessions", "sessions", limit=2)
+    assert [row["session_id"] for row in listed] == ids[::-1]
 
 
-async def test_empty_list_suggests_delegating(connect: Connect, upstream: Upstream) -> None:
+async def test_empty_list_suggests_delegating(connect: Connect) -> None:
     async with connect() as client:
         empty = await client.ok("list_sessions")
     assert empty["sessions"] == []
+    assert "Start one" in empty["next"]
     assert "devin_delegate_task" in empty["next"]
+
+
+async def test_default_page_has_20_rows(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        await client.ok("list_sessions")
     assert upstream.requests[0].query == "limit=20&offset=0"
 
 
@@ -234,11 +250,9 @@ async def test_filter_without_matches_does_not_suggest_delegating(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        assert "Start one" in (await client.ok("list_sessions"))["next"]
         for filters in ({"tags": ["nosuch"]}, {"user_email": "a@b.c"}, {"phase": ["sleeping"]}):
-            assert (await client.ok("list_sessions", **filters))[
-                "next"
-            ] == "No session matches; leave the filter out to see all."
+            result = await client.ok("list_sessions", **filters)
+            assert result["next"] == "No session matches; leave the filter out to see all."
 
 
 async def test_list_filters_are_sent_as_query_parameters(
@@ -255,11 +269,11 @@ async def test_terminate_succeeds_after_a_lost_reply_and_when_repeated(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt="sandbox:forever")
+        session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
         upstream.fail("DELETE", "/v1/sessions/.*", lost)
-        first = await client.ok("terminate_session", session_id=created["session_id"])
-        again = await client.ok("terminate_session", session_id=created["session_id"])
+        first = await client.ok("terminate_session", session_id=session_id)
+        again = await client.ok("terminate_session", session_id=session_id)
     assert first["terminated"] is True
     assert first["phase"] == again["phase"] == "ended"
     assert upstream.count("DELETE") == 3
@@ -270,10 +284,14 @@ async def test_refused_terminate_of_a_running_session_is_an_error(
 ) -> None:
     upstream.fail("DELETE", "/v1/sessions/.*", answer(400, {"detail": "Not now"}))
     async with connect() as client:
-        created = await client.ok("create_session", prompt="sandbox:forever")
+        session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
-        text = await client.error("terminate_session", session_id=created["session_id"])
-        assert "Not now" in text
+        text = await client.error("terminate_session", session_id=session_id)
+    assert "Not now" in text
+
+
+async def test_terminate_of_an_unknown_session_is_an_error(connect: Connect) -> None:
+    async with connect() as client:
         assert "404" in await client.error("terminate_session", session_id="devin-unknown")
 
 
@@ -281,11 +299,11 @@ async def test_terminate_that_cannot_be_verified_does_not_claim_no_change(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect() as client:
-        created = await client.ok("create_session", prompt="p")
+        session_id = await client.create_session()
         upstream.fail("DELETE", ".*", *[lost] * 4)
         upstream.fail("GET", "/v1/sessions/.*", answer(500))
         upstream.fail("DELETE", ".*", answer(400, {"detail": "x"}))
-        text = await client.error("terminate_session", session_id=created["session_id"])
+        text = await client.error("terminate_session", session_id=session_id)
     assert "unknown" in text or "did not accept" in text
     assert "server error (500). Nothing was changed" not in text
 
@@ -296,13 +314,17 @@ async def test_update_replaces_all_tags(connect: Connect, upstream: Upstream) ->
         await client.ok(
             "update_session_tags", session_id=created["session_id"], tags=["new", "newer"]
         )
-        assert "50" in await client.error(
-            "update_session_tags",
-            session_id=created["session_id"],
-            tags=[str(n) for n in range(51)],
-        )
         listed = await client.ok("list_sessions", tags=["new"])
     assert listed["sessions"][0]["tags"] == ["new", "newer"]
+
+
+async def test_more_than_50_tags_are_refused(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error(
+            "update_session_tags", session_id="devin-1", tags=[str(n) for n in range(51)]
+        )
+    assert "50" in text
+    assert upstream.requests == []
 
 
 async def test_url_is_shown_only_where_the_web_app_is_known(connect: Connect) -> None:
