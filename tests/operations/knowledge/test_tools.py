@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.conftest import Connect
+from tests.conftest import Connect, text_of
 from tests.upstream import Upstream, answer
 
 
@@ -25,20 +25,14 @@ async def test_update_that_would_erase_an_unreadable_body_is_refused(
     upstream.fail(
         "GET", "/v1/knowledge", answer(200, {"knowledge": [{"id": "note-1", "name": "n"}]})
     )
-    upstream.fail(
-        "GET", "/v1/playbooks/.*", answer(200, {"playbook_id": "playbook-1", "title": "t"})
-    )
     async with connect() as client:
         assert "Give body too" in await client.error("update_knowledge", note_id="note-1", name="m")
-        assert "Give body too" in await client.error(
-            "update_playbook", playbook_id="playbook-1", title="u"
-        )
     assert upstream.count("PUT") == 0
 
 
 async def test_note_with_a_long_trigger_is_readable(connect: Connect, upstream: Upstream) -> None:
-    note = {"id": "note-1", "name": "n", "trigger_description": "when " * 1000, "body": "b" * 5000}
-    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"knowledge": [note]})] * 2)
+    long_note = note(1, "b" * 5000, trigger_description="when " * 1000)
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"knowledge": [long_note]})] * 2)
     async with connect(result_limit=2000) as client:
         full = (await client.ok("list_knowledge", note_ids=["note-1"], body="full"))["knowledge"][0]
         listed = (await client.ok("list_knowledge"))["knowledge"][0]
@@ -62,19 +56,30 @@ async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect
 
 async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
     async with connect() as client:
-        assert {
-            row["id"]
-            for row in (await client.ok("list_knowledge", search="MAKE tests"))["knowledge"]
-        } == {"note-0006"}
-        assert (await client.ok("list_knowledge", folder_id="folder-services"))["matching"] == 4
-        snippet = await client.ok(
+        by_text = await client.ok("list_knowledge", search="MAKE tests")
+        by_folder = await client.ok("list_knowledge", folder_id="folder-services")
+        by_id = await client.ok(
             "list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet"
         )
-        assert [row["body"][:10] for row in snippet["knowledge"]] == ["Imperative", "ruff and m"]
-        nothing = await client.ok("list_knowledge", search="no such thing")
-        assert (nothing["knowledge"], nothing["matching"]) == ([], 0)
-        assert "Try fewer words" in nothing["next"]
+    assert [row["id"] for row in by_text["knowledge"]] == ["note-0006"]
+    assert by_folder["matching"] == 4
+    assert [row["body"][:10] for row in by_id["knowledge"]] == ["Imperative", "ruff and m"]
+
+
+async def test_search_without_matches_suggests_fewer_words(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.ok("list_knowledge", search="no such thing")
+    assert (result["knowledge"], result["matching"]) == ([], 0)
+    assert "Try fewer words" in result["next"]
+
+
+async def test_unknown_note_id_is_named(connect: Connect) -> None:
+    async with connect() as client:
         assert "note-9" in await client.error("list_knowledge", note_ids=["note-9"])
+
+
+async def test_from_char_needs_exactly_one_note_id(connect: Connect) -> None:
+    async with connect() as client:
         assert "exactly one" in await client.error("list_knowledge", from_char=5)
 
 
@@ -83,7 +88,7 @@ async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream)
     upstream.fail(
         "GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20
     )
-    whole, start = "", 0
+    read, start = "", 0
     async with connect(result_limit=2500) as client:
         while True:
             page = await client.ok(
@@ -91,12 +96,12 @@ async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream)
             )
             row = page["knowledge"][0]
             assert (row["truncated"], row["length"]) == (True, len(text))
-            whole += row["body"]
-            follow = re.search(r"from_char=(\d+)", page["next"])
-            if follow is None:
+            read += row["body"]
+            following = re.search(r"from_char=(\d+)", page["next"])
+            if following is None:
                 break
-            start = int(follow[1])
-    assert whole == text
+            start = int(following[1])
+    assert read == text
 
 
 async def test_megabytes_of_notes_are_listed_page_by_page(
@@ -104,18 +109,11 @@ async def test_megabytes_of_notes_are_listed_page_by_page(
 ) -> None:
     notes = [note(n, "x" * 10_000) for n in range(500)]
     upstream.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
-    seen: list[str] = []
-    cursor: str | None = None
     async with connect() as client:
         full = await client("list_knowledge", body="full")
-        assert len(full.content[0].model_dump()["text"]) <= 25_000
-        while True:
-            page = await client.ok("list_knowledge", cursor=cursor)
-            seen += [row["id"] for row in page["knowledge"]]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                break
-    assert seen == [f"note-{n}" for n in range(500)]
+        listed = await client.list_all("list_knowledge", "knowledge")
+    assert len(text_of(full)) <= 25_000
+    assert [row["id"] for row in listed] == [f"note-{n}" for n in range(500)]
 
 
 async def test_note_is_created_updated_cleared_and_deleted(
@@ -139,11 +137,8 @@ async def test_note_is_created_updated_cleared_and_deleted(
             "pinned_repo": "a/b",
         }
         updated = await client.ok("update_knowledge", note_id=created["id"], body="B2")
-        assert (updated["name"], updated["pinned_repo"], updated["parent_folder_id"]) == (
-            "N",
-            "a/b",
-            "folder-services",
-        )
+        assert (updated["name"], updated["pinned_repo"]) == ("N", "a/b")
+        assert updated["parent_folder_id"] == "folder-services"
         cleared = await client.ok(
             "update_knowledge",
             note_id=created["id"],
@@ -154,29 +149,31 @@ async def test_note_is_created_updated_cleared_and_deleted(
         assert "pinned_repo" not in cleared
         assert upstream.organization.notes[created["id"]]["body"] == "B2"
         assert upstream.organization.notes[created["id"]]["parent_folder_id"] is None
-        assert "at least one" in await client.error(
-            "update_knowledge", note_id=created["id"], name=None
-        )
-        assert (await client.ok("delete_knowledge", note_id=created["id"]))["deleted"] is True
+        deleted = await client.ok("delete_knowledge", note_id=created["id"])
+    assert deleted["deleted"] is True
+    assert created["id"] not in upstream.organization.notes
+
+
+async def test_update_without_a_change_is_refused(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error("update_knowledge", note_id="note-0001", name=None)
+    assert "at least one" in text
+    assert upstream.requests == []
+
+
+async def test_unknown_note_is_neither_updated_nor_deleted(connect: Connect) -> None:
+    async with connect() as client:
         assert "does not know that note" in await client.error(
-            "update_knowledge", note_id=created["id"], name="x"
+            "update_knowledge", note_id="note-9", name="x"
         )
-        assert "404" in await client.error("delete_knowledge", note_id=created["id"])
+        assert "404" in await client.error("delete_knowledge", note_id="note-9")
 
 
 async def test_many_folders_leave_room_for_the_notes(connect: Connect, upstream: Upstream) -> None:
     folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
-    upstream.fail(
-        "GET",
-        "/v1/knowledge",
-        *[
-            answer(
-                200,
-                {"folders": folders, "knowledge": [note(1, created_by={"full_name": "y" * 9000})]},
-            )
-        ]
-        * 2,
-    )
+    notes = [note(1, created_by={"full_name": "y" * 9000})]
+    body = {"folders": folders, "knowledge": notes}
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, body)] * 2)
     async with connect() as client:
         result = await client.ok("list_knowledge")
         assert len(result["folders"]) + result["folders_left_out"] == 500
