@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from devin_mcp.operations.idempotency import PREFIX
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect
+from tests.operations.delegations import SESSIONS, session_bodies
+from tests.operations.waiting.conversations import wait
 from tests.upstream import (
     Exchange,
     Fault,
@@ -25,13 +25,6 @@ from tests.upstream import (
     slow,
 )
 
-SESSIONS = "/v1/sessions"
-
-
-def started(upstream: Upstream) -> list[Any]:
-    """The bodies of the sessions that really exist."""
-    return [life.body for life in upstream.organization.sessions.values()]
-
 
 async def test_session_that_vanishes_during_the_wait_is_not_called_working(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
@@ -43,10 +36,8 @@ async def test_session_that_vanishes_during_the_wait_is_not_called_working(
         await upstream.until("GET", "/v1/sessions/devin-.*")
         await manual_clock.asleep(2)
         upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
-        for step in (6.5, 12.5, 24.5):  # 5, 10 and 20 seconds, and what chance adds
-            await manual_clock.advance(step, until_asleep=2)
-        with anyio.fail_after(5):
-            result = await waiting
+        # polls after 5, 10 and 20 seconds, with jitter
+        result = await advance_during(manual_clock, waiting, 6.5, 12.5, 24.5, until_asleep=2)
     assert result["sessions"][0]["problem"] == "Devin does not know this id"
     assert result["session_id"] in upstream.organization.sessions
     assert "at work" not in result["next"]
@@ -60,7 +51,7 @@ async def test_delegate_sends_the_task_with_all_its_parts(
         url = (await client.ok("upload_attachment", content="x", name="Übersicht 1.csv"))["url"]
         delegated = await client.ok(
             "delegate_task",
-            prompt="Mend the crash",
+            prompt="Fix the crash",
             title="Crash",
             repository="acme/shop",
             playbook="!fixtest",
@@ -70,25 +61,25 @@ async def test_delegate_sends_the_task_with_all_its_parts(
             max_acu_limit=5,
             structured_output_schema={"type": "object"},
         )
-    (body,) = started(upstream)
+    (body,) = session_bodies(upstream)
     text, empty, first, second = body["prompt"].rsplit("\n", 3)
-    assert text == "Mend the crash\n\nRepository: acme/shop"
+    assert text == "Fix the crash\n\nRepository: acme/shop"
     assert empty == ""
     assert re.fullmatch(
         r'ATTACHMENT:"https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt"', first
     )
     assert second == f'ATTACHMENT:"{url}"'
-    assert (body["title"], body["max_acu_limit"], body["structured_output_schema"]) == (
-        "Crash",
-        5,
-        {"type": "object"},
-    )
-    assert (body["playbook_id"], body["knowledge_ids"]) == (
-        "playbook-0001",
-        ["note-0001", "note-0002"],
-    )
+    assert (body["title"], body["max_acu_limit"]) == ("Crash", 5)
+    assert body["structured_output_schema"] == {"type": "object"}
+    assert body["playbook_id"] == "playbook-0001"
+    assert body["knowledge_ids"] == ["note-0001", "note-0002"]
     assert body["tags"] == ["mine", delegated["tag"]]
-    assert delegated["tag"].startswith(PREFIX)
+
+
+async def test_delegate_without_max_wait_s_returns_the_started_session(connect: Connect) -> None:
+    async with connect() as client:
+        delegated = await client.ok("delegate_task", prompt="p")
+    assert delegated["tag"].startswith("devin-mcp-")
     assert delegated["is_new_session"] is True
     assert delegated["phase"] == "starting"
     assert delegated["url"].endswith(delegated["session_id"].removeprefix("devin-"))
@@ -100,36 +91,32 @@ async def test_delegate_with_max_wait_s_returns_the_first_question(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
-        delegated = await advance_during(
-            manual_clock,
-            client.ok("delegate_task", prompt="Mend the crash", max_wait_s=45),
-            6,
-            6,
-            6,
-        )
+        delegating = client.ok("delegate_task", prompt="Fix the crash", max_wait_s=45)
+        delegated = await advance_during(manual_clock, delegating, 6, 6, 6)
         (row,) = delegated["sessions"]
         assert row["session_id"] == delegated["session_id"]
         assert delegated["phase"] == row["phase"] == "waiting"
         assert row["messages"][-1]["type"] == "devin_message"
         assert "devin_send_message" in delegated["next"]
-        wait = client.ok(
-            "wait_for_sessions",
+        again = await wait(
+            client,
+            manual_clock,
+            2,
             session_ids=[delegated["session_id"]],
             cursor=delegated["cursor"],
             max_wait_s=1,
         )
-        again = await advance_during(manual_clock, wait, 2)
     assert "messages" not in again["sessions"][0]
     assert upstream.count("POST", SESSIONS) == 1
 
 
-@pytest.mark.parametrize("said", ["playbook-0001", "!FixTest", " fix a failing TEST "])
+@pytest.mark.parametrize("playbook", ["playbook-0001", "!FixTest", " fix a failing TEST "])
 async def test_playbook_is_found_by_id_macro_or_title(
-    connect: Connect, upstream: Upstream, said: str
+    connect: Connect, upstream: Upstream, playbook: str
 ) -> None:
     async with connect() as client:
-        await client.ok("delegate_task", prompt="p", playbook=said)
-    assert started(upstream)[0]["playbook_id"] == "playbook-0001"
+        await client.ok("delegate_task", prompt="p", playbook=playbook)
+    assert session_bodies(upstream)[0]["playbook_id"] == "playbook-0001"
 
 
 async def test_unlisted_playbook_is_read_by_its_id(connect: Connect, upstream: Upstream) -> None:
@@ -140,7 +127,7 @@ async def test_unlisted_playbook_is_read_by_its_id(connect: Connect, upstream: U
     )
     async with connect() as client:
         await client.ok("delegate_task", prompt="p", playbook="playbook-mine")
-    assert started(upstream)[0]["playbook_id"] == "playbook-mine"
+    assert session_bodies(upstream)[0]["playbook_id"] == "playbook-mine"
 
 
 async def test_playbook_title_of_one_word_is_not_taken_for_an_id(
@@ -149,11 +136,8 @@ async def test_playbook_title_of_one_word_is_not_taken_for_an_id(
     upstream.fail("GET", "/v1/playbooks/Deploy", answer(422, {"detail": "no such id"}))
     async with connect() as client:
         created = await client.ok("create_playbook", title="Deploy", body="b")
-        delegated = await client.ok("delegate_task", prompt="p", playbook="Deploy")
-    assert (
-        upstream.organization.sessions[delegated["session_id"]].body["playbook_id"]
-        == created["playbook_id"]
-    )
+        await client.ok("delegate_task", prompt="p", playbook="Deploy")
+    assert session_bodies(upstream)[0]["playbook_id"] == created["playbook_id"]
 
 
 async def test_ambiguous_playbook_title_is_refused(connect: Connect, upstream: Upstream) -> None:
@@ -162,7 +146,7 @@ async def test_ambiguous_playbook_title_is_refused(connect: Connect, upstream: U
         text = await client.error("delegate_task", prompt="p", playbook="triage an issue")
     assert "More than one playbook" in text
     assert "(playbook-0004)" in text
-    assert started(upstream) == []
+    assert session_bodies(upstream) == []
 
 
 async def test_absent_knowledge_means_all_and_empty_means_none(
@@ -171,12 +155,12 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
     async with connect() as client:
         await client.ok("delegate_task", prompt="all")
         await client.ok("delegate_task", prompt="none", knowledge=[])
-    assert [body.get("knowledge_ids") for body in started(upstream)] == [None, []]
+    assert [body.get("knowledge_ids") for body in session_bodies(upstream)] == [None, []]
     assert upstream.count("GET", "/v1/knowledge") == 0
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("argument", "says"),
     [
         (
             {"playbook": "!fixtst"},
@@ -200,25 +184,33 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
     ],
 )
 async def test_invalid_argument_is_refused_before_anything_is_sent(
-    connect: Connect, upstream: Upstream, files: Path, wrong: dict[str, Any], says: str
+    connect: Connect, upstream: Upstream, files: Path, argument: dict[str, Any], says: str
 ) -> None:
     (files / "good.txt").write_text("good")
     (files.parent / "secret.txt").write_text("secret")
     async with connect(files_root=files, max_acu=5) as client:
-        text = await client.error("delegate_task", **{"prompt": "p", **wrong})
+        text = await client.error("delegate_task", **{"prompt": "p", **argument})
     assert re.search(says, text)
     assert upstream.count("POST") == 0
 
 
 async def test_files_are_urls_over_http(connect: Connect, upstream: Upstream) -> None:
     async with connect(transport="http", DEVIN_APP_URL="https://sandbox.invalid") as client:
-        assert "devin_upload_attachment" in await client.error(
-            "delegate_task", prompt="p", files=["log.txt"]
-        )
+        text = await client.error("delegate_task", prompt="p", files=["log.txt"])
+        assert "devin_upload_attachment" in text
         url = (await client.ok("upload_attachment", content="x", name="a.csv"))["url"]
-        elsewhere = url.replace("sandbox.invalid", "evil.example") + "?x=1"
-        await client.ok("delegate_task", prompt="p", files=[elsewhere])
-    assert started(upstream)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
+        await client.ok("delegate_task", prompt="p", files=[url])
+    assert session_bodies(upstream)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
+
+
+async def test_file_url_with_another_host_gets_the_host_of_the_web_app(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect(DEVIN_APP_URL="https://sandbox.invalid") as client:
+        url = (await client.ok("upload_attachment", content="x", name="a.csv"))["url"]
+        other_url = url.replace("sandbox.invalid", "evil.example") + "?x=1"
+        await client.ok("delegate_task", prompt="p", files=[other_url])
+    assert session_bodies(upstream)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
 
 
 async def test_file_url_is_normalized_where_the_web_app_is_unknown(
@@ -230,15 +222,21 @@ async def test_file_url_is_normalized_where_the_web_app_is_unknown(
             prompt="p",
             files=["https://acme.example:8443/x/attachments/1-2/Über%20uns.txt?sig=3#4"],
         )
-        for invalid in (
-            'https://a"\n/attachments/1-2/a.txt',
-            "https://user:pass@a/attachments/1-2/a.txt",
-        ):
-            assert "files[1] names no file" in await client.error(
-                "delegate_task", prompt="p", files=[invalid]
-            )
-    line = started(upstream)[0]["prompt"].splitlines()[-1]
+    line = session_bodies(upstream)[0]["prompt"].splitlines()[-1]
     assert line == 'ATTACHMENT:"https://acme.example:8443/attachments/1-2/%C3%9Cber%20uns.txt"'
+
+
+@pytest.mark.parametrize(
+    "url",
+    ['https://a"\n/attachments/1-2/a.txt', "https://user:pass@a/attachments/1-2/a.txt"],
+)
+async def test_file_url_with_credentials_or_line_breaks_is_refused(
+    connect: Connect, upstream: Upstream, url: str
+) -> None:
+    async with connect() as client:
+        text = await client.error("delegate_task", prompt="p", files=[url])
+    assert "files[1] names no file" in text
+    assert upstream.requests == []
 
 
 async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
@@ -247,7 +245,7 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
     for name in ("a.txt", "b.txt"):
         (files / name).write_text(name)
 
-    async def upload_then_fail(exchange: Any) -> None:
+    async def upload_then_fail(exchange: Exchange) -> None:
         upstream.fail("POST", "/v1/attachments", lost)
         done = await exchange.forward(exchange.seen)
         await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
@@ -259,7 +257,7 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
     assert re.search(
         r"to be given as files: https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt", text
     )
-    assert started(upstream) == []
+    assert session_bodies(upstream) == []
 
 
 async def test_max_sessions_is_checked_before_the_upload(
@@ -277,35 +275,35 @@ async def test_delegate_without_time_left_starts_nothing(
     async with connect(deadline=13.9) as client:
         text = await client.error("delegate_task", prompt="p")
     assert "Nothing was changed" in text
-    assert started(upstream) == []
+    assert session_bodies(upstream) == []
 
 
-async def test_refused_start_is_reported_as_refused(connect: Connect, upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    ("prompt", "says"),
+    [("sandbox:quota", "ACUs"), ("sandbox:session-limit", "devin_terminate_session")],
+)
+async def test_refused_start_is_reported_as_refused(
+    connect: Connect, upstream: Upstream, prompt: str, says: str
+) -> None:
     async with connect() as client:
-        assert "ACUs" in await client.error(
-            "delegate_task", prompt="sandbox:quota", idempotency_key="k"
-        )
-        assert "devin_terminate_session" in await client.error(
-            "delegate_task", prompt="sandbox:session-limit", idempotency_key="k"
-        )
-    assert started(upstream) == []
+        text = await client.error("delegate_task", prompt=prompt, idempotency_key="k")
+    assert says in text
+    assert session_bodies(upstream) == []
 
 
 @pytest.mark.parametrize("fault", [lost, halved, answer(502, b"")], ids=["lost", "halved", "502"])
 async def test_session_with_lost_reply_is_found_by_its_tag(
     connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
-    async def failing(exchange: Any) -> None:
-        if fault not in (lost, halved):
+    async def start_then_fail(exchange: Exchange) -> None:
+        if fault not in (lost, halved):  # these two do the work themselves
             await exchange.forward(exchange.seen)
         await fault(exchange)
 
-    upstream.fail("POST", SESSIONS, failing)
+    upstream.fail("POST", SESSIONS, start_then_fail)
     async with connect(max_acu=7) as client:
         delegated = await client.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in upstream.organization.sessions.values()] == [
-        delegated["session_id"]
-    ]
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
     assert delegated["is_new_session"] is True
     assert "reply was lost" in delegated["remark"]
     assert upstream.count("POST", SESSIONS) == 1
@@ -317,9 +315,8 @@ async def test_session_with_lost_reply_is_found_after_failed_searches(
     upstream.fail("POST", SESSIONS, lost)
     upstream.fail("GET", SESSIONS, answer(500), answer(200, {"sessions": []}))
     async with connect(manual_clock=manual_clock) as client:
-        delegated = await advance_during(
-            manual_clock, client.ok("delegate_task", prompt="p", max_wait_s=30), 1, 2, 3, 6, 6
-        )
+        delegating = client.ok("delegate_task", prompt="p", max_wait_s=30)
+        delegated = await advance_during(manual_clock, delegating, 1, 2, 3, 6, 6)
     assert delegated["sessions"][0]["phase"] == "waiting"
     assert "reply was lost" in delegated["remark"]
 
@@ -345,15 +342,12 @@ async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) 
     async def open_gate() -> None:
         await upstream.until("GET", SESSIONS, 2)
         gate.set()
-        await asyncio.sleep(0.05)
 
     async with connect(deadline=14.2, timeout=50) as client:
         opening = asyncio.ensure_future(open_gate())
         delegated = await client.ok("delegate_task", prompt="p")
         await opening
-    assert [life.session_id for life in upstream.organization.sessions.values()] == [
-        delegated["session_id"]
-    ]
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
 
 
 async def test_unanswered_start_is_found_within_the_deadline(
@@ -362,9 +356,7 @@ async def test_unanswered_start_is_found_within_the_deadline(
     upstream.fail("POST", SESSIONS, silent)
     async with connect(timeout=0.3) as client:
         delegated = await client.ok("delegate_task", prompt="p")
-    assert [life.session_id for life in upstream.organization.sessions.values()] == [
-        delegated["session_id"]
-    ]
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
 
 
 @pytest.mark.parametrize("status", [408, 499])

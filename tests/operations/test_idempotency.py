@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
+from tests.operations.delegations import SESSIONS, session_bodies
 from tests.upstream import Upstream, answer, lost, slow
-
-SESSIONS = "/v1/sessions"
-
-
-def started(upstream: Upstream) -> list[Any]:
-    """The bodies of the sessions that really exist."""
-    return [life.body for life in upstream.organization.sessions.values()]
 
 
 async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    """Every other reply is lost, and the caller repeats what failed until it works."""
+    """Every other reply is lost, and the caller repeats each failed call until it succeeds."""
 
     async def delegate_until_it_succeeds(client: ToolClient, n: int) -> str:
         while True:
@@ -51,29 +44,25 @@ async def test_same_key_and_prompt_return_the_same_session(
 ) -> None:
     (files / "a.txt").write_text("a")
     async with connect(files_root=files) as client:
-        first = await client.ok(
-            "delegate_task",
-            prompt="p",
-            repository="a/b",
-            files=["a.txt"],
-            idempotency_key="issue 12",
-        )
+        task = {"prompt": "p", "repository": "a/b", "files": ["a.txt"]}
+        first = await client.ok("delegate_task", **task, idempotency_key="issue 12")
         (files / "a.txt").unlink()
-        again = await client.ok(
-            "delegate_task",
-            prompt="p",
-            repository="a/b",
-            files=["a.txt"],
-            idempotency_key="issue 12",
-        )
-        other = await client.ok(
-            "delegate_task", prompt="p", repository="a/b", idempotency_key="issue 13"
-        )
+        again = await client.ok("delegate_task", **task, idempotency_key="issue 12")
     assert again["session_id"] == first["session_id"]
+    assert again["tag"] == first["tag"]
     assert (first["is_new_session"], again["is_new_session"]) == (True, False)
-    assert first["tag"] == again["tag"] != other["tag"]
     assert "same idempotency_key" in again["remark"]
-    assert len(started(upstream)) == 2
+    assert len(session_bodies(upstream)) == 1
+
+
+async def test_another_key_with_the_same_prompt_starts_another_session(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect() as client:
+        first = await client.ok("delegate_task", prompt="p", idempotency_key="issue 12")
+        second = await client.ok("delegate_task", prompt="p", idempotency_key="issue 13")
+    assert first["tag"] != second["tag"]
+    assert list(upstream.organization.sessions) == [first["session_id"], second["session_id"]]
 
 
 async def test_same_key_with_another_prompt_is_refused(
@@ -84,7 +73,7 @@ async def test_same_key_with_another_prompt_is_refused(
         text = await client.error("delegate_task", prompt="q", idempotency_key="k")
     assert first["session_id"] in text
     assert "another idempotency_key" in text
-    assert len(started(upstream)) == 1
+    assert len(session_bodies(upstream)) == 1
 
 
 async def test_key_is_recognized_after_a_restart(
@@ -97,13 +86,14 @@ async def test_key_is_recognized_after_a_restart(
     async with connect(files_root=files) as client:
         working = await client.ok("delegate_task", prompt="p", idempotency_key="k")
         clock.skip(10)
-        same = await client.ok("delegate_task", prompt=" p", files=["a.txt"], idempotency_key="k")
+        idle = await client.ok("delegate_task", prompt=" p", files=["a.txt"], idempotency_key="k")
         refused = await client.error("delegate_task", prompt="other", idempotency_key="k")
-    assert working["session_id"] == same["session_id"] == first["session_id"]
+    assert working["session_id"] == idle["session_id"] == first["session_id"]
+    # the prompt can be compared only once the messages are readable
     assert "cannot be read while Devin works" in working["remark"]
-    assert "cannot be read" not in same["remark"]
+    assert "cannot be read" not in idle["remark"]
     assert first["session_id"] in refused
-    assert len(started(upstream)) == 1
+    assert len(session_bodies(upstream)) == 1
 
 
 async def test_earlier_session_can_be_waited_for(
@@ -111,12 +101,8 @@ async def test_earlier_session_can_be_waited_for(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         await client.ok("delegate_task", prompt="p", idempotency_key="k")
-        again = await advance_during(
-            manual_clock,
-            client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=30),
-            6,
-            6,
-        )
+        delegating = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=30)
+        again = await advance_during(manual_clock, delegating, 6, 6)
     assert again["sessions"][0]["phase"] == again["phase"] == "waiting"
 
 
@@ -140,7 +126,7 @@ async def test_concurrent_calls_with_one_key_start_one_session(
         )
     assert len({result["session_id"] for result in results}) == 1
     assert sum(result["is_new_session"] for result in results) == 1
-    assert len(started(upstream)) == 1
+    assert len(session_bodies(upstream)) == 1
 
 
 async def test_cancelled_start_is_returned_to_the_next_call(
@@ -148,63 +134,67 @@ async def test_cancelled_start_is_returned_to_the_next_call(
 ) -> None:
     gate = asyncio.Event()
     upstream.fail("POST", SESSIONS, slow(gate))
-    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # the list is behind
+    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # not listed yet
     async with connect() as client:
         first = asyncio.ensure_future(client("delegate_task", prompt="p", idempotency_key="k"))
         await upstream.until("POST", SESSIONS)
         first.cancel()
         await asyncio.wait({first})
         second = asyncio.ensure_future(client.ok("delegate_task", prompt="p", idempotency_key="k"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # it waits for the first call's request
         assert not second.done()
         gate.set()
         result = await second
-    assert [life.session_id for life in upstream.organization.sessions.values()] == [
-        result["session_id"]
-    ]
+    assert list(upstream.organization.sessions) == [result["session_id"]]
     assert result["is_new_session"] is False
 
 
 async def test_lost_start_is_searched_for_before_another_is_made(
     connect: Connect, upstream: Upstream
 ) -> None:
-    hidden = [answer(200, {"sessions": []})] * 8
     upstream.fail("POST", SESSIONS, lost)
-    upstream.fail("GET", SESSIONS, *hidden)
+    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 8)
     async with connect() as client:
-        assert "may still appear" in await client.error(
-            "delegate_task", prompt="p", idempotency_key="k"
-        )
+        text = await client.error("delegate_task", prompt="p", idempotency_key="k")
+        assert "may still appear" in text
         result = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-    assert [life.session_id for life in upstream.organization.sessions.values()] == [
-        result["session_id"]
-    ]
+    assert list(upstream.organization.sessions) == [result["session_id"]]
+
+
+OTHER_ROWS = [
+    {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"} for n in range(100)
+]
+"""A page of sessions without the tag, as from an API that ignores the tag filter."""
+
+
+async def test_session_is_found_although_the_tag_filter_is_ignored(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect() as client:
+        first = await client.ok("delegate_task", prompt="p", idempotency_key="k")
+    row = {"session_id": first["session_id"], "tags": [first["tag"]], "status_enum": "working"}
+    upstream.fail(
+        "GET",
+        SESSIONS,
+        answer(200, {"sessions": OTHER_ROWS}),
+        answer(200, {"sessions": [*OTHER_ROWS[:5], row]}),
+    )
+    async with connect() as client:
+        again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
+    assert again["session_id"] == first["session_id"]
+    assert len(session_bodies(upstream)) == 1
 
 
 async def test_ignored_tag_filter_returns_no_other_session(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        first = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-        other_rows = [
-            {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"}
-            for n in range(100)
-        ]
-        row = {"session_id": first["session_id"], "tags": [first["tag"]], "status_enum": "working"}
+        await client.ok("delegate_task", prompt="p", idempotency_key="k")
+    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": OTHER_ROWS})] * 10)
     async with connect() as client:
-        upstream.fail(
-            "GET",
-            SESSIONS,
-            answer(200, {"sessions": other_rows}),
-            answer(200, {"sessions": [*other_rows[:5], row]}),
-        )
-        again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-    assert again["session_id"] == first["session_id"]
-    async with connect() as client:
-        upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": other_rows})] * 10)
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")
     assert "Nothing was started" in text
-    assert len(started(upstream)) == 1
+    assert len(session_bodies(upstream)) == 1
 
 
 async def test_second_session_with_the_same_key_is_reported(
@@ -220,28 +210,31 @@ async def test_second_session_with_the_same_key_is_reported(
     assert "1 more" in again["remark"]
 
 
-async def test_tag_survives_an_update_of_the_tags(connect: Connect, upstream: Upstream) -> None:
+async def test_tag_survives_an_update_of_the_tags(connect: Connect) -> None:
     async with connect() as client:
         delegated = await client.ok("delegate_task", prompt="p", tags=["old"], idempotency_key="k")
-        updated = await client.ok(
-            "update_session_tags", session_id=delegated["session_id"], tags=["new"]
-        )
-        assert updated["tags"] == ["new", delegated["tag"]]
-        assert (
-            await client.ok(
-                "update_session_tags", session_id=delegated["session_id"], tags=updated["tags"]
-            )
-        )["tags"] == updated["tags"]
-        too_many = await client.error(
+        session_id, tag = delegated["session_id"], delegated["tag"]
+        updated = await client.ok("update_session_tags", session_id=session_id, tags=["new"])
+        again = await client.ok("update_session_tags", session_id=session_id, tags=updated["tags"])
+        listed = await client.ok("list_sessions", tags=[tag])
+    assert updated["tags"] == ["new", tag]
+    assert again["tags"] == ["new", tag]
+    assert [row["session_id"] for row in listed["sessions"]] == [session_id]
+
+
+async def test_tagged_session_takes_at_most_49_further_tags(connect: Connect) -> None:
+    async with connect() as client:
+        delegated = await client.ok("delegate_task", prompt="p", idempotency_key="k")
+        text = await client.error(
             "update_session_tags",
             session_id=delegated["session_id"],
             tags=[f"t{n}" for n in range(50)],
         )
-        assert "at most 49" in too_many
-        assert (await client.ok("list_sessions", tags=[delegated["tag"]]))["sessions"][0][
-            "session_id"
-        ] == delegated["session_id"]
-        plain = await client.ok("create_session", prompt="q", tags=["a"])
-        assert (await client.ok("update_session_tags", session_id=plain["session_id"], tags=[]))[
-            "tags"
-        ] == []
+    assert "at most 49" in text
+
+
+async def test_all_tags_of_an_untagged_session_can_be_removed(connect: Connect) -> None:
+    async with connect() as client:
+        session_id = await client.create_session(tags=["a"])
+        updated = await client.ok("update_session_tags", session_id=session_id, tags=[])
+    assert updated["tags"] == []
