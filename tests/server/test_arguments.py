@@ -98,7 +98,7 @@ async def test_error_names_the_argument_and_its_bound_but_not_the_value(
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "value",
     [
         "../secrets/x",
         "a/b",
@@ -129,9 +129,9 @@ async def test_error_names_the_argument_and_its_bound_but_not_the_value(
     ],
 )
 async def test_id_must_be_one_path_segment(
-    connect: Connect, upstream: Upstream, bad: str, tool: str, argument: str
+    connect: Connect, upstream: Upstream, value: str, tool: str, argument: str
 ) -> None:
     async with connect() as client:
-        text = await client.error(tool, **{argument: bad})
+        text = await client.error(tool, **{argument: value})
     assert argument in text
     assert upstream.requests == []

@@ -6,31 +6,12 @@ import pytest
 from mcp import MCPError
 from mcp.types import (
     INVALID_PARAMS,
-    GetPromptResult,
-    TextContent,
 )
 
-from devin_mcp.sandbox.sample_data import PLAYBOOKS, playbook
+from devin_mcp.sandbox.sample_data import PLAYBOOKS
 from tests.conftest import Connect, Era
+from tests.server.contents import prompt_text, write_notes, write_playbooks
 from tests.upstream import Upstream
-
-
-def write_notes(upstream: Upstream, count: int, size: int = 10) -> None:
-    upstream.organization.notes = {
-        f"note-{n:05d}": {
-            "id": f"note-{n:05d}",
-            "name": f"Note {n:05d}",
-            "trigger_description": f"When {n}",
-            "body": "x" * size,
-        }
-        for n in range(count)
-    }
-
-
-def text_in(result: GetPromptResult) -> str:
-    content = result.messages[0].content
-    assert isinstance(content, TextContent)
-    return content.text
 
 
 @pytest.mark.parametrize(
@@ -48,10 +29,8 @@ async def test_resources_are_listed_in_pages_of_250(
             cursor, page_count = page.next_cursor, page_count + 1
     assert page_count == pages
     assert len(uris) == len(set(uris)) == notes + 3 + len(PLAYBOOKS)
-    assert (upstream.count("GET", "/v1/knowledge"), upstream.count("GET", "/v1/playbooks")) == (
-        1,
-        1,
-    )
+    assert upstream.count("GET", "/v1/knowledge") == 1
+    assert upstream.count("GET", "/v1/playbooks") == 1
 
 
 async def test_list_that_changes_between_pages_repeats_and_skips_nothing(
@@ -69,11 +48,11 @@ async def test_list_that_changes_between_pages_repeats_and_skips_nothing(
 
 
 @pytest.mark.parametrize("cursor", ["x", "WzFd", "eyJhIjoxfQ", "é", "WyJhIiwxLDJd"])
-async def test_foreign_cursor_is_refused(connect: Connect, era: Era, cursor: str) -> None:
+async def test_malformed_cursor_is_refused(connect: Connect, era: Era, cursor: str) -> None:
     async with connect(era=era) as client:
-        for lists in (client.sdk.list_resources, client.sdk.list_prompts):
+        for list_page in (client.sdk.list_resources, client.sdk.list_prompts):
             with pytest.raises(MCPError, match="cursor") as refused:
-                await lists(cursor=cursor, cache_mode="bypass")
+                await list_page(cursor=cursor, cache_mode="bypass")
             assert refused.value.error.code == INVALID_PARAMS
 
 
@@ -81,22 +60,22 @@ async def test_foreign_cursor_is_refused(connect: Connect, era: Era, cursor: str
 async def test_prompts_are_listed_in_pages_of_250(
     connect: Connect, upstream: Upstream, era: Era, count: int, pages: int
 ) -> None:
-    upstream.organization.playbooks = {
-        f"playbook-{n:03}": playbook(
-            f"playbook-{n:03}", f"Book {n:03}", "b", None, "2026-01-01T00:00:00Z"
-        )
-        for n in range(count)
-    }
+    write_playbooks(upstream, *((f"playbook-{n:03}", f"Book {n:03}", None) for n in range(count)))
     async with connect(era=era) as client:
         prompt_names, cursor, page_count = [], None, 0
         while page_count == 0 or cursor is not None:
             page = await client.sdk.list_prompts(cursor=cursor, cache_mode="bypass")
             prompt_names += [prompt.name for prompt in page.prompts]
             cursor, page_count = page.next_cursor, page_count + 1
-        assert (
-            "Book 249" in text_in(await client.sdk.get_prompt("book-249", {"task": "t"}))
-            if count == 250
-            else True
-        )
-    assert (len(prompt_names), len(set(prompt_names)), page_count) == (count + 4, count + 4, pages)
+    assert page_count == pages
+    assert len(prompt_names) == len(set(prompt_names)) == count + 4
     assert upstream.count("GET", "/v1/playbooks") == 1
+
+
+async def test_prompt_beyond_the_first_page_can_be_read(
+    connect: Connect, upstream: Upstream, era: Era
+) -> None:
+    write_playbooks(upstream, *((f"playbook-{n:03}", f"Book {n:03}", None) for n in range(250)))
+    async with connect(era=era) as client:
+        prompt = await client.sdk.get_prompt("book-249", {"task": "t"})
+    assert "Book 249" in prompt_text(prompt)

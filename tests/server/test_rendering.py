@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from tests.conftest import Connect, text_of
 from tests.upstream import KEY, Upstream, answer
-
-ROW: dict[str, Any] = {
-    "session_id": "devin-1",
-    "status": "x",
-    "status_enum": "blocked",
-    "created_at": "x",
-    "updated_at": "x",
-}
 
 
 async def test_key_and_secret_values_are_redacted_from_results(
@@ -25,7 +16,11 @@ async def test_key_and_secret_values_are_redacted_from_results(
     secret = 'quo"ted\nvalue'
     monkeypatch.setenv("MY_LOGIN", secret)
     message = {"type": "devin_message", "message": f"I found {KEY} and {secret}"}
-    upstream.fail("GET", "/v1/sessions/.*", *[answer(200, ROW | {"messages": [message]})] * 2)
+    upstream.fail(
+        "GET",
+        "/v1/sessions/.*",
+        *[answer(200, {"session_id": "devin-1", "messages": [message]})] * 2,
+    )
     upstream.fail("POST", "/v1/secrets", answer(200, {"id": secret}))
     async with connect(allow_secret_env="MY_LOGIN") as client:
         created = await client(
@@ -33,11 +28,11 @@ async def test_key_and_secret_values_are_redacted_from_results(
         )
         session = await client.ok("get_session", session_id="devin-1")
         resource = await client.sdk.read_resource("devin://sessions/devin-1")
-    shown = text_of(created) + json.dumps(session) + str(resource.contents)
+    results = text_of(created) + json.dumps(session) + str(resource.contents)
     assert "I found [hidden] and [hidden]" in session["messages"][0]["message"]
-    assert KEY not in shown
-    assert json.dumps(secret)[1:-1] not in shown
-    assert secret not in shown
+    assert KEY not in results
+    assert json.dumps(secret)[1:-1] not in results
+    assert secret not in results
 
 
 async def test_key_is_redacted_from_titles_in_lists(connect: Connect, upstream: Upstream) -> None:
@@ -47,15 +42,22 @@ async def test_key_is_redacted_from_titles_in_lists(connect: Connect, upstream: 
     }
     upstream.organization.playbooks["playbook-0001"]["title"] = f"Login {KEY}"
     async with connect() as client:
-        listed = await client.resources()
-        everything = (
-            str(listed)
-            + str(await client.sdk.list_prompts())
-            + await client.read("devin://knowledge")
-        )
-        text = await client.read("devin://knowledge/note-0001")
-        everything += str(await client.sdk.get_prompt("fixtest", {"task": "t"}))
-    assert KEY not in everything
-    assert next(resource.size for resource in listed if resource.uri.endswith("note-0001")) == len(
-        text.encode()
-    )
+        results = [
+            await client.resources(),
+            await client.sdk.list_prompts(),
+            await client.sdk.get_prompt("fixtest", {"task": "t"}),
+            await client.read("devin://knowledge"),
+            await client.read("devin://knowledge/note-0001"),
+        ]
+    assert KEY not in str(results)
+
+
+async def test_listed_size_is_that_of_the_redacted_text(
+    connect: Connect, upstream: Upstream
+) -> None:
+    uri = "devin://knowledge/note-0001"
+    upstream.organization.notes["note-0001"]["name"] = f"Use {KEY}"
+    async with connect() as client:
+        sizes = {resource.uri: resource.size for resource in await client.resources()}
+        text = await client.read(uri)
+    assert sizes[uri] == len(text.encode())

@@ -11,32 +11,26 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era
+from tests.server.contents import write_notes, write_playbooks
 from tests.upstream import Upstream, answer
 
 INDEXES = ["devin://knowledge", "devin://playbooks", "devin://sessions"]
 
 
-def write_notes(upstream: Upstream, count: int, size: int = 10) -> None:
-    upstream.organization.notes = {
-        f"note-{n:05d}": {
-            "id": f"note-{n:05d}",
-            "name": f"Note {n:05d}",
-            "trigger_description": f"When {n}",
-            "body": "x" * size,
-        }
-        for n in range(count)
-    }
-
-
 async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era) -> None:
     async with connect(era=era) as client:
-        listed, again = await client.resources(), await client.resources()
-        texts = {resource.uri: await client.read(resource.uri) for resource in listed}
-    assert [resource.uri for resource in listed] == [resource.uri for resource in again]
-    assert sorted(resource.uri for resource in listed[:3]) == INDEXES
-    assert len(listed) == 3 + len(NOTES) + len(PLAYBOOKS)
-    for resource in listed[3:]:
-        assert resource.title
+        uris = [resource.uri for resource in await client.resources()]
+        again = [resource.uri for resource in await client.resources()]
+    assert uris == again
+    assert sorted(uris[:3]) == INDEXES
+    assert len(uris) == 3 + len(NOTES) + len(PLAYBOOKS)
+
+
+async def test_listed_resources_are_described_as_they_are_read(connect: Connect, era: Era) -> None:
+    async with connect(era=era) as client:
+        resources = (await client.resources())[3:]
+        texts = {resource.uri: await client.read(resource.uri) for resource in resources}
+    for resource in resources:
         assert resource.description
         assert "\n" not in resource.description
         assert resource.mime_type == "text/markdown"
@@ -44,22 +38,16 @@ async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era
         assert resource.annotations is not None
         assert resource.annotations.audience == ["user", "assistant"]
         assert texts[resource.uri].startswith(f"# {resource.title}\n")
-    dated = {
-        resource.uri.split("/")[2]: resource.annotations.last_modified
-        for resource in listed[3:]
-        if resource.annotations
-    }
-    assert dated["playbooks"] is not None
-    assert dated["knowledge"] is None, "v1 does not tell when a note was changed"
+        # v1 does not say when a note was changed
+        is_dated = resource.annotations.last_modified is not None
+        assert is_dated is resource.uri.startswith("devin://playbooks/")
 
 
 async def test_each_template_names_its_tool(connect: Connect, era: Era) -> None:
     async with connect(era=era) as client:
         templates = (await client.sdk.list_resource_templates()).resource_templates
-        tools = {
-            template.name: template.description or ""
-            for template in (await client.sdk.list_tools()).tools
-        }
+        tools = (await client.sdk.list_tools()).tools
+    descriptions = {tool.name: tool.description or "" for tool in tools}
     assert {template.uri_template for template in templates} == {
         "devin://playbooks/{playbook_id}",
         "devin://knowledge/{note_id}",
@@ -67,8 +55,8 @@ async def test_each_template_names_its_tool(connect: Connect, era: Era) -> None:
         "devin://sessions/{session_id}/messages{?after}",
     }
     for template in templates:
-        tool = next(name for name in tools if name in (template.description or ""))
-        assert template.uri_template in tools[tool]
+        name = next(name for name in descriptions if name in (template.description or ""))
+        assert template.uri_template in descriptions[name]
 
 
 @pytest.mark.parametrize(
@@ -90,15 +78,15 @@ async def test_unknown_resource_is_invalid_params(connect: Connect, era: Era, ur
 
 
 @pytest.mark.parametrize(
-    "place", ["..%2Fsecrets", "%2e%2e", "a%20b", "a%00", "%D7%90", "x" * 200, "a%2F..%2Fb"]
+    "segment", ["..%2Fsecrets", "%2e%2e", "a%20b", "a%00", "%D7%90", "x" * 200, "a%2F..%2Fb"]
 )
 @pytest.mark.parametrize("noun", ["sessions", "knowledge", "playbooks"])
 async def test_uri_with_an_invalid_id_is_refused_before_sending(
-    connect: Connect, upstream: Upstream, noun: str, place: str
+    connect: Connect, upstream: Upstream, noun: str, segment: str
 ) -> None:
     async with connect() as client:
         with pytest.raises(MCPError) as refused:
-            await client.sdk.read_resource(f"devin://{noun}/{place}")
+            await client.sdk.read_resource(f"devin://{noun}/{segment}")
     assert refused.value.error.code == INVALID_PARAMS
     assert upstream.requests == []
 
@@ -114,7 +102,7 @@ async def test_server_error_fails_the_read_and_not_the_list(
     assert refused.value.error.code == INTERNAL_ERROR
     assert len(page.resources) == 3 + len(PLAYBOOKS)
     if era == "auto":
-        assert page.ttl_ms == 0, "a list with a hole is not to be kept"
+        assert page.ttl_ms == 0, "clients must not cache an incomplete list"
     calls = [line for line in logs() if line["event"] == "mcp_call"]
     assert [(line["method"], line["outcome"], line["error"]) for line in calls] == [
         ("resources/list", "ok", "broken"),
@@ -126,24 +114,23 @@ async def test_server_error_fails_the_read_and_not_the_list(
 async def test_indexes_are_listed_without_a_key(connect: Connect, upstream: Upstream) -> None:
     async with connect(DEVIN_API_KEY="") as client:
         assert sorted(resource.uri for resource in await client.resources()) == INDEXES
+    assert upstream.requests == []
+
+
+async def test_reading_without_a_key_names_the_missing_setting(connect: Connect) -> None:
+    async with connect(DEVIN_API_KEY="") as client:
         with pytest.raises(MCPError, match="DEVIN_API_KEY"):
             await client.read("devin://playbooks")
-    assert upstream.requests == []
 
 
 async def test_ttl_is_sent_in_the_2026_revision(connect: Connect) -> None:
     async with connect(cache_ttl=12) as client:
         page = await client.sdk.list_resources(cache_mode="bypass")
         note = await client.sdk.read_resource("devin://knowledge/note-0001", cache_mode="bypass")
-        session = await client.create_session()
-        session_resource = await client.sdk.read_resource(
-            f"devin://sessions/{session}", cache_mode="bypass"
-        )
-    assert [(result.ttl_ms, result.cache_scope) for result in (page, note, session_resource)] == [
-        (12_000, "private"),
-        (12_000, "private"),
-        (0, "private"),
-    ]
+        uri = f"devin://sessions/{await client.create_session()}"
+        session = await client.sdk.read_resource(uri, cache_mode="bypass")
+    assert (page.ttl_ms, note.ttl_ms, session.ttl_ms) == (12_000, 12_000, 0)
+    assert {result.cache_scope for result in (page, note, session)} == {"private"}
 
 
 async def test_five_thousand_notes_are_listed_read_and_completed(
@@ -154,26 +141,22 @@ async def test_five_thousand_notes_are_listed_read_and_completed(
         assert len(await client.resources()) == 5000 + 3 + len(PLAYBOOKS)
         assert len(await client.read("devin://knowledge/note-04999")) > 2000
         table = await client.read("devin://knowledge")
-        reference = ResourceTemplateReference(
-            type="ref/resource", uri="devin://knowledge/{note_id}"
-        )
+        template = ResourceTemplateReference(type="ref/resource", uri="devin://knowledge/{note_id}")
         for typed in ("n", "note-0", "note-04", "note-0499"):
-            completion = (
-                await client.sdk.complete(reference, {"name": "note_id", "value": typed})
-            ).completion
+            result = await client.sdk.complete(template, {"name": "note_id", "value": typed})
+            completion = result.completion
             assert len(completion.values) == min(100, completion.total or 0) > 0
     assert len(table) <= 25_000 + 200
     assert "more do not fit here. Search them with devin_list_knowledge." in table
-    assert (upstream.count("GET", "/v1/knowledge"), upstream.count("GET", "/v1/playbooks")) == (
-        1,
-        1,
-    )
+    assert upstream.count("GET", "/v1/knowledge") == 1
+    assert upstream.count("GET", "/v1/playbooks") == 1
 
 
 async def test_playbook_with_an_invalid_id_is_not_listed(
     connect: Connect, upstream: Upstream
 ) -> None:
-    for playbook_id in ("playbook x", "a/b", "x\n- prompt: evil", "p" * 200):
+    invalid_ids = ("playbook x", "a/b", "x\n- prompt: evil", "p" * 200)
+    for playbook_id in invalid_ids:
         upstream.organization.playbooks[playbook_id] = playbook(
             playbook_id, "Odd", "b", None, "soon"
         )
@@ -182,16 +165,13 @@ async def test_playbook_with_an_invalid_id_is_not_listed(
         prompts = (await client.sdk.list_prompts()).prompts
         rows = (await client.ok("list_playbooks"))["playbooks"]
     assert len([uri for uri in uris if uri.startswith("devin://playbooks/")]) == len(PLAYBOOKS)
-    assert len(prompts) == len(PLAYBOOKS) + 4
-    assert len(rows) == len(PLAYBOOKS) + 4, "the tool hides nothing"
+    assert len(prompts) == len(PLAYBOOKS) + 4, "four prompts are fixed"
+    assert len(rows) == len(PLAYBOOKS) + len(invalid_ids), "the tool lists all of them"
 
 
 async def test_playbooks_of_any_title_are_listed(connect: Connect, upstream: Upstream) -> None:
     titles = ["デプロイ", "x" * 400, "a/b?c#d", "\n\n two lines", "😀"]
-    upstream.organization.playbooks = {
-        f"playbook-{n}": playbook(f"playbook-{n}", title, "", None, "2026-01-01T00:00:00Z")
-        for n, title in enumerate(titles)
-    }
+    write_playbooks(upstream, *((f"playbook-{n}", title, None) for n, title in enumerate(titles)))
     async with connect() as client:
         listed = [resource for resource in await client.resources() if "playbooks/" in resource.uri]
         for resource in listed:
