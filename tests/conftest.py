@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -140,6 +141,26 @@ class ToolClient:
         result = await self(tool, **arguments)
         assert result.is_error, text_of(result)
         return text_of(result)
+
+    async def create_session(self, prompt: str = "p", **arguments: Any) -> str:
+        """The id of a new session."""
+        return str((await self.ok("create_session", prompt=prompt, **arguments))["session_id"])
+
+    async def list_all(self, tool: str, rows: str, **arguments: Any) -> list[dict[str, Any]]:
+        """All pages of a list tool; `rows` is the field that contains them."""
+        page = await self.ok(tool, **arguments)
+        listed = list(page[rows])
+        while "next_cursor" in page:
+            page = await self.ok(tool, **arguments, cursor=page["next_cursor"])
+            listed += page[rows]
+        return listed
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return as soon as the condition holds. For conditions that no event announces."""
+    with anyio.fail_after(30):
+        while not condition():  # noqa: ASYNC110 - see above
+            await anyio.sleep(0.005)
 
 
 def text_of(result: CallToolResult) -> str:

@@ -93,7 +93,7 @@ def test_sandbox_page_lists_every_scenario() -> None:
 def test_sandbox_page_names_the_limits_of_the_sandbox() -> None:
     text = SANDBOX.read_text()
     assert f"At most {service.MAX_PARALLEL_SESSIONS} sessions" in text
-    assert f"{downloads.PRESIGNED_SECONDS} seconds" in text
+    assert f"{downloads.LINK_TTL_SECONDS} seconds" in text
     assert (scripts.STARTING_SECONDS, scripts.INITIALIZING_SECONDS) == (0.5, 1.0)
     assert "first half second" in text
     assert "in its first second" in text

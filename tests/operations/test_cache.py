@@ -1,20 +1,21 @@
-"""What is kept for a moment: per key, loaded once, gone after every write, and never in anybody's way."""
+"""The cache: one per key, loaded once, invalidated by every write, bounded in size."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from devin_mcp.errors import Broken
 from devin_mcp.operations.cache import Cache
-from devin_mcp.operations.list_cursor import ListQuery
 from tests.clock import AutoClock
-from tests.conftest import Connect
-from tests.upstream import Exchange, Upstream, answer, slow
+from tests.conftest import Connect, eventually
+from tests.upstream import Fault, Upstream, answer, late, slow
 
 
-async def test_browsing_on_sends_nothing_until_it_is_too_old(
+async def test_reads_send_no_request_until_the_ttl_ends(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     async with connect(cache_ttl=30) as client:
@@ -27,22 +28,21 @@ async def test_browsing_on_sends_nothing_until_it_is_too_old(
     assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_zero_keeps_nothing(connect: Connect, upstream: Upstream) -> None:
+async def test_ttl_of_zero_disables_the_cache(connect: Connect, upstream: Upstream) -> None:
     async with connect(cache_ttl=0) as client:
         await client.read("devin://knowledge/note-0001")
         await client.read("devin://knowledge/note-0001")
     assert upstream.count("GET", "/v1/knowledge") == 2
 
 
-async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
+async def test_list_tool_reads_afresh_and_its_cursor_reads_the_cache(
     connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect() as client:
-        await client.ok("list_knowledge")
-        await client.ok("list_knowledge")
+    async with connect(result_limit=2000) as client:
+        await client.ok("list_knowledge", body="full")
+        page = await client.ok("list_knowledge", body="full")
         assert upstream.count("GET", "/v1/knowledge") == 2
-        cursor = ListQuery("devin_list_knowledge", {}).encode(2)
-        await client.ok("list_knowledge", cursor=cursor)
+        await client.ok("list_knowledge", body="full", cursor=page["next_cursor"])
         await client.read("devin://knowledge/note-0002")
     assert upstream.count("GET", "/v1/knowledge") == 2
 
@@ -55,7 +55,7 @@ async def test_tools_look_afresh_and_reading_on_stays_with_what_was_read(
         ("delete_knowledge", {"note_id": "note-0001"}),
     ],
 )
-async def test_every_write_drops_what_was_kept(
+async def test_write_invalidates_the_cache(
     connect: Connect, upstream: Upstream, tool: str, arguments: dict[str, str]
 ) -> None:
     async with connect() as client:
@@ -64,22 +64,39 @@ async def test_every_write_drops_what_was_kept(
         assert await client.read("devin://knowledge") != before
 
 
-async def test_a_write_whose_reply_was_lost_drops_it_too_and_a_refused_one_does_not(
-    connect: Connect, upstream: Upstream
+@pytest.mark.parametrize(
+    ("fault", "reads"), [(answer(422, {"detail": "no"}), 1), (answer(500), 2)], ids=["422", "500"]
+)
+async def test_failed_write_invalidates_the_cache_unless_it_was_refused(
+    connect: Connect, upstream: Upstream, fault: Fault, reads: int
 ) -> None:
-    upstream.fail("POST", "/v1/knowledge", answer(422, {"detail": "no"}), answer(500))
-    note = {"name": "n", "body": "b", "trigger_description": "t"}
+    upstream.fail("POST", "/v1/knowledge", fault)
     async with connect() as client:
         await client.read("devin://knowledge")
-        await client.error("create_knowledge", **note)
+        await client.error("create_knowledge", name="n", body="b", trigger_description="t")
         await client.read("devin://knowledge")
-        assert upstream.count("GET", "/v1/knowledge") == 1
-        await client.error("create_knowledge", **note)
-        await client.read("devin://knowledge")
-    assert upstream.count("GET", "/v1/knowledge") == 2
+    assert upstream.count("GET", "/v1/knowledge") == reads
 
 
-async def test_what_was_being_read_during_a_write_is_not_kept(
+async def test_write_of_a_cancelled_call_invalidates_the_cache(
+    connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    gate = asyncio.Event()
+    upstream.fail("PUT", "/v1/playbooks/.*", late(gate))
+    async with connect() as client:
+        writing = asyncio.ensure_future(
+            client("update_playbook", playbook_id="playbook-0001", title="Late")
+        )
+        await upstream.until("PUT", "/v1/playbooks/.*")
+        writing.cancel()
+        await eventually(lambda: any(line.get("outcome") == "cancelled" for line in logs()))
+        assert "Late" not in await client.read("devin://playbooks")
+        gate.set()
+        await eventually(lambda: any(line["event"] == "late_reply" for line in logs()))
+        assert "Late" in await client.read("devin://playbooks")
+
+
+async def test_read_that_overlaps_a_write_is_not_cached(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
@@ -93,7 +110,7 @@ async def test_what_was_being_read_during_a_write_is_not_kept(
         assert "Brand new" in await client.read("devin://knowledge")
 
 
-async def test_many_who_ask_at_once_share_one_request(connect: Connect, upstream: Upstream) -> None:
+async def test_concurrent_reads_share_one_request(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
     upstream.fail("GET", "/v1/knowledge", slow(gate))
     async with connect() as client:
@@ -101,14 +118,22 @@ async def test_many_who_ask_at_once_share_one_request(connect: Connect, upstream
             asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)
         ]
         await upstream.arrived.wait()
-        reads[0].cancel()  # who asked first may leave
+        reads[0].cancel()  # the others go on without the first
         gate.set()
-        texts = await asyncio.gather(*reads, return_exceptions=True)
-    assert len({text for text in texts[1:] if isinstance(text, str)}) == 1
+        texts = await asyncio.gather(*reads[1:])
+    assert len(set(texts)) == 1
     assert upstream.count("GET", "/v1/knowledge") == 1
 
 
-async def test_trouble_is_remembered_for_a_moment_only(clock: AutoClock) -> None:
+async def test_cached_value_survives_a_failed_refresh(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        before = await client.read("devin://knowledge")
+        upstream.fail("GET", "/v1/knowledge", answer(500))
+        await client.error("list_knowledge")
+        assert await client.read("devin://knowledge") == before
+
+
+async def test_error_is_cached_for_a_few_seconds(clock: AutoClock) -> None:
     cache, loads = Cache(30, clock), 0
 
     async def load() -> str:
@@ -120,67 +145,54 @@ async def test_trouble_is_remembered_for_a_moment_only(clock: AutoClock) -> None
 
     for _ in range(3):
         with pytest.raises(Broken):
-            await cache.get("me", "notes", load)
+            await cache.get("first key", "notes", load)
     assert loads == 1
     clock.skip(6)
-    assert await cache.get("me", "notes", load) == "yes"
-    assert await cache.get("you", "notes", load) == "yes"
-    assert loads == 3, "another key never gets what one key read"
+    assert await cache.get("first key", "notes", load) == "yes"
+    assert loads == 2
 
 
-async def test_what_is_kept_is_bounded(clock: AutoClock) -> None:
+async def test_each_key_has_its_own_cache(clock: AutoClock) -> None:
+    cache, loads = Cache(30, clock), 0
+
+    async def load() -> int:
+        nonlocal loads
+        loads += 1
+        return loads
+
+    assert await cache.get("first key", "notes", load) == 1
+    assert await cache.get("second key", "notes", load) == 2
+    assert await cache.get("first key", "notes", load) == 1
+
+
+async def test_cache_size_is_bounded_per_key(clock: AutoClock) -> None:
     cache = Cache(30, clock)
 
     async def load() -> object:
         return object()
 
-    first = await cache.get("0", "notes", load)
-    theirs = await cache.get("them", "notes", load)
-    for one in range(120):
-        await cache.get("0", f"sessions/{one}", load)
-    assert await cache.get("0", "notes", load) is first, "parts go first"
-    assert await cache.get("them", "notes", load) is theirs, "nobody crowds others out"
-    for one in range(700):
-        await cache.get(str(one), "notes", load)
-    assert await cache.get("them", "notes", load) is not theirs
+    notes = await cache.get("first key", "notes", load)
+    other_notes = await cache.get("second key", "notes", load)
+    for number in range(120):
+        await cache.get("first key", f"sessions/{number}", load)
+    assert await cache.get("first key", "notes", load) is notes, "lists outlive single sessions"
+    assert await cache.get("second key", "notes", load) is other_notes
 
 
-async def test_what_is_known_outlives_a_failure(connect: Connect, upstream: Upstream) -> None:
-    async with connect() as client:
-        known = await client.read("devin://knowledge")
-        upstream.fail("GET", "/v1/knowledge", answer(500))
-        await client.error("list_knowledge")
-        assert await client.read("devin://knowledge") == known
+async def test_number_of_cached_keys_is_bounded(clock: AutoClock) -> None:
+    cache = Cache(30, clock)
+
+    async def load() -> object:
+        return object()
+
+    notes = await cache.get("first key", "notes", load)
+    for number in range(700):
+        await cache.get(str(number), "notes", load)
+    assert await cache.get("first key", "notes", load) is not notes
 
 
-async def test_a_change_that_is_made_after_its_caller_left_is_seen(
-    connect: Connect, upstream: Upstream
-) -> None:
-    gate = asyncio.Event()
-
-    async def late(exchange: Exchange) -> None:
-        await gate.wait()
-        done = await exchange.forward(exchange.seen)
-        await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
-
-    upstream.fail("PUT", "/v1/playbooks/.*", late)
-    async with connect() as client:
-        writing = asyncio.ensure_future(
-            client("update_playbook", playbook_id="playbook-0001", title="Late")
-        )
-        while upstream.count("PUT") == 0:
-            upstream.arrived.clear()
-            await upstream.arrived.wait()
-        writing.cancel()
-        await asyncio.sleep(0.05)
-        assert "Late" not in await client.read("devin://playbooks")
-        gate.set()
-        await asyncio.sleep(0.1)
-        assert "Late" in await client.read("devin://playbooks")
-
-
-async def test_who_comes_after_one_who_left_loads_anew() -> None:
-    """A load that is being cancelled is nobody's any more; who joined it got a cancellation that was not theirs."""
+async def test_load_after_a_cancelled_one_starts_anew() -> None:
+    """A caller that joined a load that is being cancelled would be cancelled too."""
     cache, gate, loads = Cache(30, AutoClock()), asyncio.Event(), 0
 
     async def load() -> str:
@@ -189,16 +201,16 @@ async def test_who_comes_after_one_who_left_loads_anew() -> None:
         try:
             await gate.wait()
         except asyncio.CancelledError:
-            await asyncio.sleep(0.01)  # as an HTTP client does that closes its connection
+            await asyncio.sleep(0.01)  # as an HTTP client that closes its connection
             raise
         return "notes"
 
-    left = asyncio.ensure_future(cache.get("me", "knowledge", load, fresh=True))
+    cancelled = asyncio.ensure_future(cache.get("key", "knowledge", load, fresh=True))
     await asyncio.sleep(0)
-    left.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
-    after = asyncio.ensure_future(cache.get("me", "knowledge", load))
+    later = asyncio.ensure_future(cache.get("key", "knowledge", load))
     await asyncio.sleep(0)
     gate.set()
-    assert await after == "notes"
+    assert await later == "notes"
     assert loads == 2

@@ -1,4 +1,4 @@
-"""Cursors of the list tools."""
+"""The cursors of the list tools."""
 
 from __future__ import annotations
 
@@ -16,22 +16,31 @@ LISTS: dict[str, dict[str, Any]] = {
 }
 
 
+OTHER_FILTERS: list[dict[str, Any]] = [
+    {},
+    {"tags": ["b"]},
+    {"tags": ["a"], "phase": ["working"]},
+]
+
+
 async def test_cursor_of_other_filters_is_refused(connect: Connect) -> None:
     async with connect() as client:
         for _ in range(2):
-            await client.ok("create_session", prompt="sandbox:quick", tags=["a"])
+            await client.create_session("sandbox:quick", tags=["a"])
         page = await client.ok("list_sessions", limit=1, tags=["a"])
         cursor = page["next_cursor"]
-        same = await client.ok("list_sessions", limit=5, tags=["a"], cursor=cursor)
-        assert len(same["sessions"]) == 1
-        other_filters: list[dict[str, Any]] = [
-            {},
-            {"tags": ["b"]},
-            {"tags": ["a"], "phase": ["working"]},
-        ]
-        for filters in other_filters:
+        for filters in OTHER_FILTERS:
             text = await client.error("list_sessions", cursor=cursor, **filters)
             assert "belongs to another list, or to a call with other filters" in text
+
+
+async def test_cursor_is_valid_with_another_limit(connect: Connect) -> None:
+    async with connect() as client:
+        ids = [await client.create_session("sandbox:quick", tags=["a"]) for _ in range(2)]
+        page = await client.ok("list_sessions", limit=1, tags=["a"])
+        arguments = {"limit": 5, "tags": ["a"], "cursor": page["next_cursor"]}
+        page = await client.ok("list_sessions", **arguments)
+    assert [row["session_id"] for row in page["sessions"]] == ids[:1]
 
 
 @pytest.mark.parametrize("tool", LISTS)
@@ -44,7 +53,7 @@ async def test_cursor_of_another_list_is_refused(connect: Connect, tool: str) ->
 
 
 @pytest.mark.parametrize("tool", LISTS)
-@pytest.mark.parametrize("text", ["20", "!", "AAAA", "é", "Z" * 40, "AAAAALTE"])
-async def test_text_that_is_no_cursor_is_refused(connect: Connect, tool: str, text: str) -> None:
+@pytest.mark.parametrize("cursor", ["20", "!", "AAAA", "é", "Z" * 40, "AAAAALTE"])
+async def test_malformed_cursor_is_refused(connect: Connect, tool: str, cursor: str) -> None:
     async with connect() as client:
-        assert "cursor" in await client.error(tool, cursor=text)
+        assert "cursor" in await client.error(tool, cursor=cursor)

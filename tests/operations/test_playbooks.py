@@ -1,4 +1,4 @@
-"""Playbooks: listed lean, read in pieces, changed without losing what was not given."""
+"""Playbooks: listed without bodies, read in pieces, and updated without losing the fields that were not given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.conftest import Connect
 from tests.upstream import Upstream, answer
 
 
-async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect) -> None:
+async def test_playbooks_are_listed_with_bodies_only_on_request(connect: Connect) -> None:
     async with connect() as client:
         lean = await client.ok("list_playbooks")
         full = await client.ok("list_playbooks", body=True)
@@ -19,7 +19,7 @@ async def test_playbooks_are_listed_with_bodies_only_when_asked(connect: Connect
     assert all(row["body"] for row in full["playbooks"])
 
 
-async def test_the_list_may_come_wrapped(connect: Connect, upstream: Upstream) -> None:
+async def test_list_wrapped_in_an_object_is_read(connect: Connect, upstream: Upstream) -> None:
     upstream.fail(
         "GET",
         "/v1/playbooks",
@@ -33,43 +33,65 @@ async def test_the_list_may_come_wrapped(connect: Connect, upstream: Upstream) -
         ]
 
 
-async def test_a_long_body_is_read_on_and_one_too_long_for_the_list_is_marked(
+async def test_body_that_does_not_fit_the_list_is_marked(
     connect: Connect, upstream: Upstream
 ) -> None:
+    row = {"playbook_id": "playbook-1", "title": "T", "body": "step\n" * 2000}
+    upstream.fail("GET", "/v1/playbooks", answer(200, [row, row]))
+    async with connect(result_limit=3000) as client:
+        listed = await client.ok("list_playbooks", body=True)
+    assert listed["playbooks"] == [
+        {"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": 10_000}
+    ]
+    assert "next_cursor" in listed
+
+
+async def test_update_that_would_erase_an_unreadable_body_is_refused(
+    connect: Connect, upstream: Upstream
+) -> None:
+    row = {"playbook_id": "playbook-1", "title": "t"}
+    upstream.fail("GET", "/v1/playbooks/.*", answer(200, row))
+    async with connect() as client:
+        text = await client.error("update_playbook", playbook_id="playbook-1", title="u")
+    assert "Give body too" in text
+    assert upstream.count("PUT") == 0
+
+
+async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream) -> None:
     text = "step\n" * 2000
     row = {"playbook_id": "playbook-1", "title": "T", "body": text}
     upstream.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
-    upstream.fail("GET", "/v1/playbooks", answer(200, [row, row]))
-    whole, start = "", 0
+    read, start = "", 0
     async with connect(result_limit=3000) as client:
-        listed = await client.ok("list_playbooks", body=True)
-        assert listed["playbooks"] == [
-            {"playbook_id": "playbook-1", "title": "T", "truncated": True, "length": len(text)}
-        ]
-        assert "next_cursor" in listed
         while True:
-            got = await client.ok("get_playbook", playbook_id="playbook-1", from_char=start)
-            assert (got["truncated"], got["length"]) == (True, len(text))
-            whole += got["body"]
-            follow = re.search(r"from_char=(\d+)", got["next"])
-            if follow is None:
+            piece = await client.ok("get_playbook", playbook_id="playbook-1", from_char=start)
+            assert (piece["truncated"], piece["length"]) == (True, len(text))
+            read += piece["body"]
+            following = re.search(r"from_char=(\d+)", piece["next"])
+            if following is None:
                 break
-            start = int(follow[1])
-    assert whole == text
+            start = int(following[1])
+    assert read == text
 
 
-async def test_a_playbook_is_written_changed_and_deleted(
+async def test_playbook_is_created_updated_and_deleted(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        made = await client.ok("create_playbook", title="T", body="B", macro="!t")
-        playbook_id = made["playbook_id"]
-        changed = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
-        assert (changed["title"], changed["macro"]) == ("T", "!t")
+        created = await client.ok("create_playbook", title="T", body="B", macro="!t")
+        playbook_id = created["playbook_id"]
+        updated = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
+        assert (updated["title"], updated["macro"]) == ("T", "!t")
         cleared = await client.ok("update_playbook", playbook_id=playbook_id, macro="")
         assert "macro" not in cleared
         stored = upstream.organization.playbooks[playbook_id]
         assert (stored["title"], stored["body"], stored["macro"]) == ("T", "B2", None)
-        assert "give title" in await client.error("update_playbook", playbook_id=playbook_id)
         await client.ok("delete_playbook", playbook_id=playbook_id)
         assert "404" in await client.error("get_playbook", playbook_id=playbook_id)
+
+
+async def test_update_without_a_change_is_refused(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error("update_playbook", playbook_id="playbook-0001")
+    assert "give title" in text
+    assert upstream.requests == []

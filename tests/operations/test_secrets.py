@@ -1,4 +1,4 @@
-"""Secrets go in and never come out."""
+"""Secrets: values are sent to Devin and never returned."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tests.conftest import Connect
 from tests.upstream import Upstream, answer
 
 
-async def test_metadata_is_listed_created_and_deleted(connect: Connect, upstream: Upstream) -> None:
+async def test_secret_is_created_listed_and_deleted(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
-        made = await client.ok(
+        created = await client.ok(
             "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
         )
         listed = await client.ok("list_secrets")
-        assert {"id": made["id"], "type": "key-value", "key": "DB"}.items() <= listed["secrets"][
-            -1
-        ].items()
-        assert "hunter2" not in str(listed)
-        assert (await client.ok("delete_secret", secret_id=made["id"]))["deleted"] is True
-        assert "404" in await client.error("delete_secret", secret_id=made["id"])
+        deleted = await client.ok("delete_secret", secret_id=created["id"])
+        assert "404" in await client.error("delete_secret", secret_id=created["id"])
+    row = listed["secrets"][-1]
+    assert (row["id"], row["type"], row["key"]) == (created["id"], "key-value", "DB")
+    assert "hunter2" not in str(created) + str(listed)
+    assert deleted["deleted"] is True
     assert upstream.requests[0].json == {
         "type": "key-value",
         "key": "DB",
@@ -29,59 +29,73 @@ async def test_metadata_is_listed_created_and_deleted(connect: Connect, upstream
     }
 
 
-async def test_a_value_can_come_from_an_allowed_variable(
+async def test_value_from_env_reads_an_allowed_variable(
     connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
     async with connect(allow_secret_env="MY_TOKEN") as client:
-        made = await client.ok(
+        created = await client.ok(
             "create_secret", type="key-value", key="A", value_from_env="MY_TOKEN"
         )
-        assert "value-from" not in str(made)
         await client.ok(
             "create_session",
             prompt="p",
             session_secrets=[{"key": "B", "value_from_env": "MY_TOKEN"}],
         )
-        assert "may not be handed over" in await client.error(
-            "create_secret", type="totp", key="C", value_from_env="PATH"
-        )
-        assert "not both" in await client.error(
-            "create_secret", type="totp", key="C", value="x", value_from_env="MY_TOKEN"
-        )
-        assert "value or value_from_env" in await client.error(
-            "create_secret", type="totp", key="C"
-        )
-        monkeypatch.delenv("MY_TOKEN")
-        assert "not set" in await client.error(
-            "create_secret", type="totp", key="C", value_from_env="MY_TOKEN"
-        )
+    assert "value-from" not in str(created)
     assert upstream.requests[0].json["value"] == "value-from-the-environment"
     assert upstream.requests[1].json["session_secrets"] == [
         {"key": "B", "value": "value-from-the-environment", "sensitive": True}
     ]
 
 
-async def test_variables_do_not_exist_where_none_is_allowed(
-    connect: Connect, upstream: Upstream
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"value_from_env": "PATH"}, "may not be handed over"),
+        ({"value": "x", "value_from_env": "MY_TOKEN"}, "not both"),
+        ({}, "value or value_from_env"),
+        ({"value_from_env": "UNSET_TOKEN"}, "not set"),
+    ],
+)
+async def test_value_from_env_that_is_not_usable_is_refused(
+    connect: Connect,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, str],
+    says: str,
 ) -> None:
-    async with connect() as client:
-        assert "no argument value_from_env" in await client.error(
-            "create_secret", type="totp", key="C", value_from_env="PATH"
-        )
-        text = await client.error(
-            "create_session", prompt="p", session_secrets=[{"key": "B", "value_from_env": "PATH"}]
-        )
-        assert "in session_secrets[0]" in text
-    async with connect(allow_secret_env="PATH", transport="http") as client:
-        assert "no argument" in await client.error(
-            "create_secret", type="totp", key="C", value_from_env="PATH"
-        )
-        assert "A secret needs value." in await client.error("create_secret", type="totp", key="C")
+    monkeypatch.setenv("MY_TOKEN", "value-from-the-environment")
+    monkeypatch.delenv("UNSET_TOKEN", raising=False)
+    async with connect(allow_secret_env="MY_TOKEN,UNSET_TOKEN") as client:
+        assert says in await client.error("create_secret", type="totp", key="C", **arguments)
     assert upstream.requests == []
 
 
-async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, upstream: Upstream) -> None:
+async def test_value_from_env_does_not_exist_without_allowed_variables(
+    connect: Connect, upstream: Upstream
+) -> None:
+    secret = {"key": "B", "value_from_env": "PATH"}
+    async with connect() as client:
+        text = await client.error("create_secret", type="totp", **secret)
+        assert "no argument value_from_env" in text
+        text = await client.error("create_session", prompt="p", session_secrets=[secret])
+        assert "in session_secrets[0]" in text
+    assert upstream.requests == []
+
+
+async def test_value_from_env_does_not_exist_over_http(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect(allow_secret_env="PATH", transport="http") as client:
+        text = await client.error("create_secret", type="totp", key="C", value_from_env="PATH")
+        assert "no argument" in text
+        text = await client.error("create_secret", type="totp", key="C")
+        assert "A secret needs value." in text
+    assert upstream.requests == []
+
+
+async def test_rejected_secret_value_is_not_quoted(connect: Connect, upstream: Upstream) -> None:
     body = {
         "detail": [
             {
@@ -97,31 +111,24 @@ async def test_a_rejected_secret_is_not_quoted_back(connect: Connect, upstream: 
     )
     async with connect() as client:
         for _ in range(2):
-            assert "hunter2" not in await client.error(
+            text = await client.error(
                 "create_secret", type="totp", key="C", value="hunter2-hunter2"
             )
+            assert "hunter2" not in text
 
 
-async def test_many_secrets_are_paged(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail(
-        "GET",
-        "/v1/secrets",
-        *[answer(200, [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)])]
-        * 10,
-    )
+async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
+    rows = [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)]
+    upstream.fail("GET", "/v1/secrets", *[answer(200, rows)] * 10)
     async with connect(result_limit=3000) as client:
-        seen: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = await client.ok("list_secrets", cursor=cursor)
-            seen += [row["id"] for row in page["secrets"]]
-            cursor = page.get("next_cursor")
-            if cursor is None:
-                break
-    assert seen == [f"s-{n}" for n in range(100)]
+        first = await client.ok("list_secrets")
+        listed = await client.list_all("list_secrets", "secrets")
+    assert "next_cursor" in first
+    assert [row["id"] for row in listed] == [f"s-{n}" for n in range(100)]
 
 
-async def test_an_empty_vault_says_what_to_do(connect: Connect, upstream: Upstream) -> None:
+async def test_empty_list_suggests_create_secret(connect: Connect, upstream: Upstream) -> None:
     upstream.fail("GET", "/v1/secrets", answer(200, []))
     async with connect() as client:
-        assert "devin_create_secret" in (await client.ok("list_secrets"))["next"]
+        result = await client.ok("list_secrets")
+    assert "devin_create_secret" in result["next"]

@@ -1,4 +1,4 @@
-"""Arguments as models really write them, and errors they can act on."""
+"""Arguments as models write them, and errors that they can act on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Connect, Era
+from tests.conftest import Connect
 from tests.upstream import Upstream
 
 
-async def test_lists_and_objects_may_come_as_json_in_a_string(
-    connect: Connect, upstream: Upstream, era: Era
-) -> None:
-    async with connect(era=era) as client:
+async def test_lists_and_objects_may_be_json_strings(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
         await client.ok(
             "create_session",
             prompt='{"looks": "like json"}',
@@ -33,7 +31,7 @@ async def test_lists_and_objects_may_come_as_json_in_a_string(
     }
 
 
-async def test_an_explicit_null_counts_as_absent(connect: Connect, upstream: Upstream) -> None:
+async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> None:
     async with connect(max_acu=7) as client:
         await client.ok(
             "create_session",
@@ -48,7 +46,7 @@ async def test_an_explicit_null_counts_as_absent(connect: Connect, upstream: Ups
     assert upstream.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
 
 
-async def test_an_empty_list_is_not_an_absent_one(connect: Connect, upstream: Upstream) -> None:
+async def test_empty_list_is_not_absent(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         await client.ok("create_session", prompt="p", knowledge_ids=[], tags=[])
     assert upstream.requests[0].json == {"prompt": "p", "knowledge_ids": [], "tags": []}
@@ -88,7 +86,7 @@ async def test_an_empty_list_is_not_an_absent_one(connect: Connect, upstream: Up
         ({"prompt": "p", "session_secrets": "x"}, "session_secrets must be a list"),
     ],
 )
-async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
+async def test_error_names_the_argument_and_its_bound_but_not_the_value(
     connect: Connect, upstream: Upstream, arguments: dict[str, Any], says: str
 ) -> None:
     async with connect() as client:
@@ -100,7 +98,7 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "value",
     [
         "../secrets/x",
         "a/b",
@@ -130,10 +128,10 @@ async def test_errors_name_the_argument_and_the_bound_and_never_the_value(
         ("delete_playbook", "playbook_id"),
     ],
 )
-async def test_an_id_is_one_plain_segment_or_no_request(
-    connect: Connect, upstream: Upstream, bad: str, tool: str, argument: str
+async def test_id_must_be_one_path_segment(
+    connect: Connect, upstream: Upstream, value: str, tool: str, argument: str
 ) -> None:
     async with connect() as client:
-        text = await client.error(tool, **{argument: bad})
+        text = await client.error(tool, **{argument: value})
     assert argument in text
     assert upstream.requests == []

@@ -1,12 +1,13 @@
-"""Who sees what, and that what is hidden does not exist."""
+"""Visibility: a hidden tool does not exist."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mcp import MCPError
 
-from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.setting import SettingsError
 from devin_mcp.settings.settings import resolve
 from tests.conftest import Connect, Era, text_of
@@ -24,32 +25,71 @@ READS = {
 }
 
 
-def names(**flags: list[str]) -> set[str]:
-    return set(visible_tools(resolve(flags, {}), "stdio").names)
+async def tool_names(connect: Connect, **settings: str | bool) -> set[str]:
+    async with connect(**settings) as client:
+        return {tool.name for tool in (await client.sdk.list_tools()).tools}
 
 
-def test_read_only_leaves_what_changes_nothing_and_spends_nothing() -> None:
-    assert names(read_only=["true"]) == READS
-    with pytest.raises(SettingsError, match="leave no tool"):
-        names(read_only=["true"], tools=["devin_create_session"])
+async def test_toolsets_and_excluded_tools_apply_to_resources(connect: Connect, era: Era) -> None:
+    async with connect(era=era, toolsets="sessions", exclude_tools="get_session") as client:
+        assert [resource.uri for resource in await client.resources()] == ["devin://sessions"]
+        assert (await client.sdk.list_resource_templates()).resource_templates == []
+        with pytest.raises(MCPError, match="Unknown resource: devin://playbooks"):
+            await client.read("devin://playbooks")
 
 
-def test_toolsets_tools_and_exclusions_combine() -> None:
-    assert len(names()) == 22
-    assert names(toolsets=["playbooks,secrets"]) == names(toolsets=["secrets", "playbooks"])
-    assert names(tools=["get_session"]) == {"devin_get_session"}
-    assert names(toolsets=["secrets"], tools=["get_session"]) == names(toolsets=["secrets"]) | {
-        "devin_get_session"
-    }
-    assert names(toolsets=["secrets"], exclude_tools=["devin_delete_secret"]) == {
-        "devin_list_secrets",
-        "devin_create_secret",
-    }
-    with pytest.raises(SettingsError, match="--tools names no tool"):
-        names(tools=["devin_fly"])
+async def test_resources_are_listed_only_with_their_list_tool(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect(exclude_tools="list_playbooks") as client:
+        assert not [resource for resource in await client.resources() if "playbook" in resource.uri]
+        await client.read("devin://playbooks/playbook-0001")
+    assert upstream.count("GET", "/v1/playbooks") == 0
 
 
-async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
+async def test_index_names_only_resources_that_can_be_read(connect: Connect) -> None:
+    async with connect(exclude_tools="get_playbook,get_session") as client:
+        await client.create_session()
+        assert "devin://playbooks/{id}" not in await client.read("devin://playbooks")
+        assert "devin://sessions/{id}" not in await client.read("devin://sessions")
+
+
+async def test_read_only_leaves_only_tools_that_read(connect: Connect) -> None:
+    assert await tool_names(connect, read_only=True) == READS
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"read_only": True, "tools": "devin_create_session"}, "leave no tool"),
+        ({"tools": "devin_fly"}, "--tools names no tool"),
+    ],
+)
+async def test_settings_without_any_tool_are_refused(
+    connect: Connect, settings: dict[str, str | bool], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        await tool_names(connect, **settings)
+
+
+async def test_toolsets_tools_and_exclusions_combine(connect: Connect) -> None:
+    secrets = {"devin_list_secrets", "devin_create_secret", "devin_delete_secret"}
+    assert len(await tool_names(connect)) == 22
+    assert await tool_names(connect, tools="get_session") == {"devin_get_session"}
+    assert await tool_names(connect, toolsets="secrets") == secrets
+    both = await tool_names(connect, toolsets="secrets", tools="get_session")
+    assert both == secrets | {"devin_get_session"}
+    rest = await tool_names(connect, toolsets="secrets", exclude_tools="devin_delete_secret")
+    assert rest == secrets - {"devin_delete_secret"}
+
+
+async def test_order_of_toolsets_does_not_matter(connect: Connect) -> None:
+    first = await tool_names(connect, toolsets="playbooks,secrets")
+    second = await tool_names(connect, toolsets="secrets,playbooks")
+    assert first == second
+
+
+async def test_hidden_tool_answers_exactly_as_an_unknown_one(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
     async with connect(era=era, read_only=True) as client:
@@ -57,42 +97,41 @@ async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(
         unknown = await client.sdk.call_tool("devin_creat_session", {"prompt": "p"})
         assert text_of(hidden).replace("create", "creat") == text_of(unknown)
         assert "devin_create_session" not in str((await client.sdk.list_tools()).tools)
-        assert "devin_delegate_task" not in (await client.ok("list_sessions"))["next"]
     assert upstream.count("POST") == 0
 
 
-async def test_files_exist_only_on_stdio_and_writing_only_where_writing_is_allowed(
-    connect: Connect, files: Path
+async def test_results_name_no_hidden_tool(connect: Connect) -> None:
+    async with connect(read_only=True) as client:
+        assert "devin_delegate_task" not in (await client.ok("list_sessions"))["next"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters"),
+    [
+        ({}, {"path", "save_to"}),
+        ({"read_only": True}, set()),
+        ({"transport": "http"}, set()),
+    ],
+)
+async def test_file_parameters_exist_only_where_files_are_allowed(
+    connect: Connect, files: Path, settings: dict[str, Any], parameters: set[str]
 ) -> None:
-    async def parameters(tool: str, **how: object) -> set[str]:
-        async with connect(**how) as client:
-            return next(
-                set(one.input_schema["properties"])
-                for one in (await client.sdk.list_tools()).tools
-                if one.name == tool
-            )
-
-    assert "path" in await parameters("devin_upload_attachment", files_root=files)
-    assert "path" not in await parameters(
-        "devin_upload_attachment", files_root=files, transport="http"
-    )
-    assert "save_to" in await parameters("devin_download_attachment", files_root=files)
-    assert "save_to" not in await parameters(
-        "devin_download_attachment", files_root=files, read_only=True
-    )
-    assert "save_to" not in await parameters(
-        "devin_download_attachment", files_root=files, transport="http"
-    )
+    """`path` reads a file for an upload, `save_to` writes a download."""
+    async with connect(files_root=files, **settings) as client:
+        tools = {tool.name: tool for tool in (await client.sdk.list_tools()).tools}
+    attachment_tools = {"devin_upload_attachment", "devin_download_attachment"} & set(tools)
+    properties = [set(tools[name].input_schema["properties"]) for name in attachment_tools]
+    assert set().union(*properties) & {"path", "save_to"} == parameters
 
 
-async def test_a_server_started_at_home_or_in_the_root_allows_no_files(
+async def test_server_started_in_home_or_root_allows_no_files(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (home := tmp_path / "home").mkdir()
     (project := tmp_path / "project").mkdir()
     monkeypatch.setenv("HOME", str(home))
-    for place in ("/", str(home), str(tmp_path)):  # the last has the home in it
-        monkeypatch.chdir(place)
+    for directory in ("/", str(home), str(tmp_path)):  # the last contains the home directory
+        monkeypatch.chdir(directory)
         assert resolve({}, {}).files_root == ()
     async with connect() as client:
         assert "no argument path" in await client.error("upload_attachment", path="x")

@@ -1,4 +1,4 @@
-"""Asking the person before something is taken away: in both eras, on both transports, and never by an argument."""
+"""Confirmation of destructive tools: in both eras, on both transports, and never by an argument."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from tests.e2e.processes import COMMAND, environment, serving
 from tests.upstream import KEY, Upstream, answer, silent
 
 Logs = Callable[[], list[dict[str, Any]]]
+
+
 YES: InputResponses = {"confirm": ElicitResult(action="accept", content={})}
 
 
@@ -55,52 +57,72 @@ DELETIONS = [
 ]
 
 
-def test_whatever_destroys_says_what_is_lost() -> None:
-    destroying = [one for one in OPERATIONS if one.effect is DESTROY]
+async def asked(client: Client, **arguments: str) -> str:
+    """The sealed state that comes with the question."""
+    result = await client.session.call_tool(
+        "devin_delete_secret", arguments, allow_input_required=True
+    )
+    assert isinstance(result, InputRequiredResult)
+    assert result.request_state is not None
+    return result.request_state
+
+
+async def agree(client: Client, state: str, **arguments: str) -> Any:
+    return await client.session.call_tool(
+        "devin_delete_secret",
+        arguments,
+        input_responses=YES,
+        request_state=state,
+        allow_input_required=True,
+    )
+
+
+def test_every_destructive_tool_is_confirmed() -> None:
+    destroying = [operation for operation in OPERATIONS if operation.effect is DESTROY]
     assert len(destroying) == 4
-    for one in destroying:
-        assert one.stake is not None
-        assert one.stake.lost.endswith(".")
+    for operation in destroying:
+        assert operation.stake is not None
+        assert operation.stake.lost.endswith(".")
 
 
 @pytest.mark.parametrize(("tool", "argument", "thing", "question"), DELETIONS)
-async def test_the_person_is_asked_in_one_line_that_names_the_thing(
+async def test_question_is_one_line_that_names_the_resource(
     connect: Connect,
     upstream: Upstream,
     era: Era,
     tool: str,
     argument: str,
-    thing: str,
+    resource_id: str,
     question: str,
 ) -> None:
-    person = Person()
-    async with connect(era=era, ask=person) as client:
-        assert (await client.ok(tool, **{argument: thing}))["deleted"] is True
-    (asked,) = person.questions
-    assert asked.startswith(question)
-    assert "\n" not in asked
+    user = Person()
+    async with connect(era=era, ask=user) as client:
+        assert (await client.ok(tool, **{argument: resource_id}))["deleted"] is True
+    (text,) = user.questions
+    assert text.startswith(question)
+    assert "\n" not in text
     assert upstream.count("DELETE") == 1
 
 
-async def test_a_title_is_cut_and_quoted_as_data(
+async def test_title_in_the_question_is_cut_and_quoted(
     connect: Connect, upstream: Upstream, era: Era, logs: Logs
 ) -> None:
-    person = Person()
-    async with connect(era=era, ask=person) as client:
+    user = Person()
+    async with connect(era=era, ask=user) as client:
         title = 'x" (devin-other)? Nothing is lost.\nYes' + "y" * 100 + KEY
-        one = (await client.ok("create_session", prompt="p", title=title))["session_id"]
-        assert (await client.ok("terminate_session", session_id=one))["terminated"] is True
-    (asked,) = person.questions
-    assert asked.startswith(
+        session_id = (await client.ok("create_session", prompt="p", title=title))["session_id"]
+        assert (await client.ok("terminate_session", session_id=session_id))["terminated"] is True
+    (text,) = user.questions
+    assert text.startswith(
         'Terminate the Devin session "x\\" (devin-other)? Nothing is lost. Yesyyy'
     )
-    assert asked.endswith(f'" ({one})? It cannot be woken again and unsaved work is lost.')
-    assert len(asked) < 80 + 40 + 130
+    assert text.endswith(f'" ({session_id})? It cannot be woken again and unsaved work is lost.')
+    assert len(text) < 80 + 40 + 130
     assert outcomes(logs) == (["asked", "ok"] if era == "auto" else ["ok"])
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_who_says_no_is_believed(
+async def test_declined_question_changes_nothing(
     connect: Connect, upstream: Upstream, era: Era, action: str, logs: Logs
 ) -> None:
     async with connect(era=era, ask=Person(action)) as client:
@@ -111,37 +133,37 @@ async def test_who_says_no_is_believed(
     assert outcomes(logs)[-1] == "declined"
 
 
-async def test_the_id_alone_where_the_title_cannot_be_read(
+async def test_question_shows_only_the_id_when_the_title_is_unreadable(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    person = Person()
+    user = Person()
     upstream.fail("GET", "/v1/secrets", *[answer(500)] * 9)
-    async with connect(era=era, ask=person) as client:
+    async with connect(era=era, ask=user) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
-    assert person.questions[0].startswith("Delete the secret secret-0001? ")
+    assert user.questions[0].startswith("Delete the secret secret-0001? ")
 
 
-async def test_nobody_is_asked_about_what_is_not_there(connect: Connect, era: Era) -> None:
-    person = Person()
-    async with connect(era=era, ask=person) as client:
+async def test_unknown_or_invalid_id_is_not_asked_about(connect: Connect, era: Era) -> None:
+    user = Person()
+    async with connect(era=era, ask=user) as client:
         assert "does not know" in await client.error("terminate_session", session_id="devin-no")
         assert "session_id" in await client.error("terminate_session", session_id="../secrets/x")
-    assert person.questions == []
+    assert user.questions == []
 
 
-async def test_nobody_is_asked_about_what_is_over_already(
+async def test_terminated_session_is_not_asked_about_again(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    person = Person()
-    async with connect(era=era, ask=person) as client:
-        one = (await client.ok("create_session", prompt="p"))["session_id"]
-        await client.ok("terminate_session", session_id=one)
-        assert len(person.questions) == 1
-        assert (await client.ok("terminate_session", session_id=one))["terminated"] is True
-    assert len(person.questions) == 1
+    user = Person()
+    async with connect(era=era, ask=user) as client:
+        session_id = await client.create_session()
+        await client.ok("terminate_session", session_id=session_id)
+        assert len(user.questions) == 1
+        assert (await client.ok("terminate_session", session_id=session_id))["terminated"] is True
+    assert len(user.questions) == 1
 
 
-async def test_where_nobody_can_be_asked_auto_goes_ahead_and_always_refuses(
+async def test_without_elicitation_auto_proceeds_and_always_refuses(
     connect: Connect, upstream: Upstream, era: Era, logs: Logs
 ) -> None:
     async with connect(era=era, confirm="always") as client:
@@ -152,21 +174,19 @@ async def test_where_nobody_can_be_asked_auto_goes_ahead_and_always_refuses(
     assert outcomes(logs) == ["refused", "ok"]
 
 
-async def test_always_asks_and_never_does_not(
+async def test_confirm_always_asks_and_never_does_not(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    person = Person()
-    async with connect(era=era, ask=person, confirm="always") as client:
+    user = Person()
+    async with connect(era=era, ask=user, confirm="always") as client:
         await client.ok("delete_secret", secret_id="secret-0001")
-    async with connect(era=era, ask=person, confirm="never") as client:
+    async with connect(era=era, ask=user, confirm="never") as client:
         await client.ok("delete_secret", secret_id="secret-0002")
-    assert len(person.questions) == 1
+    assert len(user.questions) == 1
     assert upstream.count("DELETE") == 2
 
 
-async def test_an_argument_or_an_answer_that_nobody_asked_for_is_no_consent(
-    connect: Connect, upstream: Upstream
-) -> None:
+async def test_unrequested_answer_is_not_accepted(connect: Connect, upstream: Upstream) -> None:
     async with connect(ask=Person("decline")) as client:
         text = await client.error("delete_secret", secret_id="secret-0001", confirm=True)
         assert "confirm" in text
@@ -188,27 +208,7 @@ async def test_an_argument_or_an_answer_that_nobody_asked_for_is_no_consent(
     assert upstream.count("DELETE") == 0
 
 
-async def asked(client: Client, **arguments: str) -> str:
-    """The sealed state that comes with the question."""
-    result = await client.session.call_tool(
-        "devin_delete_secret", arguments, allow_input_required=True
-    )
-    assert isinstance(result, InputRequiredResult)
-    assert result.request_state is not None
-    return result.request_state
-
-
-async def agree(client: Client, state: str, **arguments: str) -> Any:
-    return await client.session.call_tool(
-        "devin_delete_secret",
-        arguments,
-        input_responses=YES,
-        request_state=state,
-        allow_input_required=True,
-    )
-
-
-async def test_consent_is_bound_to_the_thing_and_to_the_caller(
+async def test_answer_is_bound_to_the_arguments_and_the_caller(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     keys = "k" * 32
@@ -233,7 +233,7 @@ async def test_consent_is_bound_to_the_thing_and_to_the_caller(
     assert not [line for line in logs() if keys in str(line)]
 
 
-async def test_after_a_restart_an_answer_needs_a_shared_key_and_the_error_says_so(
+async def test_answer_after_a_restart_needs_a_shared_state_key(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect(ask=Person()) as client:
@@ -249,7 +249,9 @@ async def test_after_a_restart_an_answer_needs_a_shared_key_and_the_error_says_s
     assert upstream.count("DELETE") == 1
 
 
-async def test_who_stops_while_asked_stops_it(connect: Connect, upstream: Upstream) -> None:
+async def test_call_cancelled_during_the_question_changes_nothing(
+    connect: Connect, upstream: Upstream
+) -> None:
     thinking = asyncio.Event()
 
     async def think(_: Any, __: Any) -> ElicitResult:
@@ -266,7 +268,7 @@ async def test_who_stops_while_asked_stops_it(connect: Connect, upstream: Upstre
     assert upstream.count("DELETE") == 0
 
 
-async def test_a_client_that_breaks_on_the_question_agrees_to_nothing(
+async def test_client_that_fails_on_the_question_changes_nothing(
     connect: Connect, upstream: Upstream
 ) -> None:
     async def broken(_: Any, __: Any) -> Any:
@@ -279,33 +281,31 @@ async def test_a_client_that_breaks_on_the_question_agrees_to_nothing(
     assert upstream.count("DELETE") == 0
 
 
-async def test_a_title_that_does_not_come_delays_no_question(
-    connect: Connect, upstream: Upstream
-) -> None:
-    person = Person()
+async def test_slow_title_does_not_delay_the_question(connect: Connect, upstream: Upstream) -> None:
+    user = Person()
     upstream.fail("GET", "/v1/secrets", *[silent] * 9)
-    async with connect(ask=person, timeout=0.2) as client:
+    async with connect(ask=user, timeout=0.2) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
-    assert person.questions[0].startswith("Delete the secret secret-0001? ")
+    assert user.questions[0].startswith("Delete the secret secret-0001? ")
 
 
-async def test_over_real_stdio_both_eras_are_asked(era: Era) -> None:
-    person = Person()
+async def test_question_is_asked_over_stdio(era: Era) -> None:
+    user = Person()
     server = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
     )
-    async with Client(stdio_client(server), mode=era, elicitation_callback=person) as client:
+    async with Client(stdio_client(server), mode=era, elicitation_callback=user) as client:
         assert (await ToolClient(client).ok("delete_secret", secret_id="secret-0001"))[
             "deleted"
         ] is True
-    assert len(person.questions) == 1
+    assert len(user.questions) == 1
 
 
-async def test_over_http_who_can_be_asked_is_and_older_clients_cannot(era: Era) -> None:
-    person = Person()
+async def test_question_over_http_needs_the_2026_revision(era: Era) -> None:
+    user = Person()
     async with (
         serving("--sandbox", "--confirm", "always") as (_, url),
-        Client(url, mode=era, elicitation_callback=person) as client,
+        Client(url, mode=era, elicitation_callback=user) as client,
     ):
         if era == "auto":
             assert (await ToolClient(client).ok("delete_secret", secret_id="secret-0001"))[
@@ -315,4 +315,4 @@ async def test_over_http_who_can_be_asked_is_and_older_clients_cannot(era: Era) 
             assert "--confirm always" in await ToolClient(client).error(
                 "delete_secret", secret_id="secret-0001"
             )
-    assert len(person.questions) == (1 if era == "auto" else 0)
+    assert len(user.questions) == (1 if era == "auto" else 0)

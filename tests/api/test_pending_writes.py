@@ -1,4 +1,4 @@
-"""A write on the wire outlives its caller, and its end is logged; a read does not."""
+"""A write on the wire completes although its call was cancelled, and its outcome is logged; a read is aborted."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ import anyio
 import pytest
 
 from tests.clock import AutoClock
-from tests.conftest import Connect, Era
+from tests.conftest import Connect, Era, eventually
 from tests.upstream import Upstream, answer, slow
 
 Logs = Callable[[], list[dict[str, Any]]]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in the server or upstream
-            await anyio.sleep(0.005)
 
 
 def late_replies(logs: Logs) -> list[dict[str, Any]]:
     return [line for line in logs() if line["event"] == "late_reply"]
 
 
-async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
+async def test_cancelled_create_completes_and_logs_its_session(
     connect: Connect, upstream: Upstream, logs: Logs, era: Era
 ) -> None:
     gate = asyncio.Event()
@@ -34,60 +28,58 @@ async def test_a_cancelled_create_is_awaited_and_its_session_is_logged(
     async with connect(era=era) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("create_session", prompt="p"))
-            await until(lambda: len(upstream.organization.sessions) == 1)
+            await eventually(lambda: len(upstream.organization.sessions) == 1)
             group.cancel_scope.cancel()
-        await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
+        await eventually(lambda: any(line["event"] == "mcp_call" for line in logs()))
         gate.set()
-        await until(lambda: bool(late_replies(logs)))
-    (late,) = late_replies(logs)
-    (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
-    assert late["outcome"] == "ok"
-    assert late["session_id"] in upstream.organization.sessions
-    assert (ended["outcome"], ended["call_id"]) == ("cancelled", late["call_id"])
+        await eventually(lambda: bool(late_replies(logs)))
+    (reply,) = late_replies(logs)
+    (call,) = [line for line in logs() if line["event"] == "mcp_call"]
+    assert reply["outcome"] == "ok"
+    assert reply["session_id"] in upstream.organization.sessions
+    assert (call["outcome"], call["call_id"]) == ("cancelled", reply["call_id"])
     assert upstream.count("POST") == 1
 
 
-async def test_a_cancelled_read_is_given_up_at_once(
-    connect: Connect, upstream: Upstream, logs: Logs
-) -> None:
+async def test_cancelled_read_is_aborted(connect: Connect, upstream: Upstream, logs: Logs) -> None:
     upstream.fail("GET", "/v1/sessions", slow(asyncio.Event()))
     async with connect() as client:
-        with anyio.move_on_after(0.1) as scope:
-            await client("list_sessions")
-        assert scope.cancelled_caught
-        await until(lambda: any(line["event"] == "mcp_call" for line in logs()))
+        reading = asyncio.ensure_future(client("list_sessions"))
+        await upstream.until("GET", "/v1/sessions")
+        reading.cancel()
+        await eventually(lambda: any(line["event"] == "mcp_call" for line in logs()))
     assert late_replies(logs) == []
-    request, ended = (
+    request, call = (
         next(line for line in logs() if line["event"] == name)
         for name in ("api_request", "mcp_call")
     )
     assert (request["error"], request["attempt"]) == ("cancelled", 1)
-    assert (ended["outcome"], ended["attempts"]) == ("cancelled", 1)
+    assert (call["outcome"], call["attempts"]) == ("cancelled", 1)
 
 
-async def test_a_create_cancelled_between_attempts_is_never_sent_again(
+async def test_create_cancelled_during_back_off_is_not_sent_again(
     connect: Connect, upstream: Upstream, clock: AutoClock, logs: Logs
 ) -> None:
-    pausing, over = anyio.Event(), anyio.Event()
+    back_off_started, back_off_over = anyio.Event(), anyio.Event()
 
-    async def pause() -> None:
-        pausing.set()
-        await over.wait()
+    async def back_off() -> None:
+        back_off_started.set()
+        await back_off_over.wait()
 
-    clock.then = pause
+    clock.then = back_off
     upstream.fail("POST", "/v1/sessions", answer(429, {"detail": "slow down"}))
     async with connect() as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("create_session", prompt="p"))
-            await pausing.wait()
+            await back_off_started.wait()
             group.cancel_scope.cancel()
-        over.set()
-        await anyio.sleep(0.05)
+        back_off_over.set()
+        await anyio.sleep(0.05)  # no request follows
     assert upstream.count("POST") == 1
     assert upstream.organization.sessions == {}
 
 
-async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
+async def test_create_at_the_deadline_is_reported_as_lost_reply(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     gate = asyncio.Event()
@@ -97,31 +89,31 @@ async def test_at_the_deadline_a_create_is_reported_as_lost_and_still_awaited(
         assert "A session may exist" in text
 
 
-@pytest.mark.parametrize(("opens", "outcome"), [(True, "ok"), (False, "tool_error")])
-async def test_at_shutdown_writes_get_the_grace_period(
-    connect: Connect, upstream: Upstream, logs: Logs, opens: bool, outcome: str
+@pytest.mark.parametrize(("is_answered", "outcome"), [(True, "ok"), (False, "tool_error")])
+async def test_shutdown_waits_for_writes_up_to_the_grace_period(
+    connect: Connect, upstream: Upstream, logs: Logs, is_answered: bool, outcome: str
 ) -> None:
     gate = asyncio.Event()
     upstream.fail("POST", "/v1/sessions", slow(gate))
     async with connect(grace=0.3) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("create_session", prompt="p"))
-            await until(lambda: len(upstream.organization.sessions) == 1)
+            await eventually(lambda: len(upstream.organization.sessions) == 1)
             group.cancel_scope.cancel()
-        if opens:
+        if is_answered:
             asyncio.get_running_loop().call_later(0.1, gate.set)
     assert [line["outcome"] for line in late_replies(logs)] == [outcome]
 
 
-async def test_a_create_that_is_not_answered_in_time_is_not_called_refused(
+async def test_unanswered_create_is_logged_as_reply_lost(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
-    """`refused` says that nothing was sent; here a session exists."""
+    """The outcome `refused` would mean that nothing was sent, but a session exists."""
     upstream.fail("POST", "/v1/sessions", slow(asyncio.Event()))
     async with connect(deadline=0.3, grace=0) as client:
         assert "may have been carried out" in await client.error("create_session", prompt="p")
-    (ended,) = [line for line in logs() if line["event"] == "mcp_call"]
-    assert (ended["outcome"], ended["error"], ended["attempts"]) == ("tool_error", "reply_lost", 1)
+    (call,) = [line for line in logs() if line["event"] == "mcp_call"]
+    assert (call["outcome"], call["error"], call["attempts"]) == ("tool_error", "reply_lost", 1)
     assert len(upstream.organization.sessions) == 1
     assert [line["error"] for line in logs() if line["event"] == "api_request"] in (
         ["ReadTimeout"],

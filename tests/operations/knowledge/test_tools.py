@@ -1,0 +1,197 @@
+"""Knowledge notes: searched, read in pieces, and updated without losing the fields that were not given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.conftest import Connect, text_of
+from tests.upstream import Upstream, answer
+
+
+def note(number: int, body: str = "text", **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"note-{number}",
+        "name": f"Note {number}",
+        "body": body,
+        "trigger_description": "t",
+        "created_at": "2026-01-01T00:00:00Z",
+    } | more
+
+
+async def test_update_that_would_erase_an_unreadable_body_is_refused(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail(
+        "GET", "/v1/knowledge", answer(200, {"knowledge": [{"id": "note-1", "name": "n"}]})
+    )
+    async with connect() as client:
+        assert "Give body too" in await client.error("update_knowledge", note_id="note-1", name="m")
+    assert upstream.count("PUT") == 0
+
+
+async def test_note_with_a_long_trigger_is_readable(connect: Connect, upstream: Upstream) -> None:
+    long_note = note(1, "b" * 5000, trigger_description="when " * 1000)
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"knowledge": [long_note]})] * 2)
+    async with connect(result_limit=2000) as client:
+        full = (await client.ok("list_knowledge", note_ids=["note-1"], body="full"))["knowledge"][0]
+        listed = (await client.ok("list_knowledge"))["knowledge"][0]
+    assert full["body"]
+    assert full["truncated"] is True
+    assert listed["trigger_description"].endswith("…")
+
+
+async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
+    async with connect() as client:
+        listed = await client.ok("list_knowledge")
+    assert listed["matching"] == len(listed["knowledge"]) == 12
+    assert [folder["name"] for folder in listed["folders"]] == [
+        "Conventions",
+        "Services",
+        "Operations",
+    ]
+    assert all("body" not in row for row in listed["knowledge"])
+    assert "body=full" in listed["next"]
+
+
+async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
+    async with connect() as client:
+        by_text = await client.ok("list_knowledge", search="MAKE tests")
+        by_folder = await client.ok("list_knowledge", folder_id="folder-services")
+        by_id = await client.ok(
+            "list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet"
+        )
+    assert [row["id"] for row in by_text["knowledge"]] == ["note-0006"]
+    assert by_folder["matching"] == 4
+    assert [row["body"][:10] for row in by_id["knowledge"]] == ["Imperative", "ruff and m"]
+
+
+async def test_search_without_matches_suggests_fewer_words(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.ok("list_knowledge", search="no such thing")
+    assert (result["knowledge"], result["matching"]) == ([], 0)
+    assert "Try fewer words" in result["next"]
+
+
+async def test_unknown_note_id_is_named(connect: Connect) -> None:
+    async with connect() as client:
+        assert "note-9" in await client.error("list_knowledge", note_ids=["note-9"])
+
+
+async def test_from_char_needs_exactly_one_note_id(connect: Connect) -> None:
+    async with connect() as client:
+        assert "exactly one" in await client.error("list_knowledge", from_char=5)
+
+
+async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream) -> None:
+    text = 'line "with" quotes\n' * 400
+    upstream.fail(
+        "GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": [note(1, text)]})] * 20
+    )
+    read, start = "", 0
+    async with connect(result_limit=2500) as client:
+        while True:
+            page = await client.ok(
+                "list_knowledge", note_ids=["note-1"], body="full", from_char=start
+            )
+            row = page["knowledge"][0]
+            assert (row["truncated"], row["length"]) == (True, len(text))
+            read += row["body"]
+            following = re.search(r"from_char=(\d+)", page["next"])
+            if following is None:
+                break
+            start = int(following[1])
+    assert read == text
+
+
+async def test_megabytes_of_notes_are_listed_page_by_page(
+    connect: Connect, upstream: Upstream
+) -> None:
+    notes = [note(n, "x" * 10_000) for n in range(500)]
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
+    async with connect() as client:
+        full = await client("list_knowledge", body="full")
+        listed = await client.list_all("list_knowledge", "knowledge")
+    assert len(text_of(full)) <= 25_000
+    assert [row["id"] for row in listed] == [f"note-{n}" for n in range(500)]
+
+
+async def test_note_is_created_updated_cleared_and_deleted(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect() as client:
+        created = await client.ok(
+            "create_knowledge",
+            name="N",
+            body="B",
+            trigger_description="T",
+            parent_folder_id="folder-services",
+            pinned_repo="a/b",
+            macro="",
+        )
+        assert upstream.requests[0].json == {
+            "name": "N",
+            "body": "B",
+            "trigger_description": "T",
+            "parent_folder_id": "folder-services",
+            "pinned_repo": "a/b",
+        }
+        updated = await client.ok("update_knowledge", note_id=created["id"], body="B2")
+        assert (updated["name"], updated["pinned_repo"]) == ("N", "a/b")
+        assert updated["parent_folder_id"] == "folder-services"
+        cleared = await client.ok(
+            "update_knowledge",
+            note_id=created["id"],
+            pinned_repo="",
+            parent_folder_id="",
+            name=None,
+        )
+        assert "pinned_repo" not in cleared
+        assert upstream.organization.notes[created["id"]]["body"] == "B2"
+        assert upstream.organization.notes[created["id"]]["parent_folder_id"] is None
+        deleted = await client.ok("delete_knowledge", note_id=created["id"])
+    assert deleted["deleted"] is True
+    assert created["id"] not in upstream.organization.notes
+
+
+async def test_update_without_a_change_is_refused(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error("update_knowledge", note_id="note-0001", name=None)
+    assert "at least one" in text
+    assert upstream.requests == []
+
+
+async def test_unknown_note_is_neither_updated_nor_deleted(connect: Connect) -> None:
+    async with connect() as client:
+        assert "does not know that note" in await client.error(
+            "update_knowledge", note_id="note-9", name="x"
+        )
+        assert "404" in await client.error("delete_knowledge", note_id="note-9")
+
+
+async def test_many_folders_leave_room_for_the_notes(connect: Connect, upstream: Upstream) -> None:
+    folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
+    notes = [note(1, created_by={"full_name": "y" * 9000})]
+    body = {"folders": folders, "knowledge": notes}
+    upstream.fail("GET", "/v1/knowledge", *[answer(200, body)] * 2)
+    async with connect() as client:
+        result = await client.ok("list_knowledge")
+        assert len(result["folders"]) + result["folders_left_out"] == 500
+        assert [row["id"] for row in result["knowledge"]] == ["note-1"]
+        assert "next_cursor" not in result
+        assert "folders" not in await client.ok("list_knowledge", search="note")
+
+
+async def test_update_that_would_lose_a_field_of_wrong_type_is_refused(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.organization.notes["note-0001"] |= {"pinned_repo": ["a/b"], "macro": 7}
+    async with connect() as client:
+        assert "did not show macro" in await client.error(
+            "update_knowledge", note_id="note-0001", name="n"
+        )
+        await client.ok(
+            "update_knowledge", note_id="note-0001", name="n", macro="!m", pinned_repo="a/b"
+        )
+    assert upstream.organization.notes["note-0001"]["pinned_repo"] == "a/b"
+    assert upstream.count("PUT") == 1

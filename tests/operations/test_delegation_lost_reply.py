@@ -1,0 +1,105 @@
+"""A delegation whose reply is lost: the session is searched for by its tag and never started twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.clock import AutoClock, ManualClock, advance_during
+from tests.conftest import Connect
+from tests.operations.delegations import SESSIONS
+from tests.upstream import (
+    Exchange,
+    Fault,
+    Upstream,
+    answer,
+    dropped,
+    halved,
+    lost,
+    silent,
+    slow,
+)
+
+
+@pytest.mark.parametrize("fault", [lost, halved, answer(502, b"")], ids=["lost", "halved", "502"])
+async def test_session_with_lost_reply_is_found_by_its_tag(
+    connect: Connect, upstream: Upstream, fault: Fault
+) -> None:
+    async def start_then_fail(exchange: Exchange) -> None:
+        if fault not in (lost, halved):  # these two do the work themselves
+            await exchange.forward(exchange.seen)
+        await fault(exchange)
+
+    upstream.fail("POST", SESSIONS, start_then_fail)
+    async with connect(max_acu=7) as client:
+        delegated = await client.ok("delegate_task", prompt="p")
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
+    assert delegated["is_new_session"] is True
+    assert "reply was lost" in delegated["remark"]
+    assert upstream.count("POST", SESSIONS) == 1
+
+
+async def test_session_with_lost_reply_is_found_after_failed_searches(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    upstream.fail("POST", SESSIONS, lost)
+    upstream.fail("GET", SESSIONS, answer(500), answer(200, {"sessions": []}))
+    async with connect(manual_clock=manual_clock) as client:
+        delegating = client.ok("delegate_task", prompt="p", max_wait_s=30)
+        delegated = await advance_during(manual_clock, delegating, 1, 2, 3, 6, 6)
+    assert delegated["sessions"][0]["phase"] == "waiting"
+    assert "reply was lost" in delegated["remark"]
+
+
+async def test_session_that_is_not_found_is_reported_with_its_tag(
+    connect: Connect, upstream: Upstream, clock: AutoClock
+) -> None:
+    upstream.fail("POST", SESSIONS, dropped)
+    async with connect() as client:
+        text = await client.error("delegate_task", prompt="p")
+    (tag,) = upstream.requests[0].json["tags"]
+    assert f"tags=[{tag}]" in text
+    assert "may still appear and cost ACUs" in text
+    assert upstream.count("GET", SESSIONS) == 5
+    assert sum(clock.waits) < 12
+
+
+async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.fail("POST", SESSIONS, slow(gate))
+    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 2)
+
+    async def open_gate() -> None:
+        await upstream.until("GET", SESSIONS, 2)
+        gate.set()
+
+    async with connect(deadline=14.2, timeout=50) as client:
+        opening = asyncio.ensure_future(open_gate())
+        delegated = await client.ok("delegate_task", prompt="p")
+        await opening
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
+
+
+async def test_unanswered_start_is_found_within_the_deadline(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail("POST", SESSIONS, silent)
+    async with connect(timeout=0.3) as client:
+        delegated = await client.ok("delegate_task", prompt="p")
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
+
+
+@pytest.mark.parametrize("status", [408, 499])
+async def test_gateway_timeout_is_treated_as_a_lost_reply(
+    connect: Connect, upstream: Upstream, status: int
+) -> None:
+    async def start_and_time_out(exchange: Exchange) -> None:
+        await exchange.forward(exchange.seen)
+        await exchange.reply(status, b"", {})
+
+    upstream.fail("POST", "/v1/sessions", start_and_time_out)
+    async with connect() as client:
+        delegated = await client.ok("delegate_task", prompt="p")
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
+    assert "reply was lost" in delegated["remark"]

@@ -1,0 +1,104 @@
+"""The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from tests.clock import ManualClock, advance_during
+from tests.conftest import Connect
+from tests.fake_session import FakeSession
+from tests.operations.waiting.conversations import (
+    BASE,
+    devin_messages_of,
+    message,
+    messages_of,
+    wait,
+)
+from tests.upstream import Upstream, answer
+
+
+@pytest.mark.parametrize("types", [["devin_message", "user_message"], ["initial_user_message"]])
+async def test_turn_without_a_final_message_ends_the_wait_early(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, types: list[str]
+) -> None:
+    messages = [
+        {"type": kind, "event_id": f"e{number}", "message": "x"}
+        for number, kind in enumerate(types)
+    ]
+    body = BASE | {"session_id": "devin-1", "status_enum": "finished", "messages": messages}
+    upstream.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 20)
+    async with connect(manual_clock=manual_clock) as client:
+        result = await wait(client, manual_clock, 7, 7, session_ids=["devin-1"])
+    assert result["timed_out"] is False
+    assert "still at work" not in result["next"]
+
+
+async def test_wait_lasts_until_the_final_message_is_readable(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
+    prompt, question = message(0, "p", "initial_user"), message(1, "Which?")
+    upstream.fail(
+        "GET",
+        "/v1/sessions/.*",
+        answer(200, row | {"status_enum": "working", "messages": []}),
+        answer(200, row | {"messages": [prompt]}),
+        answer(200, row | {"messages": [prompt, question]}),
+    )
+    async with connect(manual_clock=manual_clock) as client:
+        result = await wait(client, manual_clock, 7, 7, 7, session_ids=["devin-1"])
+    assert devin_messages_of(result) == ["Which?"]
+
+
+async def test_message_read_while_working_is_not_the_final_message(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    """v1 says blocked before the final message is readable, even if earlier ones were readable."""
+    session = FakeSession().at(upstream)
+    session.devin_says("I am reading the code.")
+    async with connect(manual_clock=manual_clock) as client:
+        waiting = asyncio.ensure_future(client.ok("wait_for_sessions", session_ids=["devin-1"]))
+        await manual_clock.asleep(2)
+        session.status_enum = "blocked"
+        await manual_clock.advance(7, until_asleep=2)
+        await anyio.sleep(0.05)  # the wait does not end
+        assert not waiting.done()
+        session.devin_says("Strict or lenient?")
+        result = await advance_during(manual_clock, waiting, 7, until_asleep=2)
+    assert messages_of(result) == ["I am reading the code.", "Strict or lenient?"]
+
+
+async def test_wait_ends_soon_when_no_later_message_follows(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    session = FakeSession().at(upstream)
+    session.devin_says("Which?")
+    async with connect(manual_clock=manual_clock) as client:
+        waiting = asyncio.ensure_future(client.ok("wait_for_sessions", session_ids=["devin-1"]))
+        await manual_clock.asleep(2)
+        session.status_enum = "blocked"
+        result = await advance_during(manual_clock, waiting, 6, 6, 6, until_asleep=2)
+    assert (messages_of(result), result["timed_out"]) == (["Which?"], False)
+
+
+async def test_wait_with_cursor_allows_for_a_late_final_message(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    """The cursor says that the session was working, so its turn may have ended a moment ago."""
+    session = FakeSession().at(upstream)
+    session.user_says("Fix it")
+    async with connect(manual_clock=manual_clock) as client:
+        first = await wait(client, manual_clock, 2, max_wait_s=1)
+        session.status_enum = "blocked"
+        waiting = asyncio.ensure_future(
+            client.ok("wait_for_sessions", session_ids=["devin-1"], cursor=first["cursor"])
+        )
+        for _ in range(4):
+            await manual_clock.advance(6, until_asleep=2)
+        assert not waiting.done()
+        session.devin_says("Fixed.")
+        result = await advance_during(manual_clock, waiting, 6, until_asleep=2)
+    assert messages_of(result) == ["Fixed."]

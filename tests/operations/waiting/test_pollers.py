@@ -1,0 +1,157 @@
+"""One poller for each key and session, however many wait for it or watch it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+
+from tests.clock import ManualClock, advance_during
+from tests.conftest import Connect
+from tests.notification_recorder import NotificationRecorder, watching
+from tests.server.callers import two_callers
+from tests.upstream import Fault, Upstream, answer
+
+
+def working(session_id: str) -> Fault:
+    return answer(200, {"session_id": session_id, "status_enum": "working"})
+
+
+def finished(session_id: str) -> Fault:
+    """Over, with a final message: it is polled no more."""
+    messages = [{"type": "devin_message", "event_id": "e", "message": "Done."}]
+    row = {"session_id": session_id, "status_enum": "finished", "messages": messages}
+    return answer(200, row)
+
+
+async def test_many_waiters_share_one_poller_per_session(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with connect(manual_clock=manual_clock) as client:
+        ids = [await client.create_session("sandbox:forever") for _ in range(16)]
+        before = len(upstream.requests)
+        waits = asyncio.gather(
+            *(client.ok("wait_for_sessions", session_ids=ids, max_wait_s=20) for _ in range(200))
+        )
+        results = await advance_during(manual_clock, waits, 7, 7, 7, until_asleep=16 + 200)
+    assert all(result["timed_out"] for result in results)
+    assert len({result["cursor"] for result in results}) == 1
+    assert len(results[0]["cursor"]) <= 16 * 16
+    assert len(upstream.requests) - before <= 16 * 5
+
+
+async def test_watchers_share_one_poller_that_ends_with_them(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session()
+        recorders = [NotificationRecorder() for _ in range(5)]
+        before = len(upstream.requests)
+        async with anyio.create_task_group() as group:
+            done = anyio.Event()
+
+            async def watch_until_done(recorder: NotificationRecorder, uri: str) -> None:
+                async with watching(client, recorder, "auto", uri):
+                    await done.wait()
+
+            for recorder in recorders:
+                group.start_soon(watch_until_done, recorder, f"devin://sessions/{session_id}")
+            await manual_clock.advance(2)
+            assert manual_clock.sleepers == 1
+            await manual_clock.advance(6)
+            for recorder in recorders:
+                await recorder.hears(f"devin://sessions/{session_id}")
+            done.set()
+        await manual_clock.asleep(0)
+        polls = upstream.count("GET", "/v1/sessions/.*")
+        assert polls == len(upstream.requests) - before <= 4
+
+
+async def test_listening_without_a_session_sends_no_request(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with connect(manual_clock=manual_clock) as client:
+        for uris in ((), ("devin://playbooks",)):
+            async with watching(client, NotificationRecorder(), "auto", *uris):
+                await anyio.sleep(0.05)  # nothing is polled
+    assert upstream.requests == []
+
+
+async def test_unsubscribing_at_once_leaves_no_poller(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session()
+        bare_id = session_id.removeprefix("devin-")
+        async with watching(client, NotificationRecorder(), "auto", f"devin://sessions/{bare_id}"):
+            pass
+        async with watching(client, NotificationRecorder(), "auto"):
+            await anyio.sleep(0.05)  # nothing is polled
+            assert manual_clock.sleepers == 0
+    assert upstream.count("GET") <= 1
+
+
+async def test_watched_sessions_are_limited_to_60(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Any
+) -> None:
+    uris = [f"devin://sessions/devin-{n}" for n in range(150)]
+    upstream.fail("GET", ".*/devin-200", finished("devin-200"))
+    upstream.fail("GET", ".*", *[working("devin-x")] * 200)
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        watching(client, NotificationRecorder(), "auto", *uris),
+    ):
+        await manual_clock.asleep(60)
+        await anyio.sleep(0.1)  # no further session is polled
+        assert manual_clock.sleepers == 60
+        # slots for waits are reserved
+        result = await client.ok("wait_for_sessions", session_ids=["devin-200"], max_wait_s=1)
+        assert result["sessions"][0]["phase"] == "done"
+    assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [90]
+
+
+async def test_free_slot_goes_to_a_session_that_was_left_out(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    uris = [f"devin://sessions/devin-{n}" for n in range(61)]
+    upstream.fail("GET", ".*/devin-60", *[working("devin-60")] * 9)
+    upstream.fail("GET", ".*/devin-7", finished("devin-7"))
+    upstream.fail("GET", ".*", *[working("devin-x")] * 200)
+    async with (
+        connect(manual_clock=manual_clock) as client,
+        watching(client, NotificationRecorder(), "auto", *uris),
+    ):
+        await upstream.until("GET", "/v1/sessions/devin-60")
+        assert manual_clock.sleepers <= 60
+
+
+async def test_new_watch_starts_an_ended_poller_again(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    upstream.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session()
+        uri = f"devin://sessions/{session_id}"
+        async with watching(client, NotificationRecorder(), "auto", uri):
+            await upstream.until("GET", f"/v1/sessions/{session_id}")
+            await anyio.sleep(0.05)  # the poller ends
+            assert manual_clock.sleepers == 0
+            async with watching(client, NotificationRecorder(), "auto", uri):
+                await manual_clock.asleep(1)
+
+
+async def test_each_key_has_its_own_poller(upstream: Upstream, manual_clock: ManualClock) -> None:
+    notifications, other_notifications = NotificationRecorder(), NotificationRecorder()
+    async with two_callers(upstream, manual_clock) as (first, second):
+        session_id = await first.create_session()
+        uri = f"devin://sessions/{session_id}"
+        async with (
+            watching(first, notifications, "auto", uri),
+            watching(second, other_notifications, "auto", uri),
+        ):
+            await manual_clock.advance(2)
+            await manual_clock.advance(6)
+            await notifications.hears(uri)
+            await other_notifications.hears()  # to this key the session does not exist
+        await manual_clock.asleep(0)  # both have unsubscribed

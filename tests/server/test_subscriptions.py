@@ -1,0 +1,209 @@
+"""Subscriptions: over stdio in both eras, over HTTP in the new one, and only for the caller's own key."""
+
+from __future__ import annotations
+
+import signal
+import time
+import warnings
+
+import anyio
+import pytest
+from mcp import Client, MCPDeprecationWarning, MCPError
+from mcp.types import METHOD_NOT_FOUND
+
+from tests.clock import ManualClock
+from tests.conftest import Connect, Era
+from tests.e2e.processes import running, serving
+from tests.notification_recorder import NotificationRecorder, watching
+from tests.server.callers import two_callers
+from tests.upstream import Upstream
+
+
+async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) -> None:
+    notifications = NotificationRecorder()
+    mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
+    async with (
+        connect(era=era, notifications=notifications.old(era)) as client,
+        watching(client, notifications, era, mine, other, "devin://knowledge"),
+    ):
+        await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await notifications.hears("resources", "prompts", mine)
+        await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
+        await notifications.hears("resources", "devin://knowledge")
+        await client.ok("create_secret", key="K", type="key-value", value="v")
+        await client.error("delete_playbook", playbook_id="playbook-none")
+        await client.ok("list_playbooks")
+        await notifications.hears()
+        assert "New" in await client.read(mine), "a notified client reads the new text"
+
+
+async def test_unsubscribed_uri_is_not_notified(connect: Connect, era: Era) -> None:
+    notifications, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
+    async with connect(era=era, notifications=notifications.old(era)) as client:
+        async with watching(client, notifications, era, uri):
+            pass
+        await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
+        await notifications.hears(*(["resources", "prompts"] if era == "legacy" else []))
+
+
+async def test_capabilities_announce_what_can_be_subscribed(connect: Connect, era: Era) -> None:
+    async with connect(era=era) as client:
+        capabilities = client.sdk.server_capabilities
+    assert capabilities is not None
+    assert capabilities.resources is not None
+    assert capabilities.prompts is not None
+    assert capabilities.resources.subscribe is True
+    assert capabilities.resources.list_changed is True
+    assert capabilities.prompts.list_changed is True
+
+
+async def test_subscriptions_over_http_need_the_2026_revision(connect: Connect, era: Era) -> None:
+    """Over HTTP no notification can reach an older client."""
+    async with connect(era=era, transport="http") as client:
+        capabilities = client.sdk.server_capabilities
+        assert capabilities is not None
+        assert capabilities.resources is not None
+        assert capabilities.resources.subscribe is (era == "auto")
+        if era == "legacy":
+            with warnings.catch_warnings(), pytest.raises(MCPError) as refused:
+                warnings.simplefilter("ignore", MCPDeprecationWarning)
+                await client.sdk.subscribe_resource("devin://playbooks")
+            assert refused.value.error.code == METHOD_NOT_FOUND
+
+
+async def test_watched_session_notifies_each_change_once(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, era: Era
+) -> None:
+    notifications = NotificationRecorder()
+    async with connect(
+        era=era, manual_clock=manual_clock, notifications=notifications.old(era)
+    ) as client:
+        session_id = await client.create_session()
+        uri = f"devin://sessions/{session_id}"
+        async with watching(client, notifications, era, uri):
+            await manual_clock.advance(6)
+            await notifications.hears(uri)  # Devin asks
+            await manual_clock.advance(100)
+            await manual_clock.advance(100)
+            await notifications.hears()
+            await client.ok("send_message", session_id=session_id, message="strict")
+            await notifications.hears(uri)  # polled at once: the message is there, Devin works
+            await manual_clock.advance(7)
+            await notifications.hears(uri)  # done, with Devin's final message
+            await manual_clock.asleep(0)
+
+
+async def test_stream_is_limited_to_500_uris(connect: Connect) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError, match="at most 500"):
+            async with watching(
+                client,
+                NotificationRecorder(),
+                "auto",
+                *(f"devin://playbooks/p{n}" for n in range(501)),
+            ):
+                pass
+
+
+async def test_index_is_notified_once_per_change(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    notifications = NotificationRecorder()
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session()
+        async with watching(
+            client, notifications, "auto", f"devin://sessions/{session_id}", "devin://sessions"
+        ):
+            await manual_clock.asleep(1)
+            await client.ok("terminate_session", session_id=session_id)
+            await notifications.hears(f"devin://sessions/{session_id}", "devin://sessions")
+
+
+async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
+    connect: Connect, upstream: Upstream, era: Era
+) -> None:
+    notifications = NotificationRecorder()
+    uris = [
+        "devin://sessions/devin-1",
+        "devin://sessions/..%2Fx",
+        "devin://nothing",
+        "",
+        "http://example.com/x",
+    ]
+    async with (
+        connect(era=era, toolsets="playbooks", notifications=notifications.old(era)) as client,
+        watching(client, notifications, era, *uris),
+    ):
+        await anyio.sleep(0.05)  # nothing is polled
+    assert upstream.requests == []
+
+
+async def test_write_notifies_only_subscribers_with_the_same_key(
+    upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    uri, playbooks = "devin://playbooks/playbook-0001", "devin://playbooks"
+    of_first, of_second = NotificationRecorder(), NotificationRecorder()
+    async with (
+        two_callers(upstream, manual_clock) as (first, second),
+        watching(first, of_first, "auto", uri, playbooks),
+        watching(second, of_second, "auto", uri, playbooks),
+    ):
+        await first.ok("update_playbook", playbook_id="playbook-0001", title="A")
+        await of_first.hears(uri, playbooks, "resources", "prompts")
+        await of_second.hears()
+        await second.ok("update_playbook", playbook_id="playbook-0001", title="B")
+        await of_second.hears(uri, playbooks, "resources", "prompts")
+        await of_first.hears()
+
+
+async def test_cached_resources_and_prompts_are_never_shared_between_keys(
+    upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with two_callers(upstream, manual_clock) as (first, second):
+        await first.ok("update_playbook", playbook_id="playbook-0001", title="Title A")
+        assert "Title A" in await first.read("devin://playbooks")
+        assert "Title A" not in await second.read("devin://playbooks")
+        await second.ok("update_playbook", playbook_id="playbook-0001", title="Title B")
+        assert "Title B" not in await first.read("devin://playbooks")
+        prompt = await first.sdk.get_prompt("fixtest", {"task": "t"})
+        assert "Title A" in prompt.model_dump_json()
+        prompt = await second.sdk.get_prompt("fixtest", {"task": "t"})
+        assert "Title B" in prompt.model_dump_json()
+        titles = {resource.title for resource in await first.resources()}
+        other_titles = {resource.title for resource in await second.resources()}
+        assert titles ^ other_titles == {"Title A", "Title B"}
+
+
+async def test_open_listen_stream_does_not_delay_http_shutdown(
+    upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with serving("--sandbox") as (server, url), Client(url) as client:
+        async with client.listen(resources_list_changed=True) as events:
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert [event async for event in events] == []  # closed, not dropped
+            assert await server.end(close=False) == 0
+        assert time.monotonic() - started < 3
+
+
+async def test_open_listen_stream_does_not_delay_stdio_shutdown() -> None:
+    async with running("--sandbox", "--log-format", "json") as server:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
+        }
+        subscriptions = {
+            "resourcesListChanged": True,
+            "resourceSubscriptions": ["devin://sessions/devin-1"],
+        }
+        server.send(
+            id=1,
+            method="subscriptions/listen",
+            params={"notifications": subscriptions, "_meta": meta},
+        )
+        assert (await server.line())["method"] == "notifications/subscriptions/acknowledged"
+        started = time.monotonic()
+        assert await server.end() == 0
+    assert time.monotonic() - started < 3
+    assert b"Traceback" not in server.stderr
