@@ -12,10 +12,10 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from devin_mcp.operations.matching import COMPLETIONS, PROMPTS, RESOURCES
+from devin_mcp.operations.browsing import COMPLETIONS, PROMPTS, RESOURCES
 from devin_mcp.sandbox.sample_data import playbook
 from devin_mcp.server.prompts import prompt_arguments
-from devin_mcp.server.resource_uris import variables
+from devin_mcp.server.resource_uris import variable_names
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, ToolClient
 from tests.upstream import Upstream, answer, slow
@@ -50,7 +50,7 @@ async def completed(
 
 
 def test_every_variable_and_argument_can_be_completed() -> None:
-    wanted = {name for item in RESOURCES for name in variables(item)} | {
+    wanted = {name for item in RESOURCES for name in variable_names(item)} | {
         argument.name for item in PROMPTS for argument in prompt_arguments(item)
     }
     assert wanted == set(COMPLETIONS)

@@ -81,8 +81,8 @@ def test_every_destructive_tool_is_confirmed() -> None:
     destroying = [operation for operation in OPERATIONS if operation.effect is DESTROY]
     assert len(destroying) == 4
     for operation in destroying:
-        assert operation.stake is not None
-        assert operation.stake.lost.endswith(".")
+        assert operation.confirmation is not None
+        assert operation.confirmation.lost.endswith(".")
 
 
 @pytest.mark.parametrize(("tool", "argument", "thing", "question"), DELETIONS)

@@ -226,13 +226,13 @@ def _warn(settings: Settings) -> None:
     if settings.auth == "caller-key" and settings.api_key:
         event(
             "own_key_unused",
-            bad=True,
+            level="warning",
             why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used",
         )
     if settings.workers > 1 and not settings.redis_url:
         event(
             "no_replication",
-            bad=True,
+            level="warning",
             why="changes made through one worker are not announced by the others "
             "without --redis-url",
         )

@@ -89,7 +89,7 @@ class _Worker:
     def reap(self) -> None:
         """Log a dead worker and remove its metrics from the shared directory."""
         self.process.join()
-        event("worker_died", bad=True, pid=self.process.pid, exit_status=self.process.exitcode)
+        event("worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode)
         if self._has_metrics and self.process.pid is not None:
             from devin_mcp.observability.metrics import forget
 
@@ -104,7 +104,7 @@ def _stop(workers: list[_Worker], timeout: float) -> None:
     for worker in workers:
         worker.process.join(max(0.0, kill_at - time.monotonic()))
         if worker.process.is_alive():
-            event("worker_killed", bad=True, pid=worker.process.pid)
+            event("worker_killed", level="warning", pid=worker.process.pid)
             worker.process.kill()
             worker.process.join()
 

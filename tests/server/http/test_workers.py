@@ -107,11 +107,11 @@ def is_running(process_id: int) -> bool:
 RUN_FAILING_WORKERS = """
 import sys
 from functools import partial
-from devin_mcp.observability import log
+from devin_mcp.observability import log_config
 from devin_mcp.server.http.workers import run_workers
 from devin_mcp.settings.settings import Settings
 if __name__ == "__main__":
-    log.configure("info", "json")
+    log_config.configure("info", "json")
     sys.exit(
         run_workers(
             Settings(workers=2), partial(sys.exit, 7), grace=1, max_failed_starts=2, restart_delay=0
