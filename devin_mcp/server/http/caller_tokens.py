@@ -76,7 +76,12 @@ class CallerTokens:
                 )
             self._callers = _read_callers(self._path)
         except (OSError, ValueError) as error:
-            event("caller_tokens", level="warning", outcome="kept the old ones", reason=_describe(error))
+            event(
+                "caller_tokens",
+                level="warning",
+                outcome="kept the old ones",
+                reason=_describe(error),
+            )
         else:
             event("caller_tokens", outcome="read again", count=len(self._callers))
 

@@ -77,7 +77,14 @@ class JwksCache:
             async with asyncio.timeout(self._refresh_timeout):
                 url = self._settings.oauth_jwks_url or await self._discover_jwks_url()
                 key_set = jwt.PyJWKSet.from_dict(await fetch_json(self._settings, url))
-        except (Broken, ValueError, TimeoutError, jwt.PyJWTError) as error:
+        except (
+            Broken,
+            ValueError,
+            TypeError,
+            AttributeError,
+            TimeoutError,
+            jwt.PyJWTError,
+        ) as error:
             event(
                 "issuer_keys",
                 level="warning",

@@ -89,7 +89,9 @@ class _Worker:
     def reap(self) -> None:
         """Log a dead worker and remove its metrics from the shared directory."""
         self.process.join()
-        event("worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode)
+        event(
+            "worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode
+        )
         if self._has_metrics and self.process.pid is not None:
             from devin_mcp.observability.metrics import forget
 
