@@ -29,10 +29,10 @@ async def test_task_with_file_and_playbook_ends_in_a_pull_request(
             "idempotency_key": "fix",
         }
         delegating = client.ok("delegate_task", **task, max_wait_s=45)
-        asked = await advance_during(manual_clock, delegating, *STEPS)
-        assert "I have read the code and failure.txt" in devin_messages_of(asked)[0]
+        question = await advance_during(manual_clock, delegating, *STEPS)
+        assert "I have read the code and failure.txt" in devin_messages_of(question)[0]
         replying = client.ok(
-            "send_message", session_id=asked["session_id"], message="strict", max_wait_s=45
+            "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
         done = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
         assert done["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
@@ -53,15 +53,15 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
         )
         ids = [session["session_id"] for session in started]
         assert len(set(ids)) == 16
-        asked = await wait(client, manual_clock, *STEPS, session_ids=ids, until="all")
-        assert [len(devin_messages_of(asked, place)) for place in range(16)] == [1] * 16
+        question = await wait(client, manual_clock, *STEPS, session_ids=ids, until="all")
+        assert [len(devin_messages_of(question, place)) for place in range(16)] == [1] * 16
         await asyncio.gather(
             *(
                 client.ok("send_message", session_id=session_id, message="strict")
                 for session_id in ids
             )
         )
-        arguments = {"session_ids": ids, "until": "all", "cursor": asked["cursor"]}
+        arguments = {"session_ids": ids, "until": "all", "cursor": question["cursor"]}
         done = await wait(client, manual_clock, *STEPS, **arguments)
     assert [devin_messages_of(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
     assert [len(devin_messages_of(done, place)) for place in range(16)] == [1] * 16
@@ -74,13 +74,13 @@ async def test_lost_reply_and_restart_start_one_session(
     upstream.fail("POST", "/v1/sessions", lost)
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
-        asked = await advance_during(manual_clock, delegating, 1, 8, 8, 8)
-        assert "reply was lost" in asked["remark"]
+        question = await advance_during(manual_clock, delegating, 1, 8, 8, 8)
+        assert "reply was lost" in question["remark"]
     async with connect(manual_clock=manual_clock) as client:
         again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-        assert again["session_id"] == asked["session_id"]
+        assert again["session_id"] == question["session_id"]
         await client.ok("send_message", session_id=again["session_id"], message="strict")
-        arguments = {"session_ids": [again["session_id"]], "cursor": asked["cursor"]}
+        arguments = {"session_ids": [again["session_id"]], "cursor": question["cursor"]}
         done = await wait(client, manual_clock, *STEPS, **arguments)
     (final_message,) = devin_messages_of(done)
     assert final_message.startswith("Done")
@@ -92,13 +92,13 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=45)
-        asked = await advance_during(manual_clock, delegating, *STEPS)
+        question = await advance_during(manual_clock, delegating, *STEPS)
         upstream.fail("POST", ".*/message", lost)
         text = await client.error(
-            "send_message", session_id=asked["session_id"], message="strict", max_wait_s=45
+            "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
         assert "Look with devin_get_session whether the message arrived" in text
-        arguments = {"session_ids": [asked["session_id"]], "cursor": asked["cursor"]}
+        arguments = {"session_ids": [question["session_id"]], "cursor": question["cursor"]}
         done = await wait(client, manual_clock, *STEPS, **arguments)
     assert devin_messages_of(done)[0].startswith("Done")
     assert upstream.count("POST", ".*/message") == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,48 +14,42 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from devin_mcp.operations.browsing import COMPLETIONS, PROMPTS, RESOURCES
-from devin_mcp.sandbox.sample_data import playbook
-from devin_mcp.server.prompts import prompt_arguments
-from devin_mcp.server.resource_uris import variable_names
+from devin_mcp.operations.browsing import COMPLETIONS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, ToolClient
+from tests.server.contents import write_playbooks
 from tests.upstream import Upstream, answer, slow
 
+TEMPLATES = {
+    "playbook_id": "devin://playbooks/{playbook_id}",
+    "note_id": "devin://knowledge/{note_id}",
+    "session_id": "devin://sessions/{session_id}",
+    "after": "devin://sessions/{session_id}/messages{?after}",
+}
 
-def write_playbooks(upstream: Upstream, *books: tuple[str, str, str | None]) -> None:
-    upstream.organization.playbooks = {
-        one: playbook(one, title, f"Do {title}.", macro, f"2026-01-{place:02}T00:00:00Z")
-        for place, (one, title, macro) in enumerate(books, 1)
-    }
 
-
-async def completed(
-    client: ToolClient, name: str, typed: str, *, prompt: str = "upgrade", **filled: str
+async def complete(
+    client: ToolClient, name: str, typed: str, *, prompt: str = "upgrade", **context: str
 ) -> list[str]:
-    noun = {
-        "playbook_id": "playbooks",
-        "note_id": "knowledge",
-        "session_id": "sessions",
-        "after": "sessions",
-    }.get(name)
-    ref: Any = PromptReference(type="ref/prompt", name=prompt)
-    if noun is not None:
-        uri = (
-            f"devin://{noun}/{{{name}}}"
-            if name != "after"
-            else "devin://sessions/{session_id}/messages{?after}"
-        )
-        ref = ResourceTemplateReference(type="ref/resource", uri=uri)
-    got = await client.sdk.complete(ref, {"name": name, "value": typed}, filled or None)
-    return got.completion.values
+    """Values for a variable of a resource template, or else for an argument of a prompt."""
+    reference: PromptReference | ResourceTemplateReference
+    if name in TEMPLATES:
+        reference = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES[name])
+    else:
+        reference = PromptReference(type="ref/prompt", name=prompt)
+    argument = {"name": name, "value": typed}
+    return (await client.sdk.complete(reference, argument, context or None)).completion.values
 
 
-def test_every_variable_and_argument_can_be_completed() -> None:
-    wanted = {name for item in RESOURCES for name in variable_names(item)} | {
-        argument.name for item in PROMPTS for argument in prompt_arguments(item)
+async def test_every_variable_and_argument_can_be_completed(connect: Connect) -> None:
+    async with connect() as client:
+        templates = (await client.sdk.list_resource_templates()).resource_templates
+        prompts = (await client.sdk.list_prompts()).prompts
+    variables = {
+        name for template in templates for name in re.findall(r"{\??(\w+)}", template.uri_template)
     }
-    assert wanted == set(COMPLETIONS)
+    arguments = {argument.name for prompt in prompts for argument in prompt.arguments or []}
+    assert variables | arguments == set(COMPLETIONS)
 
 
 async def test_completion_matches_id_name_title_and_macro_best_first(
@@ -67,63 +63,86 @@ async def test_completion_matches_id_name_title_and_macro_best_first(
         ("playbook-0004", "ship", None),
     )
     async with connect(era=era) as client:
-        assert await completed(client, "playbook_id", "ship") == [
+        assert await complete(client, "playbook_id", "ship") == [
             "playbook-0001",
             "playbook-0004",
             "playbook-0002",
             "playbook-0003",
         ]
-        assert await completed(client, "playbook_id", "!hot") == ["playbook-0002"]
-        assert await completed(client, "playbook_id", "playbook-0003") == ["playbook-0003"]
-        assert len(await completed(client, "playbook_id", "")) == 4
-        assert await completed(client, "playbook_id", "no such") == []
-        assert await completed(client, "note_id", "commit") == ["note-0001"]
-        assert await completed(client, "repository", "shop", prompt="ship") == [
+        assert await complete(client, "playbook_id", "!hot") == ["playbook-0002"]
+        assert await complete(client, "playbook_id", "playbook-0003") == ["playbook-0003"]
+        assert len(await complete(client, "playbook_id", "")) == 4
+        assert await complete(client, "playbook_id", "no such") == []
+        assert await complete(client, "note_id", "commit") == ["note-0001"]
+        assert await complete(client, "repository", "shop", prompt="ship") == [
             "acme/shop-api",
             "acme/shop-web",
         ]
 
 
-async def test_session_ids_titles_and_messages_are_completed(
+async def test_session_ids_titles_and_repositories_are_completed(
+    connect: Connect, clock: AutoClock, era: Era
+) -> None:
+    async with connect(era=era) as client:
+        session_id = await client.create_session("Prices sandbox:quick", title="Check prices")
+        clock.skip(40)
+        assert await complete(client, "session_id", "prices") == [session_id]
+        assert await complete(client, "session_title", "che") == ["Check prices"]
+        assert await complete(client, "task", "prices") == ["Check prices"]
+        assert await complete(client, "repository", "acme/shop-a") == ["acme/shop-api"]
+
+
+async def test_event_ids_are_completed_newest_first(
     connect: Connect, upstream: Upstream, clock: AutoClock, era: Era
 ) -> None:
     async with connect(era=era) as client:
-        session_id = (
-            await client.ok("create_session", prompt="Prices sandbox:quick", title="Check prices")
-        )["session_id"]
+        session_id = await client.create_session("sandbox:quick")
         clock.skip(40)
-        assert await completed(client, "session_id", "prices") == [session_id]
-        assert await completed(client, "session_title", "che") == ["Check prices"]
-        assert await completed(client, "task", "prices") == ["Check prices"]
-        assert await completed(client, "repository", "acme/shop-a") == ["acme/shop-api"]
-        events = [
-            message["event_id"] for message in upstream.organization.sessions[session_id].readable()
-        ]
-        assert await completed(client, "after", "", session_id=session_id) == events[::-1]
-        assert await completed(client, "after", "Done", session_id=session_id) == [events[-1]]
-        assert await completed(client, "after", "") == []
-        assert await completed(client, "after", "", session_id="../x") == []
+        completed = await complete(client, "after", "", session_id=session_id)
+        completed_by_text = await complete(client, "after", "Done", session_id=session_id)
+    messages = upstream.organization.sessions[session_id].readable()
+    event_ids = [message["event_id"] for message in messages]
+    assert len(event_ids) > 1
+    assert completed == event_ids[::-1]
+    assert completed_by_text == event_ids[-1:]
+
+
+async def test_event_ids_without_a_valid_session_id_are_not_completed(
+    connect: Connect, upstream: Upstream, era: Era
+) -> None:
+    async with connect(era=era) as client:
+        assert await complete(client, "after", "") == []
+        assert await complete(client, "after", "", session_id="../x") == []
+    assert upstream.requests == []
 
 
 async def test_typing_on_sends_no_further_request(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         for typed in ("u", "up", "upg", "upgr", "upgra"):
-            assert "playbook-0002" in await completed(client, "playbook_id", typed)
+            assert "playbook-0002" in await complete(client, "playbook_id", typed)
     assert len(upstream.requests) == 1
 
 
-async def test_completion_is_empty_when_devin_fails_or_is_slow(
-    connect: Connect, upstream: Upstream, logs: Any
+async def test_completion_is_empty_when_devin_fails(
+    connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
     upstream.fail("GET", "/v1/playbooks", *[answer(500)] * 9)
-    upstream.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
     async with connect() as client:
         for typed in ("u", "up", "upg"):
-            assert await completed(client, "playbook_id", typed) == []
-        assert upstream.count("GET", "/v1/playbooks") == 1
-        assert await completed(client, "note_id", "x") == []
-    outcomes = [line["error"] for line in logs() if line["event"] == "mcp_call"]
-    assert outcomes == ["broken"] * 3 + ["timeout"]
+            assert await complete(client, "playbook_id", typed) == []
+    assert upstream.count("GET", "/v1/playbooks") == 1
+    calls = [line for line in logs() if line["event"] == "mcp_call"]
+    assert [line["error"] for line in calls] == ["broken"] * 3
+
+
+async def test_completion_is_empty_when_devin_is_slow(
+    connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
+) -> None:
+    upstream.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
+    async with connect() as client:
+        assert await complete(client, "note_id", "x") == []
+    (call,) = [line for line in logs() if line["event"] == "mcp_call"]
+    assert call["error"] == "timeout"
 
 
 async def test_failing_source_does_not_hide_the_others(
@@ -131,7 +150,7 @@ async def test_failing_source_does_not_hide_the_others(
 ) -> None:
     upstream.fail("GET", "/v1/sessions", answer(403, {"detail": "no"}))
     async with connect() as client:
-        assert await completed(client, "repository", "shop") == ["acme/shop-api", "acme/shop-web"]
+        assert await complete(client, "repository", "shop") == ["acme/shop-api", "acme/shop-web"]
 
 
 async def test_slow_source_does_not_hide_the_others(
@@ -139,30 +158,32 @@ async def test_slow_source_does_not_hide_the_others(
 ) -> None:
     upstream.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
     async with connect() as client:
-        await client.ok("create_session", prompt="sandbox:quick")
+        await client.create_session("sandbox:quick")
         clock.skip(5)
-        assert await completed(client, "repository", "shop") == ["acme/shop-api"]
+        assert await complete(client, "repository", "shop") == ["acme/shop-api"]
 
 
 async def test_completion_returns_at_most_100_values(connect: Connect, upstream: Upstream) -> None:
     upstream.organization.notes = {
         f"note-{n}": {"id": f"note-{n}", "name": f"N{n}"} for n in range(150)
     }
-    ref = ResourceTemplateReference(type="ref/resource", uri="devin://knowledge/{note_id}")
+    template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES["note_id"])
     async with connect() as client:
-        completion = (await client.sdk.complete(ref, {"name": "note_id", "value": "n"})).completion
+        result = await client.sdk.complete(template, {"name": "note_id", "value": "n"})
+    completion = result.completion
     assert (len(completion.values), completion.total, completion.has_more) == (100, 150, True)
 
 
-async def test_hidden_resources_are_not_completed(
+async def test_hidden_and_unknown_names_are_refused(connect: Connect, era: Era) -> None:
+    async with connect(era=era, toolsets="sessions") as client:
+        for name in ("playbook_id", "colour"):
+            with pytest.raises(MCPError, match="nothing of that name"):
+                await complete(client, name, "u", prompt="delegate")
+
+
+async def test_repositories_of_hidden_notes_are_not_completed(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
     async with connect(era=era, toolsets="sessions") as client:
-        with pytest.raises(MCPError, match="nothing of that name"):
-            await completed(client, "playbook_id", "u")
-        ref = PromptReference(type="ref/prompt", name="delegate")
-        result = await client.sdk.complete(ref, {"name": "repository", "value": "acme"})
-        assert result.completion.values == [], "repositories of hidden notes stay hidden"
-        with pytest.raises(MCPError, match="nothing of that name"):
-            await client.sdk.complete(ref, {"name": "colour", "value": "r"})
+        assert await complete(client, "repository", "acme", prompt="delegate") == []
     assert upstream.count("GET", "/v1/knowledge") == 0

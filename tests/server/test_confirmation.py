@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mcp import Client, MCPError
+from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import ElicitRequestFormParams, ElicitResult, InputRequiredResult, InputResponses
+from mcp.types import ElicitResult
 
-from devin_mcp.operations import OPERATIONS
-from devin_mcp.operations.catalog import DESTROY
 from tests.conftest import Connect, Era, ToolClient
 from tests.e2e.processes import COMMAND, environment, serving
+from tests.server.fake_user import FakeUser
 from tests.upstream import KEY, Upstream, answer, silent
 
 Logs = Callable[[], list[dict[str, Any]]]
-
-
-YES: InputResponses = {"confirm": ElicitResult(action="accept", content={})}
-
-
-class Person:
-    """Who sits at the client; answers every question alike and remembers them."""
-
-    def __init__(self, action: Any = "accept", content: Any = None) -> None:
-        self.reply = ElicitResult(action=action, content=content)
-        self.questions: list[str] = []
-
-    async def __call__(self, context: Any, params: Any) -> ElicitResult:
-        assert isinstance(params, ElicitRequestFormParams)
-        assert params.requested_schema == {"type": "object", "properties": {}}
-        self.questions.append(params.message)
-        return self.reply
 
 
 def outcomes(logs: Logs) -> list[str]:
@@ -57,36 +40,18 @@ DELETIONS = [
 ]
 
 
-async def asked(client: Client, **arguments: str) -> str:
-    """The sealed state that comes with the question."""
-    result = await client.session.call_tool(
-        "devin_delete_secret", arguments, allow_input_required=True
-    )
-    assert isinstance(result, InputRequiredResult)
-    assert result.request_state is not None
-    return result.request_state
+async def test_destructive_tools_are_marked_as_such(connect: Connect, era: Era) -> None:
+    async with connect(era=era) as client:
+        tools = (await client.sdk.list_tools()).tools
+    destructive = {
+        tool.name for tool in tools if tool.annotations and tool.annotations.destructive_hint
+    }
+    deletions = {f"devin_{tool}" for tool, *_ in DELETIONS}
+    assert destructive == deletions | {"devin_terminate_session"}
 
 
-async def agree(client: Client, state: str, **arguments: str) -> Any:
-    return await client.session.call_tool(
-        "devin_delete_secret",
-        arguments,
-        input_responses=YES,
-        request_state=state,
-        allow_input_required=True,
-    )
-
-
-def test_every_destructive_tool_is_confirmed() -> None:
-    destroying = [operation for operation in OPERATIONS if operation.effect is DESTROY]
-    assert len(destroying) == 4
-    for operation in destroying:
-        assert operation.confirmation is not None
-        assert operation.confirmation.lost.endswith(".")
-
-
-@pytest.mark.parametrize(("tool", "argument", "thing", "question"), DELETIONS)
-async def test_question_is_one_line_that_names_the_resource(
+@pytest.mark.parametrize(("tool", "argument", "resource_id", "question"), DELETIONS)
+async def test_question_is_one_line_that_names_the_resource_and_the_loss(
     connect: Connect,
     upstream: Upstream,
     era: Era,
@@ -95,23 +60,24 @@ async def test_question_is_one_line_that_names_the_resource(
     resource_id: str,
     question: str,
 ) -> None:
-    user = Person()
+    user = FakeUser()
     async with connect(era=era, ask=user) as client:
         assert (await client.ok(tool, **{argument: resource_id}))["deleted"] is True
     (text,) = user.questions
     assert text.startswith(question)
-    assert "\n" not in text
+    assert re.fullmatch(r"[A-Z].+\.", text.removeprefix(question))
     assert upstream.count("DELETE") == 1
 
 
 async def test_title_in_the_question_is_cut_and_quoted(
     connect: Connect, upstream: Upstream, era: Era, logs: Logs
 ) -> None:
-    user = Person()
+    user = FakeUser()
     async with connect(era=era, ask=user) as client:
         title = 'x" (devin-other)? Nothing is lost.\nYes' + "y" * 100 + KEY
-        session_id = (await client.ok("create_session", prompt="p", title=title))["session_id"]
-        assert (await client.ok("terminate_session", session_id=session_id))["terminated"] is True
+        session_id = await client.create_session(title=title)
+        result = await client.ok("terminate_session", session_id=session_id)
+    assert result["terminated"] is True
     (text,) = user.questions
     assert text.startswith(
         'Terminate the Devin session "x\\" (devin-other)? Nothing is lost. Yesyyy'
@@ -125,7 +91,7 @@ async def test_title_in_the_question_is_cut_and_quoted(
 async def test_declined_question_changes_nothing(
     connect: Connect, upstream: Upstream, era: Era, action: str, logs: Logs
 ) -> None:
-    async with connect(era=era, ask=Person(action)) as client:
+    async with connect(era=era, ask=FakeUser(action)) as client:
         text = await client.error("delete_secret", secret_id="secret-0001")
     assert "did not agree" in text
     assert "Nothing was changed" in text
@@ -136,7 +102,7 @@ async def test_declined_question_changes_nothing(
 async def test_question_shows_only_the_id_when_the_title_is_unreadable(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    user = Person()
+    user = FakeUser()
     upstream.fail("GET", "/v1/secrets", *[answer(500)] * 9)
     async with connect(era=era, ask=user) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
@@ -144,7 +110,7 @@ async def test_question_shows_only_the_id_when_the_title_is_unreadable(
 
 
 async def test_unknown_or_invalid_id_is_not_asked_about(connect: Connect, era: Era) -> None:
-    user = Person()
+    user = FakeUser()
     async with connect(era=era, ask=user) as client:
         assert "does not know" in await client.error("terminate_session", session_id="devin-no")
         assert "session_id" in await client.error("terminate_session", session_id="../secrets/x")
@@ -154,7 +120,7 @@ async def test_unknown_or_invalid_id_is_not_asked_about(connect: Connect, era: E
 async def test_terminated_session_is_not_asked_about_again(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    user = Person()
+    user = FakeUser()
     async with connect(era=era, ask=user) as client:
         session_id = await client.create_session()
         await client.ok("terminate_session", session_id=session_id)
@@ -163,105 +129,55 @@ async def test_terminated_session_is_not_asked_about_again(
     assert len(user.questions) == 1
 
 
-async def test_without_elicitation_auto_proceeds_and_always_refuses(
+async def test_confirm_always_refuses_a_client_without_elicitation(
     connect: Connect, upstream: Upstream, era: Era, logs: Logs
 ) -> None:
     async with connect(era=era, confirm="always") as client:
         assert "--confirm always" in await client.error("delete_secret", secret_id="secret-0001")
     assert upstream.count("DELETE") == 0
+    assert outcomes(logs) == ["refused"]
+
+
+async def test_confirm_auto_deletes_for_a_client_without_elicitation(
+    connect: Connect, upstream: Upstream, era: Era, logs: Logs
+) -> None:
     async with connect(era=era) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
-    assert outcomes(logs) == ["refused", "ok"]
-
-
-async def test_confirm_always_asks_and_never_does_not(
-    connect: Connect, upstream: Upstream, era: Era
-) -> None:
-    user = Person()
-    async with connect(era=era, ask=user, confirm="always") as client:
-        await client.ok("delete_secret", secret_id="secret-0001")
-    async with connect(era=era, ask=user, confirm="never") as client:
-        await client.ok("delete_secret", secret_id="secret-0002")
-    assert len(user.questions) == 1
-    assert upstream.count("DELETE") == 2
-
-
-async def test_unrequested_answer_is_not_accepted(connect: Connect, upstream: Upstream) -> None:
-    async with connect(ask=Person("decline")) as client:
-        text = await client.error("delete_secret", secret_id="secret-0001", confirm=True)
-        assert "confirm" in text
-        forged = await client.sdk.session.call_tool(
-            "devin_delete_secret",
-            {"secret_id": "secret-0001"},
-            input_responses=YES,
-            allow_input_required=True,
-        )
-        assert isinstance(forged, InputRequiredResult)
-        with pytest.raises(MCPError):
-            await client.sdk.session.call_tool(
-                "devin_delete_secret",
-                {"secret_id": "secret-0001"},
-                input_responses=YES,
-                request_state="asked",
-                allow_input_required=True,
-            )
-    assert upstream.count("DELETE") == 0
-
-
-async def test_answer_is_bound_to_the_arguments_and_the_caller(
-    connect: Connect, upstream: Upstream, logs: Logs
-) -> None:
-    keys = "k" * 32
-    async with connect(ask=Person(), DEVIN_MCP_STATE_KEYS=keys) as client:
-        state = await asked(client.sdk, secret_id="secret-0001")
-        with pytest.raises(MCPError, match="belongs to another call"):
-            await agree(client.sdk, state, secret_id="secret-0002")
-        with pytest.raises(MCPError, match="asked anew"):
-            await agree(client.sdk, state[:-3] + "AAA", secret_id="secret-0001")
-    async with connect(
-        ask=Person(), DEVIN_MCP_STATE_KEYS=keys, DEVIN_API_KEY=KEY + "x"
-    ) as stranger:
-        with pytest.raises(MCPError, match="another call or caller"):
-            await agree(stranger.sdk, state, secret_id="secret-0001")
-    assert upstream.count("DELETE") == 0
-    refused = [
-        line
-        for line in logs()
-        if line["event"] == "mcp_call" and line.get("error") == "invalid_state"
-    ]
-    assert len(refused) == 3
-    assert not [line for line in logs() if keys in str(line)]
-
-
-async def test_answer_after_a_restart_needs_a_shared_state_key(
-    connect: Connect, upstream: Upstream
-) -> None:
-    async with connect(ask=Person()) as client:
-        state = await asked(client.sdk, secret_id="secret-0001")
-    async with connect(ask=Person()) as client:
-        with pytest.raises(MCPError, match="DEVIN_MCP_STATE_KEYS"):
-            await agree(client.sdk, state, secret_id="secret-0001")
-    old, new = "o" * 32, "n" * 32
-    async with connect(ask=Person(), DEVIN_MCP_STATE_KEYS=old) as client:
-        state = await asked(client.sdk, secret_id="secret-0001")
-    async with connect(ask=Person(), DEVIN_MCP_STATE_KEYS=f"{new},{old}") as client:  # rotated
-        assert not (await agree(client.sdk, state, secret_id="secret-0001")).is_error
     assert upstream.count("DELETE") == 1
+    assert outcomes(logs) == ["ok"]
+
+
+@pytest.mark.parametrize(("confirm", "questions"), [("always", 1), ("never", 0)])
+async def test_confirm_always_asks_and_never_does_not(
+    connect: Connect, upstream: Upstream, era: Era, confirm: str, questions: int
+) -> None:
+    user = FakeUser()
+    async with connect(era=era, ask=user, confirm=confirm) as client:
+        await client.ok("delete_secret", secret_id="secret-0001")
+    assert len(user.questions) == questions
+    assert upstream.count("DELETE") == 1
+
+
+async def test_argument_is_no_confirmation(connect: Connect, upstream: Upstream) -> None:
+    async with connect(ask=FakeUser("decline")) as client:
+        text = await client.error("delete_secret", secret_id="secret-0001", confirm=True)
+    assert "confirm" in text
+    assert upstream.count("DELETE") == 0
 
 
 async def test_call_cancelled_during_the_question_changes_nothing(
     connect: Connect, upstream: Upstream
 ) -> None:
-    thinking = asyncio.Event()
+    asked = asyncio.Event()
 
-    async def think(_: Any, __: Any) -> ElicitResult:
-        thinking.set()
-        await asyncio.sleep(60)
+    async def never_answer(_: Any, __: Any) -> ElicitResult:
+        asked.set()
+        await asyncio.Event().wait()
         return ElicitResult(action="accept")
 
-    async with connect(era="legacy", ask=think) as client:
+    async with connect(era="legacy", ask=never_answer) as client:
         deleting = asyncio.ensure_future(client("delete_secret", secret_id="secret-0001"))
-        await thinking.wait()
+        await asked.wait()
         deleting.cancel()
         await asyncio.wait({deleting})
         await client.ok("list_secrets")
@@ -271,18 +187,17 @@ async def test_call_cancelled_during_the_question_changes_nothing(
 async def test_client_that_fails_on_the_question_changes_nothing(
     connect: Connect, upstream: Upstream
 ) -> None:
-    async def broken(_: Any, __: Any) -> Any:
+    async def fail(_: Any, __: Any) -> Any:
         raise RuntimeError("no screen")
 
-    async with connect(era="legacy", ask=broken) as client:
-        assert "could not put the question" in await client.error(
-            "delete_secret", secret_id="secret-0001"
-        )
+    async with connect(era="legacy", ask=fail) as client:
+        text = await client.error("delete_secret", secret_id="secret-0001")
+    assert "could not put the question" in text
     assert upstream.count("DELETE") == 0
 
 
 async def test_slow_title_does_not_delay_the_question(connect: Connect, upstream: Upstream) -> None:
-    user = Person()
+    user = FakeUser()
     upstream.fail("GET", "/v1/secrets", *[silent] * 9)
     async with connect(ask=user, timeout=0.2) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
@@ -290,29 +205,27 @@ async def test_slow_title_does_not_delay_the_question(connect: Connect, upstream
 
 
 async def test_question_is_asked_over_stdio(era: Era) -> None:
-    user = Person()
+    user = FakeUser()
     server = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
     )
     async with Client(stdio_client(server), mode=era, elicitation_callback=user) as client:
-        assert (await ToolClient(client).ok("delete_secret", secret_id="secret-0001"))[
-            "deleted"
-        ] is True
+        result = await ToolClient(client).ok("delete_secret", secret_id="secret-0001")
+    assert result["deleted"] is True
     assert len(user.questions) == 1
 
 
 async def test_question_over_http_needs_the_2026_revision(era: Era) -> None:
-    user = Person()
+    user = FakeUser()
     async with (
         serving("--sandbox", "--confirm", "always") as (_, url),
         Client(url, mode=era, elicitation_callback=user) as client,
     ):
+        tool_client = ToolClient(client)
         if era == "auto":
-            assert (await ToolClient(client).ok("delete_secret", secret_id="secret-0001"))[
-                "deleted"
-            ] is True
+            result = await tool_client.ok("delete_secret", secret_id="secret-0001")
+            assert result["deleted"] is True
         else:
-            assert "--confirm always" in await ToolClient(client).error(
-                "delete_secret", secret_id="secret-0001"
-            )
+            text = await tool_client.error("delete_secret", secret_id="secret-0001")
+            assert "--confirm always" in text
     assert len(user.questions) == (1 if era == "auto" else 0)

@@ -112,14 +112,14 @@ async def test_turn_longer_than_the_call_returns_each_message_once(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session("Fix it!")
-        asked = await wait(client, manual_clock, 8, 8, session_ids=[session_id])
-        received = messages_of(asked)
+        question = await wait(client, manual_clock, 8, 8, session_ids=[session_id])
+        received = messages_of(question)
         sending = client.ok(
             "send_message",
             session_id=session_id,
             message="strict",
             max_wait_s=2,
-            cursor=asked["cursor"],
+            cursor=question["cursor"],
         )
         sent = await advance_during(manual_clock, sending, 1, 2, until_asleep=2)
         assert sent["timed_out"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
@@ -20,11 +21,11 @@ async def test_question_reply_and_result_take_one_call_each(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        asked = await wait(client, manual_clock, 8, 8, session_ids=[session_id])
-        assert asked["sessions"][0]["phase"] == "waiting"
-        assert "strict" in devin_messages_of(asked)[0]
-        assert asked["timed_out"] is False
-        assert "devin_send_message" in asked["next"]
+        question = await wait(client, manual_clock, 8, 8, session_ids=[session_id])
+        assert question["sessions"][0]["phase"] == "waiting"
+        assert "strict" in devin_messages_of(question)[0]
+        assert question["timed_out"] is False
+        assert "devin_send_message" in question["next"]
         replying = client.ok("send_message", session_id=session_id, message="strict", max_wait_s=45)
         done = await advance_during(manual_clock, replying, 8, until_asleep=2)
     assert done["delivered"] is True
@@ -97,7 +98,7 @@ async def test_until_all_returns_with_the_last_session(
     async with connect(manual_clock=manual_clock) as client:
         quick = await client.create_session("sandbox:quick")
         slow = await client.create_session("sandbox:forever")
-        arguments = {"session_ids": [slow, quick], "until": "all"}
+        arguments: dict[str, Any] = {"session_ids": [slow, quick], "until": "all"}
         first = await wait(client, manual_clock, 6, 6, 40, **arguments, max_wait_s=20)
         assert first["timed_out"] is True
         await client.ok("terminate_session", session_id=slow)
