@@ -29,18 +29,23 @@ class Finished:
 class CommandLine:
     """Calls main() and captures what it prints; no DEVIN_ variable of the test run reaches it."""
 
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, capture: pytest.CaptureFixture[str], cwd: Path | None = None) -> None:
         self._capture = capture
+        self._cwd = cwd
 
-    def __call__(self, *arguments: str, cwd: Path | None = None, **variables: str) -> Finished:
+    def at(self, cwd: Path) -> CommandLine:
+        """The same in another working directory."""
+        return CommandLine(self._capture, cwd)
+
+    def __call__(self, *arguments: str, **variables: str) -> Finished:
         """Run one command. `variables` are added to the environment."""
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("DEVIN_")]:
                 patch.delenv(name)
             for name, value in variables.items():
                 patch.setenv(name, value)
-            if cwd is not None:
-                patch.chdir(cwd)
+            if self._cwd is not None:
+                patch.chdir(self._cwd)
             self._capture.readouterr()
             try:
                 status = _exit_status(arguments)

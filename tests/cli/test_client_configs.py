@@ -126,7 +126,7 @@ def test_remote_server_is_printed_in_the_clients_own_shape(
     assert parse(name, finished.stdout)[group] == {"devin": expected}
     assert KEY not in finished.stdout + finished.stderr
     if name != "json" and sys.platform == "linux":
-        written = cli("config", name, "--write", "--sandbox", cwd=tmp_path, HOME=str(tmp_path))
+        written = cli.at(tmp_path)("config", name, "--write", "--sandbox", HOME=str(tmp_path))
         assert written.status == 0
         assert (tmp_path / file).is_file()
 

@@ -41,7 +41,7 @@ def write(cli: CommandLine, tmp_path: Path) -> Write:
     """`write("cursor")` runs `devin-mcp config cursor --write` in a home directory of its own."""
 
     def run(name: str, *flags: str) -> Finished:
-        return cli("config", name, "--write", *flags, cwd=tmp_path, HOME=str(tmp_path))
+        return cli.at(tmp_path)("config", name, "--write", *flags, HOME=str(tmp_path))
 
     return run
 

@@ -122,7 +122,7 @@ def test_flag_beats_variable_before_and_after_the_command(cli: CommandLine) -> N
 
 def test_flag_value_that_is_a_command_name_is_a_value(cli: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
-    finished = cli("--files-root", "sandbox", "tools", cwd=tmp_path)
+    finished = cli.at(tmp_path)("--files-root", "sandbox", "tools")
     assert finished.status == 0, finished.stderr
 
 
@@ -146,7 +146,7 @@ def test_windows_system_directory_is_no_files_root(cli: CommandLine, tmp_path: P
     system.mkdir(parents=True)
     for directory, allowed in ((system, False), (tmp_path, True)):
         root = str(tmp_path / "Windows")
-        finished = cli("doctor", "--sandbox", cwd=directory, SYSTEMROOT=root)
+        finished = cli.at(directory)("doctor", "--sandbox", SYSTEMROOT=root)
         assert finished.status == 0, finished.stderr
         assert ("no directory is allowed" not in finished.stdout) is allowed
 

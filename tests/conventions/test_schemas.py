@@ -1,4 +1,4 @@
-"""The laws of the published tools: what clients have choked on, what a model pays for, what nobody may forget."""
+"""The published tools: schemas that all clients accept, a size budget, and the names of Devin's own contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES
-from devin_mcp.server.instructions import MAX_INSTRUCTIONS_CHARS, instructions
+from devin_mcp.server.instructions import instructions
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import VisibleTools, visible_tools
 from devin_mcp.settings.settings import resolve
@@ -26,6 +26,11 @@ FULL = VisibleTools(
     visible_tools(resolve({}, {}), "stdio").operations,
     frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}),
 )
+MAX_INSTRUCTIONS_CHARS = 1_200
+MAX_DESCRIPTION_CHARS = 1_024
+MAX_INPUT_BYTES = 12_500
+"""Names, descriptions and input schemas of all tools: what every model reads in every conversation."""
+MAX_LISTING_BYTES = 26_000
 TOOLS = {tool["name"]: tool for tool in published_tools(FULL)}
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
@@ -44,7 +49,7 @@ def schemas(tool: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @every_tool
-def test_schemas_are_plain_objects_that_real_clients_survive(tool: dict[str, Any]) -> None:
+def test_schemas_use_only_keywords_that_all_clients_accept(tool: dict[str, Any]) -> None:
     for schema in schemas(tool):
         assert schema["type"] == "object"
         for where, node in nodes(schema):
@@ -66,12 +71,12 @@ def test_schemas_are_plain_objects_that_real_clients_survive(tool: dict[str, Any
                 f"{tool['name']}{where} carries a generated title"
             )
             if node["type"] == "array":
-                assert "items" in node, f"{tool['name']}{where} is a list of what?"
+                assert "items" in node, f"{tool['name']}{where} needs items"
             assert all(isinstance(choice, str) for choice in node.get("enum", []))
 
 
 @every_tool
-def test_every_parameter_is_described_in_one_line(tool: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description_of_one_line(tool: dict[str, Any]) -> None:
     for where, node in nodes(tool["inputSchema"]):
         if where and not where.endswith("[]"):
             text = node.get("description", "")
@@ -80,9 +85,9 @@ def test_every_parameter_is_described_in_one_line(tool: dict[str, Any]) -> None:
 
 
 @every_tool
-def test_names_and_descriptions_keep_their_form(tool: dict[str, Any]) -> None:
+def test_tool_name_and_description_have_the_agreed_form(tool: dict[str, Any]) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,29}", tool["name"])
-    assert 20 <= len(tool["description"]) <= 1024
+    assert 20 <= len(tool["description"]) <= MAX_DESCRIPTION_CHARS
     assert not tool["description"].startswith(("This", "Use", "Gets", "Calls")), (
         "the first sentence says what comes back"
     )
@@ -90,7 +95,7 @@ def test_names_and_descriptions_keep_their_form(tool: dict[str, Any]) -> None:
 
 @every_tool
 def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
-    operation = next(one for one in OPERATIONS if one.tool_name == tool["name"])
+    operation = next(item for item in OPERATIONS if item.tool_name == tool["name"])
     hints = tool["annotations"]
     assert hints["destructiveHint"] == (operation.effect.value == "destroy")
     assert hints["openWorldHint"] is True
@@ -101,17 +106,17 @@ def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
         )
 
 
-def test_only_download_has_no_output_schema() -> None:
+def test_only_download_attachment_has_no_output_schema() -> None:
     assert [name for name, tool in TOOLS.items() if "outputSchema" not in tool] == [
         "devin_download_attachment"
     ]
 
 
-def test_downloading_is_a_read_until_it_can_write() -> None:
+def test_download_is_read_only_unless_it_can_save_a_file() -> None:
     def reads(**flags: list[str]) -> bool:
         view = visible_tools(resolve(flags, {}), "stdio")
         tool = next(
-            one for one in published_tools(view) if one["name"] == "devin_download_attachment"
+            item for item in published_tools(view) if item["name"] == "devin_download_attachment"
         )
         assert ("save_to" in tool["inputSchema"]["properties"]) != tool["annotations"][
             "readOnlyHint"
@@ -122,9 +127,9 @@ def test_downloading_is_a_read_until_it_can_write() -> None:
     assert reads(files_root=["."]) is False
 
 
-def test_the_budget_everybody_pays() -> None:
-    """CONTRIBUTING's question: should everyone pay for this tool?"""
-    asked = sum(
+def test_tools_fit_the_size_budget() -> None:
+    """CONTRIBUTING asks before a tool is added: should every conversation pay for it?"""
+    input_bytes = sum(
         len(
             json.dumps(
                 [tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")
@@ -132,17 +137,17 @@ def test_the_budget_everybody_pays() -> None:
         )
         for tool in TOOLS.values()
     )
-    whole = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
-    assert asked <= 12_500
-    assert whole <= 26_000
+    listing_bytes = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
+    assert input_bytes <= MAX_INPUT_BYTES
+    assert listing_bytes <= MAX_LISTING_BYTES
 
 
-def test_the_order_is_stable() -> None:
+def test_order_of_tools_is_stable() -> None:
     assert json.dumps(published_tools(FULL)) == json.dumps(published_tools(FULL))
     assert next(iter(TOOLS)) == "devin_list_sessions"
 
 
-def test_instructions_are_short_and_name_only_what_is_there() -> None:
+def test_instructions_are_short_and_name_only_visible_tools() -> None:
     for flags in (
         {},
         {"read_only": ["true"]},
@@ -159,14 +164,18 @@ def test_instructions_are_short_and_name_only_what_is_there() -> None:
     assert "devin_delegate_task" in instructions(FULL, sandbox=False)
 
 
-def test_every_operation_of_the_contract_is_served_by_its_own_route() -> None:
+def test_every_operation_of_the_contract_is_declared_with_its_route() -> None:
     documented = {
         operation["operationId"]: f"{method.upper()} {path}"
         for path, methods in CONTRACT["paths"].items()
         for method, operation in methods.items()
         if method != "parameters"
     }
-    assert {one.operation_id: one.v1.route for one in OPERATIONS if one.v1 is not None} == documented
+    assert {
+        operation.operation_id: operation.v1.route
+        for operation in OPERATIONS
+        if operation.v1 is not None
+    } == documented
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -176,9 +185,11 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if one.v1 is not None], ids=lambda one: one.operation_id
+    "operation",
+    [operation for operation in OPERATIONS if operation.v1 is not None],
+    ids=lambda operation: operation.operation_id,
 )
-def test_parameters_keep_devins_names_and_required_ones_are_required(operation: Any) -> None:
+def test_parameters_have_the_names_of_the_contract(operation: Any) -> None:
     documented = CONTRACT["paths"][operation.v1.template][operation.v1.method.lower()]
     schema = TOOLS[operation.tool_name]["inputSchema"]
     names = set(schema["properties"])
@@ -191,7 +202,7 @@ def test_parameters_keep_devins_names_and_required_ones_are_required(operation: 
             and operation.operation_id.startswith("update_")
             and "tags" not in names
         )
-        optional = {"value", "sensitive", "note"}  # given another way, or with a default
+        optional = {"value", "sensitive", "note"}  # have a default or an alternative
         if not changes:
             assert set(body["required"]) - optional <= set(schema.get("required", []))
     ours = {
@@ -228,8 +239,8 @@ def test_parameters_keep_devins_names_and_required_ones_are_required(operation: 
 
 
 @every_tool
-def test_the_published_schemas_are_the_ones_in_the_snapshots(tool: dict[str, Any]) -> None:
-    """`UPDATE_SNAPSHOTS=1` writes them anew; the diff is then part of the review."""
+def test_published_tool_equals_its_snapshot(tool: dict[str, Any]) -> None:
+    """`UPDATE_SNAPSHOTS=1` writes the snapshots; their diff is part of the review."""
     file = SNAPSHOTS / f"{tool['name']}.json"
     text = json.dumps(tool, indent=1) + "\n"
     if os.environ.get("UPDATE_SNAPSHOTS"):
@@ -241,5 +252,5 @@ def test_the_published_schemas_are_the_ones_in_the_snapshots(tool: dict[str, Any
     )
 
 
-def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
+def test_every_snapshot_belongs_to_a_tool() -> None:
     assert {file.stem for file in SNAPSHOTS.glob("*.json")} == set(TOOLS)

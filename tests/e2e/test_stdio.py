@@ -8,7 +8,6 @@ import signal
 import sys
 from subprocess import run
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -37,12 +36,12 @@ async def test_client_of_either_era_creates_a_session(era: Era) -> None:
 
 async def test_client_of_either_era_is_notified_of_changes() -> None:
     """Of a write made by itself, and of a session that changes on its own after two seconds."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(receive_notifications, "auto")
-        group.start_soon(receive_notifications, "legacy")
+    versions = await asyncio.gather(receive_updates("auto"), receive_updates("legacy"))
+    assert list(versions) == ["2026-07-28", "2025-11-25"]
 
 
-async def receive_notifications(era: Era) -> None:
+async def receive_updates(era: Era) -> str | None:
+    """Expect the notifications of both changes; returns the protocol version."""
     recorder, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
     notifications = recorder.old(era)
 
@@ -57,6 +56,7 @@ async def receive_notifications(era: Era) -> None:
             await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
             await recorder.hears("resources", "prompts", uri)
             await recorder.hears(f"devin://sessions/{session}", within=9)
+        return sdk.protocol_version
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

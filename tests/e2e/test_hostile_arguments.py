@@ -1,0 +1,210 @@
+"""Arguments that a model might write by mistake or on purpose: each call is answered, without a crash or a leak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from mcp import MCPError
+
+from devin_mcp.cli.tools import published_tools
+from devin_mcp.server.visibility import visible_tools
+from devin_mcp.settings.settings import resolve
+from tests.conftest import Connect, Era, Logs, ToolClient, text_of
+from tests.e2e.processes import serving
+from tests.http_client import visiting
+from tests.upstream import Upstream
+
+Arguments = dict[str, Any]
+
+SCHEMAS = {
+    tool["name"]: tool["inputSchema"]
+    for tool in published_tools(visible_tools(resolve({}, {}), "http"))
+}
+EXAMPLES = 50
+EXAMPLES_OVER_HTTP = 5
+FOREIGN = "FOREIGNMARK"
+"""In every object of another caller's organization; no answer to this caller may have it."""
+ID_ARGUMENTS = {
+    "session_id",
+    "note_id",
+    "playbook_id",
+    "secret_id",
+    "folder_id",
+    "uuid",
+    "snapshot_id",
+}
+INVALID_IDS = [
+    "../secrets/secret-0001",
+    "..",
+    ".",
+    "%2e%2e",
+    "..%2fsecrets",
+    "devin-1/../../secrets",
+    "devin-1?x=1",
+    "devin-1#x",
+    "a b",
+    "\u202e",
+    "a" * 5000,
+    "",
+    "devin-1\n",
+    "\x00",
+    "http://evil.example/",
+    "devin://sessions/x",
+    "..\\secrets",
+    ";rm",
+    "\uff44\uff45\uff56",
+]
+
+
+async def test_invalid_id_is_refused_before_any_request(
+    connect: Connect, upstream: Upstream, era: Era
+) -> None:
+    places = [
+        (name, argument)
+        for name, schema in SCHEMAS.items()
+        for argument in sorted(ID_ARGUMENTS & set(schema["properties"]))
+    ]
+    assert len(places) > 10
+    required = {"name": "n", "title": "t", "body": "b", "message": "m", "prompt": "p", "tags": []}
+    async with connect(era=era, transport="http") as client:
+        for name, argument in places:
+            properties = SCHEMAS[name]["properties"]
+            others = {key: value for key, value in required.items() if key in properties}
+            for text in INVALID_IDS:
+                result = await client(name.removeprefix("devin_"), **(others | {argument: text}))
+                assert result.is_error, (name, argument, text)
+                assert "does not know" not in text_of(result), "Devin was asked"
+        for text in INVALID_IDS:
+            with pytest.raises((MCPError, ValueError)):
+                await client.sdk.read_resource(f"devin://sessions/{text}")
+    assert upstream.requests == []
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def valid_for(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a published schema allows (see test_schemas for what it can consist of)."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema["type"]:
+        case "object" if "properties" in schema:
+            required, parts = (
+                schema.get("required", []),
+                {name: valid_for(part) for name, part in schema["properties"].items()},
+            )
+            return st.fixed_dictionaries(
+                {name: parts[name] for name in required},
+                optional={name: part for name, part in parts.items() if name not in required},
+            )
+        case "object":
+            return st.dictionaries(st.text(max_size=10), ANYTHING, max_size=4)
+        case "array":
+            return st.lists(
+                valid_for(schema["items"]),
+                min_size=schema.get("minItems", 0),
+                max_size=schema.get("maxItems", 60),
+            )
+        case "integer":
+            return st.integers(schema.get("minimum", -5), schema.get("maximum"))
+        case "boolean":
+            return st.booleans()
+    return st.text(max_size=60) | st.from_regex(r"\A[a-z]+-[0-9a-f]{1,32}\Z")
+
+
+def arguments_for(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Valid arguments, arguments with valid names and any values, and arguments with any names."""
+    named = st.dictionaries(
+        st.sampled_from([*schema["properties"], "nonsense"]), ANYTHING, max_size=6
+    )
+    return st.one_of(
+        valid_for(schema), named, st.dictionaries(st.text(max_size=12), ANYTHING, max_size=3)
+    )
+
+
+def writable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def examples_for(schema: dict[str, Any], count: int) -> list[Arguments]:
+    """The same examples in every run."""
+    examples: list[Arguments] = []
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(arguments_for(schema).filter(writable))
+    def collect(arguments: Arguments) -> None:
+        examples.append(arguments)
+
+    collect()
+    assert len(examples) >= count * 0.8
+    return examples
+
+
+async def create_foreign_objects(client: ToolClient) -> None:
+    text = FOREIGN
+    await client.ok("create_session", prompt=text, title=text, tags=[text])
+    await client.ok("create_playbook", title=text, body=text)
+    await client.ok("create_knowledge", name=text, body=text, trigger_description=text)
+
+
+async def call_with_each(client: ToolClient, tool: str, examples: Sequence[Arguments]) -> None:
+    for arguments in examples:
+        text = str(await client.sdk.call_tool(tool, arguments))
+        for word in ("bug in it", FOREIGN, "Traceback"):
+            assert word not in text, (tool, arguments)
+
+
+@pytest.mark.parametrize("tool", SCHEMAS)
+async def test_any_arguments_get_an_answer(connect: Connect, tool: str, logs: Logs) -> None:
+    """Fifty examples per tool in each era, in memory: more than two thousand calls."""
+    examples = examples_for(SCHEMAS[tool], EXAMPLES)
+    async with connect(DEVIN_API_KEY="apk_user_foreign_2") as client:
+        await create_foreign_objects(client)
+    eras: tuple[Era, Era] = ("auto", "legacy")
+    for era in eras:
+        async with connect(era=era, transport="http", max_sessions=10_000) as client:
+            await call_with_each(client, tool, examples)
+    assert not [line for line in logs() if line["event"] == "crash"]
+
+
+async def test_any_arguments_over_http_get_an_answer(era: Era) -> None:
+    flags = ("--sandbox", "--auth", "caller-key", "--max-sessions", "10000")
+    async with serving(*flags) as (server, url):
+        async with visiting(url, {"X-Devin-Api-Key": "apk_user_foreign_2"}) as client:
+            await create_foreign_objects(client)
+        async with visiting(url, {"X-Devin-Api-Key": "apk_user_hostile_1"}, era=era) as client:
+            for tool, schema in SCHEMAS.items():
+                examples = examples_for(schema, EXAMPLES_OVER_HTTP)
+                for arguments in examples:  # this server's time is real
+                    if isinstance(arguments.get("max_wait_s"), int):
+                        arguments["max_wait_s"] = min(arguments["max_wait_s"], 1)
+                await call_with_each(client, tool, examples)
+        server.process.terminate()
+        assert await server.end(close=False) == 0
+    assert b"Traceback" not in server.stderr
