@@ -21,8 +21,8 @@ from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
-from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.operations.browsing import PROMPTS, RESOURCES
+from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.operations.waiting import pollers
 from devin_mcp.server.http import limits
 from devin_mcp.server.tools import published_tools

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mcp import MCPError
 
-from devin_mcp.cli.tools import published_tools
+from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings.settings import resolve
 from tests.conftest import Connect, Era, Logs, ToolClient, text_of

@@ -15,8 +15,8 @@ from devin_mcp.operations.results import json_size
 from devin_mcp.operations.sessions.conversation import (
     Message,
     assign_event_ids,
+    latest_messages,
     messages_after,
-    newest,
 )
 from tests.conftest import Connect, ToolClient
 from tests.upstream import Upstream, answer
@@ -230,6 +230,6 @@ def test_newest_message_is_cut_rather_than_left_out(room: int) -> None:
     messages = assign_event_ids(
         [Message(type="devin_message", message="x" * 1000) for _ in range(5)]
     )
-    window = newest(messages, 20, room)
+    window = latest_messages(messages, 20, room)
     assert window[-1].event_id == "#4"
     assert sum(json_size(message) + 1 for message in window) <= room
