@@ -21,7 +21,7 @@ from devin_mcp.keys import PERSONAL_V1_PREFIX, WHERE_TO_GET_A_KEY, api_of, key_s
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
-from devin_mcp.settings import SETTINGS, Settings
+from devin_mcp.settings import SETTINGS, TOOLSETS, Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -44,7 +44,7 @@ class Probe:
 
 PROBES = {
     operation.operation_id: Probe(operation.v1.path({}), operation.toolset)
-    for operation in OPERATIONS
+    for operation in sorted(OPERATIONS, key=lambda operation: TOOLSETS.index(operation.toolset))
     if operation.v1 and operation.v1.is_read and "{" not in operation.v1.template
 }
 """Operation id -> request, for each operation that reads and needs no id."""
