@@ -1,4 +1,4 @@
-"""Helpers for tests that wait: sessions and messages as Devin returns them, and the messages of a result."""
+"""Helpers for tests that wait: sessions, messages, and a clock that moves during the wait."""
 
 from __future__ import annotations
 
