@@ -159,8 +159,10 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
     [
         (
             {"playbook": "!fixtst"},
-            r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\)'
-            r".*devin_list_playbooks",
+            (
+                r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\)'
+                r".*devin_list_playbooks"
+            ),
         ),
         ({"playbook": "review"}, r'Perhaps .*"Review a pull request" \(playbook-0005\)'),
         (
