@@ -1,4 +1,4 @@
-"""Lenient decoding of Devin's responses: optional fields may have any shape, required ones may not be missing."""
+"""Lenient decoding: optional fields may have any shape, required ones may not be missing."""
 
 from __future__ import annotations
 

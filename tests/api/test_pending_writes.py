@@ -1,4 +1,4 @@
-"""A write on the wire completes although its call was cancelled, and its outcome is logged; a read is aborted."""
+"""A write on the wire completes although its call was cancelled; a read is aborted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""devin_download_attachment: what is returned or saved, and every URL, path and redirect that is refused."""
+"""devin_download_attachment: what is returned or saved, and every reference that is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.upstream import Upstream, answer, halved
 MAX_INLINE_BYTES = 512 * 1024
 """The largest file that is returned in a result."""
 PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQ"
+    "DwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
 
 

@@ -159,7 +159,10 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
     [
         (
             {"playbook": "!fixtst"},
-            r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\).*devin_list_playbooks',
+            (
+                r'None of the 6 playbooks .*"Fix a failing test" \(playbook-0001\)'
+                r".*devin_list_playbooks"
+            ),
         ),
         ({"playbook": "review"}, r'Perhaps .*"Review a pull request" \(playbook-0005\)'),
         (
@@ -201,7 +204,7 @@ async def test_files_are_urls_over_http(connect: Connect, upstream: Upstream) ->
 async def test_file_url_with_another_host_gets_the_host_of_the_web_app(
     connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect(DEVIN_APP_URL="https://sandbox.invalid") as client:
+    async with connect(transport="http", DEVIN_APP_URL="https://sandbox.invalid") as client:
         url = (await client.ok("upload_attachment", content="x", name="a.csv"))["url"]
         other_url = url.replace("sandbox.invalid", "evil.example") + "?x=1"
         await client.ok("delegate_task", prompt="p", files=[other_url])

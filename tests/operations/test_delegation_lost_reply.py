@@ -1,4 +1,4 @@
-"""A delegation whose reply is lost: the session is searched for by its tag and never started twice."""
+"""A delegation whose reply is lost: the session is searched for and never started twice."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
         ids = [session["session_id"] for session in started]
         assert len(set(ids)) == 16
         question = await wait(client, manual_clock, *STEPS, session_ids=ids, until="all")
-        assert [len(devin_messages_of(question, place)) for place in range(16)] == [1] * 16
+        assert [len(devin_messages_of(question, index)) for index in range(16)] == [1] * 16
         await asyncio.gather(
             *(
                 client.ok("send_message", session_id=session_id, message="strict")
@@ -63,8 +63,8 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
         )
         arguments = {"session_ids": ids, "until": "all", "cursor": question["cursor"]}
         done = await wait(client, manual_clock, *STEPS, **arguments)
-    assert [devin_messages_of(done, place)[0][:4] for place in range(16)] == ["Done"] * 16
-    assert [len(devin_messages_of(done, place)) for place in range(16)] == [1] * 16
+    assert [devin_messages_of(done, index)[0][:4] for index in range(16)] == ["Done"] * 16
+    assert [len(devin_messages_of(done, index)) for index in range(16)] == [1] * 16
     assert done["next"] == "All are over. Take what they delivered."
 
 

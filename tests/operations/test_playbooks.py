@@ -1,4 +1,4 @@
-"""Playbooks: listed without bodies, read in pieces, and updated without losing the fields that were not given."""
+"""Playbooks: listed without bodies, read in pieces, and updated without losing other fields."""
 
 from __future__ import annotations
 

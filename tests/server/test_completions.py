@@ -81,9 +81,9 @@ async def test_completion_matches_id_name_title_and_macro_best_first(
 
 
 async def test_session_ids_titles_and_repositories_are_completed(
-    connect: Connect, clock: AutoClock, era: Era
+    connect: Connect, clock: AutoClock
 ) -> None:
-    async with connect(era=era) as client:
+    async with connect() as client:
         session_id = await client.create_session("Prices sandbox:quick", title="Check prices")
         clock.skip(40)
         assert await complete(client, "session_id", "prices") == [session_id]
@@ -93,9 +93,9 @@ async def test_session_ids_titles_and_repositories_are_completed(
 
 
 async def test_event_ids_are_completed_newest_first(
-    connect: Connect, upstream: Upstream, clock: AutoClock, era: Era
+    connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    async with connect(era=era) as client:
+    async with connect() as client:
         session_id = await client.create_session("sandbox:quick")
         clock.skip(40)
         completed = await complete(client, "after", "", session_id=session_id)
@@ -108,9 +108,9 @@ async def test_event_ids_are_completed_newest_first(
 
 
 async def test_event_ids_without_a_valid_session_id_are_not_completed(
-    connect: Connect, upstream: Upstream, era: Era
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect(era=era) as client:
+    async with connect() as client:
         assert await complete(client, "after", "") == []
         assert await complete(client, "after", "", session_id="../x") == []
     assert upstream.requests == []
@@ -182,8 +182,8 @@ async def test_hidden_and_unknown_names_are_refused(connect: Connect, era: Era) 
 
 
 async def test_repositories_of_hidden_notes_are_not_completed(
-    connect: Connect, upstream: Upstream, era: Era
+    connect: Connect, upstream: Upstream
 ) -> None:
-    async with connect(era=era, toolsets="sessions") as client:
+    async with connect(toolsets="sessions") as client:
         assert await complete(client, "repository", "acme", prompt="delegate") == []
     assert upstream.count("GET", "/v1/knowledge") == 0

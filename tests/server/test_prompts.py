@@ -35,8 +35,8 @@ async def test_prompts_are_four_fixed_ones_and_one_per_playbook(connect: Connect
     }
 
 
-async def test_prompts_and_arguments_are_described(connect: Connect, era: Era) -> None:
-    async with connect(era=era) as client:
+async def test_prompts_and_arguments_are_described(connect: Connect) -> None:
+    async with connect() as client:
         prompts = (await client.sdk.list_prompts()).prompts
     for prompt in prompts:
         assert prompt.title
@@ -44,10 +44,8 @@ async def test_prompts_and_arguments_are_described(connect: Connect, era: Era) -
         assert all(argument.description for argument in prompt.arguments or [])
 
 
-async def test_playbook_prompts_take_task_repository_and_session_title(
-    connect: Connect, era: Era
-) -> None:
-    async with connect(era=era) as client:
+async def test_playbook_prompts_take_task_repository_and_session_title(connect: Connect) -> None:
+    async with connect() as client:
         prompts = (await client.sdk.list_prompts()).prompts
     for prompt in prompts[4:]:
         assert [(argument.name, argument.required) for argument in prompt.arguments or []] == [
@@ -128,8 +126,8 @@ async def test_playbook_prompt_delegates_the_task_with_that_playbook(
     assert [message.role for message in prompt.messages] == ["user", "user"]
 
 
-async def test_blank_prompt_argument_counts_as_absent(connect: Connect, era: Era) -> None:
-    async with connect(era=era) as client:
+async def test_blank_prompt_argument_counts_as_absent(connect: Connect) -> None:
+    async with connect() as client:
         prompt = await client.sdk.get_prompt(
             "upgrade", {"task": "t", "repository": "", "session_title": " "}
         )
@@ -192,10 +190,10 @@ FIXED_PROMPT_ARGUMENTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", FIXED_PROMPT_ARGUMENTS)
 async def test_fixed_prompt_contains_its_arguments_and_visible_tools_only(
-    connect: Connect, era: Era, name: str
+    connect: Connect, name: str
 ) -> None:
     arguments = FIXED_PROMPT_ARGUMENTS[name]
-    async with connect(era=era) as client:
+    async with connect() as client:
         tools = {tool.name for tool in (await client.sdk.list_tools()).tools}
         text = prompt_text(await client.sdk.get_prompt(name, arguments))
     assert all(argument in text for argument in arguments.values())
@@ -213,9 +211,9 @@ async def test_fixed_prompt_contains_its_arguments_and_visible_tools_only(
     ],
 )
 async def test_only_prompts_whose_tools_are_visible_are_listed(
-    connect: Connect, era: Era, settings: dict[str, Any], names: list[str]
+    connect: Connect, settings: dict[str, Any], names: list[str]
 ) -> None:
-    async with connect(era=era, **settings) as client:
+    async with connect(**settings) as client:
         assert await prompt_names(client) == names
 
 
@@ -225,15 +223,15 @@ async def test_prompt_of_a_hidden_tool_does_not_exist(connect: Connect, era: Era
             await client.sdk.get_prompt("upgrade", {"task": "t"})
 
 
-async def test_prompt_does_not_suggest_a_hidden_tool(connect: Connect, era: Era) -> None:
-    async with connect(era=era, read_only=True) as client:
+async def test_prompt_does_not_suggest_a_hidden_tool(connect: Connect) -> None:
+    async with connect(read_only=True) as client:
         prompt = await client.sdk.get_prompt("review_session", {"session_id": "devin-1"})
     assert "devin_send_message" not in prompt_text(prompt)
 
 
-async def test_task_that_names_a_hidden_tool_is_not_changed(connect: Connect, era: Era) -> None:
+async def test_task_that_names_a_hidden_tool_is_not_changed(connect: Connect) -> None:
     task = "Stop using devin_delete_secret. Then deploy."
-    async with connect(era=era, toolsets="sessions") as client:
+    async with connect(toolsets="sessions") as client:
         prompt = await client.sdk.get_prompt("delegate", {"task": task})
     assert task in prompt_text(prompt)
 

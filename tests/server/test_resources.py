@@ -26,8 +26,8 @@ async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era
     assert len(uris) == 3 + len(NOTES) + len(PLAYBOOKS)
 
 
-async def test_listed_resources_are_described_as_they_are_read(connect: Connect, era: Era) -> None:
-    async with connect(era=era) as client:
+async def test_listed_resources_are_described_as_they_are_read(connect: Connect) -> None:
+    async with connect() as client:
         resources = (await client.resources())[3:]
         texts = {resource.uri: await client.read(resource.uri) for resource in resources}
     for resource in resources:

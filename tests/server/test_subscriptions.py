@@ -1,4 +1,4 @@
-"""Subscriptions: over stdio in both eras, over HTTP in the new one, and only for the caller's own key."""
+"""Subscriptions: stdio in both eras, HTTP in the new one; only for the caller's own key."""
 
 from __future__ import annotations
 

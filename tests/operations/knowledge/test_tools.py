@@ -1,4 +1,4 @@
-"""Knowledge notes: searched, read in pieces, and updated without losing the fields that were not given."""
+"""Knowledge notes: searched, read in pieces, and updated without losing other fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a long conversation in pieces: nothing is lost or repeated, and every result stays within its limit."""
+"""Reading a long conversation in pieces: nothing is lost, repeated or above the limit."""
 
 from __future__ import annotations
 

@@ -111,7 +111,11 @@ async def test_structured_output_is_always_an_object(connect: Connect, upstream:
 
 
 async def test_requested_structured_output_is_returned(connect: Connect, clock: AutoClock) -> None:
-    schema = '{"type": "object", "properties": {"tests": {"type": "integer"}, "names": {"type": "array", "items": {"type": "string"}}}}'
+    properties = {
+        "tests": {"type": "integer"},
+        "names": {"type": "array", "items": {"type": "string"}},
+    }
+    schema = {"type": "object", "properties": properties}
     async with connect() as client:
         created = await client.ok(
             "create_session", prompt="sandbox:quick", structured_output_schema=schema

@@ -1,4 +1,4 @@
-"""Helpers for tests that wait: sessions and messages as Devin returns them, and the messages of a result."""
+"""Helpers for tests that wait: sessions, messages, and a clock that moves during the wait."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def message(number: int, text: str, author: str = "devin") -> dict[str, Any]:
     return {"type": f"{author}_message", "event_id": f"e{number}", "message": text}
 
 
-def messages_of(result: dict[str, Any], place: int = 0) -> list[str]:
+def messages_of(result: dict[str, Any], index: int = 0) -> list[str]:
     """The texts of all messages in this row of the result."""
-    return [message["message"] for message in result["sessions"][place].get("messages", [])]
+    return [message["message"] for message in result["sessions"][index].get("messages", [])]
 
 
-def devin_messages_of(result: dict[str, Any], place: int = 0) -> list[str]:
+def devin_messages_of(result: dict[str, Any], index: int = 0) -> list[str]:
     """The texts of Devin's own messages in this row of the result."""
     return [
         message["message"]
-        for message in result["sessions"][place].get("messages", [])
+        for message in result["sessions"][index].get("messages", [])
         if message["type"] == "devin_message"
     ]
 

@@ -1,4 +1,4 @@
-"""The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6)."""
+"""The final message of a turn can become readable 60 s after the status changes (v1.md §3.6)."""
 
 from __future__ import annotations
 

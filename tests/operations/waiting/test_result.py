@@ -127,8 +127,8 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, refused: int
 ) -> None:
     ids = [f"devin-{n:032x}" for n in range(16)]
-    for place, session_id in enumerate(ids):
-        if place < refused:
+    for index, session_id in enumerate(ids):
+        if index < refused:
             upstream.fail(
                 "GET",
                 f"/v1/sessions/{session_id}",
@@ -139,10 +139,10 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
             session_id,
             "blocked",
             more={
-                "pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{place}"}
+                "pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{index}"}
             },
         )
-        session.at(upstream).devin_says(f"Done with {place}.")
+        session.at(upstream).devin_says(f"Done with {index}.")
     received: list[str] = []
     pull_requests, cursor = set(), None
     async with connect(manual_clock=manual_clock, result_limit=2000) as client:
@@ -150,11 +150,11 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
             arguments = {"session_ids": ids, "max_wait_s": 1, "cursor": cursor}
             result = await wait(client, manual_clock, 2, 2, until_asleep=17 - refused, **arguments)
             cursor = result["cursor"]
-            for place, row in enumerate(result["sessions"]):
-                received += messages_of(result, place)
+            for index, row in enumerate(result["sessions"]):
+                received += messages_of(result, index)
                 pull_requests.add(row.get("pull_requests", [{}])[0].get("url"))
             assert len(result["sessions"]) + result.get("left_out", 0) == 16
-    assert sorted(received) == sorted(f"Done with {place}." for place in range(refused, 16))
+    assert sorted(received) == sorted(f"Done with {index}." for index in range(refused, 16))
     assert len(pull_requests - {None}) == 16 - refused
 
 

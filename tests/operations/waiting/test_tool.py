@@ -266,7 +266,7 @@ async def test_forbidden_session_is_reported_and_the_others_are_waited_for(
 async def test_wait_returns_everything_without_progress_support(
     connect: Connect, manual_clock: ManualClock, era: Era
 ) -> None:
-    """One client never asks for progress, the callback of another raises: both get the same result."""
+    """Neither a client without a callback nor one whose callback raises misses anything."""
 
     async def fail(progress: float, total: float | None, message: str | None) -> None:
         raise RuntimeError("no progress, please")
@@ -274,7 +274,7 @@ async def test_wait_returns_everything_without_progress_support(
     conversations = []
     for callback in (None, fail):
         async with connect(era=era, manual_clock=manual_clock) as client:
-            session_id = await client.create_session("Mend it")
+            session_id = await client.create_session("Fix it!")
             arguments = {"session_ids": [session_id]}
             waiting = client.sdk.call_tool(
                 "devin_wait_for_sessions", arguments, progress_callback=callback
@@ -288,5 +288,5 @@ async def test_wait_returns_everything_without_progress_support(
                     for message in result.structured_content["sessions"][0]["messages"]
                 ]
             )
-    assert [text[:6] for text in conversations[0]] == ["Mend i", "I have"]
+    assert [text[:6] for text in conversations[0]] == ["Fix it", "I have"]
     assert conversations[1] == conversations[0]
