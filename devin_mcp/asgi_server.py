@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from devin_mcp.settings import SettingsError
 from devin_mcp.settings.parsers import LOOPBACK
-from devin_mcp.settings.setting import SettingsError
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the keep-alive of usual proxies, so that they never send on a closed connection."""

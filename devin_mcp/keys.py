@@ -16,6 +16,8 @@ API_BY_PREFIX: dict[str, DevinApi] = {"apk_": "v1", "cog_": "v3"}
 PERSONAL_V1_PREFIX = "apk_user_"
 SERVED_API: DevinApi = "v1"
 SANDBOX_KEY = "apk_sandbox"
+KEY_HEADER = "X-Devin-Api-Key"
+"""Carries a caller's key over HTTP (--auth caller-key)."""
 
 KEY_PATTERN = re.compile(r"(?:apk|cog)_[A-Za-z0-9_+/=.~-]{4,508}")
 """A whole key. Redaction searches for it in texts, the HTTP server accepts nothing else as a

@@ -20,7 +20,7 @@ from mcp.types import CallToolResult, Resource, TextContent, TextResourceContent
 
 from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
-from devin_mcp.settings.settings import Settings, resolve
+from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
 from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes

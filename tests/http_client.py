@@ -17,7 +17,7 @@ from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
 from devin_mcp.server.http.serve import build_app
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 from tests.conftest import Era, ToolClient
 
 

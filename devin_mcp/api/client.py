@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel
 
-from devin_mcp.api.clock import CALL_DEADLINE_SECONDS, Clock, Deadline, RealClock
+from devin_mcp.api.clock import Clock, Deadline, RealClock
 from devin_mcp.api.connections import HEADERS, ConnectionPools, app_url, base_url
 from devin_mcp.api.decoding import decode
 from devin_mcp.api.endpoint import Endpoint, HasEndpoint
@@ -30,7 +30,7 @@ from devin_mcp.api.request_state import ReportProgress, RequestState
 from devin_mcp.errors import BadKey, Broken, DevinError
 from devin_mcp.keys import KEY_PROBLEMS, DevinKey
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.settings import Settings
+from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
 from devin_mcp.settings.parsers import LOOPBACK
 
 T = TypeVar("T", bound=BaseModel)

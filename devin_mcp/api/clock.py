@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
-
-CALL_DEADLINE_SECONDS = 50.0
-"""One call takes no longer, everything included: hosts give up at 60 (design.md §10)."""
 
 
 class Clock(Protocol):
@@ -48,7 +45,7 @@ class Deadline:
 
     clock: Clock
     at: float
-    span: float = field(default=CALL_DEADLINE_SECONDS)
+    span: float
     """Seconds from the begin of the call to `at`."""
 
     @classmethod

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from devin_mcp.keys import KEY_HEADER
+
 KEY = "DEVIN_API_KEY"
 TOKEN = "DEVIN_CALLER_TOKEN"  # noqa: S105 - name of a variable
-HEADER = "X-Devin-Api-Key"
 BRIDGE = "mcp-remote@0.15.1"
 """npm package that connects a client without HTTP support to a remote server."""
 TOOL_TIMEOUT_SECONDS = 120
@@ -56,7 +57,7 @@ class ServerEntry:
         if not self.secret:
             return {}
         if self.secret == KEY:
-            return {HEADER: refer(KEY)}
+            return {KEY_HEADER: refer(KEY)}
         return {"Authorization": f"Bearer {refer(TOKEN)}"}
 
     def entry(self, refer: Reference, url_name: str = "url") -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _codex(server: ServerEntry) -> dict[str, Any]:
     if server.url:
         entry = {"url": server.url}
         if server.secret == KEY:
-            entry["env_http_headers"] = {HEADER: KEY}
+            entry["env_http_headers"] = {KEY_HEADER: KEY}
         elif server.secret:
             entry["bearer_token_env_var"] = TOKEN
     else:

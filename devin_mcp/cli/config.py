@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
 from devin_mcp.cli.install import config_file, this_command, write
 from devin_mcp.cli.terminal import printable
-from devin_mcp.settings import SETTINGS, Settings, SettingsError
+from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
-from devin_mcp.settings.settings import sources
 from devin_mcp.suggest import did_you_mean
 
 

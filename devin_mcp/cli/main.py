@@ -19,9 +19,8 @@ from typing import Any, NoReturn
 from devin_mcp import __version__
 from devin_mcp.cli.terminal import printable
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.settings import SETTINGS, Settings, SettingsError, resolve
+from devin_mcp.settings import SETTINGS, Settings, SettingsError, resolve, sources
 from devin_mcp.settings.setting import Setting
-from devin_mcp.settings.settings import sources
 from devin_mcp.suggest import did_you_mean
 
 COMMANDS = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from devin_mcp.observability.log import observers
+from devin_mcp.settings import SettingsError
 from devin_mcp.settings.environment import share_metrics
-from devin_mcp.settings.setting import SettingsError
 
 BUCKETS_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0)
 """The last bucket is the deadline of a call; only a question to the user makes one take longer."""

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from devin_mcp.observability.log import event
+from devin_mcp.settings import SettingsError
 from devin_mcp.settings.environment import trace_exporters
-from devin_mcp.settings.setting import SettingsError
 
 SERVICE_NAME = "devin-mcp"
 FLUSH_TIMEOUT_MS = 2000

@@ -4,6 +4,7 @@
 import devin_mcp.operations.attachments
 import devin_mcp.operations.delegation
 import devin_mcp.operations.knowledge.resources
+import devin_mcp.operations.knowledge.tools
 import devin_mcp.operations.messages
 import devin_mcp.operations.playbooks.resources
 import devin_mcp.operations.prompts

@@ -38,7 +38,8 @@ MAX_PATH_CHARS = 4096
 
 FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
 
-_ATTACHMENT_PATH = re.compile(r"/attachments/([A-Za-z0-9-]{1,64})/([^/?#\"\r\n]{1,600})")
+_UUID = r"[A-Za-z0-9-]{1,64}"
+_ATTACHMENT_PATH = re.compile(rf"/attachments/({_UUID})/([^/?#\"\r\n]{{1,600}})")
 _NOT_A_FILE_NAME = re.compile(r"[/\\\x00-\x1f]")
 _NOT_A_HEADER_VALUE = re.compile(r"[/\\\x00-\x1f\"\ud800-\udfff]")
 
@@ -218,7 +219,7 @@ async def download_attachment(
     ] = None,
     uuid: Annotated[
         str | None,
-        Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="Instead of url, with name"),
+        Field(pattern=rf"^{_UUID}$", description="Instead of url, with name"),
     ] = None,
     name: FileName | None = None,
     save_to: Annotated[

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec
 
-from devin_mcp.operations.catalog import Operation
+from devin_mcp.operations.catalog import Operation, title_of
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.matching import Candidate
 from devin_mcp.settings import Toolset
@@ -67,7 +67,7 @@ class Resource:
 
     @property
     def title(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+        return title_of(self.read)
 
     @property
     def toolset(self) -> Toolset:
@@ -152,7 +152,7 @@ class Prompt:
 
     @property
     def title(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+        return title_of(self.render)
 
 
 PROMPTS: list[Prompt] = []

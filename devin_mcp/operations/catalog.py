@@ -99,7 +99,7 @@ class Operation(Generic[P, R]):
 
     @property
     def title(self) -> str:
-        return self.operation_id.replace("_", " ").capitalize()
+        return title_of(self.function)
 
     @property
     def idempotent(self) -> bool:
@@ -108,6 +108,11 @@ class Operation(Generic[P, R]):
 
     def __call__(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         return self.function(ctx, *args, **kwargs)
+
+
+def title_of(function: Callable[..., Any]) -> str:
+    """`list_sessions` -> `List sessions`."""
+    return function.__name__.replace("_", " ").capitalize()
 
 
 OPERATIONS: list[Operation[Any, Any]] = []

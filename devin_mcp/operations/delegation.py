@@ -16,9 +16,9 @@ from devin_mcp.operations.attachments import prompt_with_files
 from devin_mcp.operations.catalog import CREATE, workflow
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.idempotency import TAG_PREFIX, IdempotentStart, tag_for
-from devin_mcp.operations.knowledge.tools import resolve_notes
+from devin_mcp.operations.knowledge.listing import resolve_notes
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
-from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, Tag, Text
+from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Tag, Text
 from devin_mcp.operations.playbooks.tools import resolve_playbook
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.listing import sessions_with_tag
@@ -82,7 +82,7 @@ async def delegate_task(
         list[str] | None, Field(max_length=20, description="Local paths or attachment URLs")
     ] = None,
     tags: Annotated[
-        list[Tag] | None, Field(max_length=49, description="Labels, at most 49")
+        list[Tag] | None, Field(max_length=MAX_TAGS - 1, description="Labels, at most 49")
     ] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
     structured_output_schema: Annotated[

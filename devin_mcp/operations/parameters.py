@@ -7,11 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from devin_mcp.settings import CALL_DEADLINE_SECONDS
+
 MAX_ID_CHARS = 128
 MAX_TEXT_CHARS = 30_000
 """Characters of a prompt or message that Devin accepts (v1.md §3.1, observed)."""
 
-ID_PATTERN = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+_ID = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+ID_PATTERN = rf"^{_ID}$"
+OPTIONAL_ID_PATTERN = rf"^({_ID})?$"
 Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
 """One path segment: no slash, no `..`, no percent sign."""
 
@@ -46,7 +50,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=256)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 
 FromChar = Annotated[int, Field(ge=0, description="Read a long text from this character on")]
-MAX_WAIT_SECONDS = 50
+MAX_WAIT_SECONDS = int(CALL_DEADLINE_SECONDS)
 WaitCursorText = Annotated[
     str, Field(max_length=300, description="From the last answer; shows what is new")
 ]

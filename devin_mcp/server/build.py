@@ -12,7 +12,7 @@ from mcp.server.request_state import RequestStateBoundary
 
 from devin_mcp import __version__
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS, DevinClient
-from devin_mcp.api.clock import CALL_DEADLINE_SECONDS, Clock
+from devin_mcp.api.clock import Clock
 from devin_mcp.errors import BadKey
 from devin_mcp.keys import SANDBOX_KEY, DevinKey
 from devin_mcp.observability.log import event
@@ -27,7 +27,7 @@ from devin_mcp.server.handlers import register_handlers
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
-from devin_mcp.settings import Settings
+from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
 
 WEBSITE = "https://docs.devin.ai"
 LIST_TTL_MS = 3_600_000

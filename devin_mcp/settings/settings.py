@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from devin_mcp.keys import WHERE_TO_GET_A_KEY
-from devin_mcp.settings.environment import default_files_root, process_environment
+from devin_mcp.keys import KEY_HEADER, WHERE_TO_GET_A_KEY
+from devin_mcp.settings.environment import default_files_root
 from devin_mcp.settings.parsers import (
     int_between,
     one_of,
@@ -33,16 +32,16 @@ from devin_mcp.settings.parsers import (
 )
 from devin_mcp.settings.setting import (
     SERVER_COMMANDS,
-    read_values,
     setting,
     settings_of,
-    sources_of,
 )
 
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
 HTTP = ("http",)
+CALL_DEADLINE_SECONDS = 50.0
+"""One call takes no longer, everything included: hosts give up at 60 (design.md §10)."""
 LOCAL = ("stdio", "tools", "doctor")
 
 
@@ -140,8 +139,8 @@ class Settings:
     )
     timeout: float = setting(
         30.0,
-        seconds_between(0.1, 50),
-        "maximum seconds for Devin to answer one request, at most 50",
+        seconds_between(0.1, CALL_DEADLINE_SECONDS),
+        f"maximum seconds for Devin to answer one request, at most {CALL_DEADLINE_SECONDS:g}",
         metavar="S",
     )
     log_level: str = setting(
@@ -191,7 +190,7 @@ class Settings:
         "none",
         one_of("none", "caller-key", "token", "oauth"),
         "authentication of callers: none = not needed, on a loopback address only; caller-key = "
-        "each request has its own Devin API key in X-Devin-Api-Key; token = bearer token from "
+        f"each request has its own Devin API key in {KEY_HEADER}; token = bearer token from "
         "--caller-tokens-file; oauth = access token from --oauth-issuer. All but caller-key use "
         "the DEVIN_API_KEY of this server",
         metavar="MODE",
@@ -292,19 +291,3 @@ class Settings:
 
 
 SETTINGS = settings_of(Settings)
-
-
-def resolve(
-    flags: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None = None
-) -> Settings:
-    """Settings from the flags (name of the setting -> texts) and the environment.
-
-    Raises SettingsError for a wrong value and for an unknown DEVIN_MCP_ variable.
-    """
-    environ = process_environment() if environ is None else environ
-    return Settings(**read_values(SETTINGS, flags, environ))
-
-
-def sources(flags: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Where each setting that is not a default comes from: name -> "flag" or "environment"."""
-    return sources_of(SETTINGS, flags, process_environment())

@@ -16,7 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from devin_mcp.cli.client_configs import BRIDGE, CLIENTS, PUBLISHED, rendered
 from devin_mcp.server.build import build, warn_about_key
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import resolve
 from tests.cli.command_line import CommandLine
 from tests.conftest import Logs, text_of
 from tests.e2e.processes import environment

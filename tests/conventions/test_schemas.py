@@ -18,7 +18,7 @@ from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRI
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import VisibleTools, visible_tools
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import resolve
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CONTRACT = yaml.safe_load((Path(__file__).parent / "v1.openapi.yaml").read_text())

@@ -15,7 +15,7 @@ from devin_mcp.operations.waiting import cursor
 from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server import confirmation
 from devin_mcp.server.http import limits, serve
-from devin_mcp.settings.settings import SETTINGS
+from devin_mcp.settings import SETTINGS
 from tests.docs.pages import (
     CHANGELOG,
     DELEGATING,

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from devin_mcp.api.clock import CALL_DEADLINE_SECONDS
 from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
@@ -26,7 +25,7 @@ from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.operations.waiting import pollers
 from devin_mcp.server.http import limits
 from devin_mcp.server.tools import published_tools
-from devin_mcp.settings.settings import SETTINGS
+from devin_mcp.settings import CALL_DEADLINE_SECONDS, SETTINGS
 from tests.conventions.test_schemas import FULL
 from tests.docs.pages import (
     CONTRIBUTING,

@@ -13,7 +13,7 @@ from mcp import MCPError
 
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import resolve
 from tests.conftest import Connect, Era, Logs, ToolClient, text_of
 from tests.e2e.processes import serving
 from tests.http_client import visiting

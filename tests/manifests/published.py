@@ -16,9 +16,9 @@ from typing import Any
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
 from devin_mcp.server.tools import published_tools
+from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
 from devin_mcp.settings.setting import Setting
-from devin_mcp.settings.settings import SETTINGS
 from tests.conventions.test_schemas import FULL
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,7 @@ from dockerfile_parse import DockerfileParser
 
 from devin_mcp import __version__
 from devin_mcp.asgi_server import bind_socket
-from devin_mcp.settings.settings import SETTINGS
+from devin_mcp.settings import SETTINGS
 from tests.e2e.processes import environment
 from tests.manifests.published import REGISTRY_NAME
 from tests.packaging.installed import make_once, run, run_directory

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from mcp import MCPError
 
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import SettingsError, resolve
 from tests.conftest import Connect, Era, text_of
 from tests.upstream import Upstream
 

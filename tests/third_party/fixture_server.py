@@ -15,7 +15,7 @@ from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import NoAuth
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for
 from devin_mcp.server.identity import Identity
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 from tests.third_party.fixtures import install
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from devin_mcp.errors import NotFound
 from devin_mcp.operations.browsing import ResourceContent, ResourceEntry, completes, resource
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.knowledge.tools import knowledge_base, list_knowledge
+from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, one_line, table
 from devin_mcp.operations.matching import Candidate
 from devin_mcp.operations.parameters import NoteId

@@ -17,12 +17,13 @@ FIRST_EVENT = "start"
 MIN_MESSAGE_ROOM = 60
 """Characters shown of a message at least, so that reading on always makes progress."""
 
-_EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_EVENT_ID_CHARS = r"A-Za-z0-9._:-"
+_EVENT_ID = re.compile(rf"[{_EVENT_ID_CHARS}]{{1,128}}")
 
 AfterEvent = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9._:#-]{1,128}$",
+        pattern=rf"^[#{_EVENT_ID_CHARS}]{{1,128}}$",
         description="Read on after this message; `start` reads from the first",
     ),
 ]

@@ -13,15 +13,14 @@ from typing import Protocol
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devin_mcp.keys import KEY_PATTERN, WHERE_TO_GET_A_KEY, DevinKey
+from devin_mcp.keys import KEY_HEADER, KEY_PATTERN, WHERE_TO_GET_A_KEY, DevinKey
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
+from devin_mcp.settings import TOOLSETS
 from devin_mcp.settings.parsers import parse_bool
-from devin_mcp.settings.settings import TOOLSETS
 
-KEY_HEADER = "x-devin-api-key"
 READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
 OUR_HEADERS = (KEY_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
@@ -130,7 +129,7 @@ class AuthMiddleware:
             raise RequestRejected(
                 400,
                 "unused_key",
-                "This server uses a Devin key of its own, so X-Devin-Api-Key would be ignored and "
+                f"This server uses a Devin key of its own, so {KEY_HEADER} would be ignored and "
                 "somebody else's ACUs spent. Leave it out, or ask for --auth caller-key.",
             )
         return await self._authenticator.authenticate(headers, _requested_restriction(headers))
@@ -171,13 +170,13 @@ def _caller_key(headers: Headers) -> DevinKey:
         raise RequestRejected(
             403,
             "no_key",
-            "Send your own Devin API key in the header X-Devin-Api-Key with every request.",
+            f"Send your own Devin API key in the header {KEY_HEADER} with every request.",
         )
     if KEY_PATTERN.fullmatch(key) is None:
         raise RequestRejected(
             403,
             "no_key",
-            f"The header X-Devin-Api-Key holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
+            f"The header {KEY_HEADER} holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
         )
     return DevinKey(key)
 
@@ -192,7 +191,7 @@ def _check_credential_headers(headers: Headers) -> None:
             400,
             "key_as_token",
             "A Devin API key was sent in Authorization, which is for this server's own tokens. "
-            "If this server takes callers' keys, send it in X-Devin-Api-Key.",
+            f"If this server takes callers' keys, send it in {KEY_HEADER}.",
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from devin_mcp.observability.log import event
 from devin_mcp.server.http.rejections import RequestRejected
-from devin_mcp.settings.setting import SettingsError
+from devin_mcp.settings import SettingsError
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 

@@ -11,8 +11,8 @@ from devin_mcp.api.clock import Clock, RealClock
 from devin_mcp.api.fetch import fetch_json
 from devin_mcp.errors import Broken
 from devin_mcp.observability.log import event
+from devin_mcp.settings import Settings
 from devin_mcp.settings.parsers import LOOPBACK
-from devin_mcp.settings.settings import Settings
 
 KEYS_TTL_SECONDS = 600.0
 """Age at which the keys are fetched again, so that a withdrawn key is soon refused."""

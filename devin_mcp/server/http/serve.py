@@ -15,7 +15,7 @@ from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
-from devin_mcp.keys import WHERE_TO_GET_A_KEY
+from devin_mcp.keys import KEY_HEADER, WHERE_TO_GET_A_KEY
 from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_about_key
 from devin_mcp.server.context import Shutdown
@@ -29,8 +29,7 @@ from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.replication import check_redis_installed
 from devin_mcp.server.visibility import visible_tools
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings, SettingsError
 
 GRACE_SECONDS = 10
 """From the stop signal to the end of the process: first for calls, then for writes that outlived
@@ -45,7 +44,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 BAD_KEY_ADVICE = {
     "caller-key": (
         f"Nothing was changed. Make a key {WHERE_TO_GET_A_KEY} "
-        "and send it in the header X-Devin-Api-Key."
+        f"and send it in the header {KEY_HEADER}."
     ),
     "none": BadKey.advice_by_default,
 }

@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 
 from devin_mcp.observability import log_config, tracing
 from devin_mcp.observability.log import event
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 
 KILL_DELAY_SECONDS = 3
 """Seconds after the grace period at which a worker that still runs is killed."""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 from tests.conftest import settings_for
 from tests.http_client import ACCEPT, PING
 from tests.upstream import Upstream

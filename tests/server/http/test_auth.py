@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp.types import ResourceTemplateReference
 
 from devin_mcp.server.http.limits import REVALIDATE_SECONDS
-from devin_mcp.settings.settings import TOOLSETS
+from devin_mcp.settings import TOOLSETS
 from tests.conftest import Connect, Era, settings_for, text_of
 from tests.e2e.processes import serving
 from tests.http_client import PING, deployed, visiting

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from devin_mcp.server.http.serve import authenticator_for
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import SettingsError, resolve
 from tests.conftest import settings_for
 from tests.http_client import deployed
 from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line

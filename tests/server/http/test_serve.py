@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
-from devin_mcp.settings.setting import SettingsError
-from devin_mcp.settings.settings import resolve
+from devin_mcp.settings import SettingsError, resolve
 from tests.e2e.processes import running, serving
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}

@@ -109,7 +109,7 @@ import sys
 from functools import partial
 from devin_mcp.observability import log_config
 from devin_mcp.server.http.workers import run_workers
-from devin_mcp.settings.settings import Settings
+from devin_mcp.settings import Settings
 if __name__ == "__main__":
     log_config.configure("info", "json")
     sys.exit(
