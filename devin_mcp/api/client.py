@@ -170,7 +170,10 @@ class ApiCall:
         stream: bool = False,
         **content: Any,
     ) -> tuple[httpx.Request, RequestState]:
-        """Raises BadKey for a key that cannot be right, Invalid for an id that is not plain."""
+        """Build a request without sending it.
+
+        Raises BadKey if the key's shape is wrong, Invalid if an id is not one path segment.
+        """
         path = endpoint.path(ids)
         if self.key.state != "usable":
             raise BadKey(KEY_PROBLEMS[self.key.state], self.client.key_advice)

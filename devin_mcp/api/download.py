@@ -23,7 +23,7 @@ PRESIGNED_FILE = Endpoint("presigned_file", "GET", "presigned file", retry_safe=
 async def download(
     call: ApiCall, operation: HasEndpoint, **ids: str
 ) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
-    """The content type and the bytes of a file. Raises one of errors.py."""
+    """Yields the content type and the bytes of a file. Raises one of errors.py."""
     request, state = call.build_request(endpoint_of(operation), ids, stream=True)
     async with call.client.pools.client(call.key.fingerprint) as http:
         response = await _deliver(call, http, request, state)

@@ -65,7 +65,10 @@ class PendingWrites:
         request: Coroutine[Any, Any, R],
         on_sent: OnSent | None = None,
     ) -> R:
-        """Await a write. If the caller is cancelled after it was sent, it ends and is logged."""
+        """Await a write. A write that was sent runs to its end even if the caller is cancelled.
+
+        Its outcome is then logged as `late_reply`.
+        """
         task = asyncio.ensure_future(request)
         if on_sent is not None:
             on_sent(task)

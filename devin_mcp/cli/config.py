@@ -112,7 +112,7 @@ def _remote_server(
 
 
 def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> list[str]:
-    """The flags of this command line that the stdio server takes as well."""
+    """The user's flags that the stdio server accepts too; they go into the client's entry."""
     arguments: list[str] = []
     for setting in SETTINGS:
         if setting.flag is None or setting.name not in flags or "stdio" not in setting.commands:

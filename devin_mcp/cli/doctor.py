@@ -36,7 +36,7 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Probe:
-    """A request that shows whether the key may read something."""
+    """A request that shows whether the key may read one toolset."""
 
     path: str
     toolset: str

@@ -51,7 +51,8 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Configure logging of the process.
 
     `level` is debug, info, warning or error; `style` is json or console; `stream` is stderr by
-    default. Buffered lines still go to the previous stream.
+    default. Lines logged before the call still go to
+    the previous stream.
     """
     stream = sys.stderr if stream is None else stream
     before: list[structlog.typing.Processor] = [

@@ -229,7 +229,7 @@ async def download_attachment(
     ] = None,
     from_char: FromChar = 0,
 ) -> Truncatable[FileContent]:
-    """Download a file: small text and images inline, anything else saved with save_to."""
+    """Download a file. Small text and images are shown; anything else is saved with save_to."""
     uuid, name = _parse_attachment(url, uuid, name)
     async with download(ctx, download_attachment, uuid=uuid, name=name) as (media_type, chunks):
         if save_to is not None:

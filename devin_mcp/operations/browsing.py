@@ -95,7 +95,10 @@ def resource(
     list_tool: Operation[Any, Any] | None = None,
     volatile: bool = False,
 ) -> Callable[[ReadResource[P]], ReadResource[P]]:
-    """Declare what is read at `uri`. The docstring is the description, the name makes the title."""
+    """Decorator: declares the function that reads the resource at `uri`.
+
+    Its docstring is the description, its name makes the title.
+    """
 
     def declare(read: ReadResource[P]) -> ReadResource[P]:
         RESOURCES.append(Resource(uri, read, tool, entries, list_tool or tool, volatile))

@@ -83,8 +83,9 @@ class Cache:
                 del self._waiting[task]
 
     def drop(self, key_fingerprint: str, name: str) -> None:
-        """Forget an entry and its parts (`name/...`), also those that are being loaded: they may
-        have been read before the write.
+        """Forget an entry and its parts (`name/...`) after a write.
+
+        A load in progress is not stored either: it may have been read before the write.
         """
         for entries in (self._entries, self._loads):
             for entry_id in list(entries):

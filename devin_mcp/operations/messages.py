@@ -85,7 +85,7 @@ async def _deliver(ctx: Context, session_id: str, message: str) -> MessageSent:
 
 
 async def _raise_if_over(ctx: Context, session_id: str, refusal: Invalid) -> None:
-    """Devin's 400 does not say whether the session is over, so it is read."""
+    """Raises NotAllowed if the session is over. Devin's 400 does not say so, so it is read."""
     try:
         session = await read_session(ctx, session_id)
     except DevinError:

@@ -21,7 +21,7 @@ Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
 
 
 def is_id(text: str) -> bool:
-    """True if the text can be a path segment and comes back unchanged."""
+    """True if the text is one path segment that needs no percent-encoding."""
     return len(text) <= MAX_ID_CHARS and re.fullmatch(ID_PATTERN, text) is not None
 
 

@@ -92,9 +92,9 @@ class SessionRateLimit:
 
     @contextmanager
     def reserve(self, key_fingerprint: str) -> Iterator[Callable[[], None]]:
-        """Count a start before it is sent. Yields a function that takes the count back.
+        """Count a start before it is sent. The count is undone if the start provably failed.
 
-        It is taken back as well if the start provably failed.
+        Yields a function that undoes it, for a start that created no new session.
         """
         self.check(key_fingerprint)
         now = self.clock.now()

@@ -30,7 +30,7 @@ class Downloads:
     _by_token: dict[str, _Download] = field(default_factory=dict)
 
     def path_for(self, media_type: str, content: bytes) -> str:
-        """Create a link to a file and return its path."""
+        """Register a download link for a file and return the path of its URL."""
         token = uuid.uuid4().hex
         expires_at = self.clock.now() + timedelta(seconds=LINK_TTL_SECONDS)
         self._by_token[token] = _Download(expires_at, media_type, content)

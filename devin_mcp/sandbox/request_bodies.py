@@ -50,7 +50,7 @@ SHAPES: dict[str, dict[str, tuple[type, bool]]] = {
 
 
 class InvalidRequest(Exception):
-    """Answered with 422. `detail` is a list of errors in the form of FastAPI."""
+    """A request that is answered with 422. `detail` lists the errors in FastAPI's format."""
 
     def __init__(self, field: str, message: str, location: str = "body") -> None:
         super().__init__(message)

@@ -78,7 +78,7 @@ class KeySubscribers:
 
 
 async def send_events(session: ServerSession, events: asyncio.Queue[ServerEvent]) -> None:
-    """Send events to a client of an older revision until the task is cancelled."""
+    """Send change notifications to a client of an older protocol revision until cancelled."""
     while True:
         match await events.get():
             case ResourceUpdated(uri=uri):

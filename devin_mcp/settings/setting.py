@@ -61,7 +61,7 @@ class Setting:
         return list(texts)
 
     def split_variable(self, text: str) -> list[str]:
-        """The texts in a variable, split at commas, or like PATH if they are paths."""
+        """Split the value of a variable into a list: at commas, or at os.pathsep if the items are paths."""
         if not self.many:
             return [text]
         separator = os.pathsep if self.kind == "filepath" else ","

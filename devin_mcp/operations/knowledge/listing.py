@@ -62,7 +62,7 @@ async def list_knowledge(
     from_char: FromChar = 0,
     cursor: Cursor | None = None,
 ) -> Truncatable[Knowledge]:
-    """List notes and folders of the organization, as many as fit, without bodies unless asked.
+    """List the organization's notes and folders, as many as fit, without bodies unless asked.
 
     from_char reads one long body on (one note id, body=full).
     """

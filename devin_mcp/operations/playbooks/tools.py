@@ -102,7 +102,7 @@ class PlaybookView(PlaybookSummary, Result):
 async def get_playbook(
     ctx: Context, playbook_id: PlaybookId, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
-    """Read one playbook with its whole text, or the part from from_char on."""
+    """Read one playbook: its whole text, or the part that starts at from_char."""
     playbook = await read_playbook(ctx, playbook_id)
     return _playbook_view(playbook, from_char)
 
@@ -201,7 +201,7 @@ async def _describe(ctx: Context, playbook_id: str) -> str | None:
     ),
 )
 async def delete_playbook(ctx: Context, playbook_id: PlaybookId) -> PlaybookDeleted:
-    """Delete a playbook; its macro becomes free."""
+    """Delete a playbook. Another one can then use its macro."""
     await ctx.send(delete_playbook, Acknowledgement, playbook_id=playbook_id)
     return PlaybookDeleted(
         playbook_id=playbook_id, deleted=True, next="See what is left with devin_list_playbooks."

@@ -183,9 +183,9 @@ async def update_session_tags(
     session_id: SessionId,
     tags: Annotated[Tags, Field(description="The whole new list; [] removes all")],
 ) -> TagsUpdated:
-    """Replace all tags of a session (at most 50) but a delegation's own.
+    """Replace all tags of a session (at most 50); the tag of a delegation is kept.
 
-    To add one, read them first.
+    To add one, read them first and send all.
     """
     session = await read_session(ctx, session_id)
     own = [tag for tag in session.tags if tag.startswith(TAG_PREFIX)]

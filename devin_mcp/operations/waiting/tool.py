@@ -58,8 +58,8 @@ async def wait_for_sessions(
         int, Field(ge=1, le=MAX_WAIT_SECONDS, description="Seconds to wait at most")
     ] = 45,
 ) -> Truncatable[WaitResult]:
-    """Wait until a session needs attention or the time is up, and return what is new in all: phase,
-    messages, pull requests, output.
+    """Wait until one of the sessions needs attention or the time is up; return what is new in each:
+    phase, messages, pull requests, output.
 
     Call it again with cursor to go on; nothing is missed or repeated. Waiting costs nothing.
     """
