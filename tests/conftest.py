@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a fake Devin that can fail, clocks that tests drive, a client in either protocol era."""
+"""Fixtures for all tests: the fake Devin, clocks that tests drive, clients of both protocol eras."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The Node that runs the third-party packages; a test that asks for it is skipped without them."""
+    """The Node that runs the third-party packages; without it the test is skipped."""
     try:
         return processes.node()
     except LookupError as reason:
@@ -84,7 +84,7 @@ def clock() -> AutoClock:
 
 @pytest.fixture
 def manual_clock(upstream: Upstream) -> ManualClock:
-    """A clock whose time passes only when the test advances it, for calls that wait side by side."""
+    """A clock that only the test advances, for calls that wait side by side."""
     clock = ManualClock()
     clock.on_skip.append(upstream.sandbox.clock.advance)
     return clock
@@ -110,7 +110,7 @@ class ToolClient:
         return result
 
     async def ok(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured content of a call that must succeed; the text content must be the same JSON."""
+        """The structured content of a call that must succeed; its text must be the same JSON."""
         result = await self(tool, **arguments)
         assert not result.is_error, text_of(result)
         assert result.structured_content is not None
@@ -165,10 +165,10 @@ def settings_for(upstream: Upstream, **overrides: Any) -> Settings:
 
 @pytest.fixture
 def connect(upstream: Upstream, clock: AutoClock) -> Connect:
-    """`async with connect(read_only=True) as client:` connects in memory to a server with these settings.
+    """`async with connect(read_only=True) as client:` connects in memory to such a server.
 
-    `manual_clock` replaces `clock`; notifications to a legacy client are appended to `notifications`;
-    `ask` answers elicitation requests.
+    `manual_clock` replaces `clock`; notifications to a legacy client are appended to
+    `notifications`; `ask` answers elicitation requests.
     """
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """A Devin that can be made to fail: the sandbox behind a real socket, with faults queued per request.
 
-Faults happen on the wire, as they do in life: connections refused, replies lost after the work was done, bodies cut
-in half, pages of HTML. Nothing in devin-mcp is patched.
+Faults happen on the wire, as they do in life: connections refused, replies lost after the work was
+done, bodies cut in half, pages of HTML. Nothing in devin-mcp is patched.
 """
 
 from __future__ import annotations
@@ -139,7 +139,10 @@ def late(gate: asyncio.Event) -> Fault:
 
 @dataclass
 class Upstream:
-    """The listening side. `faults` are used up one request each, first in first out, by `METHOD path-pattern`."""
+    """The listening side.
+
+    `faults` are used up one request each, first in first out, by `METHOD path-pattern`.
+    """
 
     sandbox: Sandbox = field(default_factory=Sandbox)
     requests: list[Seen] = field(default_factory=list)

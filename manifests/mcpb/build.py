@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKER = "npx --yes @anthropic-ai/mcpb@2.1.2"
 CONTENTS = ("devin_mcp/**/*.py", "devin_mcp/py.typed", "pyproject.toml", "README.md", "LICENSE")
-"""What uv needs to run the server on any machine; libraries are brought there. Whatever else lies about stays here."""
+"""What uv needs to run the server on any machine; libraries are brought there. Whatever else lies
+about stays here."""
 
 
 def build(folder: Path, packer: str) -> Path:

@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks`: devin-mcp against a bare server on the same SDK, interleaved in one run.
 
-Figures are of whole processes over stdio, spoken to in raw JSON-RPC so that no client's own cost is in them. The bare
-server runs in an environment of its own, made on first use, which has mcp and httpx and no sniffio.
+Figures are of whole processes over stdio, spoken to in raw JSON-RPC so that no client's own cost is
+in them. The bare server runs in an environment of its own, made on first use, which has mcp and
+httpx and no sniffio.
 """
 
 from __future__ import annotations

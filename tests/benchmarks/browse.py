@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.browse`: 5,000 notes of 2 KB, browsed over stdio by a client of the older revision.
 
-Times are of whole requests as the client sees them, without a client library's own cost. The first list is the only one
-that asks Devin; a second request to it fails the run.
+Times are of whole requests as the client sees them, without a client library's own cost. The first
+list is the only one that asks Devin; a second request to it fails the run.
 """
 
 from __future__ import annotations

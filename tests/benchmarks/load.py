@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.load`: many callers with keys of their own on one deployment, for a minute.
 
-The clients are plain sockets that send prepared bytes, so that most of what is measured is the server. It runs
-`devin-mcp http` in front of `devin-mcp sandbox`, both as processes; on two cores all of them share those.
+The clients are plain sockets that send prepared bytes, so that most of what is measured is the
+server. It runs `devin-mcp http` in front of `devin-mcp sandbox`, both as processes; on two cores
+all of them share those.
 """
 
 from __future__ import annotations

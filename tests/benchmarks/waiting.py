@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.waiting`: what waiting costs Devin and this server, for one waiter and for two hundred.
 
-Sixteen sessions that never end, waited for over stdio for half a minute, in real time. Requests are counted where they
-arrive; processor time is the server's own.
+Sixteen sessions that never end, waited for over stdio for half a minute, in real time. Requests are
+counted where they arrive; processor time is the server's own.
 """
 
 from __future__ import annotations

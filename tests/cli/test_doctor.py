@@ -1,4 +1,4 @@
-"""`devin-mcp doctor`: one line per check, advice for what fails, exit status 1 on failure, no key in its output."""
+"""`devin-mcp doctor`: one line per check, advice for what fails, exit status 1 on failure."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ async def test_proxy_certificates_and_tls_are_reported(doctor: Doctor, tmp_path:
             await reader.readuntil(b"\r\n\r\n")
             await asyncio.sleep(0.1)
             writer.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]"
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+                b"content-length: 2\r\nconnection: close\r\n\r\n[]"
             )
             await writer.drain()
         writer.close()

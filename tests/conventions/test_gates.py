@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        # Finds uses of what only POSIX has. Its cache is apart, or each run would invalidate the other's.
+        # Finds uses of POSIX-only names. With one cache, each run would invalidate the other's.
         ["mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/windows", "-p", "devin_mcp"],
     ],
     ids=["lint", "format", "types", "types-windows"],

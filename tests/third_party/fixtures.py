@@ -1,4 +1,7 @@
-"""What the conformance suite expects to find on a server under test, added to ours. Names and texts are the suite's."""
+"""What the conformance suite expects to find on a server under test, added to ours.
+
+Names and texts are the suite's.
+"""
 
 from __future__ import annotations
 
