@@ -78,7 +78,7 @@ async def advance_during(
 
 
 class AutoClock:
-    """A clock whose sleeps take no time. `waits` has their seconds; `then` runs after each sleep."""
+    """A clock whose sleeps end at once. `waits` has their seconds; `then` runs after each."""
 
     def __init__(self) -> None:
         self.skipped = 0.0

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the fake Devin, clocks that tests drive, clients of both protocol eras."""
+"""Fixtures for all tests: the fake Devin, clocks that tests drive, clients of both eras."""
 
 from __future__ import annotations
 

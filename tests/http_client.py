@@ -1,4 +1,4 @@
-"""The HTTP deployment in the test's own process, on a real port, with the test's clock; and clients that send headers."""
+"""The HTTP server in the test's own process, on a real port, and clients that send headers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from devin_mcp.settings.settings import Settings
 from tests.conftest import Era, ToolClient
 
 
-class Quiet(uvicorn.Server):
-    """uvicorn without its hands on the signals of the test run."""
+class QuietServer(uvicorn.Server):
+    """Uvicorn that leaves the signal handlers of the test run alone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,10 +35,10 @@ async def deployed(
     ending: Shutdown | None = None,
     for_a_body: float = 20,
 ) -> AsyncIterator[str]:
-    """The address of /mcp."""
+    """Start the server; yields the URL of /mcp."""
     listener, address = listen("127.0.0.1", 0)
     app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
-    web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
+    web = QuietServer(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
         yield f"{address}/mcp"
@@ -55,7 +55,7 @@ async def visiting(
     era: Era = "auto",
     ask: ElicitationFnT | None = None,
 ) -> AsyncIterator[ToolClient]:
-    """A client that sends these headers with every request."""
+    """Connect a client that sends these headers with every request."""
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode=era, elicitation_callback=ask) as client:
@@ -72,6 +72,6 @@ PING = {
         "clientInfo": {"name": "raw", "version": "0"},
     },
 }
-"""A request that any caller may make, and that reaches nobody else."""
+"""The body of a request that reaches the protocol layer and changes nothing."""
 
 ACCEPT = {"accept": "application/json, text/event-stream"}

@@ -1,4 +1,4 @@
-"""`python -m tests.third_party.fixture_server`: our server with the conformance suite's fixtures."""
+"""`python -m tests.third_party.fixture_server`: our server with the suite's fixtures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs third-party programs and servers: with a timeout, always killed, without DEVIN_ variables."""
+"""Runs third-party programs and servers, with a timeout and without DEVIN_ variables."""
 
 from __future__ import annotations
 
