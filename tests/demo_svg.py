@@ -1,4 +1,4 @@
-"""The README's picture: the output of `devin-mcp demo` up to the pull request."""
+"""The README's picture: what `devin-mcp demo` printed up to the pull request, drawn as a terminal."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from rich.text import Text
 PICTURE = Path(__file__).parents[1] / "docs" / "delegation.svg"
 COMMAND = "$ devin-mcp demo"
 COLUMNS = 112
-LETTER_WIDTH = 12.2
+LETTER = 12.2
+"""Its width in the picture."""
 LABELS = {
     "You": "bold #7cc4ff",
     "Devin": "bold #ffb454",
     "Session": "bold #ffb454",
     "Pull": "bold #8fe38f",
 }
-"""First word of a step -> its style."""
-THEME = TerminalTheme((23, 32, 58), (222, 226, 236), [(0, 0, 0)] * 8, [(128, 136, 160)] * 8)
+"""First word of a step -> how it stands out: what you do, what Devin does, what comes of it."""
+NIGHT = TerminalTheme((23, 32, 58), (222, 226, 236), [(0, 0, 0)] * 8, [(128, 136, 160)] * 8)
 
 
 def told(demo: str) -> list[str]:
-    """The lines that the picture shows, from the connection to the pull request."""
+    """The lines that are shown, from the connection to the pull request."""
     lines = demo.splitlines()
     last = next(number for number, line in enumerate(lines) if "Pull request" in line)
     return [line.rstrip() for line in lines[: last + 1]]
@@ -36,16 +37,16 @@ def draw(demo: str) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(COMMAND, "bold"))
     for line in told(demo):
-        step = re.match(r"( *[\d.]+s)  (.{13}) (.*)", line)
-        if step is None:
+        found = re.match(r"( *[\d.]+s)  (.{13}) (.*)", line)
+        if found is None:
             console.print(Text(line, "#8890a8" if line.lstrip().startswith("next: ") else ""))
         else:
-            style = LABELS.get(step[2].split()[0], "bold")
-            console.print(Text.assemble((step[1], "#8890a8"), "  ", (step[2], style), " ", step[3]))
-    drawn = console.export_svg(title="A delegation, simulated", theme=THEME, unique_id="delegation")
-    return re.sub(
-        r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL
-    )  # the picture loads no font from the network
+            style = LABELS.get(found[2].split()[0], "bold")
+            console.print(
+                Text.assemble((found[1], "#8890a8"), "  ", (found[2], style), " ", found[3])
+            )
+    drawn = console.export_svg(title="A delegation, simulated", theme=NIGHT, unique_id="delegation")
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)  # a picture fetches nothing
 
 
 def read(svg: str) -> list[str]:
@@ -55,7 +56,7 @@ def read(svg: str) -> list[str]:
         r'<text class="delegation-r\d+" x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>',
         svg,
     ):
-        column = round(float(x) / LETTER_WIDTH)
+        column = round(float(x) / LETTER)
         rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace(
             "\xa0", " "
         )
@@ -63,6 +64,6 @@ def read(svg: str) -> list[str]:
 
 
 def plain(lines: list[str]) -> str:
-    """The text without what differs between runs: times, ids, line breaks."""
+    """Without what is different each time: times, ids, and where lines break."""
     text = re.sub(r"\d+\.\ds", "0.0s", " ".join(lines))
     return re.sub(r"\s+", " ", re.sub(r"\b[0-9a-f]{32}\b", "ID", text)).strip()

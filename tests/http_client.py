@@ -20,7 +20,7 @@ from devin_mcp.settings.settings import Settings
 from tests.conftest import Era, ToolClient
 
 
-class QuietServer(uvicorn.Server):
+class Quiet(uvicorn.Server):
     """Uvicorn that leaves the signal handlers of the test run alone."""
 
     @contextmanager
@@ -35,10 +35,10 @@ async def deployed(
     ending: Shutdown | None = None,
     for_a_body: float = 20,
 ) -> AsyncIterator[str]:
-    """Start the server; yields the URL of /mcp."""
+    """The address of /mcp."""
     listener, address = listen("127.0.0.1", 0)
     app = build_app(settings, ending or Shutdown(), clock=clock, for_a_body=for_a_body)
-    web = QuietServer(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
+    web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
         yield f"{address}/mcp"
