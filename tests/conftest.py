@@ -37,6 +37,12 @@ def pytest_configure() -> None:
         os.environ[RUN_DIRECTORY] = str(directory)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` starts a worker more than there are cores: many tests wait for a process."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         shutil.rmtree(os.environ.pop(RUN_DIRECTORY), ignore_errors=True)

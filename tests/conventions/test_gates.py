@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.processes import tool_environment
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -29,6 +31,7 @@ def test_checker_finds_nothing(command: list[str]) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
+        env=tool_environment(),
         capture_output=True,
         text=True,
         timeout=300,

@@ -28,6 +28,11 @@ def environment(**variables: str) -> dict[str, str]:
     return inherited | variables
 
 
+def tool_environment() -> dict[str, str]:
+    """The same for programs that are not ours: measuring their coverage would only slow them down."""
+    return {name: value for name, value in environment().items() if "COVERAGE_" not in name}
+
+
 class Process:
     """A running devin-mcp and everything it has written so far."""
 
