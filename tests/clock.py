@@ -1,4 +1,4 @@
-"""Time that tests drive: waits that are over at once, or that last until the test says so; whoever asks the clock sees it pass."""
+"""Clocks that tests drive: sleeps end at once, or when the test advances the time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import anyio.lowlevel
 T = TypeVar("T")
 
 HANG_SECONDS = 30.0
-"""Real seconds after which something hangs. It bounds no one's speed: a machine may have other work."""
+"""Real seconds after which a test gives up waiting; not a bound for speed."""
 
 
 class ManualClock:
-    """A clock whose sleepers wake only when the test lets the time pass. `waits` remembers what they asked for."""
+    """A clock whose sleepers wake only when the test advances it. `waits` has their seconds."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -45,18 +45,18 @@ class ManualClock:
         return len(self._sleepers)
 
     async def advance(self, seconds: float, *, until_asleep: int = 1) -> None:
-        """Let time pass in one go, once so many sleepers wait for it."""
+        """Advance the time in one step, as soon as `until_asleep` sleepers wait for it."""
         await self.asleep(until_asleep)
         self.passed += seconds
-        for told in self.on_skip:
-            told(seconds)
+        for listener in self.on_skip:
+            listener(seconds)
         for due, woken in self._sleepers:
             if due <= self.passed:
                 woken.set()
         await anyio.sleep(0.01)
 
     async def asleep(self, count: int) -> None:
-        """Wait until at least so many sleep; for 0, until nobody does."""
+        """Wait until at least `count` tasks sleep; for 0, until none does."""
         with anyio.fail_after(HANG_SECONDS):
             while len(self._sleepers) < count or (not count and self._sleepers):
                 self._moved = anyio.Event()
@@ -66,7 +66,7 @@ class ManualClock:
 async def advance_during(
     manual_clock: ManualClock, work: Awaitable[T], *steps: float, until_asleep: int = 1
 ) -> T:
-    """What comes of the work while the time passes in these steps."""
+    """The result of `work`, during which the time is advanced in these steps."""
     task = asyncio.ensure_future(work)
     for step in steps:
         await anyio.sleep(0.05)
@@ -78,7 +78,7 @@ async def advance_during(
 
 
 class AutoClock:
-    """A clock whose sleeps take no time. `waits` remembers them; `then` runs after each (to heal an upstream, say)."""
+    """A clock whose sleeps end at once. `waits` has their seconds; `then` runs after each."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -98,5 +98,5 @@ class AutoClock:
 
     def skip(self, seconds: float) -> None:
         self.skipped += seconds
-        for told in self.on_skip:
-            told(seconds)
+        for listener in self.on_skip:
+            listener(seconds)

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a fake Devin that can fail, clocks that tests drive, a client in either protocol era."""
+"""Fixtures for all tests: the fake Devin, clocks that tests drive, clients of both eras."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def pytest_configure() -> None:
         os.environ[RUN_DIRECTORY] = str(directory)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` starts a worker more than there are cores: many tests wait for a process."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         shutil.rmtree(os.environ.pop(RUN_DIRECTORY), ignore_errors=True)
@@ -50,7 +56,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The Node that runs the third-party packages; a test that asks for it is skipped without them."""
+    """The Node that runs the third-party packages; without it the test is skipped."""
     try:
         return processes.node()
     except LookupError as reason:
@@ -85,7 +91,7 @@ def clock() -> AutoClock:
 
 @pytest.fixture
 def manual_clock(upstream: Upstream) -> ManualClock:
-    """A clock whose time passes only when the test advances it, for calls that wait side by side."""
+    """A clock that only the test advances, for calls that wait side by side."""
     clock = ManualClock()
     clock.on_skip.append(upstream.sandbox.clock.advance)
     return clock
@@ -111,7 +117,7 @@ class ToolClient:
         return result
 
     async def ok(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured content of a call that must succeed; the text content must be the same JSON."""
+        """The structured content of a call that must succeed; its text must be the same JSON."""
         result = await self(tool, **arguments)
         assert not result.is_error, text_of(result)
         assert result.structured_content is not None
@@ -186,10 +192,10 @@ def settings_for(upstream: Upstream, **overrides: Any) -> Settings:
 
 @pytest.fixture
 def connect(upstream: Upstream, clock: AutoClock) -> Connect:
-    """`async with connect(read_only=True) as client:` connects in memory to a server with these settings.
+    """`async with connect(read_only=True) as client:` connects in memory to such a server.
 
-    `manual_clock` replaces `clock`; notifications to a legacy client are appended to `notifications`;
-    `ask` answers elicitation requests.
+    `manual_clock` replaces `clock`; notifications to a legacy client are appended to
+    `notifications`; `ask` answers elicitation requests.
     """
 
     @asynccontextmanager

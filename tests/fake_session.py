@@ -1,4 +1,4 @@
-"""A session that a test moves by hand: what is said, what can be read of it, and how Devin calls its state."""
+"""A session whose status, messages and visible messages a test sets step by step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASE = {
 
 @dataclass
 class FakeSession:
-    """One session. `readable` limits how many of the messages can be read; None is all."""
+    """One session. `readable` is the number of messages that GET returns; None for all."""
 
     session_id: str = "devin-1"
     status_enum: str = "working"
@@ -41,18 +41,18 @@ class FakeSession:
         )
 
     async def __call__(self, exchange: Exchange) -> None:
-        """The session as GET answers it; a message sent to it is the user's, and Devin works on."""
+        """Answer GET with the session; POST adds the user's message and sets it to working."""
         if exchange.seen.method == "POST":
             self.user_says(exchange.seen.json["message"])
             self.status_enum = "working"
             await answer(200, None)(exchange)
             return
-        shown = self.said if self.readable is None else self.said[: self.readable]
+        visible = self.said if self.readable is None else self.said[: self.readable]
         body = {
             **BASE,
             "session_id": self.session_id,
             "status_enum": self.status_enum,
-            "messages": shown,
+            "messages": visible,
             **self.more,
         }
         await answer(200, body)(exchange)

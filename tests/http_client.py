@@ -1,4 +1,4 @@
-"""The HTTP deployment in the test's own process, on a real port, with the test's clock; and clients that send headers."""
+"""The HTTP server in the test's own process, on a real port, and clients that send headers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import Era, ToolClient
 
 
 class Quiet(uvicorn.Server):
-    """uvicorn without its hands on the signals of the test run."""
+    """Uvicorn that leaves the signal handlers of the test run alone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -63,7 +63,7 @@ async def visiting(
     era: Era = "auto",
     ask: ElicitationFnT | None = None,
 ) -> AsyncIterator[ToolClient]:
-    """A client that sends these headers with every request."""
+    """Connect a client that sends these headers with every request."""
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode=era, elicitation_callback=ask) as client:
@@ -80,6 +80,6 @@ PING = {
         "clientInfo": {"name": "raw", "version": "0"},
     },
 }
-"""A request that any caller may make, and that reaches nobody else."""
+"""The body of a request that reaches the protocol layer and changes nothing."""
 
 ACCEPT = {"accept": "application/json, text/event-stream"}

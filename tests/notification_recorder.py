@@ -1,4 +1,4 @@
-"""What a client is told of changes, gathered the way clients of either era get it."""
+"""Records the notifications of changes that a client receives, in either protocol era."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from mcp import MCPDeprecationWarning
 
 from tests.conftest import Era, ToolClient
 
+SETTLE_SECONDS = 0.03
+"""How long a notification that nobody expects gets to arrive."""
+
 
 class NotificationRecorder:
-    """What a client was told, in either era, as `resources`, `prompts` or the address that changed."""
+    """Notifications as words: `resources`, `prompts`, or the URI of the resource that changed."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
     def old(self, era: Era) -> list[Any] | None:
-        """Where an older client puts what it gets; a newer one's stream is gathered below."""
+        """The list for `connect(notifications=...)`; None in the modern era, which has streams."""
         return self.heard if era == "legacy" else None
 
     @property
     def told(self) -> list[str]:
-        return [_word(one) for one in self.heard]
+        return [_word(event) for event in self.heard]
 
     async def hears(self, *words: str, within: float = 2) -> None:
-        """Just these, in any order, and nothing else."""
+        """Exactly these arrive, in any order; then the record is empty again."""
         with anyio.move_on_after(within):
-            while len(self.told) < len(words):  # noqa: ASYNC110 - what comes is appended by the client's own task
+            while len(self.told) < len(words):  # noqa: ASYNC110 - the client's task appends them
                 await anyio.sleep(0.005)
-        await anyio.sleep(0.03)
+        await anyio.sleep(SETTLE_SECONDS)
         assert sorted(self.told) == sorted(words)
         self.heard.clear()
 
@@ -45,9 +48,9 @@ def _word(event: Any) -> str:
 
 @asynccontextmanager
 async def watching(
-    client: ToolClient, ears: NotificationRecorder, era: Era, *uris: str
+    client: ToolClient, recorder: NotificationRecorder, era: Era, *uris: str
 ) -> AsyncIterator[None]:
-    """Listen to the lists and watch some addresses, as clients of this era do."""
+    """Subscribe to both lists and to these resources, as clients of this era do."""
     if era == "legacy":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MCPDeprecationWarning)
@@ -57,15 +60,15 @@ async def watching(
             for uri in uris:
                 await client.sdk.unsubscribe_resource(uri)
         return
-    listening: AbstractAsyncContextManager[Any] = client.sdk.listen(
+    stream: AbstractAsyncContextManager[Any] = client.sdk.listen(
         resources_list_changed=True, prompts_list_changed=True, resource_subscriptions=uris
     )
-    async with listening as events, anyio.create_task_group() as group:
+    async with stream as events, anyio.create_task_group() as group:
 
-        async def gather() -> None:
+        async def record() -> None:
             async for event in events:
-                ears.heard.append(event)
+                recorder.heard.append(event)
 
-        group.start_soon(gather)
+        group.start_soon(record)
         yield
         group.cancel_scope.cancel()

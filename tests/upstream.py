@@ -1,7 +1,7 @@
-"""A Devin that can be made to fail: the sandbox behind a real socket, with faults queued per request.
+"""The fake Devin: the sandbox behind a real socket, with faults queued per request.
 
-Faults happen on the wire, as they do in life: connections refused, replies lost after the work was done, bodies cut
-in half, pages of HTML. Nothing in devin-mcp is patched.
+Faults happen on the wire: connections closed, replies lost after the work was done, truncated
+bodies, HTML pages. Nothing in devin-mcp is patched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEY = "apk_user_test_0123456789"
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request as it arrived."""
 
     method: str
@@ -45,9 +45,9 @@ Fault = Callable[["Exchange"], Awaitable[None]]
 class Exchange:
     """One request being answered."""
 
-    seen: Seen
+    seen: ReceivedRequest
     writer: asyncio.StreamWriter
-    forward: Callable[[Seen], Awaitable[httpx.Response]]
+    forward: Callable[[ReceivedRequest], Awaitable[httpx.Response]]
 
     async def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.writer.write(head(status, {"content-length": str(len(body)), **headers}) + body)
@@ -60,18 +60,18 @@ def head(status: int, headers: dict[str, str]) -> bytes:
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Fault:
-    """Answer without doing anything. `body` is JSON unless it is bytes."""
+    """Answer without forwarding. `body` is sent as JSON unless it is bytes."""
 
     async def fault(exchange: Exchange) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.reply(status, data, {"content-type": "application/json", **named})
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        await exchange.reply(status, data, {"content-type": "application/json", **fields})
 
     return fault
 
 
 def page(status: int = 200) -> Fault:
-    """A proxy's page of HTML."""
+    """An HTML page, as a proxy sends it."""
     return answer(
         status, b"<html><body>Sign in to the network</body></html>", content_type="text/html"
     )
@@ -84,7 +84,7 @@ async def lost(exchange: Exchange) -> None:
 
 
 async def dropped(exchange: Exchange) -> None:
-    """Take the request, do nothing, hang up: the caller cannot tell it from `lost`."""
+    """Close the connection without doing anything; for the caller it looks like `lost`."""
     exchange.writer.close()
 
 
@@ -110,7 +110,7 @@ async def halved(exchange: Exchange) -> None:
 
 
 def slow(gate: asyncio.Event) -> Fault:
-    """Do the work at once and answer when the gate opens."""
+    """Do the work at once and answer when the gate is set."""
 
     async def fault(exchange: Exchange) -> None:
         done = await exchange.forward(exchange.seen)
@@ -124,7 +124,7 @@ def slow(gate: asyncio.Event) -> Fault:
 
 
 def late(gate: asyncio.Event) -> Fault:
-    """Do the work when the gate opens, and answer."""
+    """Do the work and answer when the gate is set."""
 
     async def fault(exchange: Exchange) -> None:
         await gate.wait()
@@ -139,10 +139,10 @@ def late(gate: asyncio.Event) -> Fault:
 
 @dataclass
 class Upstream:
-    """The listening side. `faults` are used up one request each, first in first out, by `METHOD path-pattern`."""
+    """The listening side. A queued fault answers the next request of its method and path."""
 
     sandbox: Sandbox = field(default_factory=Sandbox)
-    requests: list[Seen] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     port: int = 0
     _faults: list[tuple[str, re.Pattern[str], deque[Fault]]] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -156,21 +156,24 @@ class Upstream:
     def fail(self, method: str, path: str, *faults: Fault) -> None:
         self._faults.append((method, re.compile(path), deque(faults)))
 
+    def clear_faults(self) -> None:
+        self._faults.clear()
+
     def count(self, method: str, path: str = ".*") -> int:
         return sum(
-            seen.method == method and re.fullmatch(path, seen.path) is not None
-            for seen in self.requests
+            request.method == method and re.fullmatch(path, request.path) is not None
+            for request in self.requests
         )
 
     async def until(self, method: str, path: str, count: int = 1) -> None:
-        """Until so many such requests have arrived."""
+        """Wait until `count` such requests have arrived."""
         while self.count(method, path) < count:
             self.arrived.clear()
             await self.arrived.wait()
 
     @property
     def organization(self) -> Any:
-        """What the sandbox holds for the tests' key: the truth about what was done."""
+        """The organization of the tests' key: what was really created and changed."""
         return self.sandbox.organization(KEY)
 
     async def start(self) -> None:
@@ -191,50 +194,50 @@ class Upstream:
         self._server = None
         await self._app.aclose()
 
-    async def _forward(self, seen: Seen) -> httpx.Response:
-        query = f"?{seen.query}" if seen.query else ""
-        kept = {
+    async def _forward(self, request: ReceivedRequest) -> httpx.Response:
+        query = f"?{request.query}" if request.query else ""
+        headers = {
             name: value
-            for name, value in seen.headers.items()
+            for name, value in request.headers.items()
             if name not in {"accept-encoding", "connection"}
         }
         return await self._app.request(
-            seen.method, seen.path + query, headers=kept, content=seen.body
+            request.method, request.path + query, headers=headers, content=request.body
         )
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             while not writer.is_closing():
-                seen = await read_request(reader)
-                self.requests.append(seen)
+                request = await read_request(reader)
+                self.requests.append(request)
                 self.arrived.set()
-                exchange = Exchange(seen, writer, self._forward)
-                fault = self._next_fault(seen)
+                exchange = Exchange(request, writer, self._forward)
+                fault = self._next_fault(request)
                 if fault is not None:
                     await fault(exchange)
                     continue
-                done = await self._forward(seen)
-                kept = {
+                done = await self._forward(request)
+                headers = {
                     name: value
                     for name, value in done.headers.items()
                     if name in {"content-type", "location"}
                 }
-                await exchange.reply(done.status_code, done.content, kept)
+                await exchange.reply(done.status_code, done.content, headers)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    def _next_fault(self, seen: Seen) -> Fault | None:
+    def _next_fault(self, request: ReceivedRequest) -> Fault | None:
         for method, pattern, faults in self._faults:
-            if faults and method == seen.method and pattern.fullmatch(seen.path):
+            if faults and method == request.method and pattern.fullmatch(request.path):
                 return faults.popleft()
         return None
 
 
-async def read_request(reader: asyncio.StreamReader) -> Seen:
+async def read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {
@@ -243,14 +246,14 @@ async def read_request(reader: asyncio.StreamReader) -> Seen:
     }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     parts = urlsplit(target)
-    return Seen(method, parts.path, parts.query, headers, body)
+    return ReceivedRequest(method, parts.path, parts.query, headers, body)
 
 
 @asynccontextmanager
 async def running_upstream() -> AsyncIterator[Upstream]:
-    box = Upstream()
-    await box.start()
+    upstream = Upstream()
+    await upstream.start()
     try:
-        yield box
+        yield upstream
     finally:
-        await box.stop()
+        await upstream.stop()

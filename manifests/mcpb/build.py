@@ -1,6 +1,6 @@
-"""Make devin-mcp-VERSION.mcpb, which Claude Desktop installs at a double click: `python manifests/mcpb/build.py [FOLDER]`.
+"""`python manifests/mcpb/build.py [FOLDER]`: makes devin-mcp-VERSION.mcpb for Claude Desktop.
 
-The official packer checks and packs it; npx brings that, or `--packer` says where it is.
+The official packer checks and packs it. npx downloads the packer, or `--packer` names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKER = "npx --yes @anthropic-ai/mcpb@2.1.2"
 CONTENTS = ("devin_mcp/**/*.py", "devin_mcp/py.typed", "pyproject.toml", "README.md", "LICENSE")
-"""What uv needs to run the server on any machine; libraries are brought there. Whatever else lies about stays here."""
+"""What uv needs to run the server; it installs the libraries itself. Nothing else is packed."""
 
 
 def build(folder: Path, packer: str) -> Path:

@@ -1,7 +1,8 @@
-"""`python -m tests.benchmarks`: devin-mcp against a bare server on the same SDK, interleaved in one run.
+"""`python -m tests.benchmarks`: compares devin-mcp with a bare server on the same SDK.
 
-Figures are of whole processes over stdio, spoken to in raw JSON-RPC so that no client's own cost is in them. The bare
-server runs in an environment of its own, made on first use, which has mcp and httpx and no sniffio.
+Figures are of whole processes over stdio, spoken to in raw JSON-RPC so that no client's own cost is
+in them. The bare server runs in an environment of its own, made on first use, which has mcp and
+httpx and no sniffio.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def running_upstream() -> Iterator[str]:
 
 
 def bare_python() -> str:
-    """The bare server's own environment: the same versions of mcp and httpx, and nothing of ours."""
+    """The Python of an environment with the same versions of mcp and httpx, and nothing else."""
     python = BARE_HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     names = ("mcp", "httpx", "pydantic", "anyio", "httpcore", "starlette", "uvicorn")
     wanted = [f"{name}=={version(name)}" for name in names]
@@ -196,16 +197,16 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
     ]
     lines = [f"{'':<26}{'bare':>10}{'devin-mcp':>12}{'ratio':>8}{'to reach':>11}   without logging"]
     for label, figure, name, bound, low in rows:
-        b, o, q = (float(figure(getattr(one, name))) for one in (bare, ours, quiet))
+        b, o, q = (float(figure(getattr(server, name))) for server in (bare, ours, quiet))
         ratio = o / b
-        verdict = (
-            ""
-            if bound is None
-            else f"{'<=' if low else '>='} {bound:.2f} {'ok' if (ratio <= bound) == low or ratio == bound else 'NO'}"
-        )
+        verdict = ""
+        if bound is not None:
+            holds = (ratio <= bound) == low or ratio == bound
+            verdict = f"{'<=' if low else '>='} {bound:.2f} {'ok' if holds else 'NO'}"
         lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
     lines.append(
-        f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}   (1 tool and {ours.tools})"
+        f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}"
+        f"   (1 tool and {ours.tools})"
     )
     json_size = (middle(ours.calls) - middle(quiet.calls)) * 1000
     lines.append(f"logging (two JSON lines a call) costs {json_size:.0f} microseconds a call")
@@ -213,18 +214,18 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    options.add_argument("--rounds", type=int, default=5, help="fresh processes")
-    options.add_argument("--turns", type=int, default=8, help="turns per round")
-    options.add_argument(
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes")
+    parser.add_argument("--turns", type=int, default=8, help="turns per round")
+    parser.add_argument(
         "--calls",
         type=int,
         default=40,
         help="single calls per turn; twice as many with 32 in flight",
     )
-    given = options.parse_args()
+    options = parser.parse_args()
     with running_upstream() as base, Path(os.devnull).open("wb") as log:
-        # Without what keeps Python from keeping what it compiled: it would slow down an editable install alone.
+        # Without bytecode files only an editable install would start slower.
         left_out = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
         plain = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         upstream = plain | {
@@ -247,23 +248,24 @@ def main() -> int:
             "get_session",
         )
         contestants = (bare, ours, quiet)
-        for one in contestants:
-            start(one, log).close()  # warms the caches of the file system
-            one.starts.clear()
-        for done in range(given.rounds):
-            peers = [(one, start(one, log)) for one in contestants]
-            # In small turns, all alive at once: what disturbs the machine for a second disturbs all of them.
-            for _ in range(given.turns):
-                for one, peer in peers:
-                    single_calls(one, peer, given.calls)
-                for one, peer in peers:
-                    burst(one, peer, given.calls * 2)
-            for one, peer in peers:
-                one.peaks.append(peer.peak_mb())
+        for contestant in contestants:
+            start(contestant, log).close()  # warms the caches of the file system
+            contestant.starts.clear()
+        for done in range(options.rounds):
+            peers = [(contestant, start(contestant, log)) for contestant in contestants]
+            # Small turns of all servers, so that a disturbance of the machine hits all of them.
+            for _ in range(options.turns):
+                for contestant, peer in peers:
+                    single_calls(contestant, peer, options.calls)
+                for contestant, peer in peers:
+                    burst(contestant, peer, options.calls * 2)
+            for contestant, peer in peers:
+                contestant.peaks.append(peer.peak_mb())
                 peer.close()
-            print(f"round {done + 1} of {given.rounds}", file=sys.stderr)
+            print(f"round {done + 1} of {options.rounds}", file=sys.stderr)
     print(
-        f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, {os.cpu_count()} cores, stdio"
+        f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, "
+        f"{os.cpu_count()} cores, stdio"
     )
     print(table(ours, quiet, bare))
     return 0

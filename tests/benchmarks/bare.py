@@ -1,4 +1,4 @@
-"""The naive server to compare with: the same SDK, one shared httpx client, the same GET, the JSON as text, no logging."""
+"""The bare server to compare with: the same SDK and request, JSON as text, no logging."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""`python -m tests.benchmarks.browse`: 5,000 notes of 2 KB, browsed over stdio by a client of the older revision.
+"""`python -m tests.benchmarks.browse`: reads lists of 5,000 notes of 2 KB over stdio.
 
-Times are of whole requests as the client sees them, without a client library's own cost. The first list is the only one
-that asks Devin; a second request to it fails the run.
+Times are of whole requests as the client sees them, without a client library's own cost. The first
+list is the only one that asks Devin; a second request to it fails the run.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ async def main() -> int:
             path: upstream.count("GET", path) for path in ("/v1/knowledge", "/v1/playbooks")
         }
     print(
-        f"{NOTES} notes of {len(BODY)} bytes, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio; ms"
+        f"{NOTES} notes of {len(BODY)} bytes, Python {sys.version.split()[0]}, "
+        f"{os.cpu_count()} cores, stdio; ms"
     )
     print(f"{'':<40}{'median':>10}{'max':>10}")
     for label, took in rows:

@@ -1,7 +1,8 @@
-"""`python -m tests.benchmarks.load`: many callers with keys of their own on one deployment, for a minute.
+"""`python -m tests.benchmarks.load`: many callers with their own keys, for a minute.
 
-The clients are plain sockets that send prepared bytes, so that most of what is measured is the server. It runs
-`devin-mcp http` in front of `devin-mcp sandbox`, both as processes; on two cores all of them share those.
+The clients are plain sockets that send prepared bytes, so that most of what is measured is the
+server. It runs `devin-mcp http` in front of `devin-mcp sandbox`, both as processes; on two cores
+all of them share those.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SPEAKS = "2026-07-28"
-ASKED: list[tuple[str, dict[str, Any]]] = [
+PROTOCOL = "2026-07-28"
+CALLS: list[tuple[str, dict[str, Any]]] = [
     ("devin_list_playbooks", {}),
     ("devin_list_sessions", {}),
     ("devin_get_session", {"session_id": ""}),
@@ -31,7 +32,9 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 
 
 @dataclass
-class Found:
+class Measurements:
+    """Response times and outcomes of all calls."""
+
     times: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
 
@@ -40,7 +43,7 @@ def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
     meta = {
         f"io.modelcontextprotocol/{name}": value
         for name, value in {
-            "protocolVersion": SPEAKS,
+            "protocolVersion": PROTOCOL,
             "clientInfo": {"name": "load", "version": "0"},
             "clientCapabilities": {},
         }.items()
@@ -50,8 +53,10 @@ def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
         {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     ).encode()
     head = (
-        f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n"
-        f"mcp-protocol-version: {SPEAKS}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\nx-devin-api-key: {key}\r\n"
+        "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        "accept: application/json, text/event-stream\r\n"
+        f"mcp-protocol-version: {PROTOCOL}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
+        f"x-devin-api-key: {key}\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -68,7 +73,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
     return int(head.split(" ")[1]), body
 
 
-async def caller(port: int, number: int, until: float, found: Found) -> None:
+async def caller(port: int, number: int, until: float, measured: Measurements) -> None:
     key = f"apk_user_load_{number:06}"
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
 
@@ -76,23 +81,27 @@ async def caller(port: int, number: int, until: float, found: Found) -> None:
         started = time.perf_counter()
         writer.write(request(key, tool, arguments))
         status, answer = await answered(reader)
-        found.times.append(time.perf_counter() - started)
+        measured.times.append(time.perf_counter() - started)
         result = answer.get("result", {})
-        said = (
+        problem = (
             ""
             if status == 200 and not result.get("isError")
             else f"{status} {json.dumps(answer)[:120]}"
         )
-        found.outcomes[said or "ok"] += 1
+        measured.outcomes[problem or "ok"] += 1
         return dict(result.get("structuredContent") or {})
 
-    made = await ask("devin_create_session", {"prompt": f"sandbox:quick {number}"})
+    session = await ask("devin_create_session", {"prompt": f"sandbox:quick {number}"})
     turn = number
     while time.monotonic() < until:
-        tool, arguments = ASKED[turn % len(ASKED)]
+        tool, arguments = CALLS[turn % len(CALLS)]
         await ask(
             tool,
-            {name: made.get("session_id", "devin-0") for name in arguments if name == "session_id"}
+            {
+                name: session.get("session_id", "devin-0")
+                for name in arguments
+                if name == "session_id"
+            }
             or arguments,
         )
         turn += 1
@@ -146,9 +155,9 @@ async def run(callers: int, seconds: float) -> int:
         None, lambda: server.stderr and server.stderr.read()
     )
     port = int(serving["url"].split(":")[2].split("/")[0])
-    found, usages = Found(), list[Usage]()
+    measured, usages = Measurements(), list[Usage]()
     until = time.monotonic() + seconds
-    crowd = asyncio.gather(*(caller(port, number, until, found) for number in range(callers)))
+    crowd = asyncio.gather(*(caller(port, number, until, measured) for number in range(callers)))
     while not crowd.done():
         await asyncio.wait({crowd}, timeout=seconds / 12)
         usages.append(Usage.of(server.pid))
@@ -160,31 +169,34 @@ async def run(callers: int, seconds: float) -> int:
     log = await drained or ""
     sandbox.terminate()
     sandbox.wait(20)
-    report(callers, seconds, found, usages, status, log)
-    return 0 if set(found.outcomes) == {"ok"} else 1
+    report(callers, seconds, measured, usages, status, log)
+    return 0 if set(measured.outcomes) == {"ok"} else 1
 
 
 def report(
-    callers: int, seconds: float, found: Found, usages: list[Usage], status: int, log: str
+    callers: int, seconds: float, measured: Measurements, usages: list[Usage], status: int, log: str
 ) -> None:
-    cuts = statistics.quantiles(found.times, n=100)
+    cuts = statistics.quantiles(measured.times, n=100)
     third = usages[len(usages) // 3]
     print(
-        f"{callers} callers for {seconds:g} s, Python {sys.version.split()[0]}, {os.cpu_count()} cores for server, sandbox and clients"
+        f"{callers} callers for {seconds:g} s, Python {sys.version.split()[0]}, "
+        f"{os.cpu_count()} cores for server, sandbox and clients"
     )
-    print(f"calls            {len(found.times)} ({len(found.times) / seconds:.0f}/s)")
-    print(f"errors           {sum(found.outcomes.values()) - found.outcomes['ok']}")
+    print(f"calls            {len(measured.times)} ({len(measured.times) / seconds:.0f}/s)")
+    print(f"errors           {sum(measured.outcomes.values()) - measured.outcomes['ok']}")
     print(
         f"p50, p95, p99    {cuts[49] * 1000:.0f}, {cuts[94] * 1000:.0f}, {cuts[98] * 1000:.0f} ms"
     )
     print(
-        f"memory           {usages[0].rss_mb:.0f} MB at first, {third.rss_mb:.0f} after a third, {usages[-1].rss_mb:.0f} at the end"
+        f"memory           {usages[0].rss_mb:.0f} MB at first, {third.rss_mb:.0f} after a third, "
+        f"{usages[-1].rss_mb:.0f} at the end"
     )
     print(
-        f"descriptors      {max(one.descriptors for one in usages)} at most, {usages[-1].descriptors} at the end"
+        f"descriptors      {max(usage.descriptors for usage in usages)} at most, "
+        f"{usages[-1].descriptors} at the end"
     )
     print(f"end              exit status {status}, {log.count('Traceback')} tracebacks")
-    for outcome, count in found.outcomes.most_common(6):
+    for outcome, count in measured.outcomes.most_common(6):
         print(f"  {count:>7} {outcome}")
 
 

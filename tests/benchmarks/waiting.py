@@ -1,7 +1,7 @@
-"""`python -m tests.benchmarks.waiting`: what waiting costs Devin and this server, for one waiter and for two hundred.
+"""`python -m tests.benchmarks.waiting`: requests and processor time of 1 to 200 waiting calls.
 
-Sixteen sessions that never end, waited for over stdio for half a minute, in real time. Requests are counted where they
-arrive; processor time is the server's own.
+Sixteen sessions that never end, waited for over stdio for half a minute, in real time. Requests are
+counted where they arrive; processor time is the server's own.
 """
 
 from __future__ import annotations
@@ -61,10 +61,12 @@ async def waits(upstream: Upstream, waiters: int) -> tuple[int, float]:
 
 async def main() -> int:
     print(
-        f"{SESSIONS} sessions, {SECONDS} s, Python {sys.version.split()[0]}, {os.cpu_count()} cores, stdio"
+        f"{SESSIONS} sessions, {SECONDS} s, Python {sys.version.split()[0]}, "
+        f"{os.cpu_count()} cores, stdio"
     )
     print(
-        f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}{'a session and second':>22}"
+        f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}"
+        f"{'a session and second':>22}"
     )
     async with running_upstream() as upstream:
         upstream.sandbox.parallel = upstream.organization.parallel = SESSIONS
@@ -74,7 +76,8 @@ async def main() -> int:
             counts.append(requests)
             each = requests / SESSIONS * 60 / SECONDS
             print(
-                f"{waiters:>8}{requests:>10}{each:>22.1f}{took:>9.0f}{took / waiters:>10.1f}{took / SESSIONS / SECONDS:>22.2f}"
+                f"{waiters:>8}{requests:>10}{each:>22.1f}{took:>9.0f}{took / waiters:>10.1f}"
+                f"{took / SESSIONS / SECONDS:>22.2f}"
             )
     assert max(counts) <= min(counts) + SESSIONS, "more waiters must not cost more requests"
     return 0

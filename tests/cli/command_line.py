@@ -1,4 +1,7 @@
-"""Runs `devin-mcp` in the test's own process: main() with arguments, environment and working directory of its own."""
+"""Runs `devin-mcp` in the test's own process.
+
+main() gets arguments, environment variables and a working directory of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`devin-mcp config CLIENT`: the printed entry has the client's own shape, starts the server and copies no key."""
+"""`devin-mcp config CLIENT` prints an entry in the client's own shape.
+
+The entry starts the server, and no key is copied into it.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,8 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "json": ("mcpServers", "mcp.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "apk_..."}}),
 }
-"""Client -> the group, the file and the entry for an address, written down from its own documentation."""
+"""Client -> the group, the file and the entry for an address, written down from its own
+documentation."""
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -1,4 +1,4 @@
-"""Commands and flags: a wrong value is one line on stderr and exit status 2; every command has help."""
+"""Commands and flags: a wrong value is one line on stderr and exit status 2."""
 
 from __future__ import annotations
 

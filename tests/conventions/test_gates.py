@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.processes import tool_environment
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        # Finds uses of what only POSIX has. Its cache is apart, or each run would invalidate the other's.
+        # Finds uses of POSIX-only names. With one cache, each run would invalidate the other's.
         ["mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/windows", "-p", "devin_mcp"],
     ],
     ids=["lint", "format", "types", "types-windows"],
@@ -29,6 +31,7 @@ def test_checker_finds_nothing(command: list[str]) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
+        env=tool_environment(),
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,4 +1,4 @@
-"""The published tools: schemas that all clients accept, a size budget, and the names of Devin's own contract."""
+"""The published tools: portable schemas, a size budget, and the names of Devin's contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ FULL = VisibleTools(
 MAX_INSTRUCTIONS_CHARS = 1_200
 MAX_DESCRIPTION_CHARS = 1_024
 MAX_INPUT_BYTES = 12_500
-"""Names, descriptions and input schemas of all tools: what every model reads in every conversation."""
+"""Names, descriptions and input schemas of all tools: what every model reads in every conversation.
+"""
 MAX_LISTING_BYTES = 26_000
 TOOLS = {tool["name"]: tool for tool in published_tools(FULL)}
 

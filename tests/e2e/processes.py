@@ -1,4 +1,4 @@
-"""`devin-mcp` as a process that tests talk to in raw JSON-RPC lines, with an environment of its own."""
+"""`devin-mcp` as a process that tests talk to in raw JSON-RPC lines."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ COMMAND = [sys.executable, "-m", "devin_mcp"]
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment with `variables` and without Devin's own.
 
-    Bytecode may be written: otherwise every start of an installed server compiles all its libraries again.
+    Bytecode may be written: otherwise every start of an installed server compiles all its libraries
+    again.
     """
     dropped = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return inherited | variables
+
+
+def tool_environment() -> dict[str, str]:
+    """The same for programs that are not ours: measuring their coverage would only slow them down."""
+    return {name: value for name, value in environment().items() if "COVERAGE_" not in name}
 
 
 class Process:

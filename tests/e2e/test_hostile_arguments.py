@@ -1,4 +1,4 @@
-"""Arguments that a model might write by mistake or on purpose: each call is answered, without a crash or a leak."""
+"""Arguments that a model might write: every call is answered, without a crash or a leak."""
 
 from __future__ import annotations
 

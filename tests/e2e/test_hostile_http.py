@@ -1,4 +1,4 @@
-"""Hostile HTTP requests to `devin-mcp http`: it answers with an error, reveals nothing and keeps serving."""
+"""Hostile HTTP requests are answered with an error, and the server keeps serving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`devin-mcp http` as a process: both protocol eras, loopback only, no stream held open, a bounded shutdown."""
+"""`devin-mcp http` as a process: both eras, no stream held open, a bounded shutdown."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ async def wait_until_reachable(port: int) -> None:
 
 @dataclass
 class Cluster:
-    """Replicas on fixed ports, the broker, the load balancer and the simulated Devin behind all of them."""
+    """Replicas on fixed ports, a broker, a load balancer and the simulated Devin behind them."""
 
     upstream: str
     broker: str
@@ -198,7 +198,7 @@ async def call_with_retries(
 
 
 async def delegate(cluster: Cluster, era: Era, key: str, number: int) -> list[str]:
-    """Delegate a task, answer its question and wait for the result; returns all messages received."""
+    """Delegate a task, answer its question, wait for the result; returns all messages."""
     session = await call_with_retries(
         cluster,
         era,

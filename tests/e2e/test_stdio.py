@@ -1,4 +1,4 @@
-"""`devin-mcp` as a process over stdio: nothing but protocol on stdout, both eras, and a clean shutdown."""
+"""`devin-mcp` as a process over stdio: a clean stdout, both eras, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_idle_server_exits_with_status_0(ending: str) -> None:
 async def test_server_waits_for_a_create_on_the_wire_before_it_exits(
     upstream: Upstream, ending: str, second: str
 ) -> None:
-    """The call is cancelled at once, its session is logged; a second signal does not shorten that."""
+    """The call is cancelled at once and its session logged; a second signal changes nothing."""
     gate = asyncio.Event()
     upstream.fail("POST", "/v1/sessions", slow(gate))
     async with running(

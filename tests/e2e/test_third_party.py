@@ -1,7 +1,7 @@
-"""Programs that are not ours use the server as its users' hosts do: the official TypeScript client, the inspector and the
-conformance suite, in both eras of the protocol.
+"""Third-party clients use the server: the TypeScript client, the inspector, the conformance suite.
 
-They come with `python -m tests.third_party.install`. Without them these tests are skipped; with THIRD_PARTY_REQUIRED=1 they fail.
+`python -m tests.third_party.install` installs them. Without them these tests are skipped; with
+THIRD_PARTY_REQUIRED=1 they fail.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.third_party.processes import DEVIN_MCP, PACKAGES
 Transport = Literal["stdio", "http"]
 Era = Literal["legacy", "modern"]
 
-WITNESSES = Path(conformance.__file__).parent
+THIRD_PARTY = Path(conformance.__file__).parent
 REVISIONS: dict[Era, Revision] = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 TOOLS = 22
-ONE_CLIENT = 30.0
-"""Seconds for one client to connect, do its work and leave; it takes about three."""
+CLIENT_TIMEOUT = 30.0
+"""Seconds for one client; it takes about one."""
 
 each_transport = pytest.mark.parametrize("transport", ["stdio", "http"])
 each_era = pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -35,7 +35,7 @@ each_revision = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"]
 
 @pytest.fixture(scope="module")
 def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The built command over HTTP, for all tests of one worker."""
+    """`devin-mcp http` for all tests of one worker."""
     log = tmp_path_factory.mktemp("production") / "log"
     with processes.serving(
         [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], log
@@ -45,15 +45,15 @@ def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @each_transport
 @each_era
-def test_the_typescript_client_delegates_browses_and_completes(
+def test_typescript_client_calls_reads_and_completes(
     node: str, url: str, transport: Transport, era: Era
 ) -> None:
-    """It checks every result against the output schema that it was given, and fails when one does not fit."""
+    """It validates every result with the tool's output schema and fails if one does not match."""
     server = [url] if transport == "http" else [DEVIN_MCP, "--sandbox"]
     mode = "legacy" if era == "legacy" else "auto"
     command = [node, "--input-type=module", "-", mode, transport, *server]
     finished = processes.run(
-        command, cwd=PACKAGES.parent, timeout=ONE_CLIENT, script=WITNESSES / "client.mjs"
+        command, cwd=PACKAGES.parent, timeout=CLIENT_TIMEOUT, script=THIRD_PARTY / "client.mjs"
     )
     assert finished.status == 0, str(finished)
 
@@ -65,17 +65,17 @@ def test_the_typescript_client_delegates_browses_and_completes(
     created, read = got["created"]["structuredContent"], got["read"]["structuredContent"]
     assert created["phase"] == "starting"
     assert read["session_id"] == created["session_id"]
-    assert read["tags"] == ["witness"]
+    assert read["tags"] == ["third-party"]
     for result in (got["created"], got["read"]):
         assert [json.loads(block["text"]) for block in result["content"]] == [
             result["structuredContent"]
         ]
 
     assert {"devin://playbooks", "devin://knowledge/note-0001"} <= {
-        one["uri"] for one in got["resources"]
+        resource["uri"] for resource in got["resources"]
     }
     assert got["note"]["contents"][0]["text"].startswith("# Commit messages")
-    assert {"delegate", "upgrade"} <= {one["name"] for one in got["prompts"]}
+    assert {"delegate", "upgrade"} <= {prompt["name"] for prompt in got["prompts"]}
     assert (
         got["prompt"]["messages"][1]["content"]["resource"]["uri"]
         == "devin://playbooks/playbook-0002"
@@ -94,8 +94,8 @@ def inspector(node: str, url: str, transport: Transport, era: Era, tmp_path: Pat
 
 @each_transport
 @each_era
-def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None:
-    """It knows what other hosts' schema converters choke on; --strict fails on errors and reports warnings, too."""
+def test_inspector_accepts_every_schema(inspector: Inspector) -> None:
+    """With --strict it reports everything that some host's schema converter cannot read."""
     finished = inspector.run("--method", "tools/list", "--strict")
     assert finished.status == 0, str(finished)
     answer = json.loads(finished.out)
@@ -105,7 +105,7 @@ def test_the_inspector_finds_every_schema_portable(inspector: Inspector) -> None
 
 @each_transport
 @each_era
-def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
+def test_inspector_creates_a_session(inspector: Inspector, era: Era) -> None:
     finished = inspector.client(
         "devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"})
     )
@@ -118,7 +118,7 @@ def test_the_inspector_starts_a_session(inspector: Inspector, era: Era) -> None:
 
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "legacy"), ("http", "modern")])
-def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> None:
+def test_inspector_reads_a_listed_resource_and_a_prompt(inspector: Inspector) -> None:
     listed = json.loads(inspector.run("--method", "resources/list").out)["result"]["resources"]
     read = inspector.run("--method", "resources/read", "--uri", listed[-1]["uri"])
     assert read.status == 0, str(read)
@@ -133,17 +133,17 @@ def test_the_inspector_browses_what_the_server_lists(inspector: Inspector) -> No
 
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
-def test_the_inspector_sees_a_refusal_as_one(inspector: Inspector) -> None:
+def test_inspector_exits_with_the_status_of_a_refused_call(inspector: Inspector) -> None:
     finished = inspector.client("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
     assert finished.status == 5, str(finished)
     assert "did you mean session_id?" in finished.out
 
 
 @each_revision
-def test_the_production_build_fails_nothing_but_fixtures_it_does_not_have(
+def test_server_fails_only_scenarios_that_need_fixtures(
     node: str, url: str, revision: Revision, tmp_path: Path
 ) -> None:
-    baseline = WITNESSES / f"baseline-production-{revision}.yml"
+    baseline = THIRD_PARTY / f"baseline-production-{revision}.yml"
     verdict = conformance.check(node, url, revision, baseline, tmp_path)
     assert verdict.holds, str(verdict)
     assert verdict.ran >= conformance.required(revision)
@@ -153,10 +153,10 @@ def test_the_production_build_fails_nothing_but_fixtures_it_does_not_have(
 
 
 @each_revision
-def test_with_the_fixtures_it_conforms_in_full(
+def test_server_with_fixtures_passes_every_scenario(
     node: str, revision: Revision, tmp_path: Path
 ) -> None:
-    """2026-07-28 as it is served, without sessions; 2025-11-25 with them, for its fixtures ask the client mid-call."""
+    """2025-11-25 runs with protocol sessions, because its fixtures ask the client during a call."""
     command = [sys.executable, "-m", "tests.third_party.fixture_server", "--port", "0"]
     if revision == "2025-11-25":
         command.append("--sessions")
@@ -166,7 +166,7 @@ def test_with_the_fixtures_it_conforms_in_full(
         verdict = conformance.check(node, address, revision, nothing, tmp_path)
     assert verdict.holds, str(verdict)
     assert verdict.ran >= conformance.required(revision)
-    beside_tasks = {scenario for scenario in verdict.failed if not scenario.startswith("tasks-")}
-    assert not beside_tasks, (
+    without_tasks = {scenario for scenario in verdict.failed if not scenario.startswith("tasks-")}
+    assert not without_tasks, (
         "not scored, but all of it passes except the tasks extension, which we do not have"
     )

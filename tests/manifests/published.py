@@ -26,7 +26,8 @@ MANIFESTS = ROOT / "manifests"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 REGISTRY_NAME = "io.github.devin-mcp/devin-mcp"
-"""The publisher must own the part before the slash. The registry checks that the README repeats the name."""
+"""The publisher must own the part before the slash. The registry checks that the README repeats the
+name."""
 SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
 """At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
@@ -76,7 +77,8 @@ def _variable(setting: Setting) -> dict[str, Any]:
 def bundle() -> dict[str, Any]:
     """The bundle for Claude Desktop, which has uv. MCPB manifest 0.4.
 
-    `--project` and not `--directory`: the directory of the server's own code must not become its files root.
+    `--project` and not `--directory`: the directory of the server's own code must not become its
+    files root.
     """
     command = {
         "command": "uv",

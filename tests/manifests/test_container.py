@@ -1,7 +1,8 @@
-"""Dockerfile, Kubernetes and compose files: read by official validators, and the image's steps run in a clean tree.
+"""Dockerfile, Kubernetes and compose files: validated, and the image's steps carried out.
 
-Not tested, because it needs a container engine: that the base image has what the steps use, that layers and labels are
-right, and that the file system is read-only (here it belongs to another user).
+Not tested, because it needs a container engine: that the base image has what the steps use, that
+layers and labels are right, and that the file system is read-only (here it belongs to another
+user).
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ def variables(tree: Path) -> dict[str, str]:
 
 
 def image_user() -> tuple[str, dict[str, Any]]:
-    """A Python that the image's user can run, and that user; without one, this Python as the current user."""
+    """A Python that the image's user can run, and that user; else this one, as we are."""
     same = f"{sys.version_info.major}.{sys.version_info.minor}"
     as_user: dict[str, Any] = {"user": 65532, "group": 65532, "extra_groups": []}
     for python in (sys.executable, f"/usr/bin/python{same}") if os.geteuid() == 0 else ():

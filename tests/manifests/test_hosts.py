@@ -1,6 +1,7 @@
-"""The files in manifests/ work: clients' files start the server, official schemas, packers and linters accept theirs.
+"""The files in manifests/ work: they start the server, and official checkers accept them.
 
-Claude Code and Gemini CLI connect with them. The package need not be published: uv finds the wheel of this tree.
+Claude Code and Gemini CLI connect with them. The package need not be published: uv finds the wheel
+of this tree.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ KEY_REFERENCES = {
     "gemini": "$DEVIN_API_KEY",
     "json": "apk_...",
 }
-"""What stands in place of the key, by each client's documentation; Codex names the variable instead."""
+"""What stands in place of the key, by each client's documentation; Codex names the variable
+instead."""
 
 
 async def test_client_files_start_the_server() -> None:
@@ -112,8 +114,9 @@ async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
         import fs from "node:fs";
         const [extensionPath, key] = process.argv.slice(1);
         const manifest = JSON.parse(fs.readFileSync(`${extensionPath}/manifest.json`));
-        const given = { manifest, extensionPath, systemDirs: {}, userConfig: { api_key: key }, pathSeparator: "/" };
-        console.log(JSON.stringify(await getMcpConfigForManifest(given)));
+        const userConfig = { api_key: key };
+        const host = { manifest, extensionPath, systemDirs: {}, userConfig, pathSeparator: "/" };
+        console.log(JSON.stringify(await getMcpConfigForManifest(host)));
     """
     resolved = run(
         node, "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent

@@ -1,4 +1,4 @@
-"""The log: one line per call and per request, and no key, secret value, prompt or file content in any line."""
+"""The log: one line per call and per request, and no key, secret, prompt or file in any line."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -
 
 def plant(draw: st.DrawFn, kind: str) -> str:
     """A random value that can be recognised wherever it turns up."""
-    return f"{kind}{draw(st.text('abcdefghijkmnpqrstuvwxyzABCDEFGH23456789', min_size=12, max_size=24))}"
+    letters = "abcdefghijkmnpqrstuvwxyzABCDEFGH23456789"
+    return kind + draw(st.text(letters, min_size=12, max_size=24))
 
 
 @st.composite
@@ -162,7 +163,7 @@ def test_no_argument_or_answer_value_is_in_any_line_or_error(
 
 
 async def everything_with(values: dict[str, str], status: int) -> list[str]:
-    """Every kind of argument and answer carries a planted value; the texts of all errors come back."""
+    """Call every tool with the values in arguments and answers; returns the texts of all errors."""
     secret, prompt, body, file, reply = (
         values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer")
     )

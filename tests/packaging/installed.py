@@ -1,4 +1,4 @@
-"""The package as users get it: built from a clean tree and installed by uv into environments of its own."""
+"""The package as users get it: built from a clean tree and installed by uv."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from devin_mcp import __version__
-from tests.e2e.processes import environment
+from tests.e2e.processes import environment, tool_environment
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("redis", "otel")
@@ -29,7 +29,8 @@ INSTALL_TIMEOUT = 300.0
 SCRIPTS = Path(sys.executable).parent
 ENDING = ".exe" if sys.platform == "win32" else ""
 RUN_DIRECTORY = "TEST_RUN_DIRECTORY"
-"""Environment variable: a directory that all workers of one test run share, made and removed by tests/conftest.py."""
+"""Environment variable: a directory that all workers of one test run share, made and removed by
+tests/conftest.py."""
 
 
 def run_directory() -> Path:
@@ -37,14 +38,14 @@ def run_directory() -> Path:
 
 
 def place(name: str) -> Path:
-    """A directory of the run; its path has a space and a non-ASCII letter in it, like many on users' machines."""
+    """A directory of the run. Its path has a space and a non-ASCII letter, as users' often have."""
     directory = run_directory() / "devin-mcp é" / name
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
 def make_once(directory: Path, make: Callable[[Path], None]) -> Path:
-    """Fill a directory of the run in the worker that asks first; the others wait until that is done."""
+    """Fill a directory of the run in the worker that asks first; the others wait for it."""
     ready, failed = (
         directory.with_name(f"{directory.name}.{state}") for state in ("ready", "failed")
     )
@@ -97,7 +98,7 @@ def this_version() -> Path:
 
 
 def with_uv(**variables: str) -> dict[str, str]:
-    """An environment in which `uvx devin-mcp` is the package of this tree, with a cache of this test run."""
+    """Environment variables with which `uvx devin-mcp` is the package of this tree."""
     ours = {
         "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
         "UV_FIND_LINKS": str(built()),
@@ -113,10 +114,13 @@ def with_uv(**variables: str) -> dict[str, str]:
 def run(
     *command: str, env: dict[str, str] | None = None, cwd: str | Path = "/", both: bool = False
 ) -> str:
-    """What it prints on stdout, with `both` also on stderr. Fails with the output if the command fails."""
+    """What it prints on stdout, with `both` also on stderr.
+
+    Fails with the output if the command fails.
+    """
     done = subprocess.run(
         command,
-        env=env or environment(),
+        env=env or tool_environment(),
         cwd=cwd,
         capture_output=True,
         timeout=INSTALL_TIMEOUT,
@@ -128,7 +132,7 @@ def run(
 
 
 def installed(python: str = sys.executable, resolution: str = "highest") -> Path:
-    """The directory of commands of a new environment with the wheel and all extras, resolved without a lock file.
+    """The directory of commands of an environment with the wheel and all extras, without a lock.
 
     With the resolution "lowest-direct" every library is the lowest that pyproject.toml allows.
     """
@@ -178,10 +182,13 @@ def interpreters() -> dict[str, str]:
 
 def _behind(python: str, name: str) -> str | None:
     """The real interpreter behind a command such as a pyenv shim; None if there is none."""
-    ask = "import json, sys; print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sys.executable]))"
+    code = (
+        "import json, sys; "
+        "print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sys.executable]))"
+    )
     try:
         done = subprocess.run(
-            [python, "-c", ask], capture_output=True, text=True, timeout=30, check=True
+            [python, "-c", code], capture_output=True, text=True, timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -192,7 +199,7 @@ def _behind(python: str, name: str) -> str | None:
 async def tools_of(
     command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/"
 ) -> int:
-    """The number of tools that a client gets over stdio from the server that it starts like this."""
+    """The number of tools that a client gets from the server that it starts with this command."""
     server = StdioServerParameters(command=command, args=list(arguments), env=dict(env), cwd=cwd)
     with anyio.fail_after(START_TIMEOUT):
         async with Client(stdio_client(server)) as client:

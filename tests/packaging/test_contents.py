@@ -32,7 +32,8 @@ PERMISSIVE_LICENCES = {
     "PSF-2.0",
     "Python Software Foundation License",
 }
-"""Licences that ask nothing but to keep their notices, of people who run or pass on the libraries unchanged."""
+"""Licences that ask nothing but to keep their notices, of people who run or pass on the libraries
+unchanged."""
 
 
 def test_wheel_holds_the_package_and_nothing_else() -> None:
@@ -102,7 +103,7 @@ def test_package_checkers_pass(command: list[str]) -> None:
 def licences(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """Library -> licence, of the newest versions and of the versions in requirements.lock (and so in the image)."""
+    """Library -> licence, of the newest versions and of those in requirements.lock."""
     env = (
         tmp_path_factory.mktemp("plain") / "env"
     )  # pip-licenses finds nothing on a path that is not ASCII
@@ -148,8 +149,10 @@ def test_docs_list_the_licences_of_the_image(licences: dict[str, str]) -> None:
     """`UPDATE_DOCS=1` writes docs/licences.md; run it after requirements.lock was renewed."""
     rows = "\n".join(f"| {name} | {licence} |" for name, licence in sorted(licences.items()))
     text = (
-        "# Licences of the libraries\n\ndevin-mcp itself is under the MIT licence. These are the libraries that "
-        "`requirements.lock` and the image hold,\nthe extras `redis` and `otel` among them, with the licence each declares.\n\n"
+        "# Licences of the libraries\n\n"
+        "devin-mcp itself is under the MIT licence. These are the libraries that "
+        "`requirements.lock` and the image hold,\n"
+        "the extras `redis` and `otel` among them, with the licence each declares.\n\n"
         f"| library | licence |\n|---|---|\n{rows}\n"
     )
     file = ROOT / "docs" / "licences.md"

@@ -1,6 +1,7 @@
-"""The wheel, installed without a lock file on every interpreter of this machine, serves over stdio and HTTP.
+"""The wheel, installed on every interpreter of this machine, serves over stdio and HTTP.
 
-On the oldest interpreter it is installed a second time, with the lowest libraries that pyproject.toml allows.
+On the oldest interpreter it is installed a second time, with the lowest libraries that
+pyproject.toml allows.
 """
 
 from __future__ import annotations

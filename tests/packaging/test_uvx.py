@@ -1,4 +1,4 @@
-"""`devin-mcp config` run by uvx or pipx names that tool, and not the temporary environment it made."""
+"""`devin-mcp config` run by uvx or pipx names that tool, not its temporary environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures that ask the client: mid-call on a session (2025-11-25), by an answer that is a question (2026-07-28)."""
+"""The conformance suite's fixtures that ask the client: elicitation, sampling, roots."""
 
 from __future__ import annotations
 
@@ -76,7 +76,13 @@ def install(mcp: MCPServer[Any]) -> None:
         "greeting": sample("Say hello"),
         "client_roots": ListRootsRequest(),
     }
-    _once(mcp, "multiple_inputs", everything, lambda given: f"{len(given)} answers", "all at once")
+    _once(
+        mcp,
+        "multiple_inputs",
+        everything,
+        lambda responses: f"{len(responses)} answers",
+        "all at once",
+    )
     mcp.add_tool(_in_rounds, name="test_input_required_result_multi_round")
     mcp.add_tool(_within_capabilities, name="test_input_required_result_capabilities")
     mcp.add_tool(_streaming, name="test_streaming_elicitation")
@@ -92,12 +98,14 @@ def form(message: str, *texts: str, **fields: str) -> ElicitRequest:
 
 
 def sample(text: str) -> CreateMessageRequest:
-    said = SamplingMessage(role="user", content=TextContent(type="text", text=text))
-    return CreateMessageRequest(params=CreateMessageRequestParams(messages=[said], max_tokens=100))
+    message = SamplingMessage(role="user", content=TextContent(type="text", text=text))
+    return CreateMessageRequest(
+        params=CreateMessageRequestParams(messages=[message], max_tokens=100)
+    )
 
 
 def _mid_call(mcp: MCPServer[Any]) -> None:
-    # Without related_request_id the question would go to the stream of a GET that may not be open yet, and vanish.
+    # Without related_request_id the request would go to the stream of a GET, which may not be open.
     @mcp.tool()
     async def test_sampling(prompt: str, ctx: Context[Any, Any]) -> str:
         """Has the client's model answer a prompt."""
@@ -134,17 +142,15 @@ def _once(
     answer: Callable[[Mapping[str, Any]], str | None],
     state: str | None = None,
 ) -> None:
-    """A tool that asks one round, and again while the answers are missing or of the wrong kind (`answer` gives None)."""
+    """A tool that asks, and asks again while `answer` returns None for what came back."""
 
     async def tool(ctx: Context[Any, Any]) -> str | InputRequiredResult:
-        given = ctx.input_responses or {}
-        whole = requests.keys() <= given.keys() and ctx.request_state == state
-        said = answer(given) if whole else None
-        return (
-            InputRequiredResult(input_requests=dict(requests), request_state=state)
-            if said is None
-            else said
-        )
+        responses = ctx.input_responses or {}
+        complete = requests.keys() <= responses.keys() and ctx.request_state == state
+        text = answer(responses) if complete else None
+        if text is not None:
+            return text
+        return InputRequiredResult(input_requests=dict(requests), request_state=state)
 
     mcp.add_tool(
         tool, name=f"test_input_required_result_{name}", description=f"Asks the client: {name}."
@@ -153,11 +159,11 @@ def _once(
 
 async def _in_rounds(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     """Asks two things, one after the other, and keeps the first answer in the state."""
-    given = ctx.input_responses or {}
+    responses = ctx.input_responses or {}
     name = ctx.request_state
-    if name and (color := _field(given.get("step2"), "color")):
+    if name and (color := _field(responses.get("step2"), "color")):
         return f"{name} likes {color}."
-    if name == "" and (first := _field(given.get("step1"), "name")):
+    if name == "" and (first := _field(responses.get("step1"), "name")):
         second = form("Step 2: what is your favourite colour?", "color")
         return InputRequiredResult(input_requests={"step2": second}, request_state=first)
     return InputRequiredResult(
@@ -215,15 +221,15 @@ def _text_of(result: Any) -> str | None:
     return content.text if isinstance(content, TextContent) else None
 
 
-def _greeting(given: Mapping[str, Any]) -> str | None:
-    name = _field(given["user_name"], "name")
+def _greeting(responses: Mapping[str, Any]) -> str | None:
+    name = _field(responses["user_name"], "name")
     return f"Hello, {name}!" if name else None
 
 
-def _sampled(given: Mapping[str, Any]) -> str | None:
-    return _text_of(given["capital_question"])
+def _sampled(responses: Mapping[str, Any]) -> str | None:
+    return _text_of(responses["capital_question"])
 
 
-def _counted_roots(given: Mapping[str, Any]) -> str | None:
-    roots = given["client_roots"]
+def _counted_roots(responses: Mapping[str, Any]) -> str | None:
+    roots = responses["client_roots"]
     return f"{len(roots.roots)} roots" if isinstance(roots, ListRootsResult) else None

@@ -10,14 +10,14 @@ const transport =
   kind === 'http'
     ? new StreamableHTTPClientTransport(new URL(target))
     : new StdioClientTransport({ command: target, args: rest, stderr: 'ignore' });
-const client = new Client({ name: 'witness', version: '0' }, { capabilities: {}, versionNegotiation: { mode: era } });
+const client = new Client({ name: 'third-party', version: '0' }, { capabilities: {}, versionNegotiation: { mode: era } });
 
 await client.connect(transport);
 try {
   const { tools } = await client.listTools();
   // callTool throws when structured content is missing or does not fit the output schema that was just listed.
   const call = (name, args) => client.callTool({ name, arguments: args });
-  const created = await call('devin_create_session', { prompt: 'Rename the flag --old to --new', tags: ['witness'] });
+  const created = await call('devin_create_session', { prompt: 'Rename the flag --old to --new', tags: ['third-party'] });
   const read = await call('devin_get_session', { session_id: created.structuredContent?.session_id });
   const refused = await call('devin_get_session', { sesion_id: created.structuredContent?.session_id });
   const { resources } = await client.listResources();

@@ -1,4 +1,4 @@
-"""One run of the conformance suite against a server, read from what it prints."""
+"""Runs the conformance suite against a server and parses its output."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.third_party.processes import PACKAGES, Finished, run
 Revision = Literal["2025-11-25", "2026-07-28"]
 
 _SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
-_LONGEST = 90.0
+_TIMEOUT = 90.0
 _SCENARIO = re.compile(r"^([✓✗]) ([\w-]+): \d+ passed, \d+ failed$", re.MULTILINE)
 _EXCUSED = re.compile(r"^  ~ (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`excused` are the baseline's entries that really failed; the suite itself tolerates some that were never tried."""
+    """Outcome of a run. `excused` are the baseline's entries that really failed."""
 
     finished: Finished
     ran: frozenset[str]
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def required(revision: Revision) -> frozenset[str]:
-    """The scenarios that a server must pass to conform, frozen by the suite at the revision's release."""
+    """The scenarios that a conforming server must pass, fixed by the suite per revision."""
     return _names(_SUITE / "requirements" / f"{revision}.yaml")
 
 
@@ -49,7 +49,7 @@ def check(node: str, url: str, revision: Revision, baseline: Path, scratch: Path
     """With a baseline, even an empty one, the suite counts warnings as failures."""
     command = [node, str(_SUITE / "dist" / "index.js"), "server", "--url", url]
     command += ["--requirements", revision, "--expected-failures", str(baseline)]
-    finished = run(command, cwd=scratch, timeout=_LONGEST)
+    finished = run(command, cwd=scratch, timeout=_TIMEOUT)
     outcomes = _SCENARIO.findall(finished.out)
     return Verdict(
         finished,

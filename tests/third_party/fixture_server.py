@@ -1,4 +1,4 @@
-"""`python -m tests.third_party.fixture_server`: our server as it is served, with the conformance suite's fixtures on it."""
+"""`python -m tests.third_party.fixture_server`: our server with the suite's fixtures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.third_party.fixtures import install
 
 
 class Events(EventStore):
-    """Every event of every stream in order, for clients that come back. An event's id is its place."""
+    """Keeps every event for clients that reconnect. An event's id is its position."""
 
     def __init__(self) -> None:
         self._events: list[tuple[StreamId, JSONRPCMessage | None]] = []

@@ -1,4 +1,4 @@
-"""What the conformance suite expects to find on a server under test, added to ours. Names and texts are the suite's."""
+"""Fixtures that the conformance suite expects on a server; names and texts are the suite's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts that people use, by their own commands: Claude Code and Gemini CLI."""
+"""Runs the hosts Claude Code and Gemini CLI."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
 
 
-def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **given: str) -> str:
-    """What a host's own command says, at home in a directory of its own, with the key in its environment."""
+def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
+    """The output of a host's command, with `home` as its home and the key in its environment."""
     (binary,) = (
         PACKAGES.glob("@anthropic-ai/claude-code-*/claude*")
         if name == "claude"
         else [PACKAGES / ".bin" / name]
     )
     quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-    env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **given)
+    env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **variables)
     env["PATH"] = f"{PACKAGES / '.bin'}{os.pathsep}{env['PATH']}"
     return run(str(binary), *arguments, env=env, cwd=cwd or home, both=True)

@@ -1,4 +1,4 @@
-"""The inspector's command line, which is a client that many people try a server with."""
+"""Runs the MCP inspector's command line."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from tests.third_party import processes
 from tests.third_party.processes import PACKAGES
 
-LONGEST = 30.0
-"""Seconds for one command; most take about three."""
+TIMEOUT = 30.0
+"""Seconds for one command; most take one."""
 
 
 class Inspector:
-    """On one server, in one era, at home in a directory of its own."""
+    """The inspector connected to one server in one era, with a home directory of its own."""
 
     def __init__(self, node: str, home: Path, era: str, server: str | list[str]) -> None:
-        """`server` is an address or a command."""
+        """`server` is a URL or a command."""
         self._home = home
         launcher = (
             PACKAGES
@@ -41,7 +41,7 @@ class Inspector:
     def _target(self, server: str | list[str]) -> list[str]:
         if isinstance(server, str):
             return ["--server-url", server, "--transport", "http"]
-        # On the command line it would take the server's flags for its own.
+        # On its command line the server's flags would count as its own.
         servers = {"mcpServers": {"devin": {"command": server[0], "args": server[1:]}}}
         config = self._home / "servers.json"
         config.write_text(json.dumps(servers))
@@ -49,7 +49,7 @@ class Inspector:
 
     def run(self, *arguments: str) -> processes.Finished:
         own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
-        return processes.run([*self._command, *arguments], cwd=self._home, timeout=LONGEST, env=own)
+        return processes.run([*self._command, *arguments], cwd=self._home, timeout=TIMEOUT, env=own)
 
     def client(self, tool: str, arguments: str) -> processes.Finished:
         """`arguments` is JSON."""

@@ -1,11 +1,11 @@
-"""`python -m tests.third_party.install`: what the tests talk to that is not ours.
+"""`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
-Node and the independent clients of package.json go into .third_party/; a broker and a load balancer are the system's
-own, and are installed where that can be done without asking (as root, on a Debian).
+Node and the packages of package.json go into .third_party/. Redis and HAProxy are system
+packages; they are installed with apt-get where that works without a password (as root).
 
-
-Does nothing when what is there is what package.json and its lock ask for. After changing package.json, renew the lock with
-`npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it names no registry.
+Does nothing if package.json and its lock are installed already. After a change of package.json
+renew the lock with `npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it
+names no registry.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ INSTALLED = HERE.parents[1] / ".third_party"
 
 _WANTED = (HERE / "package.json", HERE / "package-lock.json")
 _STAMP = INSTALLED / "installed"
-_LONGEST = 600
+_TIMEOUT = 600
 """Seconds: it is about 340 MB, most of it Node and the inspector."""
 
 
 def fingerprint() -> str:
-    """Of everything that decides what gets installed."""
+    """Of the files that decide what gets installed."""
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in _WANTED)).hexdigest()
 
 
@@ -36,7 +36,7 @@ def is_current() -> bool:
 
 
 SYSTEM = {"redis-server": "redis-server", "haproxy": "haproxy"}
-"""Command -> Debian's package."""
+"""Command -> Debian package."""
 
 
 def install_system() -> None:
@@ -50,21 +50,25 @@ def install_system() -> None:
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
         done = subprocess.run(
-            [apt, *words], env=quiet, capture_output=True, text=True, timeout=_LONGEST, check=False
+            [apt, *words], env=quiet, capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
         if done.returncode:
-            raise SystemExit(
-                f"{', '.join(missing)} could not be installed: {done.stderr.strip().splitlines()[-1:]}"
-            )
+            reason = done.stderr.strip().splitlines()[-1:]
+            raise SystemExit(f"{', '.join(missing)} could not be installed: {reason}")
 
 
 def install() -> None:
-    """Bring .third_party/ up to date. Raises SystemExit with one line when npm is missing or fails."""
+    """Bring .third_party/ up to date.
+
+    Raises SystemExit with one line when npm is missing or fails.
+    """
     if is_current():
         return
     npm = shutil.which("npm")
     if npm is None:
-        raise SystemExit("npm is needed to install the witnesses, and is not on the PATH")
+        raise SystemExit(
+            "npm is needed to install the third-party packages, and is not on the PATH"
+        )
     INSTALLED.mkdir(exist_ok=True)
     _STAMP.unlink(missing_ok=True)  # an install that is cut short must not look finished
     for file in _WANTED:
@@ -76,15 +80,15 @@ def install() -> None:
             (npm, "install", *quiet),
             cwd=INSTALLED,
             stdin=subprocess.DEVNULL,
-            timeout=_LONGEST,
+            timeout=_TIMEOUT,
             check=True,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
-        raise SystemExit(f"the witnesses could not be installed: {problem}") from None
+        raise SystemExit(f"the third-party packages could not be installed: {problem}") from None
     _STAMP.write_text(fingerprint())
 
 
 if __name__ == "__main__":
     install_system()
     install()
-    print(f"witnesses installed in {INSTALLED.name}/", file=sys.stderr)
+    print(f"third-party packages installed in {INSTALLED.name}/", file=sys.stderr)

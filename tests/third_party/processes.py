@@ -1,4 +1,4 @@
-"""Runs third-party programs and servers as processes: with a timeout, always killed, without DEVIN_ variables."""
+"""Runs third-party programs and servers, with a timeout and without DEVIN_ variables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STOP_TIMEOUT = 15.0
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip a test that needs a third-party program; with THIRD_PARTY_REQUIRED=1 it fails instead."""
+    """Skip a test that needs a third-party program; with THIRD_PARTY_REQUIRED=1, fail it."""
     if os.environ.get("THIRD_PARTY_REQUIRED") == "1":
         pytest.fail(f"THIRD_PARTY_REQUIRED is set, but {reason}")
     pytest.skip(reason)
@@ -97,10 +97,14 @@ def serving(command: Sequence[str], log: Path) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def node() -> str:
-    """The Node that runs the third-party packages. Raises LookupError with the reason if they cannot be run."""
+    """The Node that runs the third-party packages.
+
+    Raises LookupError with the reason if they cannot be run.
+    """
     if not is_current():
         raise LookupError(
-            "the third-party packages are missing or out of date: python -m tests.third_party.install"
+            "the third-party packages are missing or out of date: "
+            "python -m tests.third_party.install"
         )
     executable = shutil.which("node", path=PACKAGES / ".bin") or shutil.which("node")
     if executable is None:
@@ -114,7 +118,8 @@ def node() -> str:
         raise LookupError(f"{executable} cannot be run: {problem}") from None
     if numbers < _OLDEST_NODE:
         raise LookupError(
-            f"{executable} is {version}, the third-party packages need {_OLDEST_NODE[0]}.{_OLDEST_NODE[1]}"
+            f"{executable} is {version}, the third-party packages need "
+            f"{_OLDEST_NODE[0]}.{_OLDEST_NODE[1]}"
         )
     return executable
 
