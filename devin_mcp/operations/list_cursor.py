@@ -21,8 +21,9 @@ MAX_CURSOR_CHARS = 200
 
 @dataclass(frozen=True)
 class ListQuery:
-    """One list and the filters of one call. Page size is no filter: it may change from page to
-    page.
+    """A list and its filters. A cursor is valid only for the query that made it.
+
+    The page size is no part of the query: it may change from page to page.
     """
 
     tool: str

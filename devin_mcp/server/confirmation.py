@@ -98,7 +98,7 @@ async def _ask(sdk_context: SdkContext[Any, Any], question: str) -> ElicitResult
 
 
 def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
-    """Whether a question would arrive (mcp.md A.7). `{}` means forms; a client may have URLs only."""
+    """Whether a question would arrive (mcp.md A.7). `{}` means forms; some take only URLs."""
     capabilities = sdk_context.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):

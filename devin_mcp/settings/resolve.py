@@ -1,4 +1,4 @@
-"""Resolves the settings once at start: a flag wins over its variable, which wins over the default."""
+"""Resolves the settings at start: flags win over variables, variables over defaults."""
 
 from __future__ import annotations
 

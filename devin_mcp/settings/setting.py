@@ -61,7 +61,7 @@ class Setting:
         return list(texts)
 
     def split_variable(self, text: str) -> list[str]:
-        """Split the value of a variable into a list: at commas, or at os.pathsep if the items are paths."""
+        """Split a variable's value into a list: at commas, or paths at os.pathsep."""
         if not self.many:
             return [text]
         separator = os.pathsep if self.kind == "filepath" else ","
