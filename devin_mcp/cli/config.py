@@ -10,7 +10,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
-from devin_mcp.cli.install import config_file, this_command, write
+from devin_mcp.cli.config_files import config_file, this_command, write
 from devin_mcp.cli.terminal import printable
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
 from devin_mcp.settings.parsers import LOOPBACK, parse_url

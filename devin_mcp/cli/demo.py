@@ -24,7 +24,7 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from devin_mcp.cli.install import this_command
+from devin_mcp.cli.config_files import this_command
 from devin_mcp.cli.terminal import print_wrapped
 from devin_mcp.settings.environment import environment_without_settings
 
