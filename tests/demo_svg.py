@@ -34,9 +34,6 @@ def shown_lines(demo: str) -> list[str]:
     return [line.rstrip() for line in lines[: last + 1]]
 
 
-told = shown_lines  # tests/e2e/test_cli.py imports this name
-
-
 def draw(demo: str) -> str:
     """The picture as SVG. Fonts are removed, so that it loads nothing from the network."""
     console = Console(record=True, width=WIDTH_COLUMNS, file=io.StringIO())

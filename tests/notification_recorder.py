@@ -20,24 +20,24 @@ class NotificationRecorder:
     """Notifications as words: `resources`, `prompts`, or the URI of the resource that changed."""
 
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.events: list[Any] = []
 
-    def old(self, era: Era) -> list[Any] | None:
+    def legacy_events(self, era: Era) -> list[Any] | None:
         """The list for `connect(notifications=...)`; None in the modern era, which has streams."""
-        return self.heard if era == "legacy" else None
+        return self.events if era == "legacy" else None
 
     @property
-    def told(self) -> list[str]:
-        return [_word(event) for event in self.heard]
+    def received(self) -> list[str]:
+        return [_word(event) for event in self.events]
 
-    async def hears(self, *words: str, within: float = 2) -> None:
+    async def expect(self, *words: str, within: float = 2) -> None:
         """Exactly these arrive, in any order; then the record is empty again."""
         with anyio.move_on_after(within):
-            while len(self.told) < len(words):  # noqa: ASYNC110 - the client's task appends them
+            while len(self.received) < len(words):  # noqa: ASYNC110 - the client's task appends them
                 await anyio.sleep(0.005)
         await anyio.sleep(SETTLE_SECONDS)
-        assert sorted(self.told) == sorted(words)
-        self.heard.clear()
+        assert sorted(self.received) == sorted(words)
+        self.events.clear()
 
 
 def _word(event: Any) -> str:
@@ -67,7 +67,7 @@ async def watching(
 
         async def record() -> None:
             async for event in events:
-                recorder.heard.append(event)
+                recorder.events.append(event)
 
         group.start_soon(record)
         yield

@@ -44,7 +44,9 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 @dataclass
 class UpstreamState:
-    """Limits concurrent requests to Devin and remembers whether the last one succeeded."""
+    """One per process: limits concurrent requests to Devin, and remembers whether the last one got
+    a response below 500.
+    """
 
     slots: asyncio.Semaphore
     is_healthy: bool | None = None

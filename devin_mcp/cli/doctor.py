@@ -113,7 +113,7 @@ def _print(check: Check) -> None:
 
 
 def _settings_report(settings: Settings, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Name -> source, and the value if it is no secret."""
+    """Name of each setting -> where its value comes from and, if it is no secret, the value."""
     report: dict[str, dict[str, Any]] = {}
     for setting in SETTINGS:
         report[setting.name] = {"from": sources.get(setting.name, "default")}

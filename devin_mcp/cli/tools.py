@@ -22,7 +22,10 @@ def effect_of(operation: Operation[Any, Any]) -> str:
 
 
 def print_tools(settings: Settings, *, as_json: bool) -> int:
-    """Print the tools. Returns the exit status. Raises SettingsError."""
+    """Print the tools that the settings enable. Returns the exit status.
+
+    Raises SettingsError if a setting names an unknown tool.
+    """
     visible = visible_tools(settings, "stdio")
     tools = published_tools(visible)
     if as_json:

@@ -140,7 +140,7 @@ def _keep_console_facts(logger: object, method: str, event: Event) -> Event:
 
 
 def _time_of(event: Event) -> datetime:
-    """The time of the event, which may be written a little later."""
+    """When the event happened. Its line may be written a little later."""
     return datetime.fromtimestamp(event.pop("at", None) or time.time(), UTC)
 
 

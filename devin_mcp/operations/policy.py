@@ -71,7 +71,10 @@ class Policy:
 
 @dataclass
 class SessionRateLimit:
-    """Counts the sessions that each key started in the last hour, through this process."""
+    """Refuses a session if its key has started too many within the last hour.
+
+    Counts only sessions started through this process.
+    """
 
     max_sessions: int
     clock: Clock

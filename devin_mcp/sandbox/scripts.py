@@ -69,7 +69,7 @@ OVER = frozenset({"finished", "expired", "stopped"})
 
 
 def script_in(prompt: str) -> str | None:
-    """The word of `sandbox:word` in the prompt, or None where it has no known one."""
+    """The script that the prompt requests as `sandbox:NAME`; None without a known name."""
     match = re.search(r"\bsandbox:([a-z-]+)", prompt.lower())
     if match is None or match[1] not in {*SCRIPTS, *CREATION_ERRORS}:
         return None

@@ -37,6 +37,6 @@ THIRD_PARTY_TEXT = (
 
 
 def instructions(visible: VisibleTools, *, sandbox: bool) -> str:
-    """At most 1,200 characters, which name only tools that this caller has."""
+    """The text for one caller: at most 1,200 characters, naming only tools that the caller has."""
     parts = [SANDBOX if sandbox else "", DEVIN, visible.text(SESSION_LIFE_CYCLE), THIRD_PARTY_TEXT]
     return "\n".join(part for part in parts if part)

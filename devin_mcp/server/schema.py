@@ -82,7 +82,7 @@ def input_schema(model: type[BaseModel], capabilities: frozenset[Capability]) ->
 
 
 def output_schema(model: type[BaseModel]) -> Schema:
-    """What is really sent: nulls are left out, so a nullable field is an optional one."""
+    """The schema of a result as it is sent: without nulls, so a nullable field is optional."""
     return _simplify(model.model_json_schema(mode="serialization"), set())
 
 

@@ -13,7 +13,7 @@ import pytest
 from devin_mcp.cli import demo
 from tests.cli.command_line import CommandLine
 from tests.demo_svg import COMMAND as PROMPT
-from tests.demo_svg import PICTURE, draw, plain, read, told
+from tests.demo_svg import PICTURE, draw, plain, read, shown_lines
 from tests.e2e.processes import COMMAND, environment
 
 
@@ -207,7 +207,7 @@ def test_demo_shows_a_whole_delegation_and_uses_no_key() -> None:
     ):
         assert step in finished.stdout
     assert "apk_real" not in finished.stdout + finished.stderr
-    shown = plain([PROMPT, *told(finished.stdout)])
+    shown = plain([PROMPT, *shown_lines(finished.stdout)])
     if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != shown:
         PICTURE.write_text(draw(finished.stdout))
     assert plain(read(PICTURE.read_text())) == shown, "the README's picture is of another demo"

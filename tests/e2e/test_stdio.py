@@ -43,7 +43,7 @@ async def test_client_of_either_era_is_notified_of_changes() -> None:
 async def receive_updates(era: Era) -> str | None:
     """Expect the notifications of both changes; returns the protocol version."""
     recorder, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
-    notifications = recorder.old(era)
+    notifications = recorder.legacy_events(era)
 
     async def on_message(message: object) -> None:
         if notifications is not None:
@@ -54,8 +54,8 @@ async def receive_updates(era: Era) -> str | None:
         session = (await client.ok("create_session", prompt="sandbox:quick"))["session_id"]
         async with watching(client, recorder, era, uri, f"devin://sessions/{session}"):
             await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
-            await recorder.hears("resources", "prompts", uri)
-            await recorder.hears(f"devin://sessions/{session}", within=9)
+            await recorder.expect("resources", "prompts", uri)
+            await recorder.expect(f"devin://sessions/{session}", within=9)
         return sdk.protocol_version
 
 

@@ -23,27 +23,27 @@ async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) ->
     notifications = NotificationRecorder()
     mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
     async with (
-        connect(era=era, notifications=notifications.old(era)) as client,
+        connect(era=era, notifications=notifications.legacy_events(era)) as client,
         watching(client, notifications, era, mine, other, "devin://knowledge"),
     ):
         await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
-        await notifications.hears("resources", "prompts", mine)
+        await notifications.expect("resources", "prompts", mine)
         await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
-        await notifications.hears("resources", "devin://knowledge")
+        await notifications.expect("resources", "devin://knowledge")
         await client.ok("create_secret", key="K", type="key-value", value="v")
         await client.error("delete_playbook", playbook_id="playbook-none")
         await client.ok("list_playbooks")
-        await notifications.hears()
+        await notifications.expect()
         assert "New" in await client.read(mine), "a notified client reads the new text"
 
 
 async def test_unsubscribed_uri_is_not_notified(connect: Connect, era: Era) -> None:
     notifications, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
-    async with connect(era=era, notifications=notifications.old(era)) as client:
+    async with connect(era=era, notifications=notifications.legacy_events(era)) as client:
         async with watching(client, notifications, era, uri):
             pass
         await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
-        await notifications.hears(*(["resources", "prompts"] if era == "legacy" else []))
+        await notifications.expect(*(["resources", "prompts"] if era == "legacy" else []))
 
 
 async def test_capabilities_announce_what_can_be_subscribed(connect: Connect, era: Era) -> None:
@@ -76,20 +76,20 @@ async def test_watched_session_notifies_each_change_once(
 ) -> None:
     notifications = NotificationRecorder()
     async with connect(
-        era=era, manual_clock=manual_clock, notifications=notifications.old(era)
+        era=era, manual_clock=manual_clock, notifications=notifications.legacy_events(era)
     ) as client:
         session_id = await client.create_session()
         uri = f"devin://sessions/{session_id}"
         async with watching(client, notifications, era, uri):
             await manual_clock.advance(6)
-            await notifications.hears(uri)  # Devin asks
+            await notifications.expect(uri)  # Devin asks
             await manual_clock.advance(100)
             await manual_clock.advance(100)
-            await notifications.hears()
+            await notifications.expect()
             await client.ok("send_message", session_id=session_id, message="strict")
-            await notifications.hears(uri)  # polled at once: the message is there, Devin works
+            await notifications.expect(uri)  # polled at once: the message is there, Devin works
             await manual_clock.advance(7)
-            await notifications.hears(uri)  # done, with Devin's final message
+            await notifications.expect(uri)  # done, with Devin's final message
             await manual_clock.asleep(0)
 
 
@@ -116,7 +116,7 @@ async def test_index_is_notified_once_per_change(
         ):
             await manual_clock.asleep(1)
             await client.ok("terminate_session", session_id=session_id)
-            await notifications.hears(f"devin://sessions/{session_id}", "devin://sessions")
+            await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
 
 
 async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
@@ -131,7 +131,9 @@ async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
         "http://example.com/x",
     ]
     async with (
-        connect(era=era, toolsets="playbooks", notifications=notifications.old(era)) as client,
+        connect(
+            era=era, toolsets="playbooks", notifications=notifications.legacy_events(era)
+        ) as client,
         watching(client, notifications, era, *uris),
     ):
         await anyio.sleep(0.05)  # nothing is polled
@@ -149,11 +151,11 @@ async def test_write_notifies_only_subscribers_with_the_same_key(
         watching(second, of_second, "auto", uri, playbooks),
     ):
         await first.ok("update_playbook", playbook_id="playbook-0001", title="A")
-        await of_first.hears(uri, playbooks, "resources", "prompts")
-        await of_second.hears()
+        await of_first.expect(uri, playbooks, "resources", "prompts")
+        await of_second.expect()
         await second.ok("update_playbook", playbook_id="playbook-0001", title="B")
-        await of_second.hears(uri, playbooks, "resources", "prompts")
-        await of_first.hears()
+        await of_second.expect(uri, playbooks, "resources", "prompts")
+        await of_first.expect()
 
 
 async def test_cached_resources_and_prompts_are_never_shared_between_keys(

@@ -154,7 +154,7 @@ def _knowledge_page(
 
 
 def _one_note(note: Note, start: int, query: ListQuery) -> Truncatable[Knowledge]:
-    """The whole body of one note, or the part from `start` that fits."""
+    """One note with its body from character `start` on, as much as fits into a result."""
     body = note.body or ""
 
     def build(limit: int) -> Knowledge:

@@ -153,8 +153,8 @@ class OAuthAuth:
     def _challenge(
         self, status: int, reason: str, text: str, *, error: str = "", scope: str = " ".join(SCOPES)
     ) -> RequestRejected:
-        """A rejection with a WWW-Authenticate header (RFC 6750 §3), where only a sent token has an
-        error.
+        """A rejection with a WWW-Authenticate header, which names an error only if a token was sent
+        (RFC 6750 §3).
         """
         parameters = {
             "error": error,

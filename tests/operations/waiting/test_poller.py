@@ -50,7 +50,7 @@ async def test_errors_lengthen_the_poll_interval_and_do_not_end_it(
             )
             for _ in range(5):
                 await manual_clock.advance(75)
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
     assert sorted(manual_clock.waits[1:5]) == manual_clock.waits[1:5]
     watch = [line for line in logs() if line.get("method") == "watch"]
     assert [
@@ -92,7 +92,7 @@ async def test_change_before_the_first_successful_poll_is_notified(
             await manual_clock.asleep(1)
             await client.ok("send_message", session_id=session_id, message="m")
             # one for the write, one for what the first successful poll found
-            await notifications.hears(*[f"devin://sessions/{session_id}"] * 2)
+            await notifications.expect(*[f"devin://sessions/{session_id}"] * 2)
 
 
 @pytest.mark.parametrize("status", [400, 408, 409, 422, 425])
@@ -107,7 +107,7 @@ async def test_transient_refusal_does_not_end_polling(
             upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
             await manual_clock.advance(7)
             await manual_clock.advance(20)
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -121,10 +121,10 @@ async def test_single_refusal_is_notified_and_does_not_end_polling(
             await manual_clock.asleep(1)
             upstream.fail("GET", "/v1/sessions/.*", page(status))
             await manual_clock.advance(7)
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
             await manual_clock.advance(20)
             # it is readable again, and its phase is now waiting
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
 
 
 async def test_three_refusals_in_a_row_end_polling(
@@ -139,7 +139,7 @@ async def test_three_refusals_in_a_row_end_polling(
             for _ in range(3):
                 await manual_clock.advance(70)
             await manual_clock.asleep(0)
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
 
 
 async def test_terminated_session_that_is_unreadable_is_notified(
@@ -155,7 +155,7 @@ async def test_terminated_session_that_is_unreadable_is_notified(
             await manual_clock.asleep(1)
             upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
             await client.ok("terminate_session", session_id=session_id)
-            await notifications.hears(f"devin://sessions/{session_id}", "devin://sessions")
+            await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
 
 
 async def test_change_during_a_slow_first_poll_is_notified(
@@ -170,7 +170,7 @@ async def test_change_during_a_slow_first_poll_is_notified(
             assert "starting" in await client.read(f"devin://sessions/{session_id}")
             skip(manual_clock, 6)
             gate.set()
-            await notifications.hears(f"devin://sessions/{session_id}")
+            await notifications.expect(f"devin://sessions/{session_id}")
 
 
 async def test_message_that_vanishes_and_returns_is_notified_once(
@@ -197,10 +197,12 @@ async def test_message_that_vanishes_and_returns_is_notified_once(
         watching(client, notifications, "auto", uri, "devin://sessions"),
     ):
         await manual_clock.advance(7)
-        await notifications.hears(uri)  # message b; the index, which shows no messages, is the same
+        await notifications.expect(
+            uri
+        )  # message b; the index, which shows no messages, is the same
         for _ in range(2):
             await manual_clock.advance(30)
-        await notifications.hears()
+        await notifications.expect()
         await manual_clock.advance(30)
-        await notifications.hears(uri)  # message c
+        await notifications.expect(uri)  # message c
         assert upstream.count("GET", "/v1/sessions/devin-1") == 5

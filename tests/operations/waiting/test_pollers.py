@@ -61,7 +61,7 @@ async def test_watchers_share_one_poller_that_ends_with_them(
             assert manual_clock.sleepers == 1
             await manual_clock.advance(6)
             for recorder in recorders:
-                await recorder.hears(f"devin://sessions/{session_id}")
+                await recorder.expect(f"devin://sessions/{session_id}")
             done.set()
         await manual_clock.asleep(0)
         polls = upstream.count("GET", "/v1/sessions/.*")
@@ -152,6 +152,6 @@ async def test_each_key_has_its_own_poller(upstream: Upstream, manual_clock: Man
         ):
             await manual_clock.advance(2)
             await manual_clock.advance(6)
-            await notifications.hears(uri)
-            await other_notifications.hears()  # to this key the session does not exist
+            await notifications.expect(uri)
+            await other_notifications.expect()  # to this key the session does not exist
         await manual_clock.asleep(0)  # both have unsubscribed
