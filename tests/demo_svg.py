@@ -1,4 +1,4 @@
-"""Draws docs/delegation.svg: the output of `devin-mcp demo` up to the pull request, as a terminal."""
+"""Draws docs/delegation.svg: the output of `devin-mcp demo` up to the pull request."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class NotificationRecorder:
     async def expect(self, *words: str, within: float = 2) -> None:
         """Exactly these arrive, in any order; then the record is empty again."""
         with anyio.move_on_after(within):
-            while len(self.received) < len(words):  # noqa: ASYNC110 - the client's task appends them
+            while len(self.received) < len(words):  # noqa: ASYNC110 - filled by a task
                 await anyio.sleep(0.005)
         await anyio.sleep(SETTLE_SECONDS)
         assert sorted(self.received) == sorted(words)

@@ -1,7 +1,8 @@
-"""`python -m tests.benchmarks.handovers`: counts how often one call changes the file that it runs in.
+"""`python -m tests.benchmarks.handovers`: counts how often one call changes the file that it runs
+in.
 
-A hand-over is a call of one of our functions by our code in another file. Few of them mean that a call can be read
-from top to bottom.
+A hand-over is a call of one of our functions by our code in another file. Few of them mean that a
+call can be read from top to bottom.
 """
 
 from __future__ import annotations

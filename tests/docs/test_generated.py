@@ -39,7 +39,8 @@ from tests.docs.pages import (
 
 COMMAND = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
 PRINT_ONLY = {"json", "zed"}
-"""`json` is for clients without a known file; Zed's file contains comments and is edited by hand."""
+"""`json` is for clients without a known file; Zed's file contains comments and is edited by hand.
+"""
 
 
 def clients_table() -> str:

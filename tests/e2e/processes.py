@@ -29,7 +29,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def tool_environment() -> dict[str, str]:
-    """The same for programs that are not ours: measuring their coverage would only slow them down."""
+    """The same for programs that are not ours, whose coverage is not measured."""
     return {name: value for name, value in environment().items() if "COVERAGE_" not in name}
 
 

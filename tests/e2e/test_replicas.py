@@ -191,7 +191,7 @@ async def call_with_retries(
                 or broken.subgroup(asyncio.CancelledError) is not None
             ):
                 raise
-        except Exception:  # noqa: BLE001, S110 - whatever a broken connection looks like to this client
+        except Exception:  # noqa: BLE001, S110 - any error of a broken connection
             pass
         await anyio.sleep(0.3)
     raise AssertionError("no replica answered")
