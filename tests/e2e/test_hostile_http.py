@@ -63,11 +63,15 @@ BODIES: list[bytes] = [
     b'{"jsonrpc":"2.0","id":1,"result":{}}',
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[]}',
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":{}}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
-    b'"params":{"name":"devin_list_sessions","arguments":"x"}}',
+    (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+        b'"params":{"name":"devin_list_sessions","arguments":"x"}}'
+    ),
     b'[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
-    b'"params":{"name":"devin_get_session","arguments":{"session_id":"\\ud800"}}}',
+    (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+        b'"params":{"name":"devin_get_session","arguments":{"session_id":"\\ud800"}}}'
+    ),
     b'{"jsonrpc":"2.0","id":1e400,"method":"ping"}',
     b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
 ]
