@@ -15,6 +15,7 @@ from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
+from devin_mcp.keys import V1_KEY_PREFIX_HINT
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
@@ -31,7 +32,7 @@ name."""
 SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
 """At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
-KEY_DESCRIPTION = "From the Devin web app, Settings > API keys. v1 keys start with apk_."
+KEY_DESCRIPTION = f"From the Devin web app, Settings > API keys. {V1_KEY_PREFIX_HINT}."
 
 
 def server_json() -> dict[str, Any]:

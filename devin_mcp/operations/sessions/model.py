@@ -11,7 +11,7 @@ from devin_mcp.operations.sessions.conversation import Message
 
 Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 
-AT_WORK: frozenset[Phase] = frozenset({"starting", "working"})
+WORKING_PHASES: frozenset[Phase] = frozenset({"starting", "working"})
 
 PhaseText = Annotated[Phase, WithJsonSchema({"type": "string"})]
 """A phase where its values need not be published again: every model pays for every copy."""
@@ -99,7 +99,7 @@ class Session(SessionSummary):
 
     @property
     def is_at_work(self) -> bool:
-        return self.phase in AT_WORK
+        return self.phase in WORKING_PHASES
 
     @property
     def can_be_ended(self) -> bool:

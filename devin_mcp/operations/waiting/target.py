@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from devin_mcp.operations.sessions.model import AT_WORK, Session
+from devin_mcp.operations.sessions.model import WORKING_PHASES, Session
 from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen
 from devin_mcp.operations.waiting.poller import POLL_FAST_SECONDS, SessionPoller
 
@@ -87,7 +87,7 @@ class WaitTarget:
         cls, session_id: str, origin: Seen | ReplyTo | None, poller: SessionPoller, now: float
     ) -> WaitTarget:
         target = cls(session_id, origin, poller, now)
-        if isinstance(origin, ReplyTo) or (origin is not None and origin.phase in AT_WORK):
+        if isinstance(origin, ReplyTo) or (origin is not None and origin.phase in WORKING_PHASES):
             poller.assume_was_working()
         if (poller.polled_at or poller.failed_at) and target.session is None:
             poller.poll_now()  # what the poller knows is too old
