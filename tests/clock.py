@@ -46,7 +46,7 @@ class ManualClock:
 
     async def advance(self, seconds: float, *, until_asleep: int = 1) -> None:
         """Advance the time in one step, as soon as `until_asleep` sleepers wait for it."""
-        await self.asleep(until_asleep)
+        await self.wait_for_sleepers(until_asleep)
         self.passed += seconds
         for listener in self.on_skip:
             listener(seconds)
@@ -55,7 +55,7 @@ class ManualClock:
                 woken.set()
         await anyio.sleep(0.01)
 
-    async def asleep(self, count: int) -> None:
+    async def wait_for_sleepers(self, count: int) -> None:
         """Wait until at least `count` tasks sleep; for 0, until none does."""
         with anyio.fail_after(HANG_SECONDS):
             while len(self._sleepers) < count or (not count and self._sleepers):

@@ -24,7 +24,7 @@ from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
 from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes
-from tests.upstream import KEY, Upstream, running_upstream
+from tests.upstream import KEY, Upstream, start_upstream
 
 Era = Literal["auto", "legacy"]
 Logs = Callable[[], list[dict[str, Any]]]
@@ -100,7 +100,7 @@ def manual_clock(upstream: Upstream) -> ManualClock:
 @pytest.fixture
 async def upstream(clock: AutoClock) -> AsyncIterator[Upstream]:
     """The fake Devin behind a real socket; its clock advances with `clock`."""
-    async with running_upstream() as upstream:
+    async with start_upstream() as upstream:
         clock.on_skip.append(upstream.sandbox.clock.advance)
         yield upstream
 

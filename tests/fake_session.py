@@ -16,13 +16,13 @@ BASE = {
 
 @dataclass
 class FakeSession:
-    """One session. `readable` is the number of messages that GET returns; None for all."""
+    """One session. `visible_count` is the number of messages that GET returns; None for all."""
 
     session_id: str = "devin-1"
     status_enum: str = "working"
-    readable: int | None = None
-    said: list[dict[str, Any]] = field(default_factory=list)
-    more: dict[str, Any] = field(default_factory=dict)
+    visible_count: int | None = None
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
 
     def devin_says(self, text: str, **more: Any) -> None:
         self._say("devin_message", text, more)
@@ -31,10 +31,10 @@ class FakeSession:
         self._say("user_message", text, more)
 
     def _say(self, kind: str, text: str, more: dict[str, Any]) -> None:
-        self.said.append(
+        self.messages.append(
             {
                 "type": kind,
-                "event_id": f"{self.session_id}-e{len(self.said)}",
+                "event_id": f"{self.session_id}-e{len(self.messages)}",
                 "message": text,
                 **more,
             }
@@ -42,18 +42,20 @@ class FakeSession:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer GET with the session; POST adds the user's message and sets it to working."""
-        if exchange.seen.method == "POST":
-            self.user_says(exchange.seen.json["message"])
+        if exchange.request.method == "POST":
+            self.user_says(exchange.request.json["message"])
             self.status_enum = "working"
             await answer(200, None)(exchange)
             return
-        visible = self.said if self.readable is None else self.said[: self.readable]
+        visible = (
+            self.messages if self.visible_count is None else self.messages[: self.visible_count]
+        )
         body = {
             **BASE,
             "session_id": self.session_id,
             "status_enum": self.status_enum,
             "messages": visible,
-            **self.more,
+            **self.fields,
         }
         await answer(200, body)(exchange)
 

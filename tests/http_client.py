@@ -21,7 +21,7 @@ from devin_mcp.settings import Settings
 from tests.conftest import Era, ToolClient
 
 
-class Quiet(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Uvicorn that leaves the signal handlers of the test run alone."""
 
     @contextmanager
@@ -30,23 +30,23 @@ class Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def deployed(
+async def start_http_server(
     settings: Settings,
     clock: Clock | None = None,
-    ending: Shutdown | None = None,
+    shutdown: Shutdown | None = None,
     body_timeout: float = BODY_TIMEOUT,
     revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> AsyncIterator[str]:
-    """The address of /mcp."""
+    """Start the server; yields the URL of /mcp."""
     listener, address = bind_socket("127.0.0.1", 0)
     app = build_app(
         settings,
-        ending or Shutdown(),
+        shutdown or Shutdown(),
         clock=clock,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
     )
-    web = Quiet(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
+    web = QuietServer(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
         yield f"{address}/mcp"
@@ -56,7 +56,7 @@ async def deployed(
 
 
 @asynccontextmanager
-async def visiting(
+async def connect_over_http(
     url: str,
     headers: Mapping[str, str] | None = None,
     *,
@@ -70,7 +70,7 @@ async def visiting(
             yield ToolClient(client)
 
 
-PING = {
+INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",

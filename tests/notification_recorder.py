@@ -47,7 +47,7 @@ def _word(event: Any) -> str:
 
 
 @asynccontextmanager
-async def watching(
+async def subscribe(
     client: ToolClient, recorder: NotificationRecorder, era: Era, *uris: str
 ) -> AsyncIterator[None]:
     """Subscribe to both lists and to these resources, as clients of this era do."""

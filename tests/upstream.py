@@ -45,7 +45,7 @@ Fault = Callable[["Exchange"], Awaitable[None]]
 class Exchange:
     """One request being answered."""
 
-    seen: ReceivedRequest
+    request: ReceivedRequest
     writer: asyncio.StreamWriter
     forward: Callable[[ReceivedRequest], Awaitable[httpx.Response]]
 
@@ -79,7 +79,7 @@ def page(status: int = 200) -> Fault:
 
 async def lost(exchange: Exchange) -> None:
     """Do the work and lose the reply."""
-    await exchange.forward(exchange.seen)
+    await exchange.forward(exchange.request)
     exchange.writer.close()
 
 
@@ -90,14 +90,14 @@ async def dropped(exchange: Exchange) -> None:
 
 async def silent(exchange: Exchange) -> None:
     """Do the work and never answer."""
-    await exchange.forward(exchange.seen)
+    await exchange.forward(exchange.request)
     with suppress(ConnectionError):
         await exchange.writer.wait_closed()
 
 
 async def halved(exchange: Exchange) -> None:
     """Do the work and send half of the reply's body."""
-    done = await exchange.forward(exchange.seen)
+    done = await exchange.forward(exchange.request)
     exchange.writer.write(
         head(
             done.status_code,
@@ -113,7 +113,7 @@ def slow(gate: asyncio.Event) -> Fault:
     """Do the work at once and answer when the gate is set."""
 
     async def fault(exchange: Exchange) -> None:
-        done = await exchange.forward(exchange.seen)
+        done = await exchange.forward(exchange.request)
         await gate.wait()
         with suppress(ConnectionError):
             await exchange.reply(
@@ -128,7 +128,7 @@ def late(gate: asyncio.Event) -> Fault:
 
     async def fault(exchange: Exchange) -> None:
         await gate.wait()
-        done = await exchange.forward(exchange.seen)
+        done = await exchange.forward(exchange.request)
         with suppress(ConnectionError):
             await exchange.reply(
                 done.status_code, done.content, {"content-type": "application/json"}
@@ -165,7 +165,7 @@ class Upstream:
             for request in self.requests
         )
 
-    async def until(self, method: str, path: str, count: int = 1) -> None:
+    async def wait_for(self, method: str, path: str, count: int = 1) -> None:
         """Wait until `count` such requests have arrived."""
         while self.count(method, path) < count:
             self.arrived.clear()
@@ -250,7 +250,7 @@ async def read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 
 @asynccontextmanager
-async def running_upstream() -> AsyncIterator[Upstream]:
+async def start_upstream() -> AsyncIterator[Upstream]:
     upstream = Upstream()
     await upstream.start()
     try:

@@ -61,7 +61,7 @@ async def test_fetch_json_raises_value_error_for_other_content(
 async def test_fetch_json_can_be_cancelled(upstream: Upstream) -> None:
     upstream.fail("GET", "/document", silent)
     fetching = asyncio.ensure_future(fetch_json(settings_for(upstream), f"{upstream.url}/document"))
-    await upstream.until("GET", "/document")
+    await upstream.wait_for("GET", "/document")
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching

@@ -45,7 +45,7 @@ async def test_cancelled_read_is_aborted(connect: Connect, upstream: Upstream, l
     upstream.fail("GET", "/v1/sessions", slow(asyncio.Event()))
     async with connect() as client:
         reading = asyncio.ensure_future(client("list_sessions"))
-        await upstream.until("GET", "/v1/sessions")
+        await upstream.wait_for("GET", "/v1/sessions")
         reading.cancel()
         await eventually(lambda: any(line["event"] == "mcp_call" for line in logs()))
     assert late_replies(logs) == []

@@ -155,7 +155,7 @@ def burst(contestant: Contestant, peer: Peer, count: int) -> None:
 
 
 @contextmanager
-def running_upstream() -> Iterator[str]:
+def start_upstream() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, str(HERE / "upstream.py")], stdout=subprocess.PIPE, text=True
     )
@@ -224,7 +224,7 @@ def main() -> int:
         help="single calls per turn; twice as many with 32 in flight",
     )
     options = parser.parse_args()
-    with running_upstream() as base, Path(os.devnull).open("wb") as log:
+    with start_upstream() as base, Path(os.devnull).open("wb") as log:
         # Without bytecode files only an editable install would start slower.
         left_out = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
         plain = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import Process, running
-from tests.upstream import KEY, running_upstream
+from tests.e2e.processes import Process, start_process
+from tests.upstream import KEY, start_upstream
 
 NOTES = 5000
 BODY = "What everybody should know. " * 73
@@ -30,7 +30,7 @@ async def timed(
     for _ in range(times):
         started = time.perf_counter()
         server.send(id=1, method=method, params=params)
-        result = (await server.line())["result"]
+        result = (await server.read_message())["result"]
         took.append((time.perf_counter() - started) * 1000)
     return took, result
 
@@ -50,7 +50,7 @@ def memory_mb(pid: int) -> float:
 
 
 async def main() -> int:
-    async with running_upstream() as upstream:
+    async with start_upstream() as upstream:
         upstream.organization.notes = {
             f"note-{n:05d}": {
                 "id": f"note-{n:05d}",
@@ -62,7 +62,7 @@ async def main() -> int:
             }
             for n in range(NOTES)
         }
-        async with running(
+        async with start_process(
             "--log-level",
             "error",
             "--cache-ttl",
@@ -70,7 +70,7 @@ async def main() -> int:
             DEVIN_API_KEY=KEY,
             DEVIN_BASE_URL=upstream.url,
         ) as server:
-            await server.open()
+            await server.initialize()
             before = memory_mb(server.process.pid)
             template = {"type": "ref/resource", "uri": "devin://knowledge/{note_id}"}
             rows: list[tuple[str, list[float]]] = []
@@ -114,7 +114,7 @@ async def main() -> int:
                     )
                 )
             after = memory_mb(server.process.pid)
-            await server.end()
+            await server.wait_for_exit()
         asked_for = {
             path: upstream.count("GET", path) for path in ("/v1/knowledge", "/v1/playbooks")
         }

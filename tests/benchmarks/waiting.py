@@ -11,8 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from tests.e2e.processes import Process, running
-from tests.upstream import KEY, Upstream, running_upstream
+from tests.e2e.processes import Process, start_process
+from tests.upstream import KEY, Upstream, start_upstream
 
 SESSIONS = 16
 SECONDS = 30
@@ -34,17 +34,19 @@ async def client(
         )
     answers: list[dict[str, object]] = []
     while len(answers) < ids:
-        answers.append((await server.line(within=SECONDS + 20))["result"]["structuredContent"])
+        answers.append(
+            (await server.read_message(within=SECONDS + 20))["result"]["structuredContent"]
+        )
     return answers
 
 
 async def waits(upstream: Upstream, waiters: int) -> tuple[int, float]:
     """Requests and processor milliseconds for so many waiters on the same sessions."""
     upstream.organization.sessions.clear()
-    async with running(
+    async with start_process(
         "--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
-        await server.open()
+        await server.initialize()
         made = [
             (await client(server, "create_session", prompt="sandbox:forever"))[0]["session_id"]
             for _ in range(SESSIONS)
@@ -55,7 +57,7 @@ async def waits(upstream: Upstream, waiters: int) -> tuple[int, float]:
         )
         assert all(answer["timed_out"] for answer in answers)
         requests, took = len(upstream.requests) - before, cpu_ms(server.process.pid) - spent
-        await server.end()
+        await server.wait_for_exit()
     return requests, took
 
 
@@ -68,7 +70,7 @@ async def main() -> int:
         f"{'waiters':>8}{'requests':>10}{'a session and minute':>22}{'cpu ms':>9}{'a waiter':>10}"
         f"{'a session and second':>22}"
     )
-    async with running_upstream() as upstream:
+    async with start_upstream() as upstream:
         upstream.sandbox.parallel = upstream.organization.parallel = SESSIONS
         counts = []
         for waiters in WAITERS:

@@ -23,7 +23,7 @@ from devin_mcp.settings import resolve
 from tests.cli.command_line import CommandLine
 from tests.conftest import Logs, text_of
 from tests.e2e.processes import environment
-from tests.packaging.installed import tools_of
+from tests.packaging.installed import count_tools
 from tests.upstream import KEY
 
 REMOTE = "https://mcp.example.com/mcp"
@@ -54,7 +54,7 @@ async def test_printed_entry_starts_the_server(cli: CommandLine) -> None:
         assert Path(entry["command"]).is_absolute()
         commands.add((entry["command"], *entry["args"], *entry.get("env", {}).items()))
     ((command, *arguments),) = commands
-    assert await tools_of(command, arguments, env=environment()) == 22
+    assert await count_tools(command, arguments, env=environment()) == 22
 
 
 SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -17,7 +17,7 @@ import trustme
 
 from tests.cli.command_line import CommandLine
 from tests.clock import HANG_SECONDS
-from tests.e2e.processes import running
+from tests.e2e.processes import start_process
 from tests.upstream import KEY, Upstream, answer, page
 
 Report = dict[str, Any]
@@ -56,10 +56,10 @@ async def test_doctor_as_a_process_reports_a_healthy_installation(
 ) -> None:
     """It reads four lists and sends nothing else."""
     variables = {"DEVIN_BASE_URL": upstream.url, "DEVIN_MCP_MAX_ACU": "5"}
-    async with running(
+    async with start_process(
         "doctor", "--json", "--read-only", DEVIN_API_KEY=KEY, **variables
     ) as process:
-        status = await process.end()
+        status = await process.wait_for_exit()
     assert (process.stderr, KEY in process.stdout.decode()) == (b"", False)
     report = json.loads(process.stdout)
     assert (status, report["ok"]) == (0, True)

@@ -48,11 +48,7 @@ COMMANDS = {"cli", "__main__"}
 HTTP_CLIENTS = {"httpx", "httpcore"}
 MCP_SDK = {"mcp", "mcp_types"}
 POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty", "uvloop"}
-ENVIRONMENT_READERS = {
-    "devin_mcp.settings.environment",
-    # For the lead: remove this line when settings.py has no os.environ any more.
-    "devin_mcp.settings.settings",
-}
+ENVIRONMENT_READERS = {"devin_mcp.settings.environment"}
 VAGUE_NAMES = {"base", "common", "helpers", "manager", "utils"}
 
 

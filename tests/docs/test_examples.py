@@ -39,7 +39,7 @@ SERVE = [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"]
 
 def test_typescript_client_makes_the_calls_of_the_example(node: str, tmp_path: Path) -> None:
     """Devin starts, asks, is answered and delivers; after that nothing is new."""
-    with processes.serving(SERVE, tmp_path / "log") as url:
+    with processes.start_server(SERVE, tmp_path / "log") as url:
         finished = processes.run(
             [node, "--input-type=module", "-", url, json.dumps(CALLS)],
             cwd=PACKAGES.parent,
@@ -63,7 +63,7 @@ def test_typescript_client_makes_the_calls_of_the_example(node: str, tmp_path: P
 def test_claude_code_accepts_the_documented_commands(tmp_path: Path) -> None:
     commands = re.findall(r"^ *claude (mcp add .+)$", COMMANDS_TEXT, re.MULTILINE)
     assert len(commands) == 3
-    with processes.serving([*SERVE, "--auth", "caller-key"], tmp_path / "log") as url:
+    with processes.start_server([*SERVE, "--auth", "caller-key"], tmp_path / "log") as url:
         for command in commands:
             words = shlex.split(command.replace("https://mcp.example.com/mcp", url))
             host("claude", tmp_path, *words)

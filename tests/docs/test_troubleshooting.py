@@ -19,8 +19,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.conftest import Connect, text_of
 from tests.docs.pages import TROUBLESHOOTING, part
-from tests.e2e.processes import COMMAND, environment, running, serving
-from tests.packaging.installed import SCRIPTS, place, with_uv
+from tests.e2e.processes import COMMAND, environment, start_http_process, start_process
+from tests.packaging.installed import SCRIPTS, run_subdirectory, uv_environment
 from tests.upstream import Upstream, answer, lost, page
 
 
@@ -47,8 +47,8 @@ Cause = Callable[[Setup], Awaitable[str]]
 
 
 async def startup_error(*arguments: str, **variables: str) -> str:
-    async with running(*arguments, **variables) as process:
-        assert await process.end() == 2
+    async with start_process(*arguments, **variables) as process:
+        assert await process.wait_for_exit() == 2
     return process.stderr.decode()
 
 
@@ -71,10 +71,10 @@ async def uvx_not_on_path(setup: Setup) -> str:
 
 async def uvx_with_index(index: str) -> str:
     """What `uvx devin-mcp` prints when this is the only package index."""
-    env = with_uv(UV_DEFAULT_INDEX=index, UV_HTTP_RETRIES="0")
+    env = uv_environment(UV_DEFAULT_INDEX=index, UV_HTTP_RETRIES="0")
     for name in ("UV_FIND_LINKS", "UV_SYSTEM_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         env.pop(name, None)
-    env["UV_CACHE_DIR"] = str(place("empty"))
+    env["UV_CACHE_DIR"] = str(run_subdirectory("empty"))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         str(SCRIPTS / "uvx"), "devin-mcp", env=env, stdout=pipe, stderr=pipe
@@ -180,7 +180,10 @@ async def http_ping(*arguments: str, headers: dict[str, str]) -> str:
     """The answer of an HTTP server started with these arguments."""
     accept = {"accept": "application/json, text/event-stream"}
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    async with serving(*arguments) as (_, url), httpx.AsyncClient(trust_env=False) as client:
+    async with (
+        start_http_process(*arguments) as (_, url),
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
         return (await client.post(url, json=ping, headers=accept | headers)).text
 
 

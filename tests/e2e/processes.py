@@ -49,7 +49,7 @@ class Process:
         assert self.process.stdin is not None
         self.process.stdin.write(line)
 
-    async def line(self, within: float = HANG_SECONDS) -> dict[str, Any]:
+    async def read_message(self, within: float = HANG_SECONDS) -> dict[str, Any]:
         assert self.process.stdout is not None
         with anyio.fail_after(within):
             line = await self.process.stdout.readline()
@@ -57,7 +57,7 @@ class Process:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    async def logged(self, event: str) -> dict[str, Any]:
+    async def wait_for_log(self, event: str) -> dict[str, Any]:
         """The next log line with this event."""
         assert self.process.stderr is not None
         with anyio.fail_after(HANG_SECONDS):
@@ -69,7 +69,7 @@ class Process:
                 if entry["event"] == event:
                     return entry
 
-    async def open(self) -> None:
+    async def initialize(self) -> None:
         """The handshake of the legacy era."""
         params = {
             "protocolVersion": "2025-11-25",
@@ -77,14 +77,14 @@ class Process:
             "clientInfo": {"name": "raw", "version": "0"},
         }
         self.send(id=0, method="initialize", params=params)
-        await self.line()
+        await self.read_message()
         self.send(method="notifications/initialized")
 
     def close_stdin(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
-    async def end(self, *, close: bool = True) -> int:
+    async def wait_for_exit(self, *, close: bool = True) -> int:
         """Wait for the exit and return its status; the rest of the output is read, too."""
         if close:
             self.close_stdin()
@@ -98,7 +98,7 @@ class Process:
 
 
 @asynccontextmanager
-async def running(*arguments: str, **variables: str) -> AsyncIterator[Process]:
+async def start_process(*arguments: str, **variables: str) -> AsyncIterator[Process]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -118,9 +118,11 @@ async def running(*arguments: str, **variables: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def serving(*arguments: str, **variables: str) -> AsyncIterator[tuple[Process, str]]:
+async def start_http_process(
+    *arguments: str, **variables: str
+) -> AsyncIterator[tuple[Process, str]]:
     """`devin-mcp http` on a free port: the process and its URL."""
-    async with running(
+    async with start_process(
         "http", "--port", "0", "--log-format", "json", *arguments, **variables
     ) as server:
-        yield server, (await server.logged("serving"))["url"]
+        yield server, (await server.wait_for_log("serving"))["url"]

@@ -15,8 +15,8 @@ from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import resolve
 from tests.conftest import Connect, Era, Logs, ToolClient, text_of
-from tests.e2e.processes import serving
-from tests.http_client import visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import connect_over_http
 from tests.upstream import Upstream
 
 Arguments = dict[str, Any]
@@ -195,10 +195,12 @@ async def test_any_arguments_get_an_answer(connect: Connect, tool: str, logs: Lo
 
 async def test_any_arguments_over_http_get_an_answer(era: Era) -> None:
     flags = ("--sandbox", "--auth", "caller-key", "--max-sessions", "10000")
-    async with serving(*flags) as (server, url):
-        async with visiting(url, {"X-Devin-Api-Key": "apk_user_foreign_2"}) as client:
+    async with start_http_process(*flags) as (server, url):
+        async with connect_over_http(url, {"X-Devin-Api-Key": "apk_user_foreign_2"}) as client:
             await create_foreign_objects(client)
-        async with visiting(url, {"X-Devin-Api-Key": "apk_user_hostile_1"}, era=era) as client:
+        async with connect_over_http(
+            url, {"X-Devin-Api-Key": "apk_user_hostile_1"}, era=era
+        ) as client:
             for tool, schema in SCHEMAS.items():
                 examples = examples_for(schema, EXAMPLES_OVER_HTTP)
                 for arguments in examples:  # this server's time is real
@@ -206,5 +208,5 @@ async def test_any_arguments_over_http_get_an_answer(era: Era) -> None:
                         arguments["max_wait_s"] = min(arguments["max_wait_s"], 1)
                 await call_with_each(client, tool, examples)
         server.process.terminate()
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert b"Traceback" not in server.stderr

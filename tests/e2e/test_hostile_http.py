@@ -12,8 +12,8 @@ import httpx
 import pytest
 from mcp.types import ElicitResult
 
-from tests.e2e.processes import Process, serving
-from tests.http_client import ACCEPT, PING, visiting
+from tests.e2e.processes import Process, start_http_process
+from tests.http_client import ACCEPT, INITIALIZE, connect_over_http
 
 KEY = {"X-Devin-Api-Key": "apk_user_hostile_1"}
 MODERN = "2026-07-28"
@@ -23,13 +23,13 @@ MODERN = "2026-07-28"
 async def server() -> AsyncIterator[tuple[Process, str]]:
     """The process and its URL; after the test it must still serve and must have logged no crash."""
     flags = ("--auth", "caller-key", "--max-sessions", "10000", "--max-calls-per-caller", "100")
-    async with serving("--sandbox", *flags) as (process, url):
+    async with start_http_process("--sandbox", *flags) as (process, url):
         yield process, url
         async with httpx.AsyncClient(timeout=20) as web:
-            answer = await web.post(url, json=PING, headers=ACCEPT | KEY)
+            answer = await web.post(url, json=INITIALIZE, headers=ACCEPT | KEY)
             assert answer.status_code == 200, "the server still answers"
         process.process.terminate()
-        assert await process.end(close=False) == 0
+        assert await process.wait_for_exit(close=False) == 0
     for trace in (b"Traceback", b'"crash"', b'"crashed"'):
         assert trace not in process.stderr
 
@@ -126,7 +126,7 @@ async def test_incomplete_body_does_not_disturb_other_callers(server: tuple[Proc
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-    async with visiting(url, KEY) as client:
+    async with connect_over_http(url, KEY) as client:
         assert len((await client.ok("list_secrets"))["secrets"]) == 2
 
 
@@ -240,7 +240,7 @@ async def test_request_state_confirms_only_the_call_it_was_issued_for(
                 or message["result"].get("isError")
                 or "requestState" in message["result"]
             ), message
-        async with visiting(url, KEY) as client:
+        async with connect_over_http(url, KEY) as client:
             assert len((await client.ok("list_secrets"))["secrets"]) == 2
         assert (await delete("secret-0001", requestState=state, **agreed))["result"][
             "structuredContent"

@@ -13,7 +13,7 @@ from mcp import Client
 
 from tests.clock import HANG_SECONDS
 from tests.conftest import ToolClient
-from tests.e2e.processes import running, serving
+from tests.e2e.processes import start_http_process, start_process
 from tests.upstream import KEY, Upstream, silent, slow
 
 
@@ -31,7 +31,7 @@ async def wait_until_refused(url: str) -> None:
 
 
 async def test_clients_of_both_eras_share_one_server() -> None:
-    async with serving("--sandbox") as (server, url):
+    async with start_http_process("--sandbox") as (server, url):
         async with Client(url) as modern, Client(url, mode="legacy") as legacy:
             assert modern.protocol_version == "2026-07-28"
             assert legacy.protocol_version == "2025-11-25"
@@ -42,11 +42,11 @@ async def test_clients_of_both_eras_share_one_server() -> None:
                 local = {"path", "save_to", "value_from_env"} & set(tool.input_schema["properties"])
                 assert not local, f"{tool.name} reaches this machine's files or variables"
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
 
 
 async def test_foreign_requests_are_rejected_and_no_stream_is_opened() -> None:
-    async with serving("--sandbox") as (_, url), httpx.AsyncClient(timeout=5) as web:
+    async with start_http_process("--sandbox") as (_, url), httpx.AsyncClient(timeout=5) as web:
         for method in ("GET", "DELETE", "PUT"):
             answer = await web.request(method, url, headers={"accept": "text/event-stream"})
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -67,7 +67,7 @@ async def test_server_stops_within_the_grace_period_with_calls_open(upstream: Up
     """One call of each era gets no answer from Devin; the process ends all the same."""
     upstream.fail("GET", "/v1/sessions", *[silent] * 9)
     async with (
-        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
+        start_http_process(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         asyncio.TaskGroup() as group,
     ):
 
@@ -79,17 +79,17 @@ async def test_server_stops_within_the_grace_period_with_calls_open(upstream: Up
 
         group.create_task(call("auto"))
         group.create_task(call("legacy"))
-        await upstream.until("GET", "/v1/sessions", 2)
+        await upstream.wait_for("GET", "/v1/sessions", 2)
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert time.monotonic() - started < 11
     assert b"Traceback" not in server.stderr
 
 
 async def test_waiting_call_gets_its_cursor_when_the_server_stops(upstream: Upstream) -> None:
     async with (
-        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
+        start_http_process(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         Client(url) as modern,
         Client(url, mode="legacy") as legacy,
     ):
@@ -100,12 +100,12 @@ async def test_waiting_call_gets_its_cursor_when_the_server_stops(upstream: Upst
             session_id = session["session_id"]
             wait = ToolClient(client).ok("wait_for_sessions", session_ids=[session_id])
             waits.append(asyncio.ensure_future(wait))
-            await upstream.until("GET", f"/v1/sessions/{session_id}")
+            await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         for result in await asyncio.gather(*waits):
             assert (result["timed_out"], bool(result["cursor"])) == (True, True)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert time.monotonic() - started < 4
     assert b"ASGI" not in server.stderr
 
@@ -114,7 +114,7 @@ async def test_answer_that_comes_within_the_grace_period_arrives(upstream: Upstr
     gate = asyncio.Event()
     upstream.fail("POST", "/v1/sessions", slow(gate), slow(gate))
     async with (
-        serving(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
+        start_http_process(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         Client(url) as modern,
         Client(url, mode="legacy") as legacy,
     ):
@@ -123,7 +123,7 @@ async def test_answer_that_comes_within_the_grace_period_arrives(upstream: Upstr
             await client.list_tools()
             create = ToolClient(client).ok("create_session", prompt="p")
             creates.append(asyncio.ensure_future(create))
-        await upstream.until("POST", "/v1/sessions", 2)
+        await upstream.wait_for("POST", "/v1/sessions", 2)
         server.process.send_signal(signal.SIGTERM)
         await wait_until_refused(url)
         gate.set()
@@ -132,14 +132,14 @@ async def test_answer_that_comes_within_the_grace_period_arrives(upstream: Upstr
 
 
 async def test_sandbox_command_serves_the_api_to_another_process() -> None:
-    async with running("sandbox", "--port", "0", "--log-format", "json") as api:
-        address = (await api.logged("simulated_devin"))["url"]
-        async with running(DEVIN_BASE_URL=address, DEVIN_API_KEY="apk_anything") as server:
-            await server.open()
+    async with start_process("sandbox", "--port", "0", "--log-format", "json") as api:
+        address = (await api.wait_for_log("simulated_devin"))["url"]
+        async with start_process(DEVIN_BASE_URL=address, DEVIN_API_KEY="apk_anything") as server:
+            await server.initialize()
             call = {"name": "devin_list_playbooks", "arguments": {}}
             server.send(id=1, method="tools/call", params=call)
-            result = (await server.line())["result"]
+            result = (await server.read_message())["result"]
             assert len(json.loads(result["content"][0]["text"])["playbooks"]) == 6
-            assert await server.end() == 0
+            assert await server.wait_for_exit() == 0
         api.process.send_signal(signal.SIGINT)
-        assert await api.end(close=False) == 0
+        assert await api.wait_for_exit(close=False) == 0

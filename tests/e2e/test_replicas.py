@@ -24,8 +24,8 @@ from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.replication import CHANNEL
 from tests.clock import HANG_SECONDS
 from tests.conftest import Era, ToolClient
-from tests.e2e.processes import Process, running
-from tests.http_client import visiting
+from tests.e2e.processes import Process, start_process
+from tests.http_client import connect_over_http
 from tests.third_party.processes import skip_or_fail
 
 STATE_KEY = "0123456789abcdef" * 4
@@ -99,7 +99,7 @@ class Cluster:
             "--confirm",
             "auto",
         ]
-        replica = await self.stack.enter_async_context(running(*command, **settings))
+        replica = await self.stack.enter_async_context(start_process(*command, **settings))
         self.replicas[port] = replica
         return replica
 
@@ -156,16 +156,16 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
             started(redis, "--port", str(broker), "--save", "", "--dir", str(tmp_path))
         )
         simulated = await stack.enter_async_context(
-            running("sandbox", "--port", "0", "--log-format", "json")
+            start_process("sandbox", "--port", "0", "--log-format", "json")
         )
-        upstream = (await simulated.logged("simulated_devin"))["url"]
+        upstream = (await simulated.wait_for_log("simulated_devin"))["url"]
         await wait_until_reachable(broker)
         cluster = Cluster(
             upstream, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack
         )
         added = [await cluster.start_replica() for _ in range(3)]
         for replica in added:
-            await replica.logged("serving")
+            await replica.wait_for_log("serving")
         servers = "\n".join(f"    server replica{port} 127.0.0.1:{port}" for port in ports)
         config = tmp_path / "haproxy.cfg"
         config.write_text(BALANCER.format(front=front, servers=servers))
@@ -181,7 +181,9 @@ async def call_with_retries(
     """A call that is repeated with the same arguments when the connection broke."""
     for _ in range(6):
         try:
-            async with visiting(cluster.url, {"X-Devin-Api-Key": caller}, era=era) as client:
+            async with connect_over_http(
+                cluster.url, {"X-Devin-Api-Key": caller}, era=era
+            ) as client:
                 return await client.ok(tool, **arguments)
         except AssertionError:
             raise
@@ -219,7 +221,7 @@ async def delegate(cluster: Cluster, era: Era, key: str, number: int) -> list[st
         if phase == "done":
             return received
         if phase == "waiting" and not answered:
-            async with visiting(cluster.url, {"X-Devin-Api-Key": key}, era=era) as client:
+            async with connect_over_http(cluster.url, {"X-Devin-Api-Key": key}, era=era) as client:
                 await client("send_message", session_id=session_id, message="strict")
             answered = True
 
@@ -229,7 +231,7 @@ async def listen_for_playbooks(cluster: Cluster, key: str, notifications: list[s
     while True:
         try:
             async with (
-                visiting(cluster.url, {"X-Devin-Api-Key": key}) as client,
+                connect_over_http(cluster.url, {"X-Devin-Api-Key": key}) as client,
                 client.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
             ):
                 async for _ in events:
@@ -252,7 +254,9 @@ async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
         )
         for _ in range(6):
             try:
-                async with visiting(cluster.url, {"X-Devin-Api-Key": key}, ask=accept) as client:
+                async with connect_over_http(
+                    cluster.url, {"X-Devin-Api-Key": key}, ask=accept
+                ) as client:
                     result = await client("delete_secret", secret_id=secret["id"])
             except Exception:  # noqa: BLE001, S112 - its replica was killed
                 continue
@@ -282,7 +286,7 @@ async def test_clients_work_on_while_replicas_are_killed_and_added(cluster: Clus
                 while len(await cluster.sessions(key)) < DELEGATIONS:  # noqa: ASYNC110
                     await anyio.sleep(0.05)
             cluster.kill_replica()
-            await (await cluster.start_replica()).logged("serving")
+            await (await cluster.start_replica()).wait_for_log("serving")
         assert await confirmed == 4
         notifications.clear()
         for number in range(6):  # through any replica; the listener is on one of them
@@ -338,10 +342,10 @@ async def test_write_through_one_replica_reaches_clients_and_caches_of_the_other
     key = {"X-Devin-Api-Key": "apk_user_cache_4"}
     first, second, _ = (f"http://127.0.0.1:{port}/mcp" for port in cluster.replicas)
     async with (
-        visiting(first, key) as writer,
-        visiting(second, key) as reader,
-        visiting(first, {"X-Devin-Api-Key": "apk_user_other_5"}) as other_writer,
-        visiting(second, {"X-Devin-Api-Key": "apk_user_other_5"}) as other_reader,
+        connect_over_http(first, key) as writer,
+        connect_over_http(second, key) as reader,
+        connect_over_http(first, {"X-Devin-Api-Key": "apk_user_other_5"}) as other_writer,
+        connect_over_http(second, {"X-Devin-Api-Key": "apk_user_other_5"}) as other_reader,
         anyio.create_task_group() as group,
     ):
         await reader.read("devin://playbooks")
@@ -374,7 +378,7 @@ async def test_write_through_one_replica_reaches_clients_and_caches_of_the_other
 
 
 async def test_server_runs_on_without_its_broker() -> None:
-    async with running(
+    async with start_process(
         "http",
         "--sandbox",
         "--port",
@@ -384,11 +388,11 @@ async def test_server_runs_on_without_its_broker() -> None:
         "--redis-url",
         "redis://:secret-word@127.0.0.1:1",
     ) as server:
-        url = (await server.logged("serving"))["url"]
-        lost = await server.logged("replication")
+        url = (await server.wait_for_log("serving"))["url"]
+        lost = await server.wait_for_log("replication")
         assert (lost["outcome"], lost["level"]) == ("lost", "warning")
-        async with visiting(url) as client:
+        async with connect_over_http(url) as client:
             await client.ok("create_playbook", title="t", body="b")
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert b"secret-word" not in server.stderr

@@ -14,8 +14,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import INVALID_PARAMS
 
 from tests.conftest import Era, ToolClient
-from tests.e2e.processes import COMMAND, environment, running
-from tests.notification_recorder import NotificationRecorder, watching
+from tests.e2e.processes import COMMAND, environment, start_process
+from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.upstream import KEY, Upstream, slow
 
 SANDBOX = StdioServerParameters(
@@ -52,7 +52,7 @@ async def receive_updates(era: Era) -> str | None:
     async with Client(stdio_client(SANDBOX), mode=era, message_handler=on_message) as sdk:
         client = ToolClient(sdk)
         session = (await client.ok("create_session", prompt="sandbox:quick"))["session_id"]
-        async with watching(client, recorder, era, uri, f"devin://sessions/{session}"):
+        async with subscribe(client, recorder, era, uri, f"devin://sessions/{session}"):
             await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
             await recorder.expect("resources", "prompts", uri)
             await recorder.expect(f"devin://sessions/{session}", within=9)
@@ -68,17 +68,19 @@ async def test_stdout_has_protocol_messages_only(unbuffered: str) -> None:
         ("nope", {}),
         ("devin_create_session", {"prompt": "sandbox:quota"}),
     ]
-    async with running("--sandbox", "--log-level", "debug", PYTHONUNBUFFERED=unbuffered) as server:
-        await server.open()
+    async with start_process(
+        "--sandbox", "--log-level", "debug", PYTHONUNBUFFERED=unbuffered
+    ) as server:
+        await server.initialize()
         for number, (name, arguments) in enumerate(calls, 1):
             call = {"name": name, "arguments": arguments}
             server.send(id=number, method="tools/call", params=call)
-            assert (await server.line())["id"] == number
+            assert (await server.read_message())["id"] == number
         server.send_raw(b"this is no json\n\n")
         server.send(id=99, method="no/such/method")
-        while (await server.line()).get("id") != 99:
+        while (await server.read_message()).get("id") != 99:
             pass
-        assert await server.end() == 0
+        assert await server.wait_for_exit() == 0
     for line in server.stdout.splitlines():
         assert json.loads(line)["jsonrpc"] == "2.0"
     for line in server.stderr.splitlines():
@@ -90,23 +92,23 @@ async def test_malformed_call_is_answered_and_logged_as_refused() -> None:
         {"name": 5},
         {"name": "devin_list_sessions", "arguments": [1]},
     ]
-    async with running("--sandbox", "--log-format", "json") as server:
-        await server.open()
+    async with start_process("--sandbox", "--log-format", "json") as server:
+        await server.initialize()
         for number, params in enumerate(malformed, 1):
             server.send(id=number, method="tools/call", params=params)
-            assert (await server.line())["error"]["code"] == INVALID_PARAMS
-            assert (await server.logged("mcp_call"))["outcome"] == "refused"
-        await server.end()
+            assert (await server.read_message())["error"]["code"] == INVALID_PARAMS
+            assert (await server.wait_for_log("mcp_call"))["outcome"] == "refused"
+        await server.wait_for_exit()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
 @pytest.mark.parametrize("ending", ["eof", "SIGTERM", "SIGINT"])
 async def test_idle_server_exits_with_status_0(ending: str) -> None:
-    async with running("--sandbox", "--log-format", "json") as server:
-        await server.open()
+    async with start_process("--sandbox", "--log-format", "json") as server:
+        await server.initialize()
         if ending != "eof":
             server.process.send_signal(getattr(signal, ending))
-        assert await server.end(close=ending == "eof") == 0
+        assert await server.wait_for_exit(close=ending == "eof") == 0
     assert b"Traceback" not in server.stderr
 
 
@@ -120,21 +122,21 @@ async def test_server_waits_for_a_create_on_the_wire_before_it_exits(
     """The call is cancelled at once and its session logged; a second signal changes nothing."""
     gate = asyncio.Event()
     upstream.fail("POST", "/v1/sessions", slow(gate))
-    async with running(
+    async with start_process(
         "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
-        await server.open()
+        await server.initialize()
         server.send(id=1, method="tools/call", params=CREATE)
-        await upstream.until("POST", "/v1/sessions")
+        await upstream.wait_for("POST", "/v1/sessions")
         if ending == "eof":
             server.close_stdin()
         else:
             server.process.send_signal(getattr(signal, ending))
-        assert (await server.logged("mcp_call"))["outcome"] == "cancelled"
+        assert (await server.wait_for_log("mcp_call"))["outcome"] == "cancelled"
         if second:
             server.process.send_signal(getattr(signal, second))
         gate.set()
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     events = [json.loads(line) for line in server.stderr.splitlines()]
     (late,) = [event for event in events if event["event"] == "late_reply"]
     assert late["session_id"] in upstream.organization.sessions
@@ -148,49 +150,49 @@ async def test_lone_surrogate_in_a_request_is_answered() -> None:
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"devin_create_session",'
         b'"arguments":{"prompt":"hi \\ud83d"}}}\n'
     )
-    async with running("--sandbox") as server:
-        await server.open()
+    async with start_process("--sandbox") as server:
+        await server.initialize()
         server.send_raw(call)
-        assert (await server.line())["result"]["isError"] is False
-        assert await server.end() == 0
+        assert (await server.read_message())["result"]["isError"] is False
+        assert await server.wait_for_exit() == 0
 
 
 async def test_host_that_closes_our_stdout_causes_no_crash() -> None:
-    async with running("--sandbox", "--log-format", "json") as server:
-        await server.open()
+    async with start_process("--sandbox", "--log-format", "json") as server:
+        await server.initialize()
         server.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
         for number in (1, 2):
             server.send(id=number, method="tools/call", params=LIST)
             if number == 1:
-                await server.logged("mcp_call")
-        assert await server.end() == 0
+                await server.wait_for_log("mcp_call")
+        assert await server.wait_for_exit() == 0
     assert b"Traceback" not in server.stderr
 
 
 async def test_server_without_a_key_lists_tools_and_says_what_is_missing() -> None:
-    async with running() as server:
-        await server.open()
+    async with start_process() as server:
+        await server.initialize()
         server.send(id=1, method="tools/list")
-        assert len((await server.line())["result"]["tools"]) == 22
+        assert len((await server.read_message())["result"]["tools"]) == 22
         server.send(id=2, method="tools/call", params=LIST)
-        result = (await server.line())["result"]
+        result = (await server.read_message())["result"]
         assert result["isError"] is True
         assert "DEVIN_API_KEY" in result["content"][0]["text"]
-        assert await server.end() == 0
+        assert await server.wait_for_exit() == 0
 
 
 async def test_sandbox_uses_neither_key_nor_address_of_the_environment() -> None:
-    async with running(
+    async with start_process(
         "--sandbox",
         "--log-level",
         "debug",
         DEVIN_API_KEY="apk_real_key_1234",
         DEVIN_BASE_URL="http://127.0.0.1:1",
     ) as server:
-        await server.open()
+        await server.initialize()
         server.send(id=1, method="tools/call", params=LIST)
-        assert (await server.line())["result"]["isError"] is False
-        assert await server.end() == 0
+        assert (await server.read_message())["result"]["isError"] is False
+        assert await server.wait_for_exit() == 0
     assert b"apk_real" not in server.stderr + server.stdout
 
 

@@ -37,7 +37,7 @@ each_revision = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"]
 def url(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`devin-mcp http` for all tests of one worker."""
     log = tmp_path_factory.mktemp("production") / "log"
-    with processes.serving(
+    with processes.start_server(
         [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"], log
     ) as address:
         yield address
@@ -162,7 +162,7 @@ def test_server_with_fixtures_passes_every_scenario(
         command.append("--sessions")
     nothing = tmp_path / "baseline.yml"
     nothing.write_text("server: []\n")
-    with processes.serving(command, tmp_path / "log") as address:
+    with processes.start_server(command, tmp_path / "log") as address:
         verdict = conformance.check(node, address, revision, nothing, tmp_path)
     assert verdict.holds, str(verdict)
     assert verdict.ran >= conformance.required(revision)

@@ -21,7 +21,7 @@ from devin_mcp.cli.client_configs import CLIENTS
 from devin_mcp.server.tools import published_tools
 from tests.conventions.test_schemas import FULL
 from tests.manifests.published import MANIFESTS, ROOT
-from tests.packaging.installed import SCRIPTS, run, tools_of, with_uv
+from tests.packaging.installed import SCRIPTS, count_tools, run, uv_environment
 from tests.third_party.hosts import host
 from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
@@ -55,13 +55,13 @@ async def test_client_files_start_the_server() -> None:
             assert entry["env"] == {"DEVIN_API_KEY": KEY_REFERENCES[name]}
         commands.add((entry["command"], *entry["args"]))
     ((command, *arguments),) = commands
-    assert await tools_of(command, arguments, env=with_uv(DEVIN_API_KEY=KEY)) == 22
+    assert await count_tools(command, arguments, env=uv_environment(DEVIN_API_KEY=KEY)) == 22
 
 
 async def test_package_in_the_registry_file_starts_the_server() -> None:
     (package,) = json.loads((MANIFESTS / "server.json").read_text())["packages"]
     requirement = f"{package['identifier']}@{package['version']}"
-    assert await tools_of(package["runtimeHint"], [requirement], env=with_uv()) == 22
+    assert await count_tools(package["runtimeHint"], [requirement], env=uv_environment()) == 22
 
 
 def test_linter_accepts_the_registry_file_and_the_skill() -> None:
@@ -123,9 +123,15 @@ async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
     )
     config = json.loads(resolved)
     assert config["env"] == {"DEVIN_API_KEY": KEY, "DEVIN_MCP_READ_ONLY": "false"}
-    assert await tools_of(config["command"], config["args"], env=with_uv(**config["env"])) == 22
+    assert (
+        await count_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
+        == 22
+    )
     config["env"]["DEVIN_MCP_READ_ONLY"] = "true"
-    assert await tools_of(config["command"], config["args"], env=with_uv(**config["env"])) == 8
+    assert (
+        await count_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
+        == 8
+    )
 
 
 @pytest.mark.usefixtures("node")
@@ -171,7 +177,7 @@ def test_gemini_cli_connects_with_its_settings_file(tmp_path: Path) -> None:
         json.dumps({str(project): "TRUST_FOLDER"})
     )
     # Gemini CLI passes no certificate variable on, so uv must have everything in its cache.
-    run("uvx", "devin-mcp", "--version", env=with_uv())
+    run("uvx", "devin-mcp", "--version", env=uv_environment())
     output = host("gemini", tmp_path, "mcp", "list", cwd=project, UV_OFFLINE="1")
     assert "✓ devin: uvx devin-mcp (stdio) - Connected" in output, output
 

@@ -37,7 +37,7 @@ from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
-from tests.upstream import Upstream, answer, halved, running_upstream
+from tests.upstream import Upstream, answer, halved, start_upstream
 
 
 async def test_every_call_is_one_line_with_tool_outcome_and_error(
@@ -195,7 +195,7 @@ async def everything_with(values: dict[str, str], status: int) -> list[str]:
         ("list_knowledge", {"search": secret}),
     ]
     errors: list[str] = []
-    async with running_upstream() as upstream:
+    async with start_upstream() as upstream:
         echo = (
             {"detail": f"no: {secret} {prompt} {body} {file} {values['apk_']}"}
             if status >= 400

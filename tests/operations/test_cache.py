@@ -87,7 +87,7 @@ async def test_write_of_a_cancelled_call_invalidates_the_cache(
         writing = asyncio.ensure_future(
             client("update_playbook", playbook_id="playbook-0001", title="Late")
         )
-        await upstream.until("PUT", "/v1/playbooks/.*")
+        await upstream.wait_for("PUT", "/v1/playbooks/.*")
         writing.cancel()
         await eventually(lambda: any(line.get("outcome") == "cancelled" for line in logs()))
         assert "Late" not in await client.read("devin://playbooks")

@@ -28,8 +28,8 @@ async def test_session_that_vanishes_during_the_wait_is_not_called_working(
         waiting = asyncio.ensure_future(
             client.ok("delegate_task", prompt="sandbox:forever", max_wait_s=45)
         )
-        await upstream.until("GET", "/v1/sessions/devin-.*")
-        await manual_clock.asleep(2)
+        await upstream.wait_for("GET", "/v1/sessions/devin-.*")
+        await manual_clock.wait_for_sleepers(2)
         upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
         # polls after 5, 10 and 20 seconds, with jitter
         result = await advance_during(manual_clock, waiting, 6.5, 12.5, 24.5, until_asleep=2)
@@ -245,7 +245,7 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
 
     async def upload_then_fail(exchange: Exchange) -> None:
         upstream.fail("POST", "/v1/attachments", lost)
-        done = await exchange.forward(exchange.seen)
+        done = await exchange.forward(exchange.request)
         await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
 
     upstream.fail("POST", "/v1/attachments", upload_then_fail)

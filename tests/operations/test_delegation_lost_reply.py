@@ -28,7 +28,7 @@ async def test_session_with_lost_reply_is_found_by_its_tag(
 ) -> None:
     async def start_then_fail(exchange: Exchange) -> None:
         if fault not in (lost, halved):  # these two do the work themselves
-            await exchange.forward(exchange.seen)
+            await exchange.forward(exchange.request)
         await fault(exchange)
 
     upstream.fail("POST", SESSIONS, start_then_fail)
@@ -71,7 +71,7 @@ async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) 
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 2)
 
     async def open_gate() -> None:
-        await upstream.until("GET", SESSIONS, 2)
+        await upstream.wait_for("GET", SESSIONS, 2)
         gate.set()
 
     async with connect(deadline=14.2, timeout=50) as client:
@@ -95,7 +95,7 @@ async def test_gateway_timeout_is_treated_as_a_lost_reply(
     connect: Connect, upstream: Upstream, status: int
 ) -> None:
     async def start_and_time_out(exchange: Exchange) -> None:
-        await exchange.forward(exchange.seen)
+        await exchange.forward(exchange.request)
         await exchange.reply(status, b"", {})
 
     upstream.fail("POST", "/v1/sessions", start_and_time_out)

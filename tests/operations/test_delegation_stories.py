@@ -140,9 +140,9 @@ async def test_cancelled_wait_leaves_the_session_id_in_the_log(
         delegating = asyncio.ensure_future(
             client("delegate_task", prompt="sandbox:forever", max_wait_s=45)
         )
-        await manual_clock.asleep(2)
+        await manual_clock.wait_for_sleepers(2)
         delegating.cancel()
-        await manual_clock.asleep(0)
+        await manual_clock.wait_for_sleepers(0)
     (session_id,) = upstream.organization.sessions
     (call,) = [line for line in logs() if line.get("tool") == "devin_delegate_task"]
     assert (call["outcome"], call["devin_session_id"]) == ("cancelled", session_id)
@@ -157,7 +157,7 @@ async def test_call_cancelled_before_sending_starts_nothing(
         delegating = asyncio.ensure_future(
             client("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")
         )
-        await upstream.until("GET", "/v1/playbooks")
+        await upstream.wait_for("GET", "/v1/playbooks")
         delegating.cancel()
         await asyncio.wait({delegating})
         gate.set()
@@ -174,7 +174,7 @@ async def test_longest_wait_ends_within_the_deadline_of_the_call(
 
     async def answer_slowly(exchange: Exchange) -> None:
         manual_clock.passed += 15
-        done = await exchange.forward(exchange.seen)
+        done = await exchange.forward(exchange.request)
         await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
 
     async with connect(manual_clock=manual_clock) as client:

@@ -137,7 +137,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # not listed yet
     async with connect() as client:
         first = asyncio.ensure_future(client("delegate_task", prompt="p", idempotency_key="k"))
-        await upstream.until("POST", SESSIONS)
+        await upstream.wait_for("POST", SESSIONS)
         first.cancel()
         await asyncio.wait({first})
         second = asyncio.ensure_future(client.ok("delegate_task", prompt="p", idempotency_key="k"))

@@ -37,7 +37,7 @@ def run_directory() -> Path:
     return Path(os.environ[RUN_DIRECTORY])
 
 
-def place(name: str) -> Path:
+def run_subdirectory(name: str) -> Path:
     """A directory of the run. Its path has a space and a non-ASCII letter, as users' often have."""
     directory = run_directory() / "devin-mcp é" / name
     directory.mkdir(parents=True, exist_ok=True)
@@ -67,13 +67,13 @@ def make_once(directory: Path, make: Callable[[Path], None]) -> Path:
     return directory
 
 
-def built() -> Path:
+def distributions() -> Path:
     """The directory with the wheel and the sdist (the wheel is made from the sdist)."""
-    return make_once(place("built") / "dist", _build)
+    return make_once(run_subdirectory("built") / "dist", _build)
 
 
 def _build(dist: Path) -> None:
-    tree = place("source")
+    tree = run_subdirectory("source")
     tracked = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
     for name in run(*tracked, cwd=ROOT).splitlines():
         if (ROOT / name).is_file():
@@ -86,7 +86,7 @@ def _build(dist: Path) -> None:
 
 
 def wheel() -> Path:
-    (file,) = built().glob("*.whl")
+    (file,) = distributions().glob("*.whl")
     return file
 
 
@@ -97,12 +97,12 @@ def this_version() -> Path:
     return file
 
 
-def with_uv(**variables: str) -> dict[str, str]:
+def uv_environment(**variables: str) -> dict[str, str]:
     """Environment variables with which `uvx devin-mcp` is the package of this tree."""
     ours = {
         "PATH": f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}",
-        "UV_FIND_LINKS": str(built()),
-        "UV_CACHE_DIR": str(place("cache")),
+        "UV_FIND_LINKS": str(distributions()),
+        "UV_CACHE_DIR": str(run_subdirectory("cache")),
         "UV_CONSTRAINT": str(this_version()),
         "UV_SYSTEM_CERTS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
@@ -131,18 +131,18 @@ def run(
     return output if both else done.stdout.decode()
 
 
-def installed(python: str = sys.executable, resolution: str = "highest") -> Path:
+def install_wheel(python: str = sys.executable, resolution: str = "highest") -> Path:
     """The directory of commands of an environment with the wheel and all extras, without a lock.
 
     With the resolution "lowest-direct" every library is the lowest that pyproject.toml allows.
     """
     name = f"{re.sub(r'[^0-9A-Za-z.]+', '-', python)} {resolution}"
-    home = make_once(place("installed") / name, partial(_install, python, resolution))
+    home = make_once(run_subdirectory("installed") / name, partial(_install, python, resolution))
     return _commands(home)
 
 
 def _install(python: str, resolution: str, home: Path) -> None:
-    env = with_uv() | {"UV_PYTHON": python}
+    env = uv_environment() | {"UV_PYTHON": python}
     run("uv", "venv", "--quiet", str(home / "env"), env=env)
     install = (
         "uv",
@@ -196,7 +196,7 @@ def _behind(python: str, name: str) -> str | None:
     return str(path) if version == name else None
 
 
-async def tools_of(
+async def count_tools(
     command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/"
 ) -> int:
     """The number of tools that a client gets from the server that it starts with this command."""

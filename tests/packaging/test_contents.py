@@ -13,7 +13,15 @@ import pytest
 
 from devin_mcp import __version__
 from tests.manifests.published import PROJECT, REGISTRY_NAME
-from tests.packaging.installed import ROOT, SCRIPTS, built, installed, run, wheel, with_uv
+from tests.packaging.installed import (
+    ROOT,
+    SCRIPTS,
+    distributions,
+    install_wheel,
+    run,
+    uv_environment,
+    wheel,
+)
 
 INFO = f"devin_mcp-{__version__}.dist-info"
 PERMISSIVE_LICENCES = {
@@ -49,7 +57,7 @@ def test_wheel_holds_the_package_and_nothing_else() -> None:
 
 
 def test_sdist_holds_docs_and_manifests_and_no_tests_or_caches() -> None:
-    (sdist,) = built().glob("*.tar.gz")
+    (sdist,) = distributions().glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames()}
     for expected in (
@@ -93,7 +101,9 @@ def test_metadata_name_version_licence_and_registry_name() -> None:
 )
 def test_package_checkers_pass(command: list[str]) -> None:
     files = (
-        [wheel()] if command[0] == "check-wheel-contents" else sorted(built().glob("devin_mcp*"))
+        [wheel()]
+        if command[0] == "check-wheel-contents"
+        else sorted(distributions().glob("devin_mcp*"))
     )
     output = run(str(SCRIPTS / command[0]), *command[1:], *map(str, files))
     assert len(re.findall(r"PASSED|OK", output)) == len(files)
@@ -108,9 +118,9 @@ def licences(
         tmp_path_factory.mktemp("plain") / "env"
     )  # pip-licenses finds nothing on a path that is not ASCII
     if request.param == "newest":
-        env.symlink_to(installed().parent)
+        env.symlink_to(install_wheel().parent)
     else:
-        run("uv", "venv", "--quiet", str(env), env=with_uv())
+        run("uv", "venv", "--quiet", str(env), env=uv_environment())
         lock = ("--require-hashes", "--no-deps", "--requirement", str(ROOT / "requirements.lock"))
         run(
             "uv",
@@ -120,7 +130,7 @@ def licences(
             "--python",
             str(env / "bin" / "python"),
             *lock,
-            env=with_uv(),
+            env=uv_environment(),
         )
     table = run(
         str(SCRIPTS / "pip-licenses"),

@@ -19,7 +19,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.e2e.processes import environment
-from tests.packaging.installed import START_TIMEOUT, installed, interpreters, run, tools_of
+from tests.packaging.installed import START_TIMEOUT, count_tools, install_wheel, interpreters, run
 
 INTERPRETERS = interpreters()
 INSTALLATIONS = [
@@ -41,7 +41,7 @@ def devin_mcp(where: Path) -> str:
 async def test_installation_serves_stdio_and_http_and_runs_doctor(
     python: str, resolution: str, tmp_path: Path
 ) -> None:
-    command = devin_mcp(await asyncio.to_thread(installed, python, resolution))
+    command = devin_mcp(await asyncio.to_thread(install_wheel, python, resolution))
     log = tmp_path / "log"
     stdio = StdioServerParameters(
         command=command, args=["--log-format", "console"], env=environment()
@@ -79,7 +79,7 @@ async def serve_http(command: str) -> None:
 
 
 async def test_server_starts_from_any_directory_and_with_a_read_only_home() -> None:
-    where = await asyncio.to_thread(installed)
+    where = await asyncio.to_thread(install_wheel)
     assert " " in str(where), "the path has a space in it, which breaks some scripts"
     assert not str(where).isascii()
     home = "/sys" if sys.platform == "linux" else str(where)  # not even root can write there
@@ -88,7 +88,9 @@ async def test_server_starts_from_any_directory_and_with_a_read_only_home() -> N
             Path("/sys/x").mkdir()
     for cwd in ("/", str(where), home):
         assert (
-            await tools_of(devin_mcp(where), env=environment(HOME=home, USERPROFILE=home), cwd=cwd)
+            await count_tools(
+                devin_mcp(where), env=environment(HOME=home, USERPROFILE=home), cwd=cwd
+            )
             == 22
         )
     assert json.loads(run(devin_mcp(where), "config", "json"))["mcpServers"]["devin"][
@@ -116,7 +118,7 @@ def test_output_is_ascii_where_the_terminal_is(arguments: list[str], tmp_path: P
     home.mkdir()
     resolution = "lowest-direct" if arguments == ["demo"] else "highest"
     done = subprocess.run(
-        [devin_mcp(installed(resolution=resolution)), *arguments],
+        [devin_mcp(install_wheel(resolution=resolution)), *arguments],
         env=environment(**ASCII_LOCALE, HOME=str(home)),
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -156,7 +158,7 @@ def test_log_is_ascii_in_both_formats(tmp_path: Path) -> None:
     ]
     for form in ("json", "console"):
         done = subprocess.run(
-            [devin_mcp(installed()), "--sandbox", "--log-format", form],
+            [devin_mcp(install_wheel()), "--sandbox", "--log-format", form],
             input="".join(json.dumps(line) + "\n" for line in lines).encode(),
             env=environment(),
             cwd=tmp_path / "é",

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.packaging.installed import ROOT, built, run, tools_of, wheel, with_uv
+from tests.packaging.installed import ROOT, count_tools, distributions, run, uv_environment, wheel
 
 
 def entry_in(text: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def http_server(folder: Path) -> Iterator[int]:
 
 async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
     """An environment of uvx is deleted some day, so no path of one may get into a client's file."""
-    env = with_uv()
+    env = uv_environment()
     entry = entry_in(run("uvx", "devin-mcp", "config", "json", "--sandbox", env=env))
     assert (Path(entry["command"]).stem, entry["args"]) == ("uvx", ["devin-mcp", "--sandbox"])
     assert Path(entry["command"]).is_absolute()
@@ -42,15 +42,15 @@ async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
         run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
     )
     assert entry["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
-    assert await tools_of(entry["command"], entry["args"], env=env) == 22
+    assert await count_tools(entry["command"], entry["args"], env=env) == 22
 
 
 def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:
-    with http_server(built()) as port:
+    with http_server(distributions()) as port:
         origin = f"http://127.0.0.1:{port}/{wheel().name}?private_token=glpat_1"
         done = subprocess.run(
             ["uvx", "--from", origin, "devin-mcp", "config", "cursor", "--write"],
-            env=with_uv(HOME=str(tmp_path)),
+            env=uv_environment(HOME=str(tmp_path)),
             capture_output=True,
             text=True,
             timeout=120,
@@ -62,7 +62,7 @@ def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> No
 
 def test_config_run_by_pipx_names_pipx_and_the_wheel(tmp_path: Path) -> None:
     env = tmp_path / "pipx" / ".cache" / "1a2b"
-    run("uv", "venv", "--quiet", str(env), env=with_uv())
+    run("uv", "venv", "--quiet", str(env), env=uv_environment())
     run(
         "uv",
         "pip",
@@ -71,7 +71,7 @@ def test_config_run_by_pipx_names_pipx_and_the_wheel(tmp_path: Path) -> None:
         "--python",
         str(env / "bin" / "python"),
         str(wheel()),
-        env=with_uv(),
+        env=uv_environment(),
     )
     entry = entry_in(run(str(env / "bin" / "devin-mcp"), "config", "json"))
     assert (Path(entry["command"]).name, entry["args"]) == (
@@ -94,5 +94,7 @@ def test_config_keeps_the_pinned_git_revision(tmp_path: Path) -> None:
     ):
         run("git", *words, cwd=place.parent)
     origin = f"git+{place.parent.as_uri()}@v9#subdirectory=inside"
-    entry = entry_in(run("uvx", "--from", origin, "devin-mcp", "config", "json", env=with_uv()))
+    entry = entry_in(
+        run("uvx", "--from", origin, "devin-mcp", "config", "json", env=uv_environment())
+    )
     assert entry["args"] == ["--from", origin, "devin-mcp"]

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
 from tests.conftest import Connect, Era, ToolClient
-from tests.e2e.processes import COMMAND, environment, serving
+from tests.e2e.processes import COMMAND, environment, start_http_process
 from tests.server.fake_user import FakeUser
 from tests.upstream import KEY, Upstream, answer, silent
 
@@ -218,7 +218,7 @@ async def test_question_is_asked_over_stdio(era: Era) -> None:
 async def test_question_over_http_needs_the_2026_revision(era: Era) -> None:
     user = FakeUser()
     async with (
-        serving("--sandbox", "--confirm", "always") as (_, url),
+        start_http_process("--sandbox", "--confirm", "always") as (_, url),
         Client(url, mode=era, elicitation_callback=user) as client,
     ):
         tool_client = ToolClient(client)

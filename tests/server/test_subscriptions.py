@@ -13,8 +13,8 @@ from mcp.types import METHOD_NOT_FOUND
 
 from tests.clock import ManualClock
 from tests.conftest import Connect, Era
-from tests.e2e.processes import running, serving
-from tests.notification_recorder import NotificationRecorder, watching
+from tests.e2e.processes import start_http_process, start_process
+from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.server.callers import two_callers
 from tests.upstream import Upstream
 
@@ -24,7 +24,7 @@ async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) ->
     mine, other = "devin://playbooks/playbook-0001", "devin://playbooks/playbook-0002"
     async with (
         connect(era=era, notifications=notifications.legacy_events(era)) as client,
-        watching(client, notifications, era, mine, other, "devin://knowledge"),
+        subscribe(client, notifications, era, mine, other, "devin://knowledge"),
     ):
         await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await notifications.expect("resources", "prompts", mine)
@@ -40,7 +40,7 @@ async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) ->
 async def test_unsubscribed_uri_is_not_notified(connect: Connect, era: Era) -> None:
     notifications, uri = NotificationRecorder(), "devin://playbooks/playbook-0001"
     async with connect(era=era, notifications=notifications.legacy_events(era)) as client:
-        async with watching(client, notifications, era, uri):
+        async with subscribe(client, notifications, era, uri):
             pass
         await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await notifications.expect(*(["resources", "prompts"] if era == "legacy" else []))
@@ -80,7 +80,7 @@ async def test_watched_session_notifies_each_change_once(
     ) as client:
         session_id = await client.create_session()
         uri = f"devin://sessions/{session_id}"
-        async with watching(client, notifications, era, uri):
+        async with subscribe(client, notifications, era, uri):
             await manual_clock.advance(6)
             await notifications.expect(uri)  # Devin asks
             await manual_clock.advance(100)
@@ -90,13 +90,13 @@ async def test_watched_session_notifies_each_change_once(
             await notifications.expect(uri)  # polled at once: the message is there, Devin works
             await manual_clock.advance(7)
             await notifications.expect(uri)  # done, with Devin's final message
-            await manual_clock.asleep(0)
+            await manual_clock.wait_for_sleepers(0)
 
 
 async def test_stream_is_limited_to_500_uris(connect: Connect) -> None:
     async with connect() as client:
         with pytest.raises(MCPError, match="at most 500"):
-            async with watching(
+            async with subscribe(
                 client,
                 NotificationRecorder(),
                 "auto",
@@ -111,10 +111,10 @@ async def test_index_is_notified_once_per_change(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(
+        async with subscribe(
             client, notifications, "auto", f"devin://sessions/{session_id}", "devin://sessions"
         ):
-            await manual_clock.asleep(1)
+            await manual_clock.wait_for_sleepers(1)
             await client.ok("terminate_session", session_id=session_id)
             await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
 
@@ -134,7 +134,7 @@ async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
         connect(
             era=era, toolsets="playbooks", notifications=notifications.legacy_events(era)
         ) as client,
-        watching(client, notifications, era, *uris),
+        subscribe(client, notifications, era, *uris),
     ):
         await anyio.sleep(0.05)  # nothing is polled
     assert upstream.requests == []
@@ -147,8 +147,8 @@ async def test_write_notifies_only_subscribers_with_the_same_key(
     of_first, of_second = NotificationRecorder(), NotificationRecorder()
     async with (
         two_callers(upstream, manual_clock) as (first, second),
-        watching(first, of_first, "auto", uri, playbooks),
-        watching(second, of_second, "auto", uri, playbooks),
+        subscribe(first, of_first, "auto", uri, playbooks),
+        subscribe(second, of_second, "auto", uri, playbooks),
     ):
         await first.ok("update_playbook", playbook_id="playbook-0001", title="A")
         await of_first.expect(uri, playbooks, "resources", "prompts")
@@ -179,17 +179,17 @@ async def test_cached_resources_and_prompts_are_never_shared_between_keys(
 async def test_open_listen_stream_does_not_delay_http_shutdown(
     upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    async with serving("--sandbox") as (server, url), Client(url) as client:
+    async with start_http_process("--sandbox") as (server, url), Client(url) as client:
         async with client.listen(resources_list_changed=True) as events:
             started = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert [event async for event in events] == []  # closed, not dropped
-            assert await server.end(close=False) == 0
+            assert await server.wait_for_exit(close=False) == 0
         assert time.monotonic() - started < 3
 
 
 async def test_open_listen_stream_does_not_delay_stdio_shutdown() -> None:
-    async with running("--sandbox", "--log-format", "json") as server:
+    async with start_process("--sandbox", "--log-format", "json") as server:
         meta = {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -204,8 +204,8 @@ async def test_open_listen_stream_does_not_delay_stdio_shutdown() -> None:
             method="subscriptions/listen",
             params={"notifications": subscriptions, "_meta": meta},
         )
-        assert (await server.line())["method"] == "notifications/subscriptions/acknowledged"
+        assert (await server.read_message())["method"] == "notifications/subscriptions/acknowledged"
         started = time.monotonic()
-        assert await server.end() == 0
+        assert await server.wait_for_exit() == 0
     assert time.monotonic() - started < 3
     assert b"Traceback" not in server.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.packaging.installed import run, with_uv
+from tests.packaging.installed import run, uv_environment
 from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
 
@@ -18,6 +18,6 @@ def host(name: str, home: Path, *arguments: str, cwd: Path | None = None, **vari
         else [PACKAGES / ".bin" / name]
     )
     quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-    env = with_uv(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **variables)
+    env = uv_environment(HOME=str(home), DEVIN_API_KEY=KEY, **quiet, **variables)
     env["PATH"] = f"{PACKAGES / '.bin'}{os.pathsep}{env['PATH']}"
     return run(str(binary), *arguments, env=env, cwd=cwd or home, both=True)

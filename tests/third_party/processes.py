@@ -80,7 +80,7 @@ def run(
 
 
 @contextmanager
-def serving(command: Sequence[str], log: Path) -> Iterator[str]:
+def start_server(command: Sequence[str], log: Path) -> Iterator[str]:
     """The address of an HTTP server that runs as long as the block; its output goes to `log`."""
     with (
         Path(os.devnull).open("rb") as stdin,

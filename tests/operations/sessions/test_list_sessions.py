@@ -29,7 +29,7 @@ def pages_of(rows: list[dict[str, Any]]) -> Fault:
     """The page of these rows that the request asks for."""
 
     async def fault(exchange: Exchange) -> None:
-        query = dict(part.split("=") for part in exchange.seen.query.split("&"))
+        query = dict(part.split("=") for part in exchange.request.query.split("&"))
         first = int(query["offset"])
         await answer(200, {"sessions": rows[first : first + int(query["limit"])]})(exchange)
 

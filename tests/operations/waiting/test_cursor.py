@@ -97,11 +97,11 @@ async def test_waits_return_every_message_once_and_in_order(
         for step in [*steps, "show", "block", "devin", "wait", "wait"]:
             match step:
                 case "devin":
-                    session.devin_says(f"m{len(session.said)}")
+                    session.devin_says(f"m{len(session.messages)}")
                 case "user":
-                    session.user_says(f"m{len(session.said)}")
+                    session.user_says(f"m{len(session.messages)}")
                 case "hide" | "show":
-                    session.readable = 0 if step == "hide" else None
+                    session.visible_count = 0 if step == "hide" else None
                 case "block" | "work":
                     session.status_enum = "blocked" if step == "block" else "working"
                 case "wait":
@@ -113,4 +113,4 @@ async def test_waits_return_every_message_once_and_in_order(
                     )
                     cursor = result["cursor"]
                     received += messages_of(result)
-    assert received == [message["message"] for message in session.said]
+    assert received == [message["message"] for message in session.messages]

@@ -56,12 +56,12 @@ async def test_wait_lasts_until_the_final_message_is_readable(
 async def test_message_read_while_working_is_not_the_final_message(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    """v1 says blocked before the final message is readable, even if earlier ones were readable."""
+    """v1 says blocked before the final message is readable, even if earlier ones were."""
     session = FakeSession().at(upstream)
     session.devin_says("I am reading the code.")
     async with connect(manual_clock=manual_clock) as client:
         waiting = asyncio.ensure_future(client.ok("wait_for_sessions", session_ids=["devin-1"]))
-        await manual_clock.asleep(2)
+        await manual_clock.wait_for_sleepers(2)
         session.status_enum = "blocked"
         await manual_clock.advance(7, until_asleep=2)
         await anyio.sleep(0.05)  # the wait does not end
@@ -78,7 +78,7 @@ async def test_wait_ends_soon_when_no_later_message_follows(
     session.devin_says("Which?")
     async with connect(manual_clock=manual_clock) as client:
         waiting = asyncio.ensure_future(client.ok("wait_for_sessions", session_ids=["devin-1"]))
-        await manual_clock.asleep(2)
+        await manual_clock.wait_for_sleepers(2)
         session.status_enum = "blocked"
         result = await advance_during(manual_clock, waiting, 6, 6, 6, until_asleep=2)
     assert (messages_of(result), result["timed_out"]) == (["Which?"], False)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clock import ManualClock
 from tests.conftest import Connect
-from tests.notification_recorder import NotificationRecorder, watching
+from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.operations.waiting.conversations import skip
 from tests.upstream import Fault, Upstream, answer, late, page
 
@@ -20,7 +20,7 @@ async def test_poll_interval_grows_while_nothing_changes(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(
+        async with subscribe(
             client, NotificationRecorder(), "auto", f"devin://sessions/{session_id}"
         ):
             for _ in range(12):
@@ -38,7 +38,7 @@ async def test_errors_lengthen_the_poll_interval_and_do_not_end_it(
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         notifications = NotificationRecorder()
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.advance(1)
             upstream.fail(
                 "GET",
@@ -71,7 +71,7 @@ async def test_session_refused_at_the_first_poll_is_not_polled_again(
     upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
     async with (
         connect(manual_clock=manual_clock) as client,
-        watching(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
+        subscribe(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
     ):
         await upstream.arrived.wait()
         await anyio.sleep(0.05)  # no further poll is scheduled
@@ -88,8 +88,8 @@ async def test_change_before_the_first_successful_poll_is_notified(
         session_id = await client.create_session()
         skip(manual_clock, 4)
         upstream.fail("GET", "/v1/sessions/.*", answer(500))
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await manual_clock.asleep(1)
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await manual_clock.wait_for_sleepers(1)
             await client.ok("send_message", session_id=session_id, message="m")
             # one for the write, one for what the first successful poll found
             await notifications.expect(*[f"devin://sessions/{session_id}"] * 2)
@@ -102,8 +102,8 @@ async def test_transient_refusal_does_not_end_polling(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await manual_clock.asleep(1)
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await manual_clock.wait_for_sleepers(1)
             upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
             await manual_clock.advance(7)
             await manual_clock.advance(20)
@@ -117,8 +117,8 @@ async def test_single_refusal_is_notified_and_does_not_end_polling(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await manual_clock.asleep(1)
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await manual_clock.wait_for_sleepers(1)
             upstream.fail("GET", "/v1/sessions/.*", page(status))
             await manual_clock.advance(7)
             await notifications.expect(f"devin://sessions/{session_id}")
@@ -133,12 +133,12 @@ async def test_three_refusals_in_a_row_end_polling(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await manual_clock.asleep(1)
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await manual_clock.wait_for_sleepers(1)
             upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 3)
             for _ in range(3):
                 await manual_clock.advance(70)
-            await manual_clock.asleep(0)
+            await manual_clock.wait_for_sleepers(0)
             await notifications.expect(f"devin://sessions/{session_id}")
 
 
@@ -149,10 +149,10 @@ async def test_terminated_session_that_is_unreadable_is_notified(
     notifications = NotificationRecorder()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        async with watching(
+        async with subscribe(
             client, notifications, "auto", f"devin://sessions/{session_id}", "devin://sessions"
         ):
-            await manual_clock.asleep(1)
+            await manual_clock.wait_for_sleepers(1)
             upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
             await client.ok("terminate_session", session_id=session_id)
             await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
@@ -165,8 +165,8 @@ async def test_change_during_a_slow_first_poll_is_notified(
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         upstream.fail("GET", "/v1/sessions/.*", late(gate))
-        async with watching(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await upstream.until("GET", f"/v1/sessions/{session_id}")
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
             assert "starting" in await client.read(f"devin://sessions/{session_id}")
             skip(manual_clock, 6)
             gate.set()
@@ -194,7 +194,7 @@ async def test_message_that_vanishes_and_returns_is_notified_once(
     notifications, uri = NotificationRecorder(), "devin://sessions/devin-1"
     async with (
         connect(manual_clock=manual_clock) as client,
-        watching(client, notifications, "auto", uri, "devin://sessions"),
+        subscribe(client, notifications, "auto", uri, "devin://sessions"),
     ):
         await manual_clock.advance(7)
         await notifications.expect(

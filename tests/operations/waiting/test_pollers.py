@@ -9,7 +9,7 @@ import anyio
 
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
-from tests.notification_recorder import NotificationRecorder, watching
+from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.server.callers import two_callers
 from tests.upstream import Fault, Upstream, answer
 
@@ -52,7 +52,7 @@ async def test_watchers_share_one_poller_that_ends_with_them(
             done = anyio.Event()
 
             async def watch_until_done(recorder: NotificationRecorder, uri: str) -> None:
-                async with watching(client, recorder, "auto", uri):
+                async with subscribe(client, recorder, "auto", uri):
                     await done.wait()
 
             for recorder in recorders:
@@ -63,7 +63,7 @@ async def test_watchers_share_one_poller_that_ends_with_them(
             for recorder in recorders:
                 await recorder.expect(f"devin://sessions/{session_id}")
             done.set()
-        await manual_clock.asleep(0)
+        await manual_clock.wait_for_sleepers(0)
         polls = upstream.count("GET", "/v1/sessions/.*")
         assert polls == len(upstream.requests) - before <= 4
 
@@ -73,7 +73,7 @@ async def test_listening_without_a_session_sends_no_request(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         for uris in ((), ("devin://playbooks",)):
-            async with watching(client, NotificationRecorder(), "auto", *uris):
+            async with subscribe(client, NotificationRecorder(), "auto", *uris):
                 await anyio.sleep(0.05)  # nothing is polled
     assert upstream.requests == []
 
@@ -84,9 +84,9 @@ async def test_unsubscribing_at_once_leaves_no_poller(
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         bare_id = session_id.removeprefix("devin-")
-        async with watching(client, NotificationRecorder(), "auto", f"devin://sessions/{bare_id}"):
+        async with subscribe(client, NotificationRecorder(), "auto", f"devin://sessions/{bare_id}"):
             pass
-        async with watching(client, NotificationRecorder(), "auto"):
+        async with subscribe(client, NotificationRecorder(), "auto"):
             await anyio.sleep(0.05)  # nothing is polled
             assert manual_clock.sleepers == 0
     assert upstream.count("GET") <= 1
@@ -100,9 +100,9 @@ async def test_watched_sessions_are_limited_to_60(
     upstream.fail("GET", ".*", *[working("devin-x")] * 200)
     async with (
         connect(manual_clock=manual_clock) as client,
-        watching(client, NotificationRecorder(), "auto", *uris),
+        subscribe(client, NotificationRecorder(), "auto", *uris),
     ):
-        await manual_clock.asleep(60)
+        await manual_clock.wait_for_sleepers(60)
         await anyio.sleep(0.1)  # no further session is polled
         assert manual_clock.sleepers == 60
         # slots for waits are reserved
@@ -120,9 +120,9 @@ async def test_free_slot_goes_to_a_session_that_was_left_out(
     upstream.fail("GET", ".*", *[working("devin-x")] * 200)
     async with (
         connect(manual_clock=manual_clock) as client,
-        watching(client, NotificationRecorder(), "auto", *uris),
+        subscribe(client, NotificationRecorder(), "auto", *uris),
     ):
-        await upstream.until("GET", "/v1/sessions/devin-60")
+        await upstream.wait_for("GET", "/v1/sessions/devin-60")
         assert manual_clock.sleepers <= 60
 
 
@@ -133,12 +133,12 @@ async def test_new_watch_starts_an_ended_poller_again(
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         uri = f"devin://sessions/{session_id}"
-        async with watching(client, NotificationRecorder(), "auto", uri):
-            await upstream.until("GET", f"/v1/sessions/{session_id}")
+        async with subscribe(client, NotificationRecorder(), "auto", uri):
+            await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
             await anyio.sleep(0.05)  # the poller ends
             assert manual_clock.sleepers == 0
-            async with watching(client, NotificationRecorder(), "auto", uri):
-                await manual_clock.asleep(1)
+            async with subscribe(client, NotificationRecorder(), "auto", uri):
+                await manual_clock.wait_for_sleepers(1)
 
 
 async def test_each_key_has_its_own_poller(upstream: Upstream, manual_clock: ManualClock) -> None:
@@ -147,11 +147,11 @@ async def test_each_key_has_its_own_poller(upstream: Upstream, manual_clock: Man
         session_id = await first.create_session()
         uri = f"devin://sessions/{session_id}"
         async with (
-            watching(first, notifications, "auto", uri),
-            watching(second, other_notifications, "auto", uri),
+            subscribe(first, notifications, "auto", uri),
+            subscribe(second, other_notifications, "auto", uri),
         ):
             await manual_clock.advance(2)
             await manual_clock.advance(6)
             await notifications.expect(uri)
             await other_notifications.expect()  # to this key the session does not exist
-        await manual_clock.asleep(0)  # both have unsubscribed
+        await manual_clock.wait_for_sleepers(0)  # both have unsubscribed

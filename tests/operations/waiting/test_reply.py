@@ -169,20 +169,20 @@ async def test_old_reply_is_told_apart_by_its_timestamp(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     """Nothing is readable while Devin works: only the timestamps tell the two messages apart."""
-    session = FakeSession(readable=0).at(upstream)
+    session = FakeSession(visible_count=0).at(upstream)
     session.user_says("go on", timestamp="2020-01-01T00:00:00Z")
     session.devin_says("OLD reply", timestamp="2020-01-01T00:01:00Z")
     async with connect(manual_clock=manual_clock) as client:
         sending = asyncio.ensure_future(
             client.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40)
         )
-        await upstream.until("GET", "/v1/sessions/devin-1", 2)
-        await manual_clock.asleep(2)
+        await upstream.wait_for("GET", "/v1/sessions/devin-1", 2)
+        await manual_clock.wait_for_sleepers(2)
         session.status_enum = "blocked"
-        session.readable = 2  # the turn has ended, and its final message is late
+        session.visible_count = 2  # the turn has ended, and its final message is late
         await manual_clock.advance(7, until_asleep=2)
         session.devin_says("NEW reply")
-        session.readable = None
+        session.visible_count = None
         sent = await advance_during(manual_clock, sending, 7, until_asleep=2)
     assert messages_of(sent)[-1] == "NEW reply"
     assert "OLD reply" not in messages_of(sent)
@@ -198,7 +198,7 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
         gate.set()
     assert sent["delivered"] is True
-    assert [row["message"] for row in session.said] == ["go"]
+    assert [row["message"] for row in session.messages] == ["go"]
 
 
 async def test_failed_wait_gives_its_reason_and_the_message_stays_delivered(
@@ -240,9 +240,9 @@ async def test_waits_and_replies_return_every_message_once_and_in_order(
         for step in [*steps, "show", "block", "devin", *["wait"] * 6]:
             match step:
                 case "devin":
-                    session.devin_says(f"m{len(session.said)} " + "x" * 150)
+                    session.devin_says(f"m{len(session.messages)} " + "x" * 150)
                 case "hide" | "show":
-                    session.readable = 0 if step == "hide" else None
+                    session.visible_count = 0 if step == "hide" else None
                 case "block" | "work":
                     session.status_enum = "blocked" if step == "block" else "working"
                 case "wait":
@@ -256,15 +256,15 @@ async def test_waits_and_replies_return_every_message_once_and_in_order(
                         await client.ok(
                             "send_message",
                             session_id=session.session_id,
-                            message=f"a{len(session.said)}",
+                            message=f"a{len(session.messages)}",
                             max_wait_s=1,
                             cursor=cursor,
                         )
                     )
             if not has_ids:
-                for row in session.said:
+                for row in session.messages:
                     row.pop("event_id", None)
-    sent = [row["message"] for row in session.said]
+    sent = [row["message"] for row in session.messages]
     first = sent.index(received[0]) if received else len(sent)
     assert received == sent[first:], "from the first received message on, each comes once"
     if "answer" not in steps:

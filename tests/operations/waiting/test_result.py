@@ -110,7 +110,7 @@ async def test_messages_that_do_not_fit_follow_in_later_calls(
 async def test_structured_output_is_returned_once_at_the_end_of_the_turn(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    session = FakeSession(more={"structured_output": {"n": 1}}).at(upstream)
+    session = FakeSession(fields={"structured_output": {"n": 1}}).at(upstream)
     async with connect(manual_clock=manual_clock) as client:
         working = await wait(client, manual_clock, 2, max_wait_s=1)
         assert "structured_output" not in working["sessions"][0]
@@ -138,7 +138,7 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
         session = FakeSession(
             session_id,
             "blocked",
-            more={
+            fields={
                 "pull_request": {"url": f"https://github.com/acme/shop-api-service/pull/{index}"}
             },
         )
@@ -162,7 +162,7 @@ async def test_cut_user_message_can_be_read_on_and_the_task_is_not_offered(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     session = FakeSession(status_enum="blocked").at(upstream)
-    session.said.append(
+    session.messages.append(
         {"type": "initial_user_message", "event_id": "task", "message": "the task " * 50}
     )
     session.user_says("a colleague's words " * 80)
@@ -172,6 +172,6 @@ async def test_cut_user_message_can_be_read_on_and_the_task_is_not_offered(
         messages = result["sessions"][0]["messages"]
         assert [row.get("truncated") for row in messages] == [True, True, None]
         assert "after_event_id=devin-1-e1, from_char=1000" in result["next"]
-        del session.said[1]
+        del session.messages[1]
         again = await wait(client, manual_clock)
     assert again["next"].startswith("Devin waits for you")

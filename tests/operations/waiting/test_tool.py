@@ -177,7 +177,7 @@ async def test_progress_reports_the_phase(
         await manual_clock.advance(8, until_asleep=2)
         await eventually(lambda: bool(notifications))
         waiting.cancel()
-        await manual_clock.asleep(0)
+        await manual_clock.wait_for_sleepers(0)
     assert notifications == [(1, "sandbox:forever… is working")]
 
 
@@ -188,10 +188,10 @@ async def test_cancelled_wait_stops_polling(
         session_id = await client.create_session("sandbox:forever")
         waiting = asyncio.ensure_future(client("wait_for_sessions", session_ids=[session_id]))
         await manual_clock.advance(8, until_asleep=2)
-        await upstream.until("GET", f"/v1/sessions/{session_id}", 2)
-        await manual_clock.asleep(2)
+        await upstream.wait_for("GET", f"/v1/sessions/{session_id}", 2)
+        await manual_clock.wait_for_sleepers(2)
         waiting.cancel()
-        await manual_clock.asleep(0)
+        await manual_clock.wait_for_sleepers(0)
         await anyio.sleep(0.05)  # no request follows
         assert upstream.count("GET", f"/v1/sessions/{session_id}") == 2
 
@@ -238,7 +238,7 @@ async def test_only_wait_for_message_returns_with_a_message_of_a_working_session
         waiting = asyncio.ensure_future(
             client.ok("wait_for_sessions", session_ids=["devin-1"], wait_for=wait_for)
         )
-        await manual_clock.asleep(2)
+        await manual_clock.wait_for_sleepers(2)
         session.devin_says("Still reading.")
         result = await advance_during(manual_clock, waiting, 7, 40, until_asleep=2)
     assert messages_of(result) == ["Still reading."]
@@ -254,7 +254,7 @@ async def test_forbidden_session_is_reported_and_the_others_are_waited_for(
         waiting = asyncio.ensure_future(
             client.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"])
         )
-        await manual_clock.asleep(2)
+        await manual_clock.wait_for_sleepers(2)
         session.status_enum = "finished"
         session.devin_says("Done.")
         result = await advance_during(manual_clock, waiting, 7, until_asleep=2)

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from devin_mcp.asgi_server import bind_socket
-from tests.http_client import Quiet
+from tests.http_client import QuietServer
 from tests.server.http.fake_issuer import FakeIssuer
 
 ANA_TOKEN, BEN_TOKEN = "ana-token-0001", "ben-token-0002"
@@ -40,7 +40,7 @@ async def issuer() -> AsyncIterator[FakeIssuer]:
     listener, address = bind_socket("127.0.0.1", 0)
     issuer.url = f"{address}/tenant"
     app = Starlette(routes=[Route("/{path:path}", issuer.respond)])
-    server = Quiet(uvicorn.Config(app, log_config=None))
+    server = QuietServer(uvicorn.Config(app, log_config=None))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     yield issuer
     server.should_exit = True

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from devin_mcp.settings import Settings
 from tests.conftest import settings_for
-from tests.http_client import ACCEPT, PING
+from tests.http_client import ACCEPT, INITIALIZE
 from tests.upstream import Upstream
 
 PUBLIC_URL = "https://mcp.example.com/mcp"
@@ -90,6 +90,6 @@ async def posting(url: str) -> AsyncIterator[Callable[..., Any]]:
             headers = ACCEPT | {"host": "mcp.example.com"}
             if token is not None:
                 headers |= {"authorization": f"Bearer {token}"}
-            return await http.post(url, json=PING, headers=headers)
+            return await http.post(url, json=INITIALIZE, headers=headers)
 
         yield post

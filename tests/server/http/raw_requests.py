@@ -8,7 +8,7 @@ import re
 import anyio
 import httpx
 
-from tests.http_client import ACCEPT, PING
+from tests.http_client import ACCEPT, INITIALIZE
 
 REQUEST_HEAD = (
     b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -20,7 +20,7 @@ async def post_ping(url: str, **headers: str) -> httpx.Response:
     """POST an initialize request. Underscores in the names of `headers` become hyphens."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     async with httpx.AsyncClient(timeout=10) as http:
-        return await http.post(url, json=PING, headers=ACCEPT | fields)
+        return await http.post(url, json=INITIALIZE, headers=ACCEPT | fields)
 
 
 def error_message(response: httpx.Response) -> str:

@@ -15,8 +15,8 @@ from mcp.types import ResourceTemplateReference
 from devin_mcp.server.http.limits import REVALIDATE_SECONDS
 from devin_mcp.settings import TOOLSETS
 from tests.conftest import Connect, Era, settings_for, text_of
-from tests.e2e.processes import serving
-from tests.http_client import PING, deployed, visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import INITIALIZE, connect_over_http, start_http_server
 from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line
 from tests.server.http.raw_requests import bearer, error_message, post_ping
 from tests.upstream import KEY, Upstream
@@ -25,9 +25,9 @@ Logs = Callable[[], list[dict[str, Any]]]
 
 
 async def test_caller_key_is_the_key_sent_to_devin(upstream: Upstream) -> None:
-    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+    async with start_http_server(settings_for(upstream, auth="caller-key")) as url:
         for key in ("apk_user_one_1111", "apk_user_two_2222"):
-            async with visiting(url, {"X-Devin-Api-Key": key}) as client:
+            async with connect_over_http(url, {"X-Devin-Api-Key": key}) as client:
                 await client.ok("list_playbooks")
     sent = [seen.headers["authorization"] for seen in upstream.requests]
     assert sent == ["Bearer apk_user_one_1111", "Bearer apk_user_two_2222"]
@@ -50,7 +50,7 @@ async def test_request_without_valid_caller_key_is_rejected(
     upstream: Upstream, headers: dict[str, str], status: int, text: str
 ) -> None:
     """The server's own key is not used instead, and nothing starts OAuth discovery in a client."""
-    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+    async with start_http_server(settings_for(upstream, auth="caller-key")) as url:
         response = await post_ping(url, **headers)
     assert (response.status_code, text in error_message(response)) == (status, True)
     assert "www-authenticate" not in response.headers
@@ -59,17 +59,17 @@ async def test_request_without_valid_caller_key_is_rejected(
 
 
 async def test_client_shows_why_it_was_rejected(upstream: Upstream, era: Era) -> None:
-    async with deployed(settings_for(upstream, auth="caller-key")) as url:
+    async with start_http_server(settings_for(upstream, auth="caller-key")) as url:
         with pytest.raises(BaseException) as error:  # noqa: PT011 - its type depends on the era
-            async with visiting(url, era=era):
+            async with connect_over_http(url, era=era):
                 pass
     assert "X-Devin-Api-Key" in str(error.getrepr())
 
 
 async def test_key_of_the_other_api_is_refused_with_advice_for_callers(upstream: Upstream) -> None:
     async with (
-        deployed(settings_for(upstream, auth="caller-key")) as url,
-        visiting(url, {"X-Devin-Api-Key": "cog_abcdefgh"}) as client,
+        start_http_server(settings_for(upstream, auth="caller-key")) as url,
+        connect_over_http(url, {"X-Devin-Api-Key": "cog_abcdefgh"}) as client,
     ):
         text = await client.error("list_playbooks")
     assert "not served yet" in text
@@ -81,8 +81,11 @@ async def test_callers_with_tokens_share_the_server_key_and_are_logged_by_name(
     upstream: Upstream, tokens_file: Path, logs: Logs
 ) -> None:
     settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
-    async with deployed(settings) as url:
-        async with visiting(url, bearer(ANA_TOKEN)) as ana, visiting(url, bearer(BEN_TOKEN)) as ben:
+    async with start_http_server(settings) as url:
+        async with (
+            connect_over_http(url, bearer(ANA_TOKEN)) as ana,
+            connect_over_http(url, bearer(BEN_TOKEN)) as ben,
+        ):
             await ana.ok("list_playbooks")
             await ben.error("get_playbook", playbook_id="nope")
         with_wrong_token = await post_ping(url, authorization="Bearer guess")
@@ -110,8 +113,8 @@ async def test_revoked_token_closes_listen_stream(
 ) -> None:
     settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
     async with (
-        deployed(settings, revalidate_seconds=0.1) as url,
-        visiting(url, bearer(BEN_TOKEN)) as ben,
+        start_http_server(settings, revalidate_seconds=0.1) as url,
+        connect_over_http(url, bearer(BEN_TOKEN)) as ben,
         ben.sdk.listen(resource_subscriptions=["devin://playbooks"]) as events,
     ):
         tokens_file.write_text(token_line("ana", ANA_TOKEN))
@@ -130,11 +133,11 @@ async def test_caller_key_is_needed_in_addition_to_the_token(
 ) -> None:
     settings = settings_for(upstream, auth="caller-key", caller_tokens_file=tokens_file)
     headers = bearer(ANA_TOKEN) | {"X-Devin-Api-Key": "apk_anas_own_key"}
-    async with deployed(settings) as url:
+    async with start_http_server(settings) as url:
         assert "bearer token" in error_message(await post_ping(url, x_devin_api_key=KEY))
         without_key = await post_ping(url, authorization=f"Bearer {ANA_TOKEN}")
         assert "X-Devin-Api-Key" in error_message(without_key)
-        async with visiting(url, headers) as client:
+        async with connect_over_http(url, headers) as client:
             await client.ok("list_playbooks")
     sent = [seen.headers["authorization"] for seen in upstream.requests]
     assert sent == ["Bearer apk_anas_own_key"]
@@ -148,7 +151,7 @@ async def test_caller_key_is_rejected_where_it_would_not_be_used(
         settings_for(upstream),
         settings_for(upstream, auth="token", caller_tokens_file=tokens_file),
     ):
-        async with deployed(settings) as url:
+        async with start_http_server(settings) as url:
             response = await post_ping(
                 url, x_devin_api_key="apk_my_own_key", authorization=f"Bearer {ANA_TOKEN}"
             )
@@ -162,20 +165,20 @@ async def test_caller_key_is_rejected_where_it_would_not_be_used(
 async def test_rejection_logs_the_forwarded_address_of_a_trusted_proxy(
     trusted_proxies: str, peer: str
 ) -> None:
-    async with serving(
+    async with start_http_process(
         "--sandbox", "--auth", "caller-key", "--forwarded-allow-ips", trusted_proxies
     ) as (server, url):
         await post_ping(url, x_forwarded_for="203.0.113.9")
-        assert (await server.logged("http_rejected"))["peer"] == peer
+        assert (await server.wait_for_log("http_rejected"))["peer"] == peer
 
 
 async def test_credential_header_sent_twice_is_rejected(upstream: Upstream) -> None:
     headers = [("x-devin-api-key", "apk_one_aaaa"), ("x-devin-api-key", "apk_two_bbbb")]
     async with (
-        deployed(settings_for(upstream, auth="caller-key")) as url,
+        start_http_server(settings_for(upstream, auth="caller-key")) as url,
         httpx.AsyncClient() as http,
     ):
-        response = await http.post(url, json=PING, headers=headers)
+        response = await http.post(url, json=INITIALIZE, headers=headers)
     assert (response.status_code, "sent twice" in error_message(response)) == (400, True)
 
 
@@ -203,7 +206,10 @@ async def test_credential_header_sent_twice_is_rejected(upstream: Upstream) -> N
 async def test_tool_hidden_by_a_header_answers_as_an_unknown_tool(
     upstream: Upstream, era: Era, headers: dict[str, str], visible: set[str], hidden: set[str]
 ) -> None:
-    async with deployed(settings_for(upstream)) as url, visiting(url, headers, era=era) as client:
+    async with (
+        start_http_server(settings_for(upstream)) as url,
+        connect_over_http(url, headers, era=era) as client,
+    ):
         tools = (await client.sdk.list_tools()).tools
         names = {tool.name for tool in tools}
         assert visible <= names
@@ -224,8 +230,8 @@ async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstr
         type="ref/resource", uri="devin://playbooks/{playbook_id}"
     )
     async with (
-        deployed(settings_for(upstream)) as url,
-        visiting(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as client,
+        start_http_server(settings_for(upstream)) as url,
+        connect_over_http(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as client,
     ):
         resources = await client.resources()
         assert {str(resource.uri).split("/")[2] for resource in resources} == {"knowledge"}
@@ -248,8 +254,8 @@ async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstr
 async def test_headers_cannot_widen_what_the_operator_allows(upstream: Upstream) -> None:
     headers = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ",".join(TOOLSETS)}
     async with (
-        deployed(settings_for(upstream, read_only=True, toolsets="playbooks")) as url,
-        visiting(url, headers) as client,
+        start_http_server(settings_for(upstream, read_only=True, toolsets="playbooks")) as url,
+        connect_over_http(url, headers) as client,
     ):
         names = {tool.name for tool in (await client.sdk.list_tools()).tools}
     assert names == {"devin_list_playbooks", "devin_get_playbook"}
@@ -267,7 +273,7 @@ async def test_restriction_header_counts_in_every_auth_mode(
     headers = {"X-Devin-Mcp-Toolsets": "secrets"} | bearer(ANA_TOKEN)
     if auth == "caller-key":
         headers["X-Devin-Api-Key"] = KEY
-    async with deployed(settings) as url, visiting(url, headers) as client:
+    async with start_http_server(settings) as url, connect_over_http(url, headers) as client:
         names = {tool.name for tool in (await client.sdk.list_tools()).tools}
     assert names == {"devin_list_secrets", "devin_create_secret", "devin_delete_secret"}
 
@@ -283,7 +289,7 @@ async def test_restriction_header_counts_in_every_auth_mode(
 async def test_invalid_restriction_header_is_a_400(
     upstream: Upstream, headers: dict[str, str]
 ) -> None:
-    async with deployed(settings_for(upstream)) as url:
+    async with start_http_server(settings_for(upstream)) as url:
         assert (await post_ping(url, **headers)).status_code == 400
 
 
@@ -291,7 +297,7 @@ async def test_unknown_host_or_origin_is_rejected(upstream: Upstream) -> None:
     settings = settings_for(
         upstream, allowed_hosts="mcp.example.com", allowed_origins="https://app.example.com"
     )
-    async with deployed(settings) as url:
+    async with start_http_server(settings) as url:
         for host, status in (
             ("mcp.example.com", 200),
             ("mcp.example.com:8443", 200),

@@ -11,7 +11,7 @@ import pytest
 from devin_mcp.server.http.serve import authenticator_for
 from devin_mcp.settings import SettingsError, resolve
 from tests.conftest import settings_for
-from tests.http_client import deployed
+from tests.http_client import start_http_server
 from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line
 from tests.server.http.raw_requests import post_ping
 from tests.upstream import Upstream
@@ -28,7 +28,7 @@ async def test_tokens_file_is_read_again_and_an_invalid_one_changes_nothing(
 ) -> None:
     carla = "carla-token"
     settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
-    async with deployed(settings) as url:
+    async with start_http_server(settings) as url:
         assert await status_for(url, ANA_TOKEN) == 200
         assert await status_for(url, carla) == 403
         new_file = tokens_file.with_name("new")
@@ -68,7 +68,9 @@ async def test_mounted_tokens_file_is_read_again(upstream: Upstream, tmp_path: P
     update("..v1", token_line("ben", BEN_TOKEN))
     file = tmp_path / "callers"
     file.symlink_to("..data/callers")
-    async with deployed(settings_for(upstream, auth="token", caller_tokens_file=file)) as url:
+    async with start_http_server(
+        settings_for(upstream, auth="token", caller_tokens_file=file)
+    ) as url:
         assert await status_for(url, BEN_TOKEN) == 200
         update("..v2", token_line("ana", ANA_TOKEN))
         (tmp_path / "..v1" / "callers").unlink()

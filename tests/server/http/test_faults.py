@@ -11,7 +11,7 @@ import pytest
 
 from tests.clock import AutoClock
 from tests.conftest import Connect, settings_for, text_of
-from tests.http_client import deployed, visiting
+from tests.http_client import connect_over_http, start_http_server
 from tests.upstream import KEY, Exchange, Fault, Upstream, answer, dropped, halved, lost, page
 
 CALLERS, CALLS_PER_CALLER = 25, 4
@@ -21,7 +21,7 @@ Outcomes = dict[str, tuple[str, Any]]
 
 
 async def forward(exchange: Exchange) -> None:
-    response = await exchange.forward(exchange.seen)
+    response = await exchange.forward(exchange.request)
     await exchange.reply(
         response.status_code, response.content, {"content-type": "application/json"}
     )
@@ -59,7 +59,7 @@ async def test_sessions_are_created_once_and_lost_replies_are_reported(
     outcomes: Outcomes = {}
 
     async def create_sessions(url: str, number: int) -> None:
-        async with visiting(url, {"X-Devin-Api-Key": KEY}) as client:
+        async with connect_over_http(url, {"X-Devin-Api-Key": KEY}) as client:
             for turn in range(CALLS_PER_CALLER):
                 prompt = f"task {number}-{turn}"
                 result = await client(tool, prompt=prompt)
@@ -72,7 +72,7 @@ async def test_sessions_are_created_once_and_lost_replies_are_reported(
     settings = settings_for(
         upstream, auth="caller-key", max_calls_per_caller=500, max_sessions=10_000
     )
-    async with deployed(settings, clock=clock) as url, anyio.create_task_group() as group:
+    async with start_http_server(settings, clock=clock) as url, anyio.create_task_group() as group:
         for number in range(CALLERS):
             group.start_soon(create_sessions, url, number)
     assert len(outcomes) == CALLERS * CALLS_PER_CALLER

@@ -6,14 +6,14 @@ import httpx
 
 from devin_mcp.server.context import Shutdown
 from tests.conftest import settings_for
-from tests.http_client import deployed, visiting
+from tests.http_client import connect_over_http, start_http_server
 from tests.upstream import KEY, Upstream, answer
 
 
 async def test_readiness_changes_with_shutdown_and_not_with_devin(upstream: Upstream) -> None:
     shutdown = Shutdown()
     async with (
-        deployed(settings_for(upstream, auth="caller-key"), ending=shutdown) as url,
+        start_http_server(settings_for(upstream, auth="caller-key"), shutdown=shutdown) as url,
         httpx.AsyncClient() as http,
     ):
 
@@ -24,7 +24,7 @@ async def test_readiness_changes_with_shutdown_and_not_with_devin(upstream: Upst
         assert await get("/healthz") == (200, {"status": "alive"})
         assert await get("/readyz") == (200, {"status": "ready", "upstream": "unknown"})
         upstream.fail("GET", "/v1/secrets", answer(500), answer(200, []))
-        async with visiting(url, {"X-Devin-Api-Key": KEY}) as client:
+        async with connect_over_http(url, {"X-Devin-Api-Key": KEY}) as client:
             await client.error("list_secrets")
             assert await get("/readyz") == (200, {"status": "ready", "upstream": "trouble"})
             await client.ok("list_secrets")

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from tests.conftest import Era, settings_for
-from tests.http_client import deployed, visiting
+from tests.http_client import connect_over_http, start_http_server
 from tests.upstream import Exchange, Upstream, answer
 
 CALLERS = 50
@@ -16,9 +16,9 @@ CALLERS = 50
 
 async def respond_with_mark(exchange: Exchange) -> None:
     """Answer every request with records that hold the mark of the request's key."""
-    mark = exchange.seen.headers["authorization"].removeprefix("Bearer apk_user_")
+    mark = exchange.request.headers["authorization"].removeprefix("Bearer apk_user_")
     await asyncio.sleep(0.002 * (hash(mark) % 5))
-    if exchange.seen.path.endswith("/broken"):
+    if exchange.request.path.endswith("/broken"):
         await answer(500, {"detail": f"mark {mark}"})(exchange)
         return
     session = {
@@ -37,7 +37,7 @@ async def respond_with_mark(exchange: Exchange) -> None:
         "/v1/knowledge": {"folders": [], "knowledge": [note]},
         "/v1/playbooks": [playbook],
     }
-    await answer(200, bodies.get(exchange.seen.path, session | {"messages": messages}))(exchange)
+    await answer(200, bodies.get(exchange.request.path, session | {"messages": messages}))(exchange)
 
 
 async def test_fifty_concurrent_callers_see_only_their_own_data(upstream: Upstream) -> None:
@@ -46,7 +46,7 @@ async def test_fifty_concurrent_callers_see_only_their_own_data(upstream: Upstre
         upstream.fail(method, ".*", *[respond_with_mark] * 4000)
     marks = [f"{number:02}mark{number * 7919:06}" for number in range(CALLERS)]
     settings = settings_for(upstream, auth="caller-key", max_calls_per_caller=50)
-    async with deployed(settings) as url, anyio.create_task_group() as group:
+    async with start_http_server(settings) as url, anyio.create_task_group() as group:
         for number, mark in enumerate(marks):
             group.start_soon(use_as_caller, url, mark, marks, "legacy" if number % 2 else "auto")
     keys = {seen.headers["authorization"] for seen in upstream.requests}
@@ -55,7 +55,7 @@ async def test_fifty_concurrent_callers_see_only_their_own_data(upstream: Upstre
 
 async def use_as_caller(url: str, mark: str, marks: list[str], era: Era) -> None:
     results: list[str] = []
-    async with visiting(url, {"X-Devin-Api-Key": f"apk_user_{mark}"}, era=era) as client:
+    async with connect_over_http(url, {"X-Devin-Api-Key": f"apk_user_{mark}"}, era=era) as client:
         for turn in range(3):
             wait = {"session_ids": ["devin-shared"], "max_wait_s": 1}
             results += [

@@ -8,7 +8,7 @@ import pytest
 from devin_mcp.errors import Broken
 from devin_mcp.server.http.jwks import REFRESH_TIMEOUT, JwksCache
 from tests.clock import AutoClock
-from tests.http_client import deployed
+from tests.http_client import start_http_server
 from tests.server.http.fake_issuer import FakeIssuer, oauth_settings, posting
 from tests.upstream import Upstream
 
@@ -17,7 +17,7 @@ async def test_keys_are_cached_and_fetched_again_for_a_new_key_id(
     upstream: Upstream, issuer: FakeIssuer, clock: AutoClock
 ) -> None:
     settings = oauth_settings(upstream, issuer)
-    async with deployed(settings, clock=clock) as url, posting(url) as post:
+    async with start_http_server(settings, clock=clock) as url, posting(url) as post:
         for _ in range(3):
             assert (await post(issuer.token())).status_code == 200
         assert issuer.requested_paths.count("/tenant/keys") == 1
@@ -33,7 +33,7 @@ async def test_tokens_with_invented_key_ids_cause_no_fetch(
     impostor = FakeIssuer(issuer.url)
     impostor.new_key("k9")
     settings = oauth_settings(upstream, issuer)
-    async with deployed(settings, clock=clock) as url, posting(url) as post:
+    async with start_http_server(settings, clock=clock) as url, posting(url) as post:
         assert (await post(issuer.token())).status_code == 200
         requests_before = len(issuer.requested_paths)
         for _ in range(20):
@@ -45,7 +45,7 @@ async def test_withdrawn_key_is_refused_after_the_ttl(
     upstream: Upstream, issuer: FakeIssuer, clock: AutoClock
 ) -> None:
     settings = oauth_settings(upstream, issuer)
-    async with deployed(settings, clock=clock) as url, posting(url) as post:
+    async with start_http_server(settings, clock=clock) as url, posting(url) as post:
         token = issuer.token(key="k1")
         assert (await post(token)).status_code == 200
         issuer.new_key("k2")
@@ -58,7 +58,7 @@ async def test_issuer_that_is_down_gives_503_without_usable_keys(
     upstream: Upstream, issuer: FakeIssuer, clock: AutoClock
 ) -> None:
     settings = oauth_settings(upstream, issuer)
-    async with deployed(settings, clock=clock) as url, posting(url) as post:
+    async with start_http_server(settings, clock=clock) as url, posting(url) as post:
         issuer.is_down = True
         response = await post(issuer.token())
         assert (response.status_code, response.headers["retry-after"]) == (503, "30")
@@ -90,7 +90,7 @@ async def test_jwks_url_and_audience_of_the_settings_are_used(
     settings = oauth_settings(
         upstream, issuer, oauth_jwks_url=f"{issuer.url}/keys", oauth_audience="devin"
     )
-    async with deployed(settings) as url, posting(url) as post:
+    async with start_http_server(settings) as url, posting(url) as post:
         assert (await post(issuer.token(aud="devin"))).status_code == 200
         assert (await post(issuer.token())).status_code == 401
     assert issuer.requested_paths == ["/tenant/keys"]

@@ -13,8 +13,8 @@ import pytest
 
 from devin_mcp.server.http.limits import MAX_STREAMS_PER_CALLER
 from tests.conftest import settings_for
-from tests.e2e.processes import serving
-from tests.http_client import ACCEPT, PING, deployed, visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import ACCEPT, INITIALIZE, connect_over_http, start_http_server
 from tests.server.http.raw_requests import REQUEST_HEAD, exchange_bytes
 from tests.upstream import Exchange, Upstream, answer, slow
 
@@ -26,21 +26,21 @@ async def test_calls_above_the_limit_of_a_caller_get_429(upstream: Upstream) -> 
     gate = asyncio.Event()
     upstream.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
     async with (
-        deployed(settings_for(upstream, auth="caller-key", max_calls_per_caller=2)) as url,
+        start_http_server(settings_for(upstream, auth="caller-key", max_calls_per_caller=2)) as url,
         httpx.AsyncClient(timeout=20) as http,
     ):
         async with (
-            visiting(url, FIRST_CALLER) as client,
-            visiting(url, SECOND_CALLER) as other_client,
+            connect_over_http(url, FIRST_CALLER) as client,
+            connect_over_http(url, SECOND_CALLER) as other_client,
             anyio.create_task_group() as group,
         ):
             for _ in range(2):
                 group.start_soon(lambda: client.ok("list_playbooks"))
-            await upstream.until("GET", "/v1/playbooks", 2)
-            rejected = await http.post(url, json=PING, headers=ACCEPT | FIRST_CALLER)
+            await upstream.wait_for("GET", "/v1/playbooks", 2)
+            rejected = await http.post(url, json=INITIALIZE, headers=ACCEPT | FIRST_CALLER)
             await other_client.ok("list_playbooks")
             gate.set()
-        accepted = await http.post(url, json=PING, headers=ACCEPT | FIRST_CALLER)
+        accepted = await http.post(url, json=INITIALIZE, headers=ACCEPT | FIRST_CALLER)
     assert (rejected.status_code, rejected.headers["retry-after"]) == (429, "1")
     assert "2 calls in flight" in rejected.text
     assert accepted.status_code == 200
@@ -49,8 +49,8 @@ async def test_calls_above_the_limit_of_a_caller_get_429(upstream: Upstream) -> 
 async def test_listen_streams_have_a_limit_of_their_own(upstream: Upstream) -> None:
     settings = settings_for(upstream, auth="caller-key", max_calls_per_caller=1)
     async with (
-        deployed(settings) as url,
-        visiting(url, FIRST_CALLER) as client,
+        start_http_server(settings) as url,
+        connect_over_http(url, FIRST_CALLER) as client,
         anyio.create_task_group() as group,
     ):
 
@@ -83,8 +83,8 @@ async def test_requests_above_the_upstream_limit_wait(upstream: Upstream) -> Non
     upstream.fail("GET", "/v1/secrets", *[count_active] * 20)
     settings = settings_for(upstream, max_upstream_requests=3, max_calls_per_caller=50)
     async with (
-        deployed(settings) as url,
-        visiting(url) as client,
+        start_http_server(settings) as url,
+        connect_over_http(url) as client,
         anyio.create_task_group() as group,
     ):
         for _ in range(20):
@@ -94,7 +94,7 @@ async def test_requests_above_the_upstream_limit_wait(upstream: Upstream) -> Non
 
 async def test_slow_body_gets_408_and_its_connection_is_closed(upstream: Upstream) -> None:
     head = REQUEST_HEAD + b"content-length: 100\r\n\r\n"
-    async with deployed(settings_for(upstream), body_timeout=0.3) as url:
+    async with start_http_server(settings_for(upstream), body_timeout=0.3) as url:
         response = await exchange_bytes(url, head, b"{", b'"', pause=0.2)
     assert response.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in response.lower()
@@ -117,14 +117,17 @@ async def test_large_heads_and_bodies_are_rejected_and_the_server_goes_on() -> N
         for start in range(0, len(body), 65_536):
             yield body[start : start + 65_536]
 
-    async with serving("--sandbox") as (server, url), httpx.AsyncClient(timeout=20) as http:
+    async with (
+        start_http_process("--sandbox") as (server, url),
+        httpx.AsyncClient(timeout=20) as http,
+    ):
         to_large_header = await exchange_bytes(url, REQUEST_HEAD + large_header)
         to_many_headers = await exchange_bytes(url, REQUEST_HEAD + many_headers)
         to_body = await http.post(url, content=body, headers=headers)
         to_chunked_body = await http.post(url, content=chunks(), headers=headers)
-        afterwards = await http.post(url, json=PING, headers=ACCEPT)
+        afterwards = await http.post(url, json=INITIALIZE, headers=ACCEPT)
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert to_large_header.startswith(b"HTTP/1.1 4")
     assert to_many_headers.startswith(b"HTTP/1.1 4")
     assert (to_body.status_code, to_chunked_body.status_code) == (413, 413)

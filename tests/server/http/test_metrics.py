@@ -8,8 +8,8 @@ import re
 import anyio
 import httpx
 
-from tests.e2e.processes import serving
-from tests.http_client import visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import connect_over_http
 from tests.server.http.metrics_client import metrics_address, read_metrics
 from tests.upstream import KEY, Upstream, answer, slow
 
@@ -17,8 +17,8 @@ from tests.upstream import KEY, Upstream, answer, slow
 async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Upstream) -> None:
     environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
     async with (
-        serving("--metrics-port", "0", **environment) as (server, url),
-        visiting(url) as client,
+        start_http_process("--metrics-port", "0", **environment) as (server, url),
+        connect_over_http(url) as client,
     ):
         address = metrics_address(server, url)
         gate = asyncio.Event()
@@ -29,8 +29,8 @@ async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Up
             group.start_soon(
                 lambda: client.ok("wait_for_sessions", session_ids=[session_id], max_wait_s=1)
             )
-            await upstream.until("GET", "/v1/secrets", 2)
-            await upstream.until("GET", "/v1/sessions/.*")
+            await upstream.wait_for("GET", "/v1/secrets", 2)
+            await upstream.wait_for("GET", "/v1/sessions/.*")
             during = await read_metrics(address)
             gate.set()
         await client.error("get_playbook", playbook_id="nope")
@@ -56,6 +56,6 @@ async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Up
 
 
 async def test_metrics_are_not_served_on_the_port_of_the_tools() -> None:
-    async with serving("--sandbox") as (server, url), httpx.AsyncClient() as http:
+    async with start_http_process("--sandbox") as (server, url), httpx.AsyncClient() as http:
         assert (await http.get(url.replace("/mcp", "/metrics"))).status_code == 404
         assert b'"metrics"' not in server.stderr

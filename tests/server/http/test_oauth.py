@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.conftest import Era
-from tests.http_client import deployed, visiting
+from tests.http_client import connect_over_http, start_http_server
 from tests.server.http.fake_issuer import (
     ALL_SCOPES,
     PUBLIC_URL,
@@ -33,13 +33,13 @@ Logs = Callable[[], list[dict[str, Any]]]
 async def test_scopes_select_tools_and_the_token_is_not_passed_on(
     upstream: Upstream, issuer: FakeIssuer, era: Era, logs: Logs
 ) -> None:
-    async with deployed(oauth_settings(upstream, issuer)) as url:
+    async with start_http_server(oauth_settings(upstream, issuer)) as url:
         for scope, count, hidden in (
             (READ_SCOPE, 8, "devin_create_session"),
             ("devin:read devin:write", 18, "devin_terminate_session"),
             (ALL_SCOPES, 22, ""),
         ):
-            async with visiting(url, bearer(issuer.token(scope)), era=era) as client:
+            async with connect_over_http(url, bearer(issuer.token(scope)), era=era) as client:
                 names = {tool.name for tool in (await client.sdk.list_tools()).tools}
                 assert (len(names), hidden in names) == (count, False)
                 if hidden:
@@ -56,7 +56,10 @@ async def test_restriction_header_narrows_the_scopes_of_a_token(
     upstream: Upstream, issuer: FakeIssuer
 ) -> None:
     headers = bearer(issuer.token(ALL_SCOPES)) | {"X-Devin-Mcp-Read-Only": "true"}
-    async with deployed(oauth_settings(upstream, issuer)) as url, visiting(url, headers) as client:
+    async with (
+        start_http_server(oauth_settings(upstream, issuer)) as url,
+        connect_over_http(url, headers) as client,
+    ):
         assert len((await client.sdk.list_tools()).tools) == 8
 
 
@@ -65,7 +68,7 @@ async def test_challenge_names_the_protected_resource_metadata(
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
     async with (
-        deployed(oauth_settings(upstream, issuer)) as url,
+        start_http_server(oauth_settings(upstream, issuer)) as url,
         posting(url) as post,
         httpx.AsyncClient() as http,
     ):
@@ -98,7 +101,7 @@ async def test_challenge_names_the_protected_resource_metadata(
 async def test_token_with_wrong_claims_is_rejected(
     upstream: Upstream, issuer: FakeIssuer, claims: dict[str, Any], text: str
 ) -> None:
-    async with deployed(oauth_settings(upstream, issuer)) as url, posting(url) as post:
+    async with start_http_server(oauth_settings(upstream, issuer)) as url, posting(url) as post:
         rejected = await post(issuer.token(**claims))
         accepted = await post(issuer.token(aud=[PUBLIC_URL, "https://other.example.com"]))
     assert (rejected.status_code, text in rejected.text) == (401, True)
@@ -139,7 +142,7 @@ async def test_token_with_invalid_signature_is_rejected(
         "garbage",
         "a.b.c",
     )
-    async with deployed(oauth_settings(upstream, issuer)) as url, posting(url) as post:
+    async with start_http_server(oauth_settings(upstream, issuer)) as url, posting(url) as post:
         for token in tokens:
             assert (await post(token)).status_code == 401, token
         assert (await post(issuer.token())).status_code == 200
@@ -148,7 +151,7 @@ async def test_token_with_invalid_signature_is_rejected(
 async def test_token_without_read_scope_gets_insufficient_scope(
     upstream: Upstream, issuer: FakeIssuer
 ) -> None:
-    async with deployed(oauth_settings(upstream, issuer)) as url, posting(url) as post:
+    async with start_http_server(oauth_settings(upstream, issuer)) as url, posting(url) as post:
         response = await post(issuer.token("devin:write other"))
     assert response.status_code == 403
     challenge = response.headers["www-authenticate"]
@@ -159,7 +162,7 @@ async def test_token_without_read_scope_gets_insufficient_scope(
 async def test_scopes_may_be_a_list_and_other_types_grant_nothing(
     upstream: Upstream, issuer: FakeIssuer
 ) -> None:
-    async with deployed(oauth_settings(upstream, issuer)) as url, posting(url) as post:
+    async with start_http_server(oauth_settings(upstream, issuer)) as url, posting(url) as post:
         as_list = await post(issuer.token(scope=None, scp=["devin:read"]))
         others = [await post(issuer.token(scope=value)) for value in (5, {"devin:read": 1})]
     assert as_list.status_code == 200

@@ -6,7 +6,7 @@ import pytest
 
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
 from devin_mcp.settings import SettingsError, resolve
-from tests.e2e.processes import running, serving
+from tests.e2e.processes import start_http_process, start_process
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 LOOPBACK_ORIGINS = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]
@@ -50,14 +50,16 @@ def test_auth_mode_without_its_settings_is_refused(flags: dict[str, str], missin
 
 
 async def test_sandbox_with_several_workers_is_refused() -> None:
-    async with running("http", "--sandbox", "--workers", "2") as server:
-        assert await server.end() == 2
+    async with start_process("http", "--sandbox", "--workers", "2") as server:
+        assert await server.wait_for_exit() == 2
     assert b"runs in one process" in server.stderr
 
 
 async def test_server_key_is_logged_as_unused_with_caller_keys() -> None:
-    async with serving("--sandbox", "--auth", "caller-key", DEVIN_API_KEY="apk_unused_0000") as (
+    async with start_http_process(
+        "--sandbox", "--auth", "caller-key", DEVIN_API_KEY="apk_unused_0000"
+    ) as (
         server,
         _,
     ):
-        assert "each caller brings a key" in (await server.logged("own_key_unused"))["why"]
+        assert "each caller brings a key" in (await server.wait_for_log("own_key_unused"))["why"]

@@ -6,8 +6,8 @@ import json
 import re
 import signal
 
-from tests.e2e.processes import serving
-from tests.http_client import visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import connect_over_http
 from tests.upstream import KEY, Upstream, answer
 
 
@@ -19,11 +19,11 @@ async def test_call_and_its_requests_share_a_trace_that_the_log_names(upstream: 
         "OTEL_SERVICE_NAME": "devin-for-all",
     }
     upstream.fail("GET", "/v1/playbooks", answer(503))
-    async with serving(**environment) as (server, url):
-        async with visiting(url) as client:
+    async with start_http_process(**environment) as (server, url):
+        async with connect_over_http(url) as client:
             await client.ok("list_playbooks")
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     spans = [
         json.loads(text)
         for text in re.findall(r"^\{.*?^\}", server.stdout.decode(), re.MULTILINE | re.DOTALL)

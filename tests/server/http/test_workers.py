@@ -13,8 +13,8 @@ import anyio
 import pytest
 from mcp.types import ElicitResult
 
-from tests.e2e.processes import serving
-from tests.http_client import visiting
+from tests.e2e.processes import start_http_process
+from tests.http_client import connect_over_http
 from tests.server.http.metrics_client import metrics_address, read_metrics
 from tests.upstream import KEY, Upstream
 
@@ -24,15 +24,18 @@ async def accept(context: Any, params: Any) -> ElicitResult:
 
 
 async def list_playbooks(url: str) -> None:
-    async with visiting(url) as client:
+    async with connect_over_http(url) as client:
         await client.ok("list_playbooks")
 
 
 async def test_workers_share_socket_metrics_and_confirmations(upstream: Upstream) -> None:
     environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
-    async with serving("--workers", "2", "--metrics-port", "0", **environment) as (server, url):
+    async with start_http_process("--workers", "2", "--metrics-port", "0", **environment) as (
+        server,
+        url,
+    ):
         address = metrics_address(server, url)
-        assert (await server.logged("no_replication"))["level"] == "warning"
+        assert (await server.wait_for_log("no_replication"))["level"] == "warning"
         async with anyio.create_task_group() as group:
             for _ in range(24):
                 group.start_soon(list_playbooks, url)
@@ -42,11 +45,11 @@ async def test_workers_share_socket_metrics_and_confirmations(upstream: Upstream
         assert metrics['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
         # One worker asks for the confirmation, and the answer may well reach the other one.
         for playbook_id in list(upstream.organization.playbooks):
-            async with visiting(url, ask=accept) as client:
+            async with connect_over_http(url, ask=accept) as client:
                 await client.ok("delete_playbook", playbook_id=playbook_id)
         assert upstream.organization.playbooks == {}
         server.process.send_signal(signal.SIGTERM)
-        assert await server.end(close=False) == 0
+        assert await server.wait_for_exit(close=False) == 0
     assert b"Traceback" not in server.stderr
 
 
@@ -55,12 +58,12 @@ async def test_dead_worker_is_replaced_and_workers_exit_with_their_parent(
     upstream: Upstream,
 ) -> None:
     environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
-    async with serving("--workers", "2", **environment) as (server, url):
+    async with start_http_process("--workers", "2", **environment) as (server, url):
         await list_playbooks(url)
         parent_id = server.process.pid
         first_id = worker_ids(parent_id)[0]
         os.kill(first_id, signal.SIGKILL)
-        line = await server.logged("worker_died")
+        line = await server.wait_for_log("worker_died")
         assert (line["pid"], line["exit_status"]) == (first_id, -signal.SIGKILL)
         with anyio.fail_after(20):
             while len(worker_ids(parent_id)) < 2:  # noqa: ASYNC110 - processes send no event
