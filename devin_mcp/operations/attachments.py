@@ -36,7 +36,7 @@ A.11)."""
 MAX_URL_CHARS = 2000
 MAX_PATH_CHARS = 4096
 
-FileName = Annotated[str, Field(min_length=1, max_length=200, description="File name")]
+FileName = Annotated[str, Field(max_length=200, description="File name")]
 
 _UUID = r"[A-Za-z0-9-]{1,64}"
 _ATTACHMENT_PATH = re.compile(rf"/attachments/({_UUID})/([^/?#\"\r\n]{{1,600}})")
@@ -46,7 +46,7 @@ _NOT_A_HEADER_VALUE = re.compile(r"[/\\\x00-\x1f\"\ud800-\udfff]")
 
 class Attachment(Result):
     url: str
-    line: str = Field(description="Put this on a line of its own in a prompt or message")
+    line: str = Field(description="On a line of its own in a prompt, it attaches the file")
     bytes: int
     next: Next
 
@@ -74,10 +74,9 @@ async def upload_attachment(
         Literal["text", "base64"], Field(description="How content is written")
     ] = "text",
 ) -> Attachment:
-    """Upload a file. Returns its URL and the ATTACHMENT line that hands it to Devin in a prompt or
-    message.
+    """Upload a file. Returns its URL for a delegation or message.
 
-    Uploading alone attaches nothing.
+    Uploading alone attaches nothing. In the prompt of devin_create_session, put line.
     """
     if path is not None:
         if content is not None:
@@ -98,11 +97,12 @@ async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
         raise
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     url = (await ctx.upload(upload_attachment, UploadedUrl, name, data, media_type)).root
-    text = (
-        "Give url in files of devin_delegate_task. In a message of devin_send_message, put line "
-        "on a line of its own."
+    return Attachment(
+        url=url,
+        line=_attachment_line(url),
+        bytes=size,
+        next="Give url in files of devin_delegate_task or attachment_urls of devin_send_message.",
     )
-    return Attachment(url=url, line=_attachment_line(url), bytes=size, next=text)
 
 
 def _check_file(name: str, data: BinaryIO) -> int:
@@ -181,10 +181,31 @@ async def _attach_file(ctx: Context, file: str) -> Attachment:
     """The attachment for a URL; a local file is uploaded first. Raises one of errors.py."""
     if not _is_url(file):
         return await upload_attachment(ctx, path=file)
-    uuid, name = _parse_attachment(file, None, None)
-    url = ctx.attachment_url(uuid, name)
-    url = url or f"https://{urlsplit(file).netloc}/attachments/{uuid}/{quote(name)}"
+    url = _canonical_url(ctx, file, "files")
     return Attachment(url=url, line=_attachment_line(url), bytes=0, next="")
+
+
+def message_with_attachments(ctx: Context, message: str, urls: Sequence[str]) -> str:
+    """The message with a line per attachment (v1.md §4). Raises Invalid."""
+    lines = [
+        _attachment_line(_canonical_url(ctx, url, f"attachment_urls[{number}]"))
+        for number, url in enumerate(urls, 1)
+    ]
+    text = "\n".join([message, "", *lines]) if lines else message
+    if len(text) > MAX_TEXT_CHARS:
+        raise Invalid(
+            f"The message has {len(text)} characters with its attachments counted; Devin takes "
+            f"{MAX_TEXT_CHARS}.",
+            "Nothing was sent. Upload the rest as a file.",
+        )
+    return text
+
+
+def _canonical_url(ctx: Context, url: str, argument: str) -> str:
+    """The attachment's URL where Devin finds it. Raises Invalid for any other URL."""
+    uuid, name = _parse_attachment(url, None, None, argument)
+    host = urlsplit(url).netloc
+    return ctx.attachment_url(uuid, name) or f"https://{host}/attachments/{uuid}/{quote(name)}"
 
 
 def _is_url(file: str) -> bool:
@@ -224,7 +245,7 @@ async def download_attachment(
     name: FileName | None = None,
     save_to: Annotated[
         str | None,
-        Field(max_length=MAX_PATH_CHARS, description="Local file or directory to save it to"),
+        Field(max_length=MAX_PATH_CHARS, description="Local file or directory"),
         Requires(WRITE_FILES),
     ] = None,
     from_char: FromChar = 0,

@@ -72,7 +72,7 @@ async def delegate_task(
     repository: Repository | None = None,
     playbook: Annotated[
         str | None,
-        Field(min_length=1, max_length=500, description="Id, !macro or exact title"),
+        Field(max_length=500, description="Id, !macro or exact title"),
     ] = None,
     knowledge: Annotated[
         list[str] | None,
@@ -91,7 +91,6 @@ async def delegate_task(
     idempotency_key: Annotated[
         str | None,
         Field(
-            min_length=1,
             max_length=200,
             description="Safe to repeat: the same key starts no second session",
         ),

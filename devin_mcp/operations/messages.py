@@ -9,6 +9,7 @@ from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
+from devin_mcp.operations.attachments import message_with_attachments
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, Text, WaitCursorText
@@ -49,19 +50,24 @@ async def send_message(
         int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the reply")
     ] = 0,
     cursor: WaitCursorText | None = None,
+    attachment_urls: Annotated[
+        list[str] | None,
+        Field(max_length=20, description="Of uploaded files, at most 20"),
+    ] = None,
 ) -> Truncatable[MessageSent]:
     """Send a message to a session; with max_wait_s, wait for the reply.
 
     Use it to answer, correct or ask for more. Devin works on, which costs ACUs.
     """
+    text = message_with_attachments(ctx, message, attachment_urls or ())
     if not max_wait_s:
-        return with_updates(await _deliver(ctx, session_id, message), None)
+        return with_updates(await _deliver(ctx, session_id, text), None)
     seen = WaitCursor.decode(cursor)
     before: Session | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
         before = await read_session(ctx.with_timeout(READ_BEFORE_TIMEOUT), session_id)
-    reply_to = ReplyTo.to(message, before, seen.seen(session_id))
-    sent = await _deliver(ctx, session_id, message)
+    reply_to = ReplyTo.to(text, before, seen.seen(session_id))
+    sent = await _deliver(ctx, session_id, text)
     return await wait_after(ctx, sent, reply_to, max_wait_s, others=seen.others([session_id]))
 
 

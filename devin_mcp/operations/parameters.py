@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from devin_mcp.settings import CALL_DEADLINE_SECONDS
 
@@ -13,9 +14,18 @@ MAX_ID_CHARS = 128
 MAX_TEXT_CHARS = 30_000
 """Characters of a prompt or message that Devin accepts (v1.md §3.1, observed)."""
 
+
+def _refuse_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("string_too_short", "must not be empty")
+    return text
+
+
+NOT_BLANK = AfterValidator(_refuse_blank)
+"""For required texts. Optional ones count as absent when they are blank (server/arguments.py)."""
+
 _ID = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 ID_PATTERN = rf"^{_ID}$"
-OPTIONAL_ID_PATTERN = rf"^({_ID})?$"
 Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
 """One path segment: no slash, no `..`, no percent sign."""
 
@@ -35,21 +45,19 @@ def _add_prefix(text: str) -> str:
     return f"devin-{text}" if re.fullmatch(r"[0-9a-f]{32}", text) else text
 
 
-SessionId = Annotated[
-    Id, AfterValidator(_add_prefix), Field(description="Session id, as devin-1a2b")
-]
-NoteId = Annotated[Id, Field(description="Note id, as note-1a2b")]
-FolderId = Annotated[Id, Field(description="Folder id, as folder-1a2b")]
-PlaybookId = Annotated[Id, Field(description="Playbook id, as playbook-1a2b")]
-SecretId = Annotated[Id, Field(description="Secret id, from devin_list_secrets")]
+SessionId = Annotated[Id, AfterValidator(_add_prefix), Field(description="As devin-1a2b")]
+NoteId = Annotated[Id, Field(description="As note-1a2b")]
+FolderId = Annotated[Id, Field(description="As folder-1a2b")]
+PlaybookId = Annotated[Id, Field(description="As playbook-1a2b")]
+SecretId = Annotated[Id, Field(description="From devin_list_secrets")]
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), NOT_BLANK]
 
 MAX_TAGS = 50
-Tag = Annotated[str, Field(min_length=1, max_length=256)]
+Tag = Annotated[str, Field(max_length=256), NOT_BLANK]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 
-FromChar = Annotated[int, Field(ge=0, description="Read a long text from this character on")]
+FromChar = Annotated[int, Field(ge=0, description="Read on from this character")]
 MAX_WAIT_SECONDS = int(CALL_DEADLINE_SECONDS)
 WaitCursorText = Annotated[
     str, Field(max_length=300, description="From the last answer; shows what is new")

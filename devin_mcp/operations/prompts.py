@@ -16,7 +16,7 @@ from devin_mcp.operations.browsing import PROMPTS, PromptVariant, RenderedPrompt
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
-from devin_mcp.operations.parameters import SessionId
+from devin_mcp.operations.parameters import NOT_BLANK, SessionId
 from devin_mcp.operations.playbooks.model import Playbook
 from devin_mcp.operations.playbooks.tools import (
     create_playbook,
@@ -27,7 +27,7 @@ from devin_mcp.operations.playbooks.tools import (
 from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.tools import get_session
 
-Task = Annotated[str, Field(min_length=1, max_length=20_000, description="What Devin is to do")]
+Task = Annotated[str, Field(max_length=20_000, description="What Devin is to do"), NOT_BLANK]
 RepositoryName = Annotated[
     str, Field(max_length=300, description="owner/name, where it is clear already")
 ]

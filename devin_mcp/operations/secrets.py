@@ -18,20 +18,17 @@ from devin_mcp.operations.catalog import (
 )
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
-from devin_mcp.operations.parameters import SecretId
+from devin_mcp.operations.parameters import NOT_BLANK, SecretId
 from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.results import Cursor, Next, Page, Result, Truncatable, paginate
 
-SecretName = Annotated[str, Field(min_length=1, max_length=256, description="Its name")]
-SecretValue = Annotated[
-    str, Field(min_length=1, max_length=65_536, description="The secret itself")
-]
+SecretName = Annotated[str, Field(max_length=256, description="Its name"), NOT_BLANK]
+SecretValue = Annotated[str, Field(max_length=65_536, description="The secret itself")]
 VariableName = Annotated[
     str,
     Field(
-        min_length=1,
         max_length=128,
-        description="Variable to take the value from, instead of value",
+        description="Variable to take it from, instead of value",
     ),
     Requires(READ_ENVIRONMENT),
 ]

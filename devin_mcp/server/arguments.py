@@ -28,7 +28,7 @@ _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 def validate_arguments(
     arguments: Mapping[str, Any], schema: Schema, model: type[BaseModel]
 ) -> dict[str, Any]:
-    """Arguments for the function. An explicit null counts as absent. Raises Invalid."""
+    """Arguments for the function. Raises Invalid."""
     decoded = _decode_object(dict(arguments), schema, "")
     try:
         validated = model.model_validate(decoded)
@@ -54,7 +54,10 @@ def _decode_value(value: Any, schema: Schema, path: str) -> Any:
 
 
 def _decode_object(value: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
-    """Drops nulls of optional properties. Raises Invalid for an unknown property."""
+    """Drops optional properties that are null, empty or blank: some hosts fill in all of them.
+
+    Raises Invalid for an unknown property.
+    """
     properties: dict[str, Schema] = schema["properties"]
     required = schema.get("required", [])
     for name in value:
@@ -63,8 +66,13 @@ def _decode_object(value: dict[str, Any], schema: Schema, path: str) -> dict[str
     return {
         name: _decode_value(item, properties[name], f"{path}.{name}" if path else name)
         for name, item in value.items()
-        if item is not None or name in required
+        if name in required or not _is_blank(item)
     }
+
+
+def _is_blank(value: Any) -> bool:
+    """An empty list is not blank: it says `none of them`."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _unknown_argument(name: str, known: list[str], path: str) -> str:

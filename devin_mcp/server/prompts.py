@@ -81,11 +81,9 @@ class PromptHandlers:
 
 
 def _validate(prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, object]:
-    """Forms send an empty text for a field that was not filled in. Raises Invalid."""
-    filled = {name: value for name, value in arguments.items() if value.strip()}
     try:
         return validate_arguments(
-            filled,
+            arguments,
             parameters_schema(prompt.render, prompt.record_parameter),
             arguments_model(prompt.render, prompt.record_parameter),
         )

@@ -178,7 +178,6 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
         ({"repository": "shop"}, "repository"),
         ({"max_acu_limit": 9}, "--max-acu"),
         ({"prompt": "p" * 29_990, "repository": "acme/shop"}, "30013 characters"),
-        ({"idempotency_key": ""}, "idempotency_key"),
     ],
 )
 async def test_invalid_argument_is_refused_before_anything_is_sent(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.clock import AutoClock
+from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect
+from tests.fake_session import FakeSession
 from tests.upstream import Upstream, answer
 
 
@@ -75,3 +78,66 @@ async def test_message_wakes_a_sleeping_session(connect: Connect, clock: AutoClo
         assert session["phase"] == "sleeping"
         sent = await client.ok("send_message", session_id=session_id, message="wake up")
     assert "suspended" in sent["detail"]
+
+
+URL = "https://sandbox.invalid/attachments/1a2b/log.txt"
+
+
+async def test_attachment_urls_become_lines_of_the_message(
+    connect: Connect, upstream: Upstream
+) -> None:
+    FakeSession().at(upstream)
+    async with connect() as client:
+        await client.ok("send_message", session_id="devin-1", message="See", attachment_urls=[URL])
+    assert upstream.requests[-1].json == {"message": f'See\n\nATTACHMENT:"{URL}"'}
+
+
+async def test_reply_to_a_message_with_attachments_is_found(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    session = FakeSession().at(upstream)
+    async with connect(manual_clock=manual_clock) as client:
+        waiting = asyncio.ensure_future(
+            client.ok(
+                "send_message",
+                session_id="devin-1",
+                message="See",
+                attachment_urls=[URL],
+                max_wait_s=40,
+            )
+        )
+        await manual_clock.wait_for_sleepers(2)
+        session.devin_says("I see it.")
+        session.status_enum = "blocked"
+        result = await advance_during(manual_clock, waiting, 7, 7, until_asleep=2)
+    assert [message["message"] for message in result["sessions"][0]["messages"]] == ["I see it."]
+
+
+@pytest.mark.parametrize(
+    ("attachment_urls", "says"),
+    [
+        (["https://example.com/log.txt"], "attachment_urls[1] is no attachment's"),
+        ([URL, "log.txt"], "attachment_urls[2] is no attachment's"),
+        ([URL] * 21, "attachment_urls has more than 20 items"),
+    ],
+)
+async def test_message_with_a_bad_attachment_is_not_sent(
+    connect: Connect, upstream: Upstream, attachment_urls: list[str], says: str
+) -> None:
+    async with connect() as client:
+        text = await client.error(
+            "send_message", session_id="devin-1", message="See", attachment_urls=attachment_urls
+        )
+    assert says in text
+    assert upstream.requests == []
+
+
+async def test_message_too_long_with_its_attachments_is_not_sent(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect() as client:
+        text = await client.error(
+            "send_message", session_id="devin-1", message="x" * 29_990, attachment_urls=[URL]
+        )
+    assert "with its attachments counted" in text
+    assert upstream.requests == []

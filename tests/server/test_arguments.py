@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Operation
+from devin_mcp.server.arguments import validate_arguments
+from devin_mcp.server.schema import Schema, arguments_model, input_schema
 from tests.conftest import Connect
 from tests.upstream import Upstream
 
@@ -44,6 +48,55 @@ async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> No
         )
         assert "prompt" in await client.error("create_session", prompt=None)
     assert upstream.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.tool_name)
+def test_blank_optional_argument_counts_as_absent(
+    operation: Operation[Any, Any], blank: str
+) -> None:
+    """Some hosts fill in every argument. A required text may not be blank."""
+    model = arguments_model(operation.function)
+    schema = input_schema(model, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
+    properties = schema["properties"]
+    required = {name: _example(properties[name]) for name in schema.get("required", [])}
+    blanks = dict.fromkeys(set(properties) - set(required), blank)
+    assert validate_arguments(required | blanks, schema, model) == validate_arguments(
+        required, schema, model
+    )
+
+
+def _example(schema: Schema) -> Any:
+    if schema["type"] == "array":
+        return [_example(schema["items"])]
+    return schema.get("enum", ["x"])[0]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+@pytest.mark.parametrize(
+    ("tool", "arguments", "blank_argument"),
+    [
+        ("delegate_task", {}, "prompt"),
+        ("create_session", {}, "prompt"),
+        ("send_message", {"session_id": "devin-1"}, "message"),
+        ("create_knowledge", {"body": "b", "trigger_description": "t"}, "name"),
+        ("create_playbook", {"body": "b"}, "title"),
+        ("create_playbook", {"title": "t"}, "body"),
+        ("create_secret", {"type": "totp", "value": "v"}, "key"),
+    ],
+)
+async def test_blank_required_text_is_refused(
+    connect: Connect,
+    upstream: Upstream,
+    tool: str,
+    arguments: dict[str, Any],
+    blank_argument: str,
+    blank: str,
+) -> None:
+    async with connect() as client:
+        text = await client.error(tool, **arguments, **{blank_argument: blank})
+    assert f"{blank_argument} must not be empty" in text
+    assert upstream.requests == []
 
 
 async def test_empty_list_is_not_absent(connect: Connect, upstream: Upstream) -> None:

@@ -139,7 +139,7 @@ async def test_blank_prompt_argument_counts_as_absent(connect: Connect) -> None:
     ("name", "arguments", "says"),
     [
         ("upgrade", {}, "task is required"),
-        ("upgrade", {"task": ""}, "task is required"),
+        ("upgrade", {"task": ""}, "task must not be empty"),
         ("review_session", {"session_id": "../x"}, "does not belong there|do not belong there"),
         ("upgrade", {"task": "t", "repositry": "x"}, "did you mean repository"),
         ("nope", {}, "no prompt of that name"),

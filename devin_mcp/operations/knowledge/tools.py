@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
-from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.errors import NotFound
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, Confirmation, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge
 from devin_mcp.operations.knowledge.model import Note, RawNotes
-from devin_mcp.operations.parameters import MAX_ID_CHARS, OPTIONAL_ID_PATTERN, NoteId
-from devin_mcp.operations.partial_update import merge_unchanged
+from devin_mcp.operations.parameters import NOT_BLANK, FolderId, NoteId
+from devin_mcp.operations.partial_update import Change, Clear
 from devin_mcp.operations.results import Next, Result
 
-NoteName = Annotated[str, Field(min_length=1, max_length=500, description="Its name")]
-NoteBody = Annotated[str, Field(max_length=500_000, description="What Devin should know, markdown")]
+NoteName = Annotated[str, Field(max_length=500, description="Its name"), NOT_BLANK]
+NoteBody = Annotated[str, Field(max_length=500_000, description="What Devin should know")]
 Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
-ParentFolder = Annotated[
-    str,
-    Field(
-        pattern=OPTIONAL_ID_PATTERN,
-        max_length=MAX_ID_CHARS,
-        description="Folder id; empty = none",
-    ),
-]
-NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut; empty = none")]
-PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all; empty = none")]
+NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut")]
+PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all")]
+OptionalField = Literal["trigger_description", "parent_folder_id", "macro", "pinned_repo"]
 
 
 class NoteSaved(Result):
@@ -55,7 +48,7 @@ async def create_knowledge(
     name: NoteName,
     body: NoteBody,
     trigger_description: Trigger,
-    parent_folder_id: ParentFolder | None = None,
+    parent_folder_id: FolderId | None = None,
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
 ) -> NoteSaved:
@@ -70,7 +63,7 @@ async def create_knowledge(
         "macro": macro,
         "pinned_repo": pinned_repo,
     }
-    fields |= {field: value for field, value in optional.items() if value}
+    fields |= {field: value for field, value in optional.items() if value is not None}
     return NoteSaved.of(await ctx.send(create_knowledge, Note, body=fields))
 
 
@@ -81,12 +74,13 @@ async def update_knowledge(
     name: NoteName | None = None,
     body: NoteBody | None = None,
     trigger_description: Trigger | None = None,
-    parent_folder_id: ParentFolder | None = None,
+    parent_folder_id: FolderId | None = None,
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
+    clear: Clear[OptionalField] | None = None,
 ) -> NoteSaved:
-    """Change a note. What is not given stays, an empty text clears. Never send a cut body back."""
-    changes = {
+    """Change a note. What is not given stays. Never send a cut body back."""
+    values = {
         "name": name,
         "body": body,
         "trigger_description": trigger_description,
@@ -94,14 +88,13 @@ async def update_knowledge(
         "macro": macro,
         "pinned_repo": pinned_repo,
     }
-    if all(value is None for value in changes.values()):
-        raise Invalid("Nothing to change: give at least one field.")
+    change = Change(values, clear or ())
     # There is no GET for one note (v1.md §2).
     notes = (await ctx.send(list_knowledge, RawNotes)).knowledge
     record = next((note for note in notes if note.id == note_id), None)
     if record is None:
         raise NotFound("Devin does not know that note id.")
-    fields = merge_unchanged(record, changes, required={"name", "body"})
+    fields = change.merge(record)
     fields["trigger_description"] = fields["trigger_description"] or ""
     return NoteSaved.of(await ctx.send(update_knowledge, Note, body=fields, note_id=note_id))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,8 @@ from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirma
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.matching import match_one
-from devin_mcp.operations.parameters import FromChar, PlaybookId, is_id
-from devin_mcp.operations.partial_update import RawRecord, merge_unchanged
+from devin_mcp.operations.parameters import NOT_BLANK, FromChar, PlaybookId, is_id
+from devin_mcp.operations.partial_update import Change, Clear, RawRecord
 from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex, PlaybookSummary
 from devin_mcp.operations.results import (
     NO_LIMIT,
@@ -31,13 +31,9 @@ from devin_mcp.operations.results import (
 
 ROOM_FOR_HINT = 200
 
-PlaybookTitle = Annotated[str, Field(min_length=1, max_length=500, description="Its title")]
-PlaybookText = Annotated[
-    str, Field(min_length=1, max_length=500_000, description="The instructions, markdown")
-]
-PlaybookMacro = Annotated[
-    str, Field(max_length=100, description="Shortcut as !deploy; empty = none")
-]
+PlaybookTitle = Annotated[str, Field(max_length=500, description="Its title"), NOT_BLANK]
+PlaybookText = Annotated[str, Field(max_length=500_000, description="The instructions"), NOT_BLANK]
+PlaybookMacro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy")]
 
 
 class Playbooks(Page):
@@ -147,7 +143,7 @@ async def create_playbook(
     macro: PlaybookMacro | None = None,
 ) -> PlaybookSaved:
     """Create a playbook. Needs the permission to manage playbooks."""
-    fields = {"title": title, "body": body, "macro": macro or None}
+    fields = {"title": title, "body": body, "macro": macro}
     playbook = await ctx.send(create_playbook, PlaybookSummary, body=fields)
     return _saved(playbook.playbook_id, playbook.title, playbook.macro)
 
@@ -159,16 +155,12 @@ async def update_playbook(
     title: PlaybookTitle | None = None,
     body: PlaybookText | None = None,
     macro: PlaybookMacro | None = None,
+    clear: Clear[Literal["macro"]] | None = None,
 ) -> PlaybookSaved:
-    """Change a playbook. What is not given stays; macro="" removes the macro.
-
-    Never send a cut body back.
-    """
-    changes = {"title": title, "body": body, "macro": macro}
-    if all(value is None for value in changes.values()):
-        raise Invalid("Nothing to change: give title, body or macro.")
+    """Change a playbook. What is not given stays. Never send a cut body back."""
+    change = Change({"title": title, "body": body, "macro": macro}, clear or ())
     record = await ctx.send(get_playbook, RawRecord, playbook_id=playbook_id)
-    fields = merge_unchanged(record, changes, required={"title", "body"})
+    fields = change.merge(record)
     await ctx.send(update_playbook, Acknowledgement, body=fields, playbook_id=playbook_id)
     return _saved(playbook_id, str(fields["title"]), fields["macro"])
 

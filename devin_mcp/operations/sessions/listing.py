@@ -47,12 +47,10 @@ async def list_sessions(
     ctx: Context,
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
     cursor: Cursor | None = None,
-    tags: Annotated[Tags | None, Field(description="Only sessions with these tags")] = None,
-    user_email: Annotated[
-        str | None, Field(max_length=320, description="Only this user's sessions")
-    ] = None,
+    tags: Annotated[Tags | None, Field(description="Only with these tags")] = None,
+    user_email: Annotated[str | None, Field(max_length=320, description="Only this user's")] = None,
     phase: Annotated[
-        list[Phase] | None, Field(min_length=1, description="Only sessions in these phases")
+        list[Phase] | None, Field(min_length=1, description="Only in these phases")
     ] = None,
 ) -> Truncatable[Sessions]:
     """List sessions with phase, link, title, tags and pull requests, newest first.

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
-from devin_mcp.errors import DevinError, Invalid, Refused, ReplyLost
+from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
 from devin_mcp.operations.catalog import (
     CHANGE,
     CREATE,
@@ -181,25 +181,40 @@ class TagsUpdated(Result):
 async def update_session_tags(
     ctx: Context,
     session_id: SessionId,
-    tags: Annotated[Tags, Field(description="The whole new list; [] removes all")],
+    tags: Annotated[Tags, Field(description="At most 50")],
+    how: Annotated[
+        Literal["replace", "add", "remove"],
+        Field(description="Default replace; [] then removes all"),
+    ] = "replace",
 ) -> TagsUpdated:
-    """Replace all tags of a session (at most 50); the tag of a delegation is kept.
-
-    To add one, read them first and send all.
-    """
+    """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""
     session = await read_session(ctx, session_id)
-    own = [tag for tag in session.tags if tag.startswith(TAG_PREFIX)]
-    all_tags = list(dict.fromkeys([*tags, *own]))
-    if len(all_tags) > MAX_TAGS:
+    if "tags" not in session.model_fields_set:
+        raise Broken("Devin did not show the session's tags, so this change could lose some.")
+    new_tags = _new_tags(session.tags, tags, how)
+    if len(new_tags) > MAX_TAGS:
         raise Invalid(
-            "One tag keeps this session from being started twice and stays, so give at most "
-            f"{MAX_TAGS - len(own)}."
+            f"The session would have {len(new_tags)} tags; Devin takes {MAX_TAGS}.",
+            "Nothing was changed. The tag of a delegation counts too.",
         )
-    await ctx.send(
-        update_session_tags, Acknowledgement, body={"tags": all_tags}, session_id=session_id
-    )
+    if new_tags != session.tags:
+        await ctx.send(
+            update_session_tags, Acknowledgement, body={"tags": new_tags}, session_id=session_id
+        )
     return TagsUpdated(
         session_id=session_id,
-        tags=all_tags,
+        tags=new_tags,
         next="Find sessions by tag with devin_list_sessions.",
     )
+
+
+def _new_tags(current: list[str], tags: list[str], how: str) -> list[str]:
+    """The tag of a delegation stays: it keeps the session from being started twice."""
+    own = [tag for tag in current if tag.startswith(TAG_PREFIX)]
+    if how == "add":
+        wanted = [*current, *tags]
+    elif how == "remove":
+        wanted = [tag for tag in current if tag not in tags]
+    else:
+        wanted = tags
+    return list(dict.fromkeys([*wanted, *own]))

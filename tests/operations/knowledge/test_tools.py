@@ -142,8 +142,7 @@ async def test_note_is_created_updated_cleared_and_deleted(
         cleared = await client.ok(
             "update_knowledge",
             note_id=created["id"],
-            pinned_repo="",
-            parent_folder_id="",
+            clear=["pinned_repo", "parent_folder_id"],
             name=None,
         )
         assert "pinned_repo" not in cleared
@@ -152,6 +151,41 @@ async def test_note_is_created_updated_cleared_and_deleted(
         deleted = await client.ok("delete_knowledge", note_id=created["id"])
     assert deleted["deleted"] is True
     assert created["id"] not in upstream.organization.notes
+
+
+async def test_empty_text_clears_no_field(connect: Connect, upstream: Upstream) -> None:
+    before = dict(upstream.organization.notes["note-0001"]) | {"pinned_repo": "a/b"}
+    upstream.organization.notes["note-0001"] |= {"pinned_repo": "a/b"}
+    async with connect() as client:
+        await client.ok(
+            "update_knowledge",
+            note_id="note-0001",
+            name="New",
+            body=" ",
+            trigger_description="",
+            macro="",
+            pinned_repo="\n",
+        )
+    after = upstream.organization.notes["note-0001"]
+    for field in ("body", "trigger_description", "macro", "pinned_repo"):
+        assert after.get(field) == before.get(field)
+    assert after["name"] == "New"
+
+
+async def test_field_with_a_value_cannot_be_cleared(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error(
+            "update_knowledge", note_id="note-0001", macro="!m", clear=["macro"]
+        )
+    assert "macro has a value and is in clear" in text
+    assert upstream.requests == []
+
+
+async def test_required_field_cannot_be_cleared(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error("update_knowledge", note_id="note-0001", clear=["body"])
+    assert "clear[0] must be" in text
+    assert upstream.requests == []
 
 
 async def test_update_without_a_change_is_refused(connect: Connect, upstream: Upstream) -> None:

@@ -82,7 +82,7 @@ async def test_playbook_is_created_updated_and_deleted(
         playbook_id = created["playbook_id"]
         updated = await client.ok("update_playbook", playbook_id=playbook_id, body="B2")
         assert (updated["title"], updated["macro"]) == ("T", "!t")
-        cleared = await client.ok("update_playbook", playbook_id=playbook_id, macro="")
+        cleared = await client.ok("update_playbook", playbook_id=playbook_id, clear=["macro"])
         assert "macro" not in cleared
         stored = upstream.organization.playbooks[playbook_id]
         assert (stored["title"], stored["body"], stored["macro"]) == ("T", "B2", None)
@@ -93,5 +93,5 @@ async def test_playbook_is_created_updated_and_deleted(
 async def test_update_without_a_change_is_refused(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         text = await client.error("update_playbook", playbook_id="playbook-0001")
-    assert "give title" in text
+    assert "at least one of title, body, macro" in text
     assert upstream.requests == []

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.operations.idempotency import TAG_PREFIX
 from tests.clock import AutoClock
 from tests.conftest import Connect
+from tests.fake_session import FakeSession
 from tests.upstream import Upstream, answer, lost
 
 ROW: dict[str, Any] = {
@@ -190,6 +192,70 @@ async def test_update_replaces_all_tags(connect: Connect, upstream: Upstream) ->
         )
         listed = await client.ok("list_sessions", tags=["new"])
     assert listed["sessions"][0]["tags"] == ["new", "newer"]
+
+
+def _session_with_tags(upstream: Upstream, tags: list[str]) -> None:
+    FakeSession(fields={"tags": tags}).at(upstream)
+    upstream.fail("PUT", "/v1/sessions/devin-1/tags", answer(200, None))
+
+
+@pytest.mark.parametrize(
+    ("how", "tags", "expected"),
+    [
+        ("replace", ["c"], ["c"]),
+        ("replace", [], []),
+        ("add", ["c", "a"], ["a", "b", "c"]),
+        ("remove", ["a", "unknown"], ["b"]),
+    ],
+)
+async def test_tags_are_replaced_added_or_removed(
+    connect: Connect, upstream: Upstream, how: str, tags: list[str], expected: list[str]
+) -> None:
+    _session_with_tags(upstream, ["a", "b"])
+    async with connect() as client:
+        result = await client.ok("update_session_tags", session_id="devin-1", tags=tags, how=how)
+    assert result["tags"] == expected
+    assert upstream.requests[-1].json == {"tags": expected}
+
+
+@pytest.mark.parametrize("how", ["replace", "add", "remove"])
+async def test_tag_of_a_delegation_stays(connect: Connect, upstream: Upstream, how: str) -> None:
+    own = f"{TAG_PREFIX}1"
+    _session_with_tags(upstream, ["a", own])
+    async with connect() as client:
+        result = await client.ok(
+            "update_session_tags", session_id="devin-1", tags=["a", own], how=how
+        )
+    assert own in result["tags"]
+
+
+async def test_tags_that_are_there_already_send_no_request(
+    connect: Connect, upstream: Upstream
+) -> None:
+    _session_with_tags(upstream, ["a", "b"])
+    async with connect() as client:
+        await client.ok("update_session_tags", session_id="devin-1", tags=["b"], how="add")
+    assert upstream.count("PUT") == 0
+
+
+async def test_unreadable_tags_are_not_overwritten(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
+    async with connect() as client:
+        text = await client.error(
+            "update_session_tags", session_id="devin-1", tags=["x"], how="add"
+        )
+    assert "did not show the session's tags" in text
+    assert upstream.count("PUT") == 0
+
+
+async def test_adding_more_than_50_tags_is_refused(connect: Connect, upstream: Upstream) -> None:
+    _session_with_tags(upstream, [str(number) for number in range(50)])
+    async with connect() as client:
+        text = await client.error(
+            "update_session_tags", session_id="devin-1", tags=["one more"], how="add"
+        )
+    assert "would have 51 tags" in text
+    assert upstream.count("PUT") == 0
 
 
 async def test_more_than_50_tags_are_refused(connect: Connect, upstream: Upstream) -> None:
