@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import sys
@@ -12,10 +11,11 @@ from collections.abc import Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry
+from devin_mcp.cli.config_format import parse, serialize
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.environment import uv_path
 
@@ -119,11 +119,11 @@ def _write(file: Path, name: str, server: ServerEntry) -> tuple[str, bool]:
     if file.exists() and not file.is_file():
         raise SettingsError(f"{file} is not a regular file; nothing was changed")
     before = file.read_bytes() if file.exists() else b""
-    contents, unchanged = _parse(before, client.suffix), _parse(before, client.suffix)
+    contents, unchanged = parse(before, client.suffix), parse(before, client.suffix)
     is_new = _merge(contents, client.contents(server), server.name, file)
     if contents == unchanged:
         return f"{file} has it already.", is_new
-    after = _serialize(contents, client.suffix).encode()
+    after = serialize(contents, client.suffix).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     if not before:
         _replace(file, after)
@@ -132,51 +132,6 @@ def _write(file: Path, name: str, server: ServerEntry) -> tuple[str, bool]:
     _replace(file, after, before)
     advice = "; it may contain keys, so do not commit it" if client.is_project_file else ""
     return f"{file} is changed. The backup is {backup.name} beside it{advice}.", is_new
-
-
-def _parse(contents: bytes, suffix: str) -> MutableMapping[str, Any]:
-    """The contents of a file. Raises ValueError if writing them again would lose something."""
-    text = contents.decode("utf-8-sig")
-    if suffix == "toml":
-        import tomlkit
-
-        return tomlkit.parse(text)
-    parsed = json.loads(
-        text if text.strip() else "{}",
-        object_pairs_hook=_reject_duplicates,
-        parse_constant=_reject_constant,
-        parse_float=_reject_infinity,
-    )
-    if not isinstance(parsed, dict):
-        raise ValueError  # noqa: TRY004 - the text is wrong, not the type of an argument
-    return parsed
-
-
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a name that occurs twice, the first value would be lost."""
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError
-    return dict(pairs)
-
-
-def _reject_constant(_: str) -> NoReturn:
-    """NaN and Infinity are not JSON."""
-    raise ValueError
-
-
-def _reject_infinity(text: str) -> float:
-    """A number such as 1e999 would be written as Infinity."""
-    if math.isinf(float(text)):
-        raise ValueError
-    return float(text)
-
-
-def _serialize(contents: Mapping[str, Any], suffix: str) -> str:
-    if suffix == "toml":
-        import tomlkit
-
-        return tomlkit.dumps(contents)
-    return json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merge(
