@@ -3,12 +3,12 @@
 DevinError
 ├── NotSent                 the request never left this machine; nothing changed
 ├── ReplyLost               the request left, no usable reply came back; it may have happened
-├── Refused                 Devin (or this server, on its own rules) said no; nothing changed
+├── Refused                 Devin (or this server, by its own rules) refused; nothing changed
 │   ├── BadKey              no key, a wrong key, or a key of another API
 │   ├── OutOfQuota          403 with a billing text: the organization is out of ACUs
 │   ├── NotAllowed          the key, the session's state or this server's settings forbid it
 │   ├── NotFound            no such thing for this key
-│   ├── Declined            the person who was asked said no
+│   ├── Declined            the user declined
 │   ├── Invalid             the arguments are wrong
 │   ├── NotReady            the session is still starting
 │   ├── TooManySessions     the organization's cap on parallel sessions
@@ -26,21 +26,23 @@ from devin_mcp.keys import WHERE_TO_GET_A_KEY
 
 
 class DevinError(Exception):
-    """`what` states the facts; `advice` is in our own words and may name tools, hidden ones are
-    left out of it.
+    """`message` states the facts. `advice` says what to do next; sentences that name a hidden tool
+    are removed from it.
     """
 
     kind: ClassVar[str] = "devin_error"
     advice_by_default: ClassVar[str] = ""
 
-    def __init__(self, what: str, advice: str | None = None, *, status: int | None = None) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(
+        self, message: str, advice: str | None = None, *, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
         self.advice = self.advice_by_default if advice is None else advice
         self.status = status
 
     def __str__(self) -> str:
-        return f"{self.what} {self.advice}".strip()
+        return f"{self.message} {self.advice}".strip()
 
 
 class NotSent(DevinError):
@@ -114,10 +116,10 @@ class SlowDown(Refused):
     kind = "slow_down"
 
     def __init__(
-        self, what: str, *, retry_after: float | None = None, status: int | None = None
+        self, message: str, *, retry_after: float | None = None, status: int | None = None
     ) -> None:
         wait = "about a minute" if retry_after is None else f"{max(1, round(retry_after))} seconds"
-        super().__init__(what, f"Nothing was changed. Try again in {wait}.", status=status)
+        super().__init__(message, f"Nothing was changed. Try again in {wait}.", status=status)
         self.retry_after = retry_after
 
 

@@ -1,1 +1,1 @@
-"""HTTP and Devin: knows nothing of MCP, and is the only package that imports httpx."""
+"""HTTP access to Devin. Imports nothing of MCP, and is the only package that imports httpx."""

@@ -1,5 +1,5 @@
-"""The client of Devin's API: what lives as long as the process, and one call with its key and
-deadline.
+"""The client of Devin's API: the state of the process (DevinClient), and one call with its key and
+deadline (ApiCall).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class DevinClient:
     ) -> None:
         """`app` is an ASGI application to call instead of the network (the sandbox).
 
-        `key_advice` tells a caller without a usable key where to get one and where to put it.
+        `key_advice` is shown to a caller without a usable key: where to create one and where to
+        set it.
         """
         self.clock: Clock = clock or RealClock()
         self.pools = ConnectionPools(settings, app, self.clock)
@@ -85,16 +86,16 @@ class ApiCall:
     """Receives a sentence while the caller has to wait; None if nobody asked for progress."""
 
     def detached(self) -> Self:
-        """For work that several callers share: a deadline of its own, and no progress."""
+        """A copy with a new deadline and no progress reports, for work that callers share."""
         deadline = Deadline.after(self.client.clock, self.client.call_deadline)
         return replace(self, deadline=deadline, report=None)
 
     def reserving(self, seconds: float) -> Self:
-        """The same with an earlier deadline, to keep time for what follows."""
+        """A copy whose deadline is `seconds` earlier, which leaves time for a later request."""
         return replace(self, deadline=self.deadline.earlier(seconds))
 
     def with_timeout(self, seconds: float) -> Self:
-        """The same for something that must not take longer than `seconds`."""
+        """A copy whose deadline is at most `seconds` from now."""
         return self.reserving(max(0.0, self.deadline.seconds_left() - seconds))
 
     def web_url(self, session_id: str) -> str | None:
@@ -243,7 +244,7 @@ class ApiCall:
             reason = describe_transport_error(error)
             raise no_response_error(state.endpoint, state, reason) from None
         except (httpx.InvalidURL, ValueError):  # httpx parses a redirect that nobody follows
-            reason = "redirected to something that is no address"
+            reason = "redirected to an invalid URL"
             raise no_response_error(state.endpoint, state, reason) from None
 
     def failure(
@@ -265,14 +266,14 @@ def endpoint_of(operation: HasEndpoint) -> Endpoint:
 
 def _unreadable(response: httpx.Response, endpoint: Endpoint) -> DevinError:
     is_page = "html" in response.headers.get("content-type", "")
-    what = (
+    message = (
         "Devin answered with a web page instead of data (a proxy in between?)."
         if is_page
         else "Devin answered with something that could not be read."
     )
     if endpoint.is_read:
-        return Broken(what, status=response.status_code)
-    return reply_lost(endpoint, what, response.status_code)
+        return Broken(message, status=response.status_code)
+    return reply_lost(endpoint, message, response.status_code)
 
 
 @lru_cache(maxsize=256)

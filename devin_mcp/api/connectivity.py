@@ -1,4 +1,4 @@
-"""Connectivity check: one GET that costs nothing, and what its response tells."""
+"""Connectivity check: one GET that costs nothing, and a report on its response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from devin_mcp.keys import SANDBOX_KEY
 from devin_mcp.settings import Settings
 
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
-_INVALID_PROXY = "one that is no address"
+_INVALID_PROXY = "an invalid URL"
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ def proxy_for(url: str) -> str | None:
         return None
     try:
         parsed = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        shown = f"{parsed.scheme}://{parsed.hostname}:{parsed.port or ''}".rstrip(":")
+        safe_url = f"{parsed.scheme}://{parsed.hostname}:{parsed.port or ''}".rstrip(":")
     except ValueError:
         return _INVALID_PROXY
     # A password that contains / ? or # ends the host too early.
     misparsed = "@" in f"{parsed.path}{parsed.query}{parsed.fragment}"
     if misparsed or not parsed.hostname or parsed.scheme not in _PROXY_SCHEMES:
         return _INVALID_PROXY
-    return shown
+    return safe_url
 
 
 def resolve_host(host: str) -> list[str]:

@@ -84,11 +84,11 @@ async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[byte
                 return
             yield chunk
     except TimeoutError:
-        what = f"The download took longer than {call.deadline.span:g} seconds."
-        raise Broken(what, "Nothing was kept.") from None
+        message = f"The download took longer than {call.deadline.span:g} seconds."
+        raise Broken(message, "Nothing was kept.") from None
     except httpx.RequestError as error:
-        what = f"The download broke off: Devin {describe_transport_error(error)}."
-        raise Broken(what, "Nothing was kept; try again.") from None
+        message = f"The download broke off: Devin {describe_transport_error(error)}."
+        raise Broken(message, "Nothing was kept; try again.") from None
 
 
 def _log_closed(state: RequestState, error: str | None) -> None:

@@ -41,13 +41,13 @@ def no_response_error(endpoint: Endpoint, state: RequestState, reason: str) -> e
     return reply_lost(endpoint, f"Devin {reason}.")
 
 
-def reply_lost(endpoint: Endpoint, what: str, status: int | None = None) -> errors.ReplyLost:
+def reply_lost(endpoint: Endpoint, message: str, status: int | None = None) -> errors.ReplyLost:
     """The error when a write was sent and its outcome is unknown."""
     if endpoint.retry_safe:
         advice = "Whether it was carried out is unknown; sending the same again is safe."
-        return errors.ReplyLost(what, advice, status=status)
-    what = f"{what} The request had left, so it may have been carried out."
-    return errors.ReplyLost(what, endpoint.if_reply_lost, status=status)
+        return errors.ReplyLost(message, advice, status=status)
+    message = f"{message} The request had left, so it may have been carried out."
+    return errors.ReplyLost(message, endpoint.if_reply_lost, status=status)
 
 
 def error_from_response(
@@ -61,15 +61,19 @@ def error_from_response(
     """
     status, writes = response.status_code, not endpoint.is_read
     if status >= 500:
-        what = f"Devin answered with a server error ({status})."
-        return reply_lost(endpoint, what, status) if writes else errors.Broken(what, status=status)
+        message = f"Devin answered with a server error ({status})."
+        return (
+            reply_lost(endpoint, message, status)
+            if writes
+            else errors.Broken(message, status=status)
+        )
     if status in _GATEWAY_TIMEOUTS and not endpoint.retry_safe:
         return reply_lost(endpoint, f"A gateway gave up waiting for Devin ({status}).", status)
     if status < 400:
-        what = f"Devin answered with an unexpected redirect ({status})."
+        message = f"Devin answered with an unexpected redirect ({status})."
         if writes:  # 303 means that the write was carried out
-            return reply_lost(endpoint, what, status)
-        return errors.Broken(what, "Check DEVIN_BASE_URL.", status=status)
+            return reply_lost(endpoint, message, status)
+        return errors.Broken(message, "Check DEVIN_BASE_URL.", status=status)
     return _refusal(response, endpoint, "" if private else _quote(_detail(response), sent))
 
 

@@ -122,6 +122,6 @@ def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> lis
             on, off = setting.flags
             arguments.append(on if value else off)
         else:
-            for part in value if setting.many else (value,):
+            for part in value if setting.is_list else (value,):
                 arguments += [setting.flag, str(part)]
     return arguments

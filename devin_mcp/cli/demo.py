@@ -56,9 +56,12 @@ class DemoFailure(Exception):
     """A step had an unexpected result."""
 
 
-def run_demo() -> int:
-    """Run the demo. Returns 0 if every step had the expected result, else 1."""
-    failure = ""
+def run_demo(prompt: str = PROMPT) -> int:
+    """Run the demo with a task. Returns 0 if every step had the expected result, else 1.
+
+    Raises BrokenPipeError if the reader of the output has exited.
+    """
+    failure, output_is_closed = "", False
     with (
         tempfile.TemporaryDirectory() as directory,
         (Path(directory) / "log").open("w+", encoding="utf-8") as log,
@@ -67,12 +70,16 @@ def run_demo() -> int:
         project.mkdir()
         (project / "failure.txt").write_text(FAILURE, encoding="utf-8")
         try:
-            anyio.run(_delegate, log, str(project))
+            anyio.run(_delegate, log, str(project), prompt)
             _show_log(log)
         except* DemoFailure as group:  # the client's task group wraps exceptions
             failure = str(_first(group))
         except* TimeoutError:
             failure = f"it took longer than {TIMEOUT_SECONDS:g} seconds"
+        except* BrokenPipeError:
+            output_is_closed = True
+    if output_is_closed:
+        raise BrokenPipeError
     if failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
@@ -92,7 +99,7 @@ def _first(group: BaseExceptionGroup[DemoFailure]) -> BaseException:
     return _first(exception) if isinstance(exception, BaseExceptionGroup) else exception
 
 
-async def _delegate(log: TextIO, directory: str) -> None:
+async def _delegate(log: TextIO, directory: str, prompt: str) -> None:
     command = StdioServerParameters(
         command=sys.executable,
         args=["-m", "devin_mcp", "--sandbox", "--log-format", "json", "--files-root", directory],
@@ -103,7 +110,7 @@ async def _delegate(log: TextIO, directory: str) -> None:
             stdio_client(command, errlog=log), elicitation_callback=_decline
         ) as client:
             await _show_tools(client)
-            session_id = await _start_session(client)
+            session_id = await _start_session(client, prompt)
             waiting = await _call(client, "devin_wait_for_sessions", session_ids=[session_id])
             _show_update(waiting, "waiting")
             _step("You answer", ANSWER)
@@ -134,17 +141,17 @@ async def _show_tools(client: Client) -> None:
             _line(f"{tool.name:<24} {(tool.description or '').split('. ')[0]}.")
 
 
-async def _start_session(client: Client) -> str:
+async def _start_session(client: Client, prompt: str) -> str:
     """Delegate the task, and repeat the call as a client does that lost the response."""
     task = {
-        "prompt": PROMPT,
+        "prompt": prompt,
         "repository": "acme/shop-api",
         "playbook": "!fixtest",
         "files": ["failure.txt"],
         "max_acu_limit": 5,
         "idempotency_key": "negative prices",
     }
-    _step("You ask", PROMPT)
+    _step("You ask", prompt)
     _line("with the file failure.txt, the playbook !fixtest, at most 5 ACUs and an idempotency_key")
     started = await _call(client, "devin_delegate_task", **task)
     _step("Session", f"{started['phase']}, {started['url']}")

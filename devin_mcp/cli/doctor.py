@@ -21,7 +21,7 @@ from devin_mcp.cli.connection_checks import (
     response_checks,
 )
 from devin_mcp.cli.terminal import print_wrapped, printable
-from devin_mcp.cli.tools import json_size
+from devin_mcp.cli.tools import json_bytes
 from devin_mcp.keys import PERSONAL_V1_PREFIX, WHERE_TO_GET_A_KEY, api_of, key_state
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
@@ -103,7 +103,7 @@ def _json_value(value: Any) -> Any:
 def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]:
     """The checks that send nothing."""
     tools = published_tools(visible_tools(settings, "stdio"))
-    size = json_size(tools)
+    size = json_bytes(tools)
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     changed = [
         f"{setting.flag if sources[setting.name] == 'flag' else setting.env} "

@@ -223,7 +223,7 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, flags: dict[str, l
 
 def _flag_help(setting: Setting) -> str:
     default = "" if setting.default in (None, "", (), False) else f" (default {setting.default})"
-    repeated = "; can be repeated" if setting.many else ""
+    repeated = "; can be repeated" if setting.is_list else ""
     return f"{setting.help}{repeated}{default}".replace("%", "%%")
 
 

@@ -12,7 +12,7 @@ from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
 
 
-def json_size(tools: list[dict[str, Any]]) -> int:
+def json_bytes(tools: list[dict[str, Any]]) -> int:
     """Bytes of the tools in compact JSON."""
     return len(json.dumps(tools, separators=(",", ":")))
 
@@ -36,5 +36,5 @@ def print_tools(settings: Settings, *, as_json: bool) -> int:
     for operation, tool in zip(visible.operations, tools, strict=True):
         sentence = tool["description"].split(". ")[0].rstrip(".")
         print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {sentence}.")
-    print(f"\n{len(tools)} tools, {json_size(tools):,} bytes in tools/list")
+    print(f"\n{len(tools)} tools, {json_bytes(tools):,} bytes in tools/list")
     return 0

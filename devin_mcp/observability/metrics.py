@@ -1,7 +1,7 @@
 """Prometheus metrics, counted from log events.
 
 No label is an id or a name of a person. The values of the labels `operation` and `route` come from
-the catalogue, so their number is bounded.
+the catalog, so their number is bounded.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Metrics:
         self._attempt_duration = histogram(
             "upstream_attempt_duration_seconds", "Duration of requests to Devin.", "route"
         )
-        self._trouble = gauge(
-            "upstream_trouble",
+        self._failing = gauge(
+            "upstream_failing",
             "1 in each process whose last request to Devin failed on Devin's side.",
         )
         self._http_rejected = counter(
@@ -72,7 +72,7 @@ class Metrics:
                     self._duration.labels(facts["method"]).observe(facts["duration_ms"] / 1000)
             case "api_request":
                 failed = "error" in facts or facts["status"] >= 500
-                self._trouble.set(1 if failed else 0)
+                self._failing.set(1 if failed else 0)
                 self._attempts.labels(
                     facts["route"], facts.get("error") or str(facts["status"])
                 ).inc()

@@ -55,7 +55,7 @@ class UploadedUrl(RootModel[str]):
     """A bare JSON string (v1.md §4)."""
 
 
-IF_REPLY_LOST = "The upload did no harm and cost nothing. Upload again."
+IF_REPLY_LOST = "An unused upload has no effect and costs nothing. Upload again."
 
 
 @operation(CREATE, "attachments", v1="POST /v1/attachments", if_reply_lost=IF_REPLY_LOST)
@@ -138,7 +138,7 @@ async def prompt_with_files(ctx: Context, task: str, files: Sequence[str]) -> As
     except DevinError as error:
         if attachments:
             urls = ", ".join(attachment.url for attachment in attachments)
-            error.what += f" Uploaded already, to be given as files: {urls}"
+            error.message += f" Uploaded already, to be given as files: {urls}"
         raise
 
 
@@ -147,7 +147,7 @@ async def _attach(ctx: Context, file: str) -> Attachment:
         return await _attach_file(ctx, file)
     except ReplyLost as lost:  # its advice would speak of a session
         raise Broken(
-            f"A file could not be uploaded. {lost.what}", "No session was started. Call again."
+            f"A file could not be uploaded. {lost.message}", "No session was started. Call again."
         ) from None
 
 

@@ -33,7 +33,7 @@ SEARCH_SECONDS = 12.0
 """Part of the call that is reserved for finding the session if the reply is lost."""
 MIN_START_SECONDS = 2.0
 """A start is not begun with less time than this."""
-SEARCH_DELAYS = (0.5, 1.0, 2.0, 3.0, 4.0)
+SEARCH_DELAYS_SECONDS = (0.5, 1.0, 2.0, 3.0, 4.0)
 """Seconds before each search for a session that may have been started."""
 
 Repository = Annotated[
@@ -47,7 +47,7 @@ Repository = Annotated[
 
 
 class Delegated(WithUpdates):
-    """A session at work on the task."""
+    """The result: the session that works on the task."""
 
     phase: PhaseText
     url: str | None = None
@@ -96,7 +96,7 @@ async def delegate_task(
         ),
     ] = None,
     max_wait_s: Annotated[
-        int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for news")
+        int, Field(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for updates")
     ] = 0,
 ) -> Truncatable[Delegated]:
     """Hand a coding task to Devin, an autonomous software engineer, which costs ACUs.
@@ -189,7 +189,7 @@ async def _find_earlier(
             url=ctx.web_url(session_id),
             is_new_session=False,
             tag=tag,
-            remark=f"{remark}; how it stands could not be read now. {error.what}",
+            remark=f"{remark}; how it stands could not be read now. {error.message}",
             next="Look at it with devin_get_session.",
         )
     same_task = _has_same_task(session, start, task)
@@ -227,7 +227,7 @@ def _has_same_task(session: Session, start: IdempotentStart, task: str) -> bool 
 
 
 def _digest(prompt: str) -> bytes:
-    """Of the words. Attachment lines are left out: a file uploaded again has another URL."""
+    """SHA-256 of the words. Attachment lines are skipped: a second upload has another URL."""
     lines = [line for line in prompt.splitlines() if not line.startswith("ATTACHMENT:")]
     words = [word for line in lines for word in line.split()]
     return sha256(repr(words).encode(errors="replace")).digest()
@@ -239,7 +239,7 @@ async def _find_after_lost_reply(
     row = await _search(ctx, start, tag)
     if row is None:
         raise ReplyLost(
-            f"{lost.what} No session with the tag {tag} could be found yet.",
+            f"{lost.message} No session with the tag {tag} could be found yet.",
             "One may still appear and cost ACUs. Look with devin_list_sessions, "
             f"tags=[{tag}], before handing it over again.",
             status=lost.status,
@@ -259,7 +259,7 @@ async def _search(ctx: Context, start: IdempotentStart, tag: str) -> SessionSumm
     """Look a few times for a session that may have been started; a late reply ends the search."""
     if ctx.report is not None:
         await ctx.report("The reply was lost; looking whether the session was started")
-    for delay in SEARCH_DELAYS:
+    for delay in SEARCH_DELAYS_SECONDS:
         await ctx.client.clock.sleep(min(delay, ctx.deadline.seconds_left()))
         if start.session_id is not None:
             return SessionSummary(session_id=start.session_id, phase="starting")

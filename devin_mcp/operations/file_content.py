@@ -75,16 +75,16 @@ def _truncate(file: FileContent, limit: int) -> FileContent:
     text = file.text or ""
     if limit >= NO_LIMIT:
         return file
-    shown = prefix_that_fits(text, limit - len(file.name) - ROOM_FOR_NEXT)
-    if len(shown) == len(text):
+    text_part = prefix_that_fits(text, limit - len(file.name) - ROOM_FOR_NEXT)
+    if len(text_part) == len(text):
         return file
-    end, length = file.from_char + len(shown), file.from_char + len(text)
+    end, length = file.from_char + len(text_part), file.from_char + len(text)
     hint = (
         f"Cut at character {end} of {length}: from_char={end} of devin_download_attachment "
         "reads on."
     )
     return file.model_copy(
-        update={"text": shown, "truncated": True, "length": length, "next": hint}
+        update={"text": text_part, "truncated": True, "length": length, "next": hint}
     )
 
 

@@ -18,7 +18,7 @@ from devin_mcp.api.clock import Deadline
 from devin_mcp.errors import NotSent, ReplyLost
 
 TAG_PREFIX = "devin-mcp-"
-"""Begins the tags that identify a delegation; callers cannot change them."""
+"""Prefix of the tags that identify delegations; callers cannot change them."""
 MAX_STARTS = 1000
 """Delegations remembered; the oldest is forgotten first."""
 
@@ -36,7 +36,7 @@ class IdempotentStart:
 
     session_id: str | None = None
     prompt_digest: bytes = b""
-    """Of the prompt that the session was started with."""
+    """SHA-256 of the words of the prompt that the session was started with."""
     in_doubt: bool = False
     """True if a session may exist that was not found yet."""
     _request: asyncio.Task[Any] | None = None

@@ -59,7 +59,7 @@ class ListQuery:
 
     @property
     def _digest(self) -> bytes:
-        given = {name: value for name, value in self.filters.items() if value is not None}
-        return sha256(json.dumps([self.tool, given], sort_keys=True).encode()).digest()[
+        active_filters = {name: value for name, value in self.filters.items() if value is not None}
+        return sha256(json.dumps([self.tool, active_filters], sort_keys=True).encode()).digest()[
             :DIGEST_BYTES
         ]

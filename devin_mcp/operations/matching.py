@@ -16,7 +16,7 @@ from devin_mcp.operations.markdown import one_line
 MAX_COMPLETIONS = 100
 MAX_SUGGESTIONS = 5
 """Candidates that an error names."""
-MAX_NAME_CHARS = 48
+MAX_SLUG_CHARS = 48
 MAX_SUGGESTION_CHARS = 80
 
 
@@ -116,7 +116,7 @@ def slug(text: str) -> str:
     """`Review a change` -> `review-a-change`; empty without an ASCII letter or digit."""
     ascii_text = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     hyphenated = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")
-    return hyphenated[:MAX_NAME_CHARS].rstrip("-")
+    return hyphenated[:MAX_SLUG_CHARS].rstrip("-")
 
 
 def macro_text(macro: str | None) -> str:
@@ -124,18 +124,20 @@ def macro_text(macro: str | None) -> str:
     return f"!{macro.removeprefix('!')}" if macro else ""
 
 
-def unique_names(wishes: Iterable[tuple[str, str]], taken: Iterable[str]) -> dict[str, str]:
-    """Id -> unique name, for (id, wished name) pairs with the oldest record first.
+def unique_names(
+    preferred_names: Iterable[tuple[str, str]], reserved: Iterable[str]
+) -> dict[str, str]:
+    """Id -> unique name, for (id, preferred name) pairs with the oldest record first.
 
     The oldest record keeps a contested name; others get the end of their id, four characters or as
     many more as it takes.
     """
     names: dict[str, str] = {}
-    used = set(taken)
-    for record_id, wish in wishes:
+    used = set(reserved)
+    for record_id, preferred_name in preferred_names:
         if record_id in names:
             continue
-        base = wish or f"playbook-{record_id[-4:]}"
+        base = preferred_name or f"playbook-{record_id[-4:]}"
         suffixed = (f"{base}-{record_id[-length:]}" for length in count(4))
         choices = chain([base], islice(suffixed, len(record_id)), _numbered(base))
         names[record_id] = next(name for name in choices if name not in used)

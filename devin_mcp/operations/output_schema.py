@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from devin_mcp.errors import Invalid
 
 MAX_SCHEMA_BYTES = 64 * 1024
-MAX_PATH_CHARS = 100
+MAX_SCHEMA_PATH_CHARS = 100
 
 OutputSchema = dict[str, Any]
 
@@ -65,7 +65,7 @@ def _describe_path(path: Iterable[str | int]) -> str:
     """A path in the standard's own keywords; names that the caller chose are left out."""
     keywords = _keywords()
     steps = (str(step) if isinstance(step, int) or step in keywords else "…" for step in path)
-    return "/".join(steps)[:MAX_PATH_CHARS] or "its root"
+    return "/".join(steps)[:MAX_SCHEMA_PATH_CHARS] or "its root"
 
 
 @lru_cache(maxsize=1)

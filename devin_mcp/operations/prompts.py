@@ -1,5 +1,4 @@
-"""Prompts that a person selects instead of typing. Their texts are the product, so they stand here
-in full.
+"""Prompts that users select, such as slash commands, with their full texts.
 
 A text speaks in the user's voice to their assistant. Sentences that name a hidden tool are removed.
 """
@@ -57,14 +56,14 @@ async def delegate(
     _: Context, task: Task | None = None, repository: RepositoryName | None = None
 ) -> RenderedPrompt:
     """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
-    what = (
+    opening = (
         "Hand this task over to Devin:\n\n{task}\n"
         if task
         else "Hand what we have been working on over to Devin.\n"
     )
     where = "\nRepository: {repository}\n" if repository else ""
     values = {"task": task or "", "repository": one_line(repository, MAX_ARGUMENT_CHARS)}
-    return RenderedPrompt(f"{what}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
+    return RenderedPrompt(f"{opening}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
 
 
 @prompt(list_sessions)

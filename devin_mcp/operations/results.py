@@ -27,11 +27,11 @@ because measuring costs as much as rendering."""
 
 _ROW_TRUNCATED = "A row was too long: texts that end in … are cut, lists may be left out. "
 _NEVER_TRUNCATED = frozenset({"next", "url", "line"})
-"""A truncated sentence misleads, a truncated address leads nowhere."""
+"""Fields that are useless when they are truncated."""
 
 
 class Result(BaseModel):
-    """The answer of a tool. Fields that are None are left out; the important part comes first."""
+    """The result of a tool. Fields that are None are omitted; the most important field is first."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -42,7 +42,7 @@ PageT = TypeVar("PageT", bound="Page")
 
 @dataclass(frozen=True)
 class Truncatable(Generic[ResultT]):
-    """A result that can be built smaller than it is."""
+    """A result that is built for a limit of its size."""
 
     build: Callable[[int], ResultT]
     """From a limit in characters of compact JSON (NO_LIMIT for all) to the result."""
@@ -62,7 +62,7 @@ class Page(Result):
     next_cursor: str | None = None
 
 
-def paginate(
+def build_page(
     page: type[PageT],
     rows: Sequence[BaseModel],
     query: ListQuery,
@@ -82,29 +82,29 @@ def paginate(
     def build(limit: int) -> PageT:
         if limit >= NO_LIMIT:
             return make(rows, more=has_more)
-        room = limit - json_size(make((), more=has_more)) - ROOM_FOR_NEXT
-        shown = rows[: count_that_fit(rows, room)]
-        if not shown and rows:
+        room = limit - json_chars(make((), more=has_more)) - ROOM_FOR_NEXT
+        page_rows = rows[: count_that_fit(rows, room)]
+        if not page_rows and rows:
             first = [truncate_row(rows[0], room)]
             return make(first, more=has_more or len(rows) > 1, remark=_ROW_TRUNCATED)
-        return make(shown, more=has_more or len(shown) < len(rows))
+        return make(page_rows, more=has_more or len(page_rows) < len(rows))
 
-    def make(shown: Sequence[BaseModel], *, more: bool, remark: str = "") -> PageT:
-        count = len(shown)
+    def make(page_rows: Sequence[BaseModel], *, more: bool, remark: str = "") -> PageT:
+        count = len(page_rows)
         position = start + count if positions is None else positions[count]
         if more:
             text = (
                 f"There may be more: {query.tool} with the same filters and next_cursor as "
                 f"cursor. {page.hint}"
             )
-        elif shown:
+        elif page_rows:
             text = page.hint
         else:
             text = empty or (page.empty if not start else f"No more rows. {page.hint}")
         return page(
             next=f"{remark}{text}",
             next_cursor=query.encode(position) if more else None,
-            **{page.rows: shown},
+            **{page.rows: page_rows},
             **fields,
         )
 
@@ -129,7 +129,7 @@ class TextSlice:
         return cls(part, truncated=True, length=len(text))
 
 
-def json_size(model: BaseModel) -> int:
+def json_chars(model: BaseModel) -> int:
     """Characters of compact JSON, the unit of every budget."""
     return len(model.model_dump_json(exclude_none=True))
 
@@ -152,7 +152,7 @@ def _escaped_length(character: str) -> int:
 def count_that_fit(rows: Sequence[BaseModel], room: int) -> int:
     """How many of the first rows fit into `room` characters, commas included."""
     for count, row in enumerate(rows):
-        room -= json_size(row) + 1
+        room -= json_chars(row) + 1
         if room < 0:
             return count
     return len(rows)
@@ -169,7 +169,7 @@ def truncate_row(row: ModelT, room: int) -> ModelT:
     """
     names = [name for name in type(row).model_fields if isinstance(getattr(row, name), str | list)]
     for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
-        if json_size(row) <= room:
+        if json_chars(row) <= room:
             break
         value = getattr(row, name)
         if isinstance(value, str) and (

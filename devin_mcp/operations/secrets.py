@@ -20,7 +20,7 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.parameters import NOT_BLANK, SecretId
 from devin_mcp.operations.policy import Policy
-from devin_mcp.operations.results import Cursor, Next, Page, Result, Truncatable, paginate
+from devin_mcp.operations.results import Cursor, Next, Page, Result, Truncatable, build_page
 
 SecretName = Annotated[str, Field(max_length=256, description="Its name"), NOT_BLANK]
 SecretValue = Annotated[str, Field(max_length=65_536, description="The secret itself")]
@@ -71,7 +71,7 @@ async def list_secrets(ctx: Context, cursor: Cursor | None = None) -> Truncatabl
     """List ids, names and types of the organization's secrets. Values are never shown."""
     query = ListQuery("devin_list_secrets", {})
     start = query.decode(cursor)
-    return paginate(Secrets, (await _read_secrets(ctx))[start:], query, start)
+    return build_page(Secrets, (await _read_secrets(ctx))[start:], query, start)
 
 
 async def _read_secrets(ctx: Context) -> list[Secret]:
@@ -127,7 +127,7 @@ class SecretDeleted(Result):
     next: Next
 
 
-async def _describe(ctx: Context, secret_id: str) -> str | None:
+async def _name_of_secret(ctx: Context, secret_id: str) -> str | None:
     secrets = await _read_secrets(ctx)
     return next((secret.key for secret in secrets if secret.id == secret_id), None)
 
@@ -140,7 +140,7 @@ async def _describe(ctx: Context, secret_id: str) -> str | None:
         "Delete the secret",
         "Devin can no longer log in with it, and its value cannot be read back.",
         "secret_id",
-        _describe,
+        _name_of_secret,
     ),
 )
 async def delete_secret(ctx: Context, secret_id: SecretId) -> SecretDeleted:

@@ -1,3 +1,3 @@
-"""The MCP protocol: renders operations, resources and prompts. Knows no path, field or status word
-of Devin's API.
+"""The MCP protocol: renders operations, resources and prompts. Contains no path, field or
+status word of Devin's API.
 """

@@ -34,7 +34,7 @@ def validate_arguments(
         validated = model.model_validate(decoded)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)[:MAX_REASONS]
-        reasons = "; ".join(_describe(detail) for detail in details)
+        reasons = "; ".join(_argument_error(detail) for detail in details)
         raise Invalid(f"{reasons}.", NOT_SENT) from None
     return {name: getattr(validated, name) for name in type(validated).model_fields}
 
@@ -75,15 +75,15 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _unknown_argument(name: str, known: list[str], path: str) -> str:
+def _unknown_argument(name: str, argument_names: list[str], path: str) -> str:
     """A misspelt name is repeated; any other name only if it cannot be a value in a wrong place."""
-    suggestion = closest(name, known)
+    suggestion = closest(name, argument_names)
     inside = f" in {path}" if path else ""
     if suggestion:
         return f"There is no argument {name}{inside}; did you mean {suggestion}?"
-    shown = f" {name}" if _PLAIN_NAME.fullmatch(name) else " of that name"
-    takes = f"it takes {', '.join(known)}" if known else "it takes none"
-    return f"There is no argument{shown}{inside}; {takes}."
+    quoted_name = f" {name}" if _PLAIN_NAME.fullmatch(name) else " of that name"
+    takes = f"it takes {', '.join(argument_names)}" if argument_names else "it takes none"
+    return f"There is no argument{quoted_name}{inside}; {takes}."
 
 
 def _decode_json(text: str) -> Any:
@@ -119,7 +119,7 @@ _EXPECTED_TYPES = {
 """First word of pydantic's error type -> what is expected."""
 
 
-def _describe(error: ErrorDetails) -> str:
+def _argument_error(error: ErrorDetails) -> str:
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
     path = "".join(steps).lstrip(".")
     bounds = error.get("ctx", {})

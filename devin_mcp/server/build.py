@@ -58,7 +58,7 @@ def build(
     """The server, ready to run.
 
     `identify` finds the identity of a request where it is not always the server's own. `key_advice`
-    tells a caller without a usable key what to do. `state_key` seals confirmation state if the
+    is shown to a caller without a usable key. `state_key` seals confirmation state if the
     operator has set no keys; by default a random key of this process does. `on_start` runs when
     everything is started, the listeners of `shutdown` when the server begins to stop, `on_closed`
     when everything is closed. `clock` and `deadline` (seconds of one call) are for tests.

@@ -27,7 +27,7 @@ from devin_mcp.server.resource_uris import variable_names
 T = TypeVar("T")
 
 LOAD_TIMEOUT = 3.0
-"""Seconds a person who types waits; a load that takes longer is there for the next keystroke."""
+"""Seconds that a completion waits. A slower load fills the cache for the next request."""
 
 
 async def complete(_: RequestContext, params: CompleteRequestParams) -> CompleteResult:

@@ -123,11 +123,11 @@ async def question_about(caller: CallerContext, confirmation: Confirmation, subj
         raise
     except (DevinError, TimeoutError):
         pass  # the id alone is enough
-    thing = subject_id
+    subject = subject_id
     if title:
         quoted = json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)
-        thing = f"{quoted} ({subject_id})"
-    return redactor.clean(f"{confirmation.action} {thing}? {confirmation.consequence}")
+        subject = f"{quoted} ({subject_id})"
+    return redactor.clean(f"{confirmation.action} {subject}? {confirmation.consequence}")
 
 
 def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:

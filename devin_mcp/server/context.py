@@ -1,4 +1,4 @@
-"""What lives as long as the server, and the caller of the current request."""
+"""The state of the server process, and the caller of the current request."""
 
 from __future__ import annotations
 

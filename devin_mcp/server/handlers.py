@@ -41,7 +41,8 @@ Handler = Callable[[Any, Any], Awaitable[Any]]
 def register_handlers(
     server: MCPServer[ServerState], transport: Transport, *, sandbox: bool = False
 ) -> None:
-    """The SDK lists only what was registered before the start; ours is live, paged and per caller.
+    """Replace the SDK's handlers. Those list what was registered before the start; these list per
+    caller, in pages.
 
     The low-level server is the SDK's own way to replace a handler; it is a private attribute, which
     the SDK's examples use as well.
@@ -91,7 +92,7 @@ def _protocol_error(problem: Exception, params: Any) -> MCPError:
     error = to_devin_error(problem)
     code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
     advice = current_caller.get().visible.text(error.advice)
-    text = redactor.clean(f"{error.what} {advice}".strip())
+    text = redactor.clean(f"{error.message} {advice}".strip())
     uri = getattr(params, "uri", None)
     return MCPError(code, text, None if uri is None else {"uri": str(uri)})
 

@@ -53,8 +53,8 @@ async def paginate(
 ) -> ListPage[T]:
     """At most 250 items after the cursor: the fixed ones first, then section by section.
 
-    A first page without a section that failed is better than none, because a host may take a
-    failing list for a failing server. On a later page the error is raised: it must not look like
+    A first page without a section that failed is better than none, because some hosts disable
+    a server whose list fails. On a later page the error is raised: it must not look like
     the end.
     """
     last_key = None if cursor is None else _decode(cursor)

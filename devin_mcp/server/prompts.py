@@ -88,7 +88,7 @@ def _validate(prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, object]
             arguments_model(prompt.render, prompt.record_parameter),
         )
     except Invalid as error:
-        raise Invalid(error.what, "Fill it in and pick the prompt again.") from None
+        raise Invalid(error.message, "Fill it in and pick the prompt again.") from None
 
 
 async def find_prompt(

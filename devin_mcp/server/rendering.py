@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
@@ -47,16 +48,16 @@ def render(
 
 def render_error(error: DevinError, visible: VisibleTools) -> CallToolResult:
     """What happened, whether anything changed, what to do next; hidden tools are not named."""
-    text = redactor.clean(f"{error.what} {visible.text(error.advice)}".strip())
+    text = redactor.clean(f"{error.message} {visible.text(error.advice)}".strip())
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 
 def _to_json(result: Result, visible: VisibleTools) -> str:
     sentence = getattr(result, "next", None)
     if sentence is not None:
-        shown = visible.text(sentence)
-        if shown != sentence:
-            result = result.model_copy(update={"next": shown})
+        visible_sentence = visible.text(sentence)
+        if visible_sentence != sentence:
+            result = result.model_copy(update={"next": visible_sentence})
     return redactor.clean_json(result.model_dump_json(exclude_none=True))
 
 
@@ -75,17 +76,21 @@ def _render_file(file: FileContent) -> CallToolResult:
             ]
         )
     # The file's own text is third-party data, so it is a block apart from ours.
-    facts = {
+    header = {
         "about": about,
         "from_char": file.from_char,
         "truncated": file.truncated,
         "length": file.length,
         "next": file.next or None,
     }
-    known = {name: value for name, value in facts.items() if value is not None}
     return CallToolResult(
         content=[
-            TextContent(type="text", text=json.dumps(known, ensure_ascii=False)),
+            TextContent(type="text", text=_json_without_nulls(header)),
             TextContent(type="text", text=redactor.clean(file.text or "")),
         ]
     )
+
+
+def _json_without_nulls(values: Mapping[str, object]) -> str:
+    present = {name: value for name, value in values.items() if value is not None}
+    return json.dumps(present, ensure_ascii=False)

@@ -93,8 +93,8 @@ class ResourceHandlers:
             advice = f"See resources/list, or {resource.tool.tool_name}."
             raise NotFound(f"Unknown resource: {uri}", advice) from None
         except Invalid as error:
-            what = f"Unknown resource: {uri}. {error.what}"
-            raise Invalid(what, "", status=error.status) from None
+            message = f"Unknown resource: {uri}. {error.message}"
+            raise Invalid(message, "", status=error.status) from None
         text = content.text
         if next_step := caller.visible.text(content.next):
             text = f"{text}\n\nNext: {next_step}"

@@ -1,7 +1,7 @@
-"""JSON Schemas that real clients survive: plain objects, inline enums, one type per property, no
+"""JSON Schemas that every client accepts: plain objects, inline enums, one type per property, no
 references.
 
-Each rule broke somebody's client in public (design.md §5). The published schema also decides which
+Each rule avoids a published bug of a client (design.md §5). The published schema also decides which
 arguments are known, so an argument that is hidden from it is unknown at call time too.
 """
 
@@ -30,8 +30,8 @@ _UNPUBLISHED = {
     "minLength",
     "maxLength",
 }
-"""pydantic's titles, defaults that the description or absence already tells, what gateways reject,
-and the shapes of texts, which are enforced at call time and explained by the errors.
+"""Keywords that are removed: titles, redundant defaults, keywords that gateways reject, and bounds
+of texts, which are enforced at call time and explained by the errors.
 """
 
 

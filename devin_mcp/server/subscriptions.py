@@ -1,5 +1,4 @@
-"""Subscriptions: who listens with which key, which resources they watch, and what they are notified
-of.
+"""Subscriptions per key: the listeners, the resources they watch, and notifications of changes.
 
 Subscribers are kept apart by key, so nobody is notified of another key's data. Clients of
 2026-07-28 listen on a stream. Older clients are notified over stdio without a stream, and cannot be
@@ -106,7 +105,7 @@ class Subscriptions:
         if subscribers is None or subscribers.is_idle:
             return
         toolset = toolset_of(write.operation_id)
-        # The poller of a polled session notifies itself: it polls at once and knows what changed.
+        # The poller of a live session polls at once and sends its own notification.
         session_id = write.ids.get("session_id", "")
         is_polled = bare_id(session_id) in subscribers.polled
         if not (is_polled and self._pollers.is_live(write.key_fingerprint, session_id)):
@@ -175,7 +174,7 @@ class Subscriptions:
         return True
 
     def _poll_more_sessions(self, key_fingerprint: str) -> None:
-        """A poller has ended: sessions that had to be left out may take its place."""
+        """When a poller ends, start polling sessions that were over the limit."""
         subscribers = self._subscribers.get(key_fingerprint)
         if subscribers is None or self._closed:
             return

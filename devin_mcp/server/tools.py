@@ -1,4 +1,4 @@
-"""Tools: an operation as MCP shows it (name, schemas, annotations), and the way of a call."""
+"""Tools: an operation as MCP shows it (name, schemas, annotations), and how a call is executed."""
 
 from __future__ import annotations
 
@@ -62,11 +62,14 @@ class DevinTool:
         return cls(operation, published, arguments)
 
     async def call(
-        self, caller: CallerContext, given: dict[str, Any], sdk_context: SdkContext[Any, Any]
+        self,
+        caller: CallerContext,
+        raw_arguments: dict[str, Any],
+        sdk_context: SdkContext[Any, Any],
     ) -> CallToolResult | InputRequiredResult:
-        """Never raises for what can go wrong with Devin: the model gets an error it can act on."""
+        """Run the call. An error becomes a result that the model can act on."""
         try:
-            arguments = self._validate(given)
+            arguments = self._validate(raw_arguments)
             confirmation = self.operation.confirmation
             if confirmation is not None:
                 subject = arguments[confirmation.subject]
@@ -86,10 +89,12 @@ class DevinTool:
             return render_error(to_devin_error(problem), caller.visible)
         return rendered
 
-    def _validate(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _validate(self, raw_arguments: dict[str, Any]) -> dict[str, Any]:
         operation, session_id = self.operation, None
         try:
-            arguments = validate_arguments(given, self.published.input_schema, self.arguments)
+            arguments = validate_arguments(
+                raw_arguments, self.published.input_schema, self.arguments
+            )
             session_id = arguments.get("session_id")
         finally:
             add_call_facts(

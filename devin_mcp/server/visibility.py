@@ -39,7 +39,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)")
 
 @dataclass(frozen=True)
 class Restriction:
-    """What is left to a caller of what the operator allows. It never adds anything."""
+    """Restricts what the operator allows, for one caller. It never adds anything."""
 
     toolsets: frozenset[str] = frozenset(TOOLSETS)
     effects: frozenset[Effect] = frozenset(Effect)
@@ -117,8 +117,8 @@ def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
         ),
     )
     names = [operation.tool_name for operation in catalog]
-    added = _known_tools(settings.tools, names, "--tools")
-    removed = _known_tools(settings.exclude_tools, names, "--exclude-tools")
+    added = _full_tool_names(settings.tools, names, "--tools")
+    removed = _full_tool_names(settings.exclude_tools, names, "--exclude-tools")
     toolsets = settings.toolsets or (() if settings.tools else TOOLSETS)
     operations = tuple(
         operation
@@ -149,13 +149,13 @@ def _capabilities(settings: Settings, transport: Transport) -> frozenset[Capabil
     return frozenset(capabilities)
 
 
-def _known_tools(names: Iterable[str], known: list[str], flag: str) -> set[str]:
+def _full_tool_names(names: Iterable[str], tool_names: list[str], flag: str) -> set[str]:
     """Full tool names, which may be given without `devin_`. Raises SettingsError."""
     full_names = set()
     for name in names:
         full_name = name if name.startswith("devin_") else f"devin_{name}"
-        if full_name not in known:
-            suggestion = closest(full_name, sorted(known))
+        if full_name not in tool_names:
+            suggestion = closest(full_name, sorted(tool_names))
             hint = "; `devin-mcp tools` lists them"
             if suggestion:
                 hint = f"; did you mean {suggestion}?"

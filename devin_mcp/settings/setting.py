@@ -34,7 +34,7 @@ class Setting:
     help: str
     kind: Kind
     metavar: str
-    many: bool
+    is_list: bool
     """True if the value is a tuple: the flag can be repeated, the variable holds a list."""
     secret: bool
     """True if the value is never shown."""
@@ -56,26 +56,26 @@ class Setting:
 
     def split_flags(self, texts: Sequence[str]) -> list[str]:
         """The texts of a flag, split at commas; paths are not split, they may contain one."""
-        if self.many and self.kind != "filepath":
+        if self.is_list and self.kind != "filepath":
             return [part for text in texts for part in text.split(",") if part.strip()]
         return list(texts)
 
     def split_variable(self, text: str) -> list[str]:
         """Split a variable's value into a list: at commas, or paths at os.pathsep."""
-        if not self.many:
+        if not self.is_list:
             return [text]
         separator = os.pathsep if self.kind == "filepath" else ","
         return [part for part in text.split(separator) if part.strip()]
 
     def value(self, texts: Sequence[str], source: str) -> Any:
-        """The value of the texts; the last one wins unless `many`.
+        """The value of the texts; the last one wins unless `is_list`.
 
         Raises SettingsError, which names `source`: the flag or the variable.
         """
         if not texts:
             raise SettingsError(f"{source} is given but names nothing")
         values = [self._parse(text, source) for text in texts]
-        return tuple(values) if self.many else values[-1]
+        return tuple(values) if self.is_list else values[-1]
 
     def _parse(self, text: str, source: str) -> Any:
         try:
@@ -134,7 +134,7 @@ def _setting_of(item: Field[Any], hint: Any) -> Setting:
         name=item.name,
         default=item.default,
         kind=kind,
-        many=get_origin(hint) is tuple,
+        is_list=get_origin(hint) is tuple,
         **metadata,
     )
 

@@ -39,10 +39,10 @@ from devin_mcp.settings.setting import (
 Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 
-HTTP = ("http",)
+HTTP_COMMANDS = ("http",)
 CALL_DEADLINE_SECONDS = 50.0
 """One call takes no longer, everything included: hosts give up at 60 (design.md §10)."""
-LOCAL = ("stdio", "tools", "doctor")
+LOCAL_COMMANDS = ("stdio", "tools", "doctor")
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,15 @@ class Settings:
         "environment variable whose value may be passed to Devin as a secret (stdio only)",
         metavar="NAME",
         echo=False,
-        commands=LOCAL,
+        commands=LOCAL_COMMANDS,
     )
     files_root: tuple[Path, ...] = setting(
         (),
         parse_directory,
         "directory below which files may be read and written (stdio only); default: the working "
-        "directory, unless it is or contains the home directory, or belongs to Windows",
+        "directory, unless it is or contains the home directory, or is a Windows directory",
         metavar="DIR",
-        commands=LOCAL,
+        commands=LOCAL_COMMANDS,
     )
     timeout: float = setting(
         30.0,
@@ -194,14 +194,14 @@ class Settings:
         "--caller-tokens-file; oauth = access token from --oauth-issuer. All but caller-key use "
         "the DEVIN_API_KEY of this server",
         metavar="MODE",
-        commands=(*HTTP, "config"),
+        commands=(*HTTP_COMMANDS, "config"),
     )
     caller_tokens_file: Path | None = setting(
         None,
         parse_file,
         "file of bearer tokens, a line name:sha256 for each; read again when it changes",
         metavar="FILE",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     oauth_issuer: str = setting(
         "",
@@ -209,14 +209,14 @@ class Settings:
         "authorization server whose access tokens are accepted",
         metavar="URL",
         echo=False,
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     oauth_audience: str = setting(
         "",
         parse_audience,
         "required audience of access tokens; default: --public-url",
         metavar="NAME",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     oauth_jwks_url: str = setting(
         "",
@@ -224,7 +224,7 @@ class Settings:
         "URL of the issuer's signing keys (JWKS); default: as its metadata says",
         metavar="URL",
         echo=False,
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     public_url: str = setting(
         "",
@@ -232,7 +232,7 @@ class Settings:
         "URL of this server for clients, such as https://mcp.example.com/mcp",
         metavar="URL",
         echo=False,
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),
@@ -240,7 +240,7 @@ class Settings:
         "accepted values of the Host header; default: loopback names on a loopback address, else "
         "the host of --public-url, else all",
         metavar="A,B",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     allowed_origins: tuple[str, ...] = setting(
         (),
@@ -248,30 +248,32 @@ class Settings:
         "origins of web pages that may call from a browser, such as https://app.example.com",
         metavar="A,B",
         echo=False,
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     max_calls_per_caller: int = setting(
         32,
         int_between(1, 10_000),
         "maximum concurrent calls per caller; more are answered with 429",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
-    workers: int = setting(1, int_between(1, 64), "number of worker processes", commands=HTTP)
+    workers: int = setting(
+        1, int_between(1, 64), "number of worker processes", commands=HTTP_COMMANDS
+    )
     forwarded_allow_ips: str = setting(
         "127.0.0.1",
         parse_networks,
         "proxies whose X-Forwarded-For is trusted, for the log",
         metavar="A,B",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     metrics_port: int | None = setting(
         None,
         int_between(0, 65_535),
         "port for Prometheus metrics at /metrics; default: no metrics",
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
     metrics_host: str = setting(
-        "127.0.0.1", parse_host, "address for /metrics", metavar="HOST", commands=HTTP
+        "127.0.0.1", parse_host, "address for /metrics", metavar="HOST", commands=HTTP_COMMANDS
     )
     redis_url: str = setting(
         "",
@@ -280,7 +282,7 @@ class Settings:
         "redis://host:6379; needs the extra redis",
         metavar="URL",
         secret=True,
-        commands=HTTP,
+        commands=HTTP_COMMANDS,
     )
 
     def __post_init__(self) -> None:

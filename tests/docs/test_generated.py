@@ -91,7 +91,7 @@ def settings_table(*, http: bool) -> str:
                 "" if setting.flag is None else f"`{setting.flag}{value}`",
                 f"`{setting.env}`",
                 "" if setting.default in (None, "", (), False) else f"`{setting.default}`",
-                f"{setting.help}{'; can be repeated' if setting.many and setting.flag else ''}",
+                f"{setting.help}{'; can be repeated' if setting.is_list and setting.flag else ''}",
             )
         )
     return table(("flag", "variable", "default", "meaning"), rows)

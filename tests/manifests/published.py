@@ -70,7 +70,7 @@ def _variable(setting: Setting) -> dict[str, Any]:
         variable["default"] = (
             f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
         )
-    if isinstance(setting.parse, OneOf) and not setting.many:
+    if isinstance(setting.parse, OneOf) and not setting.is_list:
         variable["choices"] = list(setting.parse.choices)
     return variable
 

@@ -25,9 +25,9 @@ from devin_mcp.operations.results import (
     Cursor,
     Page,
     Truncatable,
+    build_page,
     count_that_fit,
-    json_size,
-    paginate,
+    json_chars,
     prefix_that_fits,
 )
 
@@ -107,8 +107,8 @@ def _filter(
     """The notes that match every filter. Raises NotFound for unknown ids."""
     notes = knowledge.notes
     if note_ids is not None:
-        known = {note.id for note in notes}
-        if missing := [note_id for note_id in note_ids if note_id not in known]:
+        existing_ids = {note.id for note in notes}
+        if missing := [note_id for note_id in note_ids if note_id not in existing_ids]:
             raise NotFound(f"No such note: {', '.join(missing[:5])}.")
         notes = [note for note in notes if note.id in set(note_ids)]
     if folder_id is not None:
@@ -135,17 +135,17 @@ def _knowledge_page(
     """Folders take at most a third of the room; notes name their folder's id in any case."""
 
     def build(limit: int) -> Knowledge:
-        shown = folders
+        page_folders = folders
         if folders and limit < NO_LIMIT:
-            shown = folders[: count_that_fit(folders, limit // 3)]
-        left_out = len(folders or ()) - len(shown or ())
-        page = paginate(
+            page_folders = folders[: count_that_fit(folders, limit // 3)]
+        left_out = len(folders or ()) - len(page_folders or ())
+        page = build_page(
             Knowledge,
             rows,
             query,
             start,
             matching=matching,
-            folders=shown,
+            folders=page_folders,
             folders_left_out=left_out or None,
         )
         return page.build(limit)
@@ -161,15 +161,15 @@ def _one_note(note: Note, start: int, query: ListQuery) -> Truncatable[Knowledge
         if limit >= NO_LIMIT:
             return make(note, len(body))
         shortened = note
-        if json_size(note.slice(0, 0)) > limit // 2:
+        if json_chars(note.slice(0, 0)) > limit // 2:
             trigger = one_line(note.trigger_description)
             shortened = note.model_copy(update={"trigger_description": trigger})
-        room = limit - json_size(make(shortened, 0)) - ROOM_FOR_HINT
+        room = limit - json_chars(make(shortened, 0)) - ROOM_FOR_HINT
         return make(shortened, len(prefix_that_fits(body[start:], room)))
 
-    def make(shown: Note, room: int) -> Knowledge:
-        part = shown.slice(start, room)
-        page = paginate(Knowledge, [part], query, 0, matching=1).build(NO_LIMIT)
+    def make(page_folders: Note, room: int) -> Knowledge:
+        part = page_folders.slice(start, room)
+        page = build_page(Knowledge, [part], query, 0, matching=1).build(NO_LIMIT)
         end = start + len(part.body or "")
         if end < len(body):
             page.next = (

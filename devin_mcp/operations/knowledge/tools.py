@@ -105,7 +105,7 @@ class NoteDeleted(Result):
     next: Next
 
 
-async def _describe(ctx: Context, note_id: str) -> str | None:
+async def _title_of_note(ctx: Context, note_id: str) -> str | None:
     note = (await knowledge_base(ctx)).find(note_id)
     return note.name if note else None
 
@@ -118,7 +118,7 @@ async def _describe(ctx: Context, note_id: str) -> str | None:
         "Delete the note",
         "Devin will not recall it any more, and its text is gone for good.",
         "note_id",
-        _describe,
+        _title_of_note,
     ),
 )
 async def delete_knowledge(ctx: Context, note_id: NoteId) -> NoteDeleted:

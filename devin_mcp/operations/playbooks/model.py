@@ -76,16 +76,16 @@ class PlaybookIndex:
             for playbook in self._addressable
         ]
 
-    def by_name(self, taken: frozenset[str]) -> dict[str, Playbook]:
-        """By a name that can be typed, from the macro or else the title; `taken` is avoided."""
+    def by_name(self, reserved: frozenset[str]) -> dict[str, Playbook]:
+        """By a name that can be typed, from the macro or else the title; `reserved` is avoided."""
         oldest_first = sorted(
             self._addressable,
             key=lambda playbook: (playbook.created_at or "", playbook.playbook_id),
         )
-        wishes = (
+        preferred_names = (
             (playbook.playbook_id, slug(playbook.macro or playbook.title))
             for playbook in oldest_first
         )
         by_id = {playbook.playbook_id: playbook for playbook in self._addressable}
-        names = unique_names(wishes, taken)
+        names = unique_names(preferred_names, reserved)
         return dict(sorted((name, by_id[playbook_id]) for playbook_id, name in names.items()))

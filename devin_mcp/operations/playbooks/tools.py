@@ -24,8 +24,8 @@ from devin_mcp.operations.results import (
     Result,
     TextSlice,
     Truncatable,
-    json_size,
-    paginate,
+    build_page,
+    json_chars,
     prefix_that_fits,
 )
 
@@ -58,7 +58,7 @@ async def list_playbooks(
         playbook if body else playbook.model_copy(update={"body": None})
         for playbook in index.playbooks[start:]
     ]
-    return paginate(Playbooks, rows, query, start)
+    return build_page(Playbooks, rows, query, start)
 
 
 async def playbook_index(ctx: Context, *, fresh: bool = False) -> PlaybookIndex:
@@ -84,7 +84,7 @@ async def resolve_playbook(ctx: Context, name: str) -> str:
 
 
 async def read_playbook(ctx: Context, playbook_id: str) -> Playbook:
-    """Raises one of errors.py."""
+    """Read a playbook. Raises DevinError."""
     return await ctx.send(get_playbook, Playbook, playbook_id=playbook_id)
 
 
@@ -110,7 +110,7 @@ def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
     def build(limit: int) -> PlaybookView:
         if limit >= NO_LIMIT:
             return make(len(body))
-        room = limit - json_size(make(0)) - ROOM_FOR_HINT
+        room = limit - json_chars(make(0)) - ROOM_FOR_HINT
         return make(len(prefix_that_fits(body[start:], room)))
 
     def make(room: int) -> PlaybookView:
@@ -119,8 +119,8 @@ def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
         text = "Use it as playbook of devin_delegate_task."
         if end < len(body):
             text = f"The body was cut: devin_get_playbook with from_char={end} reads it on. {text}"
-        shown = {"body": part.text, "truncated": part.truncated, "length": part.length}
-        return PlaybookView(**(summary | shown), next=text)
+        update = {"body": part.text, "truncated": part.truncated, "length": part.length}
+        return PlaybookView(**(summary | update), next=text)
 
     return Truncatable(build)
 
@@ -176,7 +176,7 @@ class PlaybookDeleted(Result):
     next: Next
 
 
-async def _describe(ctx: Context, playbook_id: str) -> str | None:
+async def _title_of_playbook(ctx: Context, playbook_id: str) -> str | None:
     playbook = (await playbook_index(ctx)).find(playbook_id)
     return playbook.title if playbook else None
 
@@ -189,7 +189,7 @@ async def _describe(ctx: Context, playbook_id: str) -> str | None:
         "Delete the playbook",
         "The team can no longer use it, and its macro becomes free.",
         "playbook_id",
-        _describe,
+        _title_of_playbook,
     ),
 )
 async def delete_playbook(ctx: Context, playbook_id: PlaybookId) -> PlaybookDeleted:

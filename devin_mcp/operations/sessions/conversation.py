@@ -10,11 +10,11 @@ from pydantic import Field
 
 from devin_mcp.api.models import ApiModel, Time
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.results import NO_LIMIT, TextSlice, json_size, prefix_that_fits
+from devin_mcp.operations.results import NO_LIMIT, TextSlice, json_chars, prefix_that_fits
 
 FIRST_EVENT = "start"
 """`after_event_id` of the first message."""
-MIN_MESSAGE_ROOM = 60
+MIN_TEXT_CHARS = 60
 """Characters shown of a message at least, so that reading on always makes progress."""
 
 _EVENT_ID_CHARS = r"A-Za-z0-9._:-"
@@ -84,7 +84,7 @@ def latest_messages(messages: Sequence[Message], count: int, room: int) -> list[
         return list(candidates)
     result: list[Message] = []
     for message in reversed(candidates):
-        size = json_size(message) + 1
+        size = json_chars(message) + 1
         if size > room:
             if not result:
                 result.append(_shorten(message, 0, room))
@@ -118,7 +118,7 @@ def messages_after(
         following = [rest, *following]
     result: list[Message] = []
     for place, message in enumerate(following[:count]):
-        size = json_size(message) + 1
+        size = json_chars(message) + 1
         if size > room:
             if not result and from_char and place == 0:
                 result.append(_shorten(messages[index], from_char, room))
@@ -131,6 +131,6 @@ def messages_after(
 
 
 def _shorten(message: Message, start: int, room: int) -> Message:
-    frame = json_size(message.slice(start, 0)) + 1
-    text = prefix_that_fits(message.message[start:], max(MIN_MESSAGE_ROOM, room - frame))
+    frame = json_chars(message.slice(start, 0)) + 1
+    text = prefix_that_fits(message.message[start:], max(MIN_TEXT_CHARS, room - frame))
     return message.slice(start, len(text))

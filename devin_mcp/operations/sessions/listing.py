@@ -13,7 +13,7 @@ from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.parameters import Tags
-from devin_mcp.operations.results import Cursor, Page, Truncatable, paginate
+from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
 from devin_mcp.operations.sessions.model import Phase, SessionSummary
 
 MAX_PAGES = 10
@@ -64,7 +64,7 @@ async def list_sessions(
     if phases:
         return await _list_in_phases(ctx, query, set(phases), limit, start, filters)
     rows = await _read_page(ctx, limit, start, filters)
-    return paginate(
+    return build_page(
         Sessions,
         rows,
         query,
@@ -120,7 +120,7 @@ async def _list_in_phases(
             break
     if len(matches) < limit:
         positions[-1] = offset
-    return paginate(
+    return build_page(
         Sessions,
         list(matches.values()),
         query,

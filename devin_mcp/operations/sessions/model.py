@@ -14,7 +14,8 @@ Phase = Literal["starting", "working", "waiting", "done", "sleeping", "ended"]
 WORKING_PHASES: frozenset[Phase] = frozenset({"starting", "working"})
 
 PhaseText = Annotated[Phase, WithJsonSchema({"type": "string"})]
-"""A phase where its values need not be published again: every model pays for every copy."""
+"""A phase in a result. Its values are published once: each copy costs tokens in every conversation.
+"""
 
 V1_PHASES: dict[str, Phase] = {
     "blocked": "waiting",  # Devin asked or delivered; a good task usually ends so (v1.md §3.4)
@@ -98,7 +99,7 @@ class Session(SessionSummary):
     messages: list[Message] = []
 
     @property
-    def is_at_work(self) -> bool:
+    def is_working(self) -> bool:
         return self.phase in WORKING_PHASES
 
     @property

@@ -18,8 +18,8 @@ from devin_mcp.operations.sessions.model import Session, SessionSummary
 from devin_mcp.operations.sessions.tools import get_session, read_session
 from devin_mcp.operations.sessions.view import MessageWindow, build_view
 
-LATEST_SESSIONS = 50
-REPORT_MESSAGES = 20
+MAX_LATEST_SESSIONS = 50
+MAX_REPORT_MESSAGES = 20
 MAX_MESSAGES = 200
 MAX_TIME_CHARS = 40
 
@@ -62,7 +62,7 @@ async def _latest(ctx: Context, *, fresh: bool = False) -> list[SessionSummary]:
     reading = ctx if fresh else ctx.detached()
 
     async def load() -> list[SessionSummary]:
-        query = {"limit": LATEST_SESSIONS, "offset": 0}
+        query = {"limit": MAX_LATEST_SESSIONS, "offset": 0}
         return (await reading.send(list_sessions, SessionList, query=query)).sessions
 
     return await ctx.cache.get(ctx.key.fingerprint, "sessions", load, fresh=fresh)
@@ -72,7 +72,7 @@ async def _latest(ctx: Context, *, fresh: bool = False) -> list[SessionSummary]:
 async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent:
     """One session: phase, pull requests, structured output and its newest messages."""
     session = await read_session(ctx, session_id)
-    view = build_view(session, MessageWindow(REPORT_MESSAGES), _room(ctx))
+    view = build_view(session, MessageWindow(MAX_REPORT_MESSAGES), _room(ctx))
     head = facts(
         phase=view.phase,
         link=view.url,
@@ -93,7 +93,7 @@ async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent
     parts += map(_message_markdown, view.messages)
     if not session.messages:
         parts.append(
-            "Nothing can be read while Devin works." if session.is_at_work else "Nothing was said."
+            "Nothing can be read while Devin works." if session.is_working else "Nothing was said."
         )
     return ResourceContent("\n\n".join(parts), view.next)
 

@@ -97,7 +97,7 @@ async def start_session(
             release()
     if reply.is_new_session is False:
         text = (
-            "This is an earlier session with the same prompt, maybe a dead one. Look with "
+            "This is an earlier session with the same prompt, maybe an ended one. Look with "
             "devin_get_session."
         )
     else:

@@ -65,7 +65,7 @@ async def create_session(
     snapshot_id: Annotated[Id | None, Field(description="Machine snapshot to start from")] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
     idempotent: Annotated[
-        bool, Field(description="Return an earlier session with this prompt, even a dead one")
+        bool, Field(description="Return an earlier session with this prompt, even an ended one")
     ] = False,
     unlisted: Annotated[bool, Field(description="Hide it from listings")] = False,
     structured_output_schema: Annotated[
@@ -106,8 +106,8 @@ async def get_session(
 ) -> Truncatable[SessionView]:
     """Read one session: phase, pull requests, structured output and newest messages.
 
-    Looks once. from_char goes with the after_event_id of a cut message, alone with the structured
-    output.
+    Does not wait. from_char goes with the after_event_id of a cut message, alone with the
+    structured output.
     """
     session = await read_session(ctx, session_id)
     window = MessageWindow(messages, after_event_id, from_char)
@@ -129,7 +129,7 @@ class SessionEnded(Result):
     next: Next
 
 
-async def _describe(ctx: Context, session_id: str) -> str | None:
+async def _title_of_session(ctx: Context, session_id: str) -> str | None:
     session = await read_session(ctx, session_id)
     if not session.can_be_ended:
         raise NothingToConfirm
@@ -144,7 +144,7 @@ async def _describe(ctx: Context, session_id: str) -> str | None:
         "Terminate the Devin session",
         "It cannot be woken again and unsaved work is lost.",
         "session_id",
-        _describe,
+        _title_of_session,
     ),
 )
 async def terminate_session(ctx: Context, session_id: SessionId) -> SessionEnded:

@@ -15,7 +15,7 @@ from devin_mcp.operations.results import (
     ROOM_FOR_NEXT,
     Next,
     Result,
-    json_size,
+    json_chars,
     prefix_that_fits,
     truncate_row,
 )
@@ -56,30 +56,34 @@ def build_view(session: Session, window: MessageWindow, limit: int = NO_LIMIT) -
     facts = {name: getattr(session, name) for name in _COPIED}
     # Not validated again: the session was validated when it was decoded.
     view = SessionView.model_construct(**facts, next="", structured_output=None, messages=[])
-    if limit < NO_LIMIT and json_size(view) > limit // 3:
+    if limit < NO_LIMIT and json_chars(view) > limit // 3:
         view = truncate_row(view, limit // 3)
     view.structured_output, output_hint = _output_part(session.structured_output, window, limit)
-    room = limit if limit >= NO_LIMIT else limit - json_size(view) - ROOM_FOR_NEXT
+    room = limit if limit >= NO_LIMIT else limit - json_chars(view) - ROOM_FOR_NEXT
     messages = session.messages
     if window.after is None:
-        shown = latest_messages(messages, window.count, room)
+        visible_messages = latest_messages(messages, window.count, room)
     else:
-        shown = messages_after(messages, window.after, window.from_char, window.count, room)
-    before, after = _left_out(messages, shown, window.after)
-    view.messages = shown
+        visible_messages = messages_after(
+            messages, window.after, window.from_char, window.count, room
+        )
+    before, after = _left_out(messages, visible_messages, window.after)
+    view.messages = visible_messages
     view.messages_before, view.messages_after = before or None, after or None
-    view.next = _next(session, shown, window, before, after) + output_hint
+    view.next = _next(session, visible_messages, window, before, after) + output_hint
     return view
 
 
-def _left_out(messages: list[Message], shown: list[Message], after: str | None) -> tuple[int, int]:
-    """How many messages come before and after the shown ones."""
-    if shown:
-        ids = {shown[0].event_id, shown[-1].event_id}
+def _left_out(
+    messages: list[Message], visible_messages: list[Message], after: str | None
+) -> tuple[int, int]:
+    """How many messages come before and after `visible_messages`."""
+    if visible_messages:
+        ids = {visible_messages[0].event_id, visible_messages[-1].event_id}
         places = [index for index, message in enumerate(messages) if message.event_id in ids]
         if places:
             return places[0], len(messages) - places[-1] - 1
-    start = len(messages)  # nothing is shown: the window is at the end, or behind `after`
+    start = len(messages)  # nothing is visible: the window is at the end, or behind `after`
     if after is not None:
         places = [index for index, message in enumerate(messages) if message.event_id == after]
         start = places[0] + 1 if places else 0
@@ -110,10 +114,14 @@ def _output_part(
 
 
 def _next(
-    session: Session, shown: list[Message], window: MessageWindow, before: int, after: int
+    session: Session,
+    visible_messages: list[Message],
+    window: MessageWindow,
+    before: int,
+    after: int,
 ) -> str:
     sentences = [next_step(session)]
-    truncated = next((message for message in shown if message.truncated), None)
+    truncated = next((message for message in visible_messages if message.truncated), None)
     if truncated is not None and truncated.length is not None:
         start = window.from_char if truncated.event_id == window.after else 0
         end = start + len(truncated.message)
@@ -124,7 +132,7 @@ def _next(
             )
             after = 0
     if after:
-        last = shown[-1].event_id if shown else window.after
+        last = visible_messages[-1].event_id if visible_messages else window.after
         sentences.append(f"{after} more follow: devin_get_session with after_event_id={last}.")
     elif before and window.after is None:
         sentences.append(
@@ -151,7 +159,7 @@ def next_step(session: Session) -> str:
     if last is None or not last.is_from_devin:
         # The final message can become readable up to 60 s after the status changes (v1.md §3.6).
         return (
-            "Devin's turn has ended; its last words are not readable yet. Look again in ten "
+            "Devin's turn has ended; the final message is not readable yet. Read it again in ten "
             "seconds with devin_get_session."
         )
     is_question = last.message.rstrip().endswith("?")

@@ -41,11 +41,11 @@ class Seen:
     phase: Phase
     pull_requests: str
     output: str
-    """Digests: the cursor only has to tell whether they differ."""
+    """Digests, which show only whether something changed."""
 
     @classmethod
     def of(cls, session: Session, message_count: int) -> Seen:
-        """Everything of the session but only the first messages."""
+        """The whole state of the session, with its first `message_count` messages."""
         urls = " ".join(pull_request.url for pull_request in session.pull_requests or ())
         output = session.structured_output
         output_text = "" if output is None else json.dumps(output, sort_keys=True)
@@ -107,7 +107,7 @@ class WaitCursor:
         return None
 
     def others(self, session_ids: Iterable[str]) -> list[str]:
-        """The parts about other sessions: a caller who waits for some can go on with all later."""
+        """The parts about other sessions, kept so that a later call can continue with them."""
         own = {_id_digits(session_id) for session_id in session_ids}
         return [part for part in self.parts if part[:_ID_DIGITS] not in own]
 

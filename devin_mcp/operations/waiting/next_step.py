@@ -43,5 +43,5 @@ def next_step_of_wait(targets: Sequence[WaitTarget], *, timed_out: bool) -> str:
 
 def _is_working(target: WaitTarget) -> bool:
     if target.session is not None:
-        return target.session.is_at_work
+        return target.session.is_working
     return not target.is_resolved

@@ -27,15 +27,15 @@ POLL_IDLE_SECONDS = 60.0
 BACKOFF_FACTOR = 1.5
 JITTER = 0.2
 
-FINAL_MESSAGE_GRACE = 60.0
+FINAL_MESSAGE_GRACE_SECONDS = 60.0
 """The final message of a turn can become readable up to 60 s after the status changes (v1.md §3.6).
 """
-FINAL_MESSAGE_GRACE_UNSEEN = 10.0
-"""The same if nobody saw the status change."""
-MESSAGE_VISIBILITY_LAG = 15.0
+FINAL_MESSAGE_GRACE_UNSEEN_SECONDS = 10.0
+"""The same if the status change was not observed."""
+MESSAGE_VISIBILITY_LAG_SECONDS = 15.0
 """Seconds in which a session may still show its state from before a message was sent to it."""
 SLOW_POLL_SECONDS = 1.0
-"""A first poll that took longer may be older than what its listeners know."""
+"""If the first poll takes longer, its data may be older than the caller's."""
 MAX_REFUSALS = 3
 """Refusals in a row before polling ends: a single one may come from a proxy or a renewed key."""
 
@@ -81,9 +81,9 @@ class SessionPoller:
         self.messaged_at = messaged_at
         """Time of the last message sent to the session through this server."""
         self._may_have_missed_changes = False
-        """Before the first success, a poll failed or was slow, or the session was written to."""
+        """True if changes before the first successful poll may have been missed."""
         self._refusals = 0
-        """In a row, since the last successful poll."""
+        """Number of refusals in a row since the last successful poll."""
         self._invalidations = 0
         self._wake = asyncio.Event()
         self._read = read
@@ -93,8 +93,8 @@ class SessionPoller:
         self._event_ids: set[str | None] = set()
         self._interval = POLL_FAST_SECONDS
         self._phase_since = clock.now()
-        self._grace = FINAL_MESSAGE_GRACE_UNSEEN
-        self._last_event_at_work: str | None = None
+        self._grace = FINAL_MESSAGE_GRACE_UNSEEN_SECONDS
+        self._last_event_while_working: str | None = None
         """Event id of the last message that was readable while the session was at work."""
         self.task = asyncio.ensure_future(self._run())
 
@@ -108,19 +108,19 @@ class SessionPoller:
         last = session.messages[-1] if session.messages else None
         if last is not None and last.is_from_devin:
             # A message that was readable while Devin worked need not be the final one.
-            was_readable = last.event_id == self._last_event_at_work
-            grace = FINAL_MESSAGE_GRACE_UNSEEN if was_readable else 0.0
+            was_readable = last.event_id == self._last_event_while_working
+            grace = FINAL_MESSAGE_GRACE_UNSEEN_SECONDS if was_readable else 0.0
         return self._clock.now() < self._phase_since + grace
 
     @property
     def recently_messaged(self) -> bool:
         """True if a message was sent so recently that the session may not show it yet."""
-        return self._clock.now() < self.messaged_at + MESSAGE_VISIBILITY_LAG
+        return self._clock.now() < self.messaged_at + MESSAGE_VISIBILITY_LAG_SECONDS
 
     def assume_was_working(self) -> None:
-        """The caller knows that the session was at work: its turn may have ended just now."""
+        """The session worked until now: its final message may not be readable yet."""
         if self.session is None:
-            self._grace = FINAL_MESSAGE_GRACE
+            self._grace = FINAL_MESSAGE_GRACE_SECONDS
 
     def poll_now(self) -> None:
         self._wake.set()
@@ -149,7 +149,7 @@ class SessionPoller:
                 await self._poll()
             outcome = "ok"
         except asyncio.CancelledError:
-            outcome = "ok"  # nobody listens any more
+            outcome = "ok"  # the last listener has unsubscribed
             raise
         except Refused as refusal:
             self.refusal = refusal
@@ -183,7 +183,7 @@ class SessionPoller:
             self.polled_at = -math.inf
 
     def _count_refusal(self, refusal: Refused) -> None:
-        """Raises the refusal if it will not pass."""
+        """Raises the refusal if it cannot be temporary, or was repeated MAX_REFUSALS times."""
         if isinstance(refusal, Invalid) and (self.session is not None or self.failed_at):
             return
         if self.session is None:
@@ -200,20 +200,20 @@ class SessionPoller:
         previous, new_ids = self.session, event_ids - self._event_ids
         self._event_ids |= event_ids
         self.session, self.polled_at = session, self._clock.now()
-        if session.is_at_work:
+        if session.is_working:
             messages = session.messages
-            self._last_event_at_work = messages[-1].event_id if messages else None
+            self._last_event_while_working = messages[-1].event_id if messages else None
         change = None
         if previous is None and self._may_have_missed_changes:
             change = SessionChange(session, None, len(new_ids))
         elif previous is not None:
             if previous.phase != session.phase:
-                self._phase_since, self._grace = self.polled_at, FINAL_MESSAGE_GRACE
+                self._phase_since, self._grace = self.polled_at, FINAL_MESSAGE_GRACE_SECONDS
             if new_ids or self._refusals or _visible_state(previous) != _visible_state(session):
                 self._interval = POLL_FAST_SECONDS
                 change = SessionChange(session, previous.phase, len(new_ids))
             elif not self.awaiting_final_message:
-                longest = POLL_WORKING_SECONDS if session.is_at_work else POLL_IDLE_SECONDS
+                longest = POLL_WORKING_SECONDS if session.is_working else POLL_IDLE_SECONDS
                 self._interval = min(longest, self._interval * BACKOFF_FACTOR)
         self._refusals = 0
         self.notify(change)

@@ -12,7 +12,7 @@ from devin_mcp.errors import SlowDown
 from devin_mcp.keys import DevinKey
 from devin_mcp.operations.parameters import bare_id
 from devin_mcp.operations.waiting.poller import (
-    MESSAGE_VISIBILITY_LAG,
+    MESSAGE_VISIBILITY_LAG_SECONDS,
     Listener,
     ReadSession,
     SessionPoller,
@@ -39,7 +39,7 @@ class Pollers:
         self.on_slot_free: Callable[[str], None] = lambda _: None
         """Receives the key fingerprint when a poller has ended, so that another may start."""
         self.stopping = False
-        """True once the server stops: waits return with what is known."""
+        """True once the server stops: waits return the current state."""
 
     def is_polled(self, key_fingerprint: str, session_id: str) -> bool:
         return self._get((key_fingerprint, bare_id(session_id))) is not None
@@ -91,7 +91,7 @@ class Pollers:
             self._messaged_at = {
                 other: time
                 for other, time in self._messaged_at.items()
-                if time > now - MESSAGE_VISIBILITY_LAG
+                if time > now - MESSAGE_VISIBILITY_LAG_SECONDS
             } | {poller_id: now}
         poller = self._pollers.get(poller_id)
         if poller is not None:

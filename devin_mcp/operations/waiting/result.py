@@ -17,7 +17,7 @@ from devin_mcp.operations.results import (
     Next,
     Result,
     Truncatable,
-    json_size,
+    json_chars,
     truncate_row,
 )
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, Message, messages_after
@@ -26,18 +26,18 @@ from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen, encode_wait_
 from devin_mcp.operations.waiting.next_step import next_step_of_wait
 from devin_mcp.operations.waiting.target import WaitTarget
 
-MIN_MESSAGE_ROOM = 260
+MIN_UPDATE_CHARS = 260
 """Characters for a session's messages, below which they are left for the next call."""
 MAX_PROBLEM_CHARS = 300
 MIN_PROBLEM_CHARS = 60
-MAX_TASK_ECHO = 200
-MAX_USER_MESSAGE = 1000
-"""Characters shown of the task, which the caller knows, and of a message that its side wrote."""
-SHARES = (0.7, 0.4, 0.1, 0.0)
+MAX_TASK_CHARS = 200
+MAX_USER_MESSAGE_CHARS = 1000
+"""Characters shown of the task, and of other messages that the caller wrote."""
+LIMIT_SHARES = (0.7, 0.4, 0.1, 0.0)
 """Parts of the limit that outputs and messages may take, tried until the result fits."""
 
-MORE = "More is there already: call devin_wait_for_sessions again with cursor."
-READ_ON = (
+MORE_HINT = "More is there already: call devin_wait_for_sessions again with cursor."
+READ_ON_HINT = (
     "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, "
     "from_char the number of its characters shown here."
 )
@@ -75,7 +75,9 @@ UpdateRows = Annotated[
     list[SessionUpdate],
     WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "What is new"}),
 ]
-"""As in WaitResult, where the schema is published: every model pays for every copy of it."""
+"""As in WaitResult, but without the details of the schema: each copy costs tokens in every
+conversation.
+"""
 
 
 class WithUpdates(Result):
@@ -112,7 +114,7 @@ def with_updates(done: UpdatesT, wait: BuildWait | None) -> Truncatable[UpdatesT
         short = truncate_row(done, limit // 3)
         if wait is None:
             return short
-        return short.updated(wait(limit - json_size(short.model_copy(update={"next": ""}))))
+        return short.updated(wait(limit - json_chars(short.model_copy(update={"next": ""}))))
 
     return Truncatable(build)
 
@@ -125,11 +127,11 @@ def build_wait_result(
     `others` are parts of the old cursor to carry over.
     """
     result = _build(targets, (), timed_out=timed_out, limit=limit, share=1.0, others=others)
-    if limit >= NO_LIMIT or json_size(result) <= limit:
+    if limit >= NO_LIMIT or json_chars(result) <= limit:
         return result
-    for share in SHARES:
+    for share in LIMIT_SHARES:
         result = _build(targets, (), timed_out=timed_out, limit=limit, share=share, others=others)
-        if json_size(result) <= limit:
+        if json_chars(result) <= limit:
             return result
     # Sessions with news come first, so that the next call shows those left out here.
     ranked = sorted(targets, key=_rank)
@@ -139,7 +141,7 @@ def build_wait_result(
         result = _build(
             included, left_out, timed_out=timed_out, limit=limit, share=0.0, others=others
         )
-        if json_size(result) <= limit:
+        if json_chars(result) <= limit:
             break
     return result
 
@@ -163,8 +165,8 @@ def _build(
     rows = [_row(target, row_room) for target in targets]
     room = limit
     if limit < NO_LIMIT:
-        room = int((limit - sum(map(json_size, rows)) - ROOM_FOR_NEXT) * share)
-    min_room = MIN_MESSAGE_ROOM if share else MIN_MESSAGE_ROOM // 2
+        room = int((limit - sum(map(json_chars, rows)) - ROOM_FOR_NEXT) * share)
+    min_room = MIN_UPDATE_CHARS if share else MIN_UPDATE_CHARS // 2
     seen = {target.session_id: target.seen for target in left_out if target.seen is not None}
     truncated: list[str] = []
     has_more, has_messages = False, False
@@ -181,20 +183,20 @@ def _build(
         own_room = room if room >= NO_LIMIT else room // (len(targets) - index)
         if own_room < min_room and not has_messages:
             own_room = min_room  # one session always makes progress
-        shown = _fitting(new_messages, own_room, min_room)
+        fitting_messages = _fitting(new_messages, own_room, min_room)
         if room < NO_LIMIT:
-            room -= sum(json_size(message) + 1 for message in shown)
-        row.messages = shown or None
-        has_messages = has_messages or bool(shown)
-        has_more = has_more or len(shown) < len(new_messages)
-        seen[target.session_id] = _seen_now(target, first + len(shown))
+            room -= sum(json_chars(message) + 1 for message in fitting_messages)
+        row.messages = fitting_messages or None
+        has_messages = has_messages or bool(fitting_messages)
+        has_more = has_more or len(fitting_messages) < len(new_messages)
+        seen[target.session_id] = _seen_now(target, first + len(fitting_messages))
         truncated += [
             f"session_id={target.session_id}, after_event_id={message.event_id}, "
             f"from_char={len(message.message)}"
-            for message in shown
+            for message in fitting_messages
             if message.truncated and not message.is_task
         ]
-    sentences = [_how_to_read_on(truncated), MORE if has_more or left_out else ""]
+    sentences = [_how_to_read_on(truncated), MORE_HINT if has_more or left_out else ""]
     if not left_out and (share or not has_more):
         sentences.append(next_step_of_wait(targets, timed_out=timed_out))
     return WaitResult(
@@ -207,7 +209,9 @@ def _build(
 
 
 def _seen_now(target: WaitTarget, message_count: int) -> Seen:
-    """What the caller has seen after this result. An output at work is not shown, so not seen."""
+    """What the caller has seen after this result. The structured output of a
+    working session is not returned, so it does not count as seen.
+    """
     assert target.session is not None  # noqa: S101 - the caller checks it
     seen = Seen.of(target.session, message_count)
     if target.is_idle:
@@ -218,7 +222,7 @@ def _seen_now(target: WaitTarget, message_count: int) -> Seen:
 def _how_to_read_on(truncated: Sequence[str]) -> str:
     if len(truncated) == 1:
         return f"Read the cut message on with devin_get_session, {truncated[0]}."
-    return READ_ON if truncated else ""
+    return READ_ON_HINT if truncated else ""
 
 
 def _fitting(messages: Sequence[Message], room: int, min_room: int) -> list[Message]:
@@ -229,8 +233,8 @@ def _fitting(messages: Sequence[Message], room: int, min_room: int) -> list[Mess
 
 
 def _shorten_own(message: Message) -> Message:
-    """The caller's side knows what it wrote: the beginning is enough."""
-    limit = MAX_TASK_ECHO if message.is_task else MAX_USER_MESSAGE
+    """Shorten a message that the caller wrote to its first characters."""
+    limit = MAX_TASK_CHARS if message.is_task else MAX_USER_MESSAGE_CHARS
     if message.is_from_devin or len(message.message) <= limit:
         return message
     return message.slice(0, limit)
@@ -264,11 +268,11 @@ def _row(target: WaitTarget, room: int, *, with_changes: bool = False) -> Sessio
         pull_requests=session.pull_requests,
         structured_output=output,
     )
-    if json_size(row) > room:
+    if json_chars(row) > room:
         if output is not None:
             row.structured_output = {"truncated": True, "next": "Read it with devin_get_session."}
         row.title = row.title and f"{row.title[:40]}…"
-    if json_size(row) > room:
+    if json_chars(row) > room:
         row.title = row.url = None
     if not room and not with_changes:
         row.changed = None
@@ -281,4 +285,4 @@ def _problem(target: WaitTarget) -> str:
     refusal = target.poller.refusal
     if isinstance(refusal, NotFound):
         return "Devin does not know this id"
-    return refusal.what if refusal else "Devin has not answered about it yet"
+    return refusal.message if refusal else "Devin has not answered about it yet"

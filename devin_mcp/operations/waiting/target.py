@@ -19,14 +19,15 @@ MAX_CLOCK_DIFFERENCE = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class ReplyTo:
-    """What the caller has seen when it has just sent a message: what follows is the reply."""
+    """What the caller had seen when it sent a message. Later messages are the reply."""
 
     message: str
     sent_at: datetime
     before: Seen
     """What was in the session before the message."""
     was_readable: bool
-    """True if the conversation was read before. Otherwise an equal message may be an earlier one.
+    """True if the conversation was readable before: then the position identifies the message,
+    otherwise its timestamp.
     """
     seen: Seen | None = None
     """What the caller had seen, if it passed a cursor: then everything after that is new to it."""
@@ -34,9 +35,9 @@ class ReplyTo:
     @classmethod
     def to(cls, message: str, before: Session | None, seen: Seen | None) -> ReplyTo:
         """`before` is the session just before the message was sent, None if unreadable."""
-        known = NOTHING_SEEN if before is None else Seen.of(before, len(before.messages))
+        seen_before = NOTHING_SEEN if before is None else Seen.of(before, len(before.messages))
         readable = before is not None and bool(before.messages)
-        return cls(message, datetime.now(UTC), known, readable, seen)
+        return cls(message, datetime.now(UTC), seen_before, readable, seen)
 
     def find(self, session: Session) -> int | None:
         """The index of the message; None while it is not in the readable conversation."""
@@ -90,7 +91,7 @@ class WaitTarget:
         if isinstance(origin, ReplyTo) or (origin is not None and origin.phase in WORKING_PHASES):
             poller.assume_was_working()
         if (poller.polled_at or poller.failed_at) and target.session is None:
-            poller.poll_now()  # what the poller knows is too old
+            poller.poll_now()  # the state of the poller is stale
         return target
 
     @property
@@ -137,7 +138,7 @@ class WaitTarget:
         if self.poller.refusal is not None:
             return True
         session = self.session
-        if session is None or session.is_at_work or self.poller.awaiting_final_message:
+        if session is None or session.is_working or self.poller.awaiting_final_message:
             return False
         if not session.accepts_messages or self.has_new_message:
             return True

@@ -49,9 +49,7 @@ async def wait_for_sessions(
     until: Annotated[Until, Field(description="One of them, or all")] = "any",
     wait_for: Annotated[
         WaitFor,
-        Field(
-            description="attention = it asks, delivered or ended; message = any word of Devin's too"
-        ),
+        Field(description="attention = it asks, delivered or ended; message = any of Devin's too"),
     ] = "attention",
     cursor: WaitCursorText | None = None,
     max_wait_s: Annotated[
@@ -102,7 +100,7 @@ async def wait_after(
     try:
         wait = await wait_until(ctx, [(done.session_id, origin)], "any", "attention", max_wait_s)
     except DevinError as error:
-        text = f"Waiting failed: {error.what} {done.next}"
+        text = f"Waiting failed: {error.message} {done.next}"
         return with_updates(done.model_copy(update={"next": text}), None)
     return with_updates(done, lambda limit: wait.result(limit, others))
 
@@ -143,7 +141,7 @@ async def wait_until(
             if await wait_for_event(updated, clock, wake_at - clock.now()):
                 updated.clear()
             while changes and ctx.report is not None:
-                await ctx.report(_describe(changes.pop(0)))
+                await ctx.report(_progress_text(changes.pop(0)))
         return Wait(targets, timed_out=False)
 
 
@@ -161,10 +159,10 @@ def _condition_met(
     return all(is_ready or target.is_idle for is_ready, target in zip(ready, targets, strict=True))
 
 
-def _describe(change: SessionChange) -> str:
+def _progress_text(change: SessionChange) -> str:
     """A change as a progress message."""
     session = change.session
     name = one_line(session.title, MAX_TITLE_CHARS) or session.session_id
     if change.lost:
         return f"{name} cannot be looked at just now"
-    return f"{name} is {session.phase}" if change.phase_changed else f"{name} has news"
+    return f"{name} is {session.phase}" if change.phase_changed else f"{name} has an update"

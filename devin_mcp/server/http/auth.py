@@ -184,7 +184,9 @@ def _caller_key(headers: Headers) -> DevinKey:
 def _check_credential_headers(headers: Headers) -> None:
     if any(len(headers.getlist(name)) > 1 for name in ("authorization", *OUR_HEADERS)):
         raise RequestRejected(
-            400, "twice", "A header that says who you are or what you want was sent twice."
+            400,
+            "duplicate_header",
+            "A header that says who you are or what you want was sent twice.",
         )
     if any(KEY_PATTERN.fullmatch(part) for part in headers.get("authorization", "").split()):
         raise RequestRejected(

@@ -16,7 +16,7 @@ from devin_mcp.settings import SettingsError
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 
 NO_TOKEN = (
-    "This server wants a bearer token of its own: Authorization: Bearer ... "  # noqa: S105 - a text
+    "This server requires a bearer token of its own: Authorization: Bearer ... "  # noqa: S105 - a text
     "Ask the person who runs it for one; it is not a Devin API key."
 )
 
@@ -36,7 +36,7 @@ class CallerTokens:
             self._callers = _read_callers(path)
         except (OSError, ValueError) as error:
             raise SettingsError(
-                f"--caller-tokens-file cannot be used: {_describe(error)}"
+                f"--caller-tokens-file cannot be used: {_file_problem(error)}"
             ) from None
 
     def caller_for(self, token: str) -> str:
@@ -80,7 +80,7 @@ class CallerTokens:
                 "caller_tokens",
                 level="warning",
                 outcome="kept the old ones",
-                reason=_describe(error),
+                reason=_file_problem(error),
             )
         else:
             event("caller_tokens", outcome="read again", count=len(self._callers))
@@ -119,7 +119,7 @@ def _read_callers(path: Path) -> list[tuple[str, bytes]]:
     return callers
 
 
-def _describe(error: OSError | ValueError) -> str:
+def _file_problem(error: OSError | ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not a text file"
     if isinstance(error, OSError):

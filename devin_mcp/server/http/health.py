@@ -34,13 +34,13 @@ class Readiness:
 
     @property
     def upstream(self) -> str:
-        """Result of the last request to Devin: ok, trouble or unknown.
+        """Result of the last request to Devin: ok, failing or unknown.
 
         It is reported and not part of the status, so that one failure of Devin does not take every
         replica out of service.
         """
         is_healthy = None if self.api is None else self.api.pools.upstream.is_healthy
-        return "unknown" if is_healthy is None else "ok" if is_healthy else "trouble"
+        return "unknown" if is_healthy is None else "ok" if is_healthy else "failing"
 
 
 def health_routes(readiness: Readiness) -> list[Route]:

@@ -158,7 +158,7 @@ class Limits:
         try:
             while not (await asyncio.wait({task}, timeout=self._revalidate_seconds))[0]:
                 if not is_still_valid():
-                    event("http_rejected", level="warning", status=403, reason="no_longer")
+                    event("http_rejected", level="warning", status=403, reason="credential_revoked")
                     break
             else:
                 await task

@@ -76,7 +76,7 @@ class OAuthAuth:
 
     @property
     def routes(self) -> list[Route]:
-        """Protected resource metadata (RFC 9728): tells a client where to get a token."""
+        """Protected resource metadata (RFC 9728): names the authorization server for clients."""
         return create_protected_resource_routes(
             resource_url=self._public_url,
             authorization_servers=[_URL.validate_python(self._issuer)],

@@ -1,7 +1,7 @@
-"""Worker processes on one listening socket: starts them, replaces one that dies, stops them all.
+"""Worker processes on one listening socket: starts them, replaces those that exit, stops them all.
 
-uvicorn's own supervisor is not used: it closes a worker's connections before the worker learns of
-the shutdown, and it restarts all workers on SIGHUP, which a terminal sends when it is closed.
+uvicorn's own supervisor is not used: it closes a worker's connections before it signals the
+shutdown, and it restarts all workers on SIGHUP, which a terminal sends when it is closed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ class _Worker:
         """Log a dead worker and remove its metrics from the shared directory."""
         self.process.join()
         event(
-            "worker_died", level="warning", pid=self.process.pid, exit_status=self.process.exitcode
+            "worker_exited",
+            level="warning",
+            pid=self.process.pid,
+            exit_status=self.process.exitcode,
         )
         if self._has_metrics and self.process.pid is not None:
             from devin_mcp.observability.metrics import forget

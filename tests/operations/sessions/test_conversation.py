@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devin_mcp.operations.results import json_size
+from devin_mcp.operations.results import json_chars
 from devin_mcp.operations.sessions.conversation import (
     Message,
     assign_event_ids,
@@ -211,7 +211,7 @@ def test_windows_lose_nothing_and_stay_within_their_budget(texts: list[str], roo
     read, after, start = "", "start", 0
     for _ in range(2000):
         window = messages_after(messages, after, start, 200, room)
-        assert sum(json_size(message) + 1 for message in window) <= max(room, 120)
+        assert sum(json_chars(message) + 1 for message in window) <= max(room, 120)
         read += "".join(message.message for message in window)
         last = window[-1]
         assert last.event_id is not None
@@ -232,4 +232,4 @@ def test_newest_message_is_cut_rather_than_left_out(room: int) -> None:
     )
     window = latest_messages(messages, 20, room)
     assert window[-1].event_id == "#4"
-    assert sum(json_size(message) + 1 for message in window) <= room
+    assert sum(json_chars(message) + 1 for message in window) <= room

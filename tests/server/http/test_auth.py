@@ -124,7 +124,7 @@ async def test_revoked_token_closes_listen_stream(
                 pass
             raise ConnectionError  # a stream may also end without an error
     rejections = [line["reason"] for line in logs() if line["event"] == "http_rejected"]
-    assert rejections == ["no_longer"]
+    assert rejections == ["credential_revoked"]
     assert REVALIDATE_SECONDS == 5, "docs/operating.md says so"
 
 

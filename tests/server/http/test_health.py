@@ -26,7 +26,7 @@ async def test_readiness_changes_with_shutdown_and_not_with_devin(upstream: Upst
         upstream.fail("GET", "/v1/secrets", answer(500), answer(200, []))
         async with connect_over_http(url, {"X-Devin-Api-Key": KEY}) as client:
             await client.error("list_secrets")
-            assert await get("/readyz") == (200, {"status": "ready", "upstream": "trouble"})
+            assert await get("/readyz") == (200, {"status": "ready", "upstream": "failing"})
             await client.ok("list_secrets")
             assert await get("/readyz") == (200, {"status": "ready", "upstream": "ok"})
         shutdown.start()

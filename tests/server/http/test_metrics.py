@@ -49,7 +49,7 @@ async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Up
     assert after[f'{attempts}{{outcome="200",route="GET /v1/secrets"}}'] == 1
     assert after['devin_mcp_call_duration_seconds_count{method="tools/call"}'] == 4
     assert after['devin_mcp_http_rejected_total{reason="host"}'] == 1
-    assert after["devin_mcp_upstream_trouble"] == 0
+    assert after["devin_mcp_upstream_failing"] == 0
     assert "process_open_fds" in after
     labels = " ".join(name for name in after if name.startswith("devin_mcp"))
     assert not re.search(r"devin-[0-9a-f]{6}|apk_|nope|caller", labels)

@@ -63,7 +63,7 @@ async def test_dead_worker_is_replaced_and_workers_exit_with_their_parent(
         parent_id = server.process.pid
         first_id = worker_ids(parent_id)[0]
         os.kill(first_id, signal.SIGKILL)
-        line = await server.wait_for_log("worker_died")
+        line = await server.wait_for_log("worker_exited")
         assert (line["pid"], line["exit_status"]) == (first_id, -signal.SIGKILL)
         with anyio.fail_after(20):
             while len(worker_ids(parent_id)) < 2:  # noqa: ASYNC110 - processes send no event
