@@ -1,4 +1,4 @@
-"""A simulated Devin API (v1), for people without a key and for the tests.
+"""A simulated Devin with both of its APIs (v1 and v3), for people without a key and for the tests.
 
 It imports nothing of api, operations or server, so that it cannot share their mistakes.
 """

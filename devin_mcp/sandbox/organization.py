@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from devin_mcp.sandbox.scripts import SimulatedSession
+from devin_mcp.sandbox.scripts import USER_ID, SimulatedSession
 
+USER_EMAIL = "you@sandbox.invalid"
 WEB_URL = "https://sandbox.invalid"
 """Base of all links. A name below `.invalid` can never be resolved (RFC 2606)."""
 
@@ -29,11 +30,18 @@ class SandboxClock:
 
 @dataclass
 class Organization:
-    """Everything that one key can see. Each key has an organization of its own."""
+    """Everything that one key can see. Keys of the two APIs may share it (service.py)."""
 
     clock: SandboxClock
     parallel: int
     """How many sessions may run at once."""
+    org_id: str = "org-sandbox"
+    name: str = "Sandbox"
+    created_at: datetime = field(init=False)
+    words: set[str] = field(default_factory=set)
+    """The `sandbox:` words of all prompts that v3 was sent."""
+    extras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Id of a note, playbook or secret -> its fields that only v3 has."""
     sessions: dict[str, SimulatedSession] = field(default_factory=dict)
     files: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     """(UUID, file name) -> (media type, content)."""
@@ -42,9 +50,30 @@ class Organization:
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     playbooks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.created_at = self.clock.now()
+
     def running(self) -> int:
         """Number of sessions that count against the limit: waiting ones do (v1.md §3.4)."""
         return sum(not session.is_over for session in self.sessions.values())
+
+    def start_session(self, body: dict[str, Any], creator_id: str = USER_ID) -> SimulatedSession:
+        """Start the session that a request body describes."""
+        session = SimulatedSession(
+            new_id("devin"),
+            body,
+            created_at=self.clock.now(),
+            now=self.clock.now,
+            store_file=self.store,
+            tags=list(body.get("tags") or []),
+            creator_id=creator_id,
+        )
+        self.sessions[session.session_id] = session
+        return session
+
+    def set_extra(self, record_id: str, **fields: Any) -> None:
+        """Set fields of a record that only v3 has."""
+        self.extras.setdefault(record_id, {}).update(fields)
 
     def store(self, name: str, media_type: str, content: bytes) -> str:
         """Store a file and return its URL."""

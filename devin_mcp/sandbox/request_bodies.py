@@ -57,22 +57,37 @@ class InvalidRequest(Exception):
         self.detail = [{"loc": [location, field], "msg": message, "type": "value_error"}]
 
 
+Shape = Mapping[str, tuple[type, bool]]
+"""Field -> type and whether it is required."""
+
+
 async def read_body(request: Request, shape: str) -> dict[str, Any]:
-    """The body, validated against SHAPES[shape]. Raises InvalidRequest.
+    """The body of v1, validated against SHAPES[shape]. Raises InvalidRequest.
 
     Unknown fields are refused, which the real API does not do: a test shall notice fields of ours
     that do not exist.
     """
+    body = await read_object(request)
+    for name in body:
+        if name not in SHAPES[shape]:
+            raise InvalidRequest(name, "Extra inputs are not permitted")
+    check_fields(body, SHAPES[shape])
+    return body
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The JSON object of the body. Raises InvalidRequest."""
     try:
         body = json.loads(await request.body())
     except ValueError:
         raise InvalidRequest("", "JSON decode error") from None
     if not isinstance(body, dict):
         raise InvalidRequest("", "Input should be a valid dictionary")
-    fields = SHAPES[shape]
-    for name in body:
-        if name not in fields:
-            raise InvalidRequest(name, "Extra inputs are not permitted")
+    return body
+
+
+def check_fields(body: Mapping[str, Any], fields: Shape) -> None:
+    """Check the types of the fields and the limits of texts and tags. Raises InvalidRequest."""
     for name, (kind, is_required) in fields.items():
         value = body.get(name)
         if value is None and is_required:
@@ -86,7 +101,6 @@ async def read_body(request: Request, shape: str) -> dict[str, Any]:
     for name in ("prompt", "message"):
         if len(body.get(name) or "") > MAX_TEXT_CHARS:
             raise InvalidRequest(name, f"String should have at most {MAX_TEXT_CHARS} characters")
-    return body
 
 
 def read_integer(query: Mapping[str, str], name: str, default: int) -> int:

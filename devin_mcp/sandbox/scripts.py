@@ -6,27 +6,36 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from devin_mcp.sandbox.schema_examples import example_of
 
+USER_ID = "user-sandbox"
+SERVICE_USER_ID = "service-user-sandbox"
+
 STARTING_SECONDS = 0.5
-"""Time after the creation in which a session has no status."""
+"""Time after the creation in which a session is queued."""
 INITIALIZING_SECONDS = 1.0
 """Time after the creation in which a message is answered with 400 (v1.md §3.7)."""
 MESSAGE_DELAY_SECONDS = 0.5
 """Time by which a message becomes readable after the status that announces it (v1.md §3.6)."""
 
 
+State = Literal["queued", "working", "waiting", "done", "sleeping", "held", "expired", "stopped"]
+"""What a session does, in words of neither API. v1.py and v3_sessions.py have one table each from
+these to the words of their API.
+"""
+
+
 @dataclass(frozen=True)
 class ScriptedEvent:
-    """A status change `after` seconds of a stage, with a message of Devin's and, on request,
+    """A change of state `after` seconds of a stage, with a message of Devin's and, on request,
     results.
     """
 
     after: float
-    status: str
+    state: State
     message: str = ""
     delivers: bool = False
     """Whether the session gets a pull request, a report and its structured output."""
@@ -43,18 +52,19 @@ FAILURE = (
 )
 
 DEFAULT_SCRIPT: tuple[Stage, ...] = (
-    (ScriptedEvent(3, "blocked", QUESTION),),
-    (ScriptedEvent(3, "finished", DONE, delivers=True),),
+    (ScriptedEvent(3, "waiting", QUESTION),),
+    (ScriptedEvent(3, "done", DONE, delivers=True),),
 )
 
 SCRIPTS: dict[str, tuple[Stage, ...]] = {
-    "quick": ((ScriptedEvent(2, "blocked", DONE, delivers=True),),),
-    "fail": ((ScriptedEvent(3, "blocked", FAILURE),),),
+    "quick": ((ScriptedEvent(2, "waiting", DONE, delivers=True),),),
+    "fail": ((ScriptedEvent(3, "waiting", FAILURE),),),
     "expire": ((ScriptedEvent(3, "expired"),),),
     "sleep": (
-        (ScriptedEvent(3, "suspended"),),
-        (ScriptedEvent(3, "finished", DONE, delivers=True),),
+        (ScriptedEvent(3, "sleeping"),),
+        (ScriptedEvent(3, "done", DONE, delivers=True),),
     ),
+    "quota-hold": ((ScriptedEvent(3, "held"),),),
     "forever": ((),),
     "never-starts": ((),),
 }
@@ -64,16 +74,26 @@ again.
 CREATION_ERRORS = frozenset({"quota", "session-limit"})
 """Words in the prompt that make the creation of the session fail."""
 
-OVER = frozenset({"finished", "expired", "stopped"})
-"""Statuses in which a session has ended."""
+V3_ODDITIES = frozenset(
+    {"refuse-tags", "refuse-repos", "lose-reply", "repeat-cursor", "problem-json"}
+)
+"""Words in the prompt that change the answers of v3 (v3.md, v3-additions.md). A word for a
+script may stand beside them.
+"""
+
+OVER: frozenset[State] = frozenset({"done", "expired", "stopped"})
+"""States in which a session has ended for v1."""
+
+
+def words_in(prompt: str) -> list[str]:
+    """The words that follow `sandbox:` in the prompt, in their order."""
+    return re.findall(r"\bsandbox:([a-z-]+)", prompt.lower())
 
 
 def script_in(prompt: str) -> str | None:
-    """The script that the prompt requests as `sandbox:NAME`; None without a known name."""
-    match = re.search(r"\bsandbox:([a-z-]+)", prompt.lower())
-    if match is None or match[1] not in {*SCRIPTS, *CREATION_ERRORS}:
-        return None
-    return match[1]
+    """The first script that the prompt requests as `sandbox:NAME`; None without a known name."""
+    names = {*SCRIPTS, *CREATION_ERRORS}
+    return next((word for word in words_in(prompt) if word in names), None)
 
 
 @dataclass
@@ -92,7 +112,10 @@ class SimulatedSession:
     store_file: Callable[[str, str, bytes], str]
     """Stores a file (name, media type, content) and returns its URL."""
     tags: list[str] = field(default_factory=list)
-    status: str | None = None
+    creator_id: str = USER_ID
+    """The user or service user that started it."""
+    is_archived: bool = False
+    state: State = "queued"
     pull_request: str | None = None
     structured_output: Any = None
     messages: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
@@ -112,8 +135,14 @@ class SimulatedSession:
         )
 
     @property
+    def title(self) -> str:
+        """The title that was given, else the beginning of the prompt in one line."""
+        prompt = " ".join(self.body["prompt"].split())
+        return self.body.get("title") or f"{prompt[:40]}…"
+
+    @property
     def is_over(self) -> bool:
-        return self.status in OVER
+        return self.state in OVER
 
     @property
     def is_initializing(self) -> bool:
@@ -124,8 +153,8 @@ class SimulatedSession:
         if self.script == "never-starts" or self.is_over:
             return
         now = self.now()
-        if self.status is None and now >= self.created_at + timedelta(seconds=STARTING_SECONDS):
-            self.status = "working"
+        if self.state == "queued" and now >= self.created_at + timedelta(seconds=STARTING_SECONDS):
+            self.state = "working"
         for event in self._stages[self._stage][self._finished_events :]:
             due_at = self._stage_started_at + timedelta(seconds=event.after)
             if now < due_at:
@@ -139,24 +168,29 @@ class SimulatedSession:
         """
         now = self.now()
         self._add_message(now, "user_message", text, username="you")
-        was_suspended = self.status == "suspended"
+        was_suspended = self.state == "sleeping"
         self._stage = min(self._stage + 1, len(self._stages) - 1)
         self._stage_started_at = self.updated_at = now
-        self._finished_events, self.status = 0, "working"
+        self._finished_events, self.state = 0, "working"
         return "Session was suspended and is being resumed" if was_suspended else None
 
     def terminate(self) -> None:
-        self.status, self.updated_at = "stopped", self.now()
+        self.state, self.updated_at = "stopped", self.now()
+
+    def archive(self) -> None:
+        """Archive the session, which also puts a running one to sleep (v3.md §5.6)."""
+        self.is_archived, self.updated_at = True, self.now()
+        if self.state in {"queued", "working", "waiting"}:
+            self.state = "sleeping"
+            self._finished_events = len(self._stages[self._stage])
 
     def readable(self) -> list[dict[str, Any]]:
-        """The messages that the API returns: none while the session works (v1.md §3.6)."""
-        if self.status == "working":
-            return []
+        """The messages that can be read now."""
         now = self.now()
         return [message for readable_at, message in self.messages if readable_at <= now]
 
     def _run(self, event: ScriptedEvent, due_at: datetime) -> None:
-        self.status, self.updated_at = event.status, due_at
+        self.state, self.updated_at = event.state, due_at
         text = event.message.format(self._inputs())
         if event.delivers:
             self.pull_request = f"https://sandbox.invalid/acme/shop-api/pull/{len(self.messages)}"

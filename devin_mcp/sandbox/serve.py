@@ -1,4 +1,4 @@
-"""`devin-mcp sandbox`: serves the simulated API over HTTP, for other programs."""
+"""`devin-mcp sandbox`: serves both simulated APIs over HTTP, for other programs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def serve(host: str, port: int) -> int:
         "simulated_devin",
         url=address,
         use_with=f"DEVIN_BASE_URL={address} and any DEVIN_API_KEY that starts with apk",
+        v3_keys="start with cog_sandbox",
     )
     run(sandbox_app(), listener, grace=GRACE_SECONDS)
     return 0

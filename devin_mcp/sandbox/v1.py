@@ -5,15 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from devin_mcp.sandbox.organization import WEB_URL, Organization, format_time, new_id
-from devin_mcp.sandbox.request import ApiError, Handler, SandboxRequest
-from devin_mcp.sandbox.request_bodies import InvalidRequest, read_body, read_integer
+from devin_mcp.sandbox.organization import USER_EMAIL, WEB_URL, format_time, new_id
+from devin_mcp.sandbox.request import (
+    ApiError,
+    Handler,
+    SandboxRequest,
+    check_creation,
+    read_file,
+    redirect_to_file,
+)
+from devin_mcp.sandbox.request_bodies import read_body, read_integer
 from devin_mcp.sandbox.sample_data import playbook
-from devin_mcp.sandbox.scripts import SimulatedSession, script_in
+from devin_mcp.sandbox.scripts import SimulatedSession, State
 
-USER_EMAIL = "you@sandbox.invalid"
+STATUS: dict[State, str | None] = {
+    "queued": None,
+    "working": "working",
+    "waiting": "blocked",
+    "done": "finished",
+    "sleeping": "suspended",
+    "held": "suspended",
+    "expired": "expired",
+    "stopped": "stopped",
+}
+"""State -> `status_enum` (v1.md §3.5)."""
 
 
 async def list_sessions(request: SandboxRequest) -> Response:
@@ -40,38 +57,16 @@ async def create_session(request: SandboxRequest) -> Response:
         for session in reversed(organization.sessions.values()):
             if session.body["prompt"] == body["prompt"]:
                 return JSONResponse(_created(session) | {"is_new_session": False})
-    for session in organization.sessions.values():
-        session.run_due_events()
-    _check_creation(organization, body["prompt"])
-    session = SimulatedSession(
-        new_id("devin"),
-        body,
-        created_at=organization.clock.now(),
-        now=organization.clock.now,
-        store_file=organization.store,
-        tags=list(body.get("tags") or []),
-    )
-    organization.sessions[session.session_id] = session
+    check_creation(organization, body["prompt"])
+    session = organization.start_session(body)
     is_new = {"is_new_session": True} if body.get("idempotent") else {}
     return JSONResponse(_created(session) | is_new)
 
 
-def _check_creation(organization: Organization, prompt: str) -> None:
-    script = script_in(prompt)
-    if script == "quota":
-        raise ApiError(403, "Your organization has a billing error. Error: out_of_quota")
-    running = organization.running()
-    if script == "session-limit" or running >= organization.parallel:
-        raise ApiError(
-            429,
-            f"You have {running} SWE-2 sessions running, "
-            "the most the free SWE-2 promotion allows at once.",
-        )
-
-
 async def get_session(request: SandboxRequest) -> Response:
     session = _session(request)
-    return JSONResponse(_summary(session) | {"messages": session.readable()})
+    messages = [] if session.state == "working" else session.readable()  # v1.md §3.6
+    return JSONResponse(_summary(session) | {"messages": messages})
 
 
 async def send_message(request: SandboxRequest) -> Response:
@@ -115,12 +110,11 @@ def _created(session: SimulatedSession) -> dict[str, Any]:
 
 
 def _summary(session: SimulatedSession) -> dict[str, Any]:
-    prompt = " ".join(session.body["prompt"].split())
     return {
         "session_id": session.session_id,
-        "status": "running" if not session.is_over else session.status,
-        "status_enum": session.status,
-        "title": session.body.get("title") or f"{prompt[:40]}…",
+        "status": STATUS[session.state] if session.is_over else "running",
+        "status_enum": STATUS[session.state],
+        "title": session.title,
         "created_at": format_time(session.created_at),
         "updated_at": format_time(session.updated_at),
         "tags": session.tags,
@@ -132,21 +126,11 @@ def _summary(session: SimulatedSession) -> dict[str, Any]:
 
 
 async def upload_attachment(request: SandboxRequest) -> Response:
-    async with request.http.form() as form:
-        file = form.get("file")
-        if file is None or isinstance(file, str) or set(form) != {"file"}:
-            raise InvalidRequest("file", "Field required")
-        name, media_type = file.filename or "file", file.content_type or ""
-        return JSONResponse(request.organization.store(name, media_type, await file.read()))
+    return JSONResponse(request.organization.store(*await read_file(request)))
 
 
 async def download_attachment(request: SandboxRequest) -> Response:
-    parameters = request.http.path_params
-    file = request.organization.files.get((parameters["uuid"], parameters["name"]))
-    if file is None:
-        raise ApiError(404, "Attachment not found")
-    path = request.downloads.path_for(*file)
-    return RedirectResponse(f"http://127.0.0.1:{request.http.url.port or 80}{path}", 307)
+    return redirect_to_file(request)
 
 
 async def list_secrets(request: SandboxRequest) -> Response:
@@ -165,6 +149,7 @@ async def create_secret(request: SandboxRequest) -> Response:
         "key": body["key"],
         "created_at": _now(request),
     }
+    request.organization.set_extra(secret_id, is_sensitive=body["sensitive"], note=body["note"])
     return JSONResponse({"id": secret_id})
 
 
@@ -192,6 +177,7 @@ async def update_knowledge(request: SandboxRequest) -> Response:
     if note is None:
         raise ApiError(404, "Note not found")
     note.update(await _read_note(request.http))
+    request.organization.set_extra(note["id"], updated_at=_now(request))
     return JSONResponse(note)
 
 

@@ -87,7 +87,7 @@ def test_security_page_pins_the_current_version() -> None:
 
 def test_sandbox_page_lists_every_scenario() -> None:
     words = set(re.findall(r"^\| `sandbox:([\w-]+)` \|", SANDBOX.read_text(), re.MULTILINE))
-    assert {*scripts.SCRIPTS, "quota", "session-limit"} <= words
+    assert {*scripts.SCRIPTS, *scripts.CREATION_ERRORS, *scripts.V3_ODDITIES} == words
 
 
 def test_sandbox_page_names_the_limits_of_the_sandbox() -> None:

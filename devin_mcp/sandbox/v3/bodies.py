@@ -1,0 +1,93 @@
+"""Validates request bodies of v3. Unknown fields are ignored (v3-additions.md §5.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.requests import Request
+
+from devin_mcp.sandbox.request_bodies import InvalidRequest, Shape, check_fields, read_object
+
+MAX_URL_CHARS = 2083
+
+SHAPES: dict[str, Shape] = {
+    "SessionCreateRequest": {
+        "prompt": (str, True),
+        "title": (str, False),
+        "tags": (list, False),
+        "repos": (list, False),
+        "playbook_id": (str, False),
+        "child_playbook_id": (str, False),
+        "knowledge_ids": (list, False),
+        "secret_ids": (list, False),
+        "session_secrets": (list, False),
+        "session_links": (list, False),
+        "attachment_urls": (list, False),
+        "max_acu_limit": (int, False),
+        "devin_mode": (str, False),
+        "platform": (str, False),
+        "resumable": (bool, False),
+        "bypass_approval": (bool, False),
+        "create_as_user_id": (str, False),
+        "structured_output_schema": (dict, False),
+        "structured_output_required": (bool, False),
+    },
+    "SessionMessageCreateRequest": {
+        "message": (str, True),
+        "attachment_urls": (list, False),
+        "message_as_user_id": (str, False),
+    },
+    "SessionTagsUpdateRequest": {"tags": (list, True)},
+    "KnowledgeNoteWrite": {
+        "name": (str, True),
+        "body": (str, True),
+        "trigger": (str, True),
+        "folder_id": (str, False),
+        "is_enabled": (bool, False),
+        "pinned_repo": (str, False),
+    },
+    "PlaybookWrite": {
+        "title": (str, True),
+        "body": (str, True),
+        "macro": (str, False),
+        "structured_output_schema": (dict, False),
+    },
+    "SecretCreateRequest": {
+        "type": (str, True),
+        "key": (str, True),
+        "value": (str, True),
+        "is_sensitive": (bool, False),
+        "note": (str, False),
+    },
+}
+"""Schema of v3.openapi.yaml -> its fields. A test compares both."""
+
+CHOICES = {
+    "devin_mode": ("normal", "fast", "lite", "ultra", "fusion"),
+    "type": ("cookie", "key-value", "totp"),
+}
+MACRO = re.compile(r"![A-Za-z0-9_-]+")
+
+
+async def read_body(request: Request, shape: str) -> dict[str, Any]:
+    """The known fields of the body, validated against SHAPES[shape]. Raises InvalidRequest."""
+    fields = SHAPES[shape]
+    body = {name: value for name, value in (await read_object(request)).items() if name in fields}
+    check_fields(body, fields)
+    for name, (kind, _) in fields.items():
+        if kind is list and name != "session_secrets":
+            for text in body.get(name) or []:
+                if not isinstance(text, str):
+                    raise InvalidRequest(name, "Input should be a valid string")
+    for name, choices in CHOICES.items():
+        if body.get(name) is not None and body[name] not in choices:
+            raise InvalidRequest(name, f"Input should be one of {', '.join(choices)}")
+    if body.get("macro") is not None and not MACRO.fullmatch(body["macro"]):
+        raise InvalidRequest("macro", f"String should match pattern '{MACRO.pattern}'")
+    for url in body.get("attachment_urls") or []:
+        if not 1 <= len(url) <= MAX_URL_CHARS:
+            raise InvalidRequest(
+                "attachment_urls", f"URL should have 1..{MAX_URL_CHARS} characters"
+            )
+    return body
