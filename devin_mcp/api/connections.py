@@ -158,10 +158,11 @@ def _wrap_transports(client: httpx.AsyncClient, upstream: UpstreamState) -> None
 
     There is no public way to wrap those transports, so two private attributes are replaced.
     """
-    client._transport = RetryTransport(client._transport, upstream)
-    client._mounts = {
-        pattern: None if transport is None else RetryTransport(transport, upstream)
-        for pattern, transport in client._mounts.items()
+    transport, mounts = client._transport, client._mounts  # noqa: SLF001 - see above
+    client._transport = RetryTransport(transport, upstream)  # noqa: SLF001 - see above
+    client._mounts = {  # noqa: SLF001 - see above
+        pattern: None if mounted is None else RetryTransport(mounted, upstream)
+        for pattern, mounted in mounts.items()
     }
 
 

@@ -139,7 +139,7 @@ async def _read_body(response: httpx.Response) -> None:
         size += len(part)
         if size > MAX_RESPONSE_BYTES:
             raise httpx.DecodingError("too large")
-    response._content = b"".join(parts)  # private, as httpx has no bounded read
+    response._content = b"".join(parts)  # noqa: SLF001 - httpx has no bounded read
 
 
 def _timeouts(state: RequestState) -> dict[str, float]:

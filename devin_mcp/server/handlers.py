@@ -8,6 +8,7 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
+from mcp.server.lowlevel.server import Server
 from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -38,16 +39,21 @@ from devin_mcp.server.visibility import Transport
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
+def low_level_server(server: MCPServer[ServerState]) -> Server[ServerState]:
+    """The SDK's server below MCPServer, whose handlers can be replaced.
+
+    It is a private attribute; the SDK's own examples use it as well.
+    """
+    return server._lowlevel_server  # noqa: SLF001 - there is no public way
+
+
 def register_handlers(
     server: MCPServer[ServerState], transport: Transport, *, sandbox: bool = False
 ) -> None:
     """Replace the SDK's handlers. Those list what was registered before the start; these list per
     caller, in pages.
-
-    The low-level server is the SDK's own way to replace a handler; it is a private attribute, which
-    the SDK's examples use as well.
     """
-    low_level = server._lowlevel_server
+    low_level = low_level_server(server)
     tools, prompts = ToolHandlers(server), PromptHandlers(server)
     resources = ResourceHandlers(server)
 

@@ -20,6 +20,7 @@ from devin_mcp.api.decoding import replace_lone_surrogates
 from devin_mcp.observability import log, tracing
 from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.server.context import ServerState
+from devin_mcp.server.handlers import low_level_server
 from devin_mcp.settings import Settings
 
 EXIT_MARGIN_SECONDS = 2.0
@@ -71,8 +72,8 @@ async def _run(server: MCPServer[ServerState], signals: list[int]) -> None:
 
 
 async def _serve(server: MCPServer[ServerState]) -> None:
-    """Like the SDK's own run_stdio_async, which accepts no other input (private attribute)."""
-    low_level = server._lowlevel_server
+    """Like the SDK's own run_stdio_async, which accepts no other input."""
+    low_level = low_level_server(server)
     lines = anyio.wrap_file(_Input(sys.stdin.buffer, encoding="utf-8", errors="replace"))
     async with stdio_server(stdin=lines) as (incoming, outgoing):
         await low_level.run(incoming, outgoing, low_level.create_initialization_options())

@@ -58,5 +58,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--packer", default=PACKER, help="command of the packer (default: %(default)s)"
     )
-    given = parser.parse_args()
-    build(given.folder, given.packer)
+    options = parser.parse_args()
+    build(options.folder, options.packer)

@@ -187,7 +187,7 @@ async def test_idle_connections_of_a_key_are_closed(upstream: Upstream, clock: A
         async with pools.client(key) as client:
             clients.append(client)
     clock.skip(20)
-    pools._cleanup()  # called by the event loop's timer
+    pools._cleanup()  # noqa: SLF001 - called by the event loop's timer
     await eventually(lambda: clients[0].is_closed and clients[1].is_closed)
     assert not clients[2].is_closed
     await pools.aclose()

@@ -201,11 +201,11 @@ def report(
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="python -m tests.benchmarks.load", description=__doc__)
-    options.add_argument("--callers", type=int, default=500)
-    options.add_argument("--seconds", type=float, default=60)
-    given = options.parse_args()
-    return asyncio.run(run(given.callers, given.seconds))
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.load", description=__doc__)
+    parser.add_argument("--callers", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=60)
+    options = parser.parse_args()
+    return asyncio.run(run(options.callers, options.seconds))
 
 
 if __name__ == "__main__":

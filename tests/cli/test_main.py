@@ -207,7 +207,7 @@ def test_demo_shows_a_whole_delegation_and_uses_no_key() -> None:
     ):
         assert step in finished.stdout
     assert "apk_real" not in finished.stdout + finished.stderr
-    shown = plain([PROMPT, *shown_lines(finished.stdout)])
-    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != shown:
+    demo_text = plain([PROMPT, *shown_lines(finished.stdout)])
+    if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != demo_text:
         PICTURE.write_text(draw(finished.stdout))
-    assert plain(read(PICTURE.read_text())) == shown, "the README's picture is of another demo"
+    assert plain(read(PICTURE.read_text())) == demo_text, "the README's picture is of another demo"

@@ -179,8 +179,8 @@ def metrics_table() -> str:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         assert family.samples, f"no event above counts for {name}"
-        shown = ", ".join(f"`{label}`" for label in sorted(labels))
-        rows.append((f"`{name}`", family.type, shown, family.documentation))
+        label_list = ", ".join(f"`{label}`" for label in sorted(labels))
+        rows.append((f"`{name}`", family.type, label_list, family.documentation))
     return table(("metric", "type", "labels", "meaning"), rows)
 
 

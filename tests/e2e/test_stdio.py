@@ -160,7 +160,8 @@ async def test_lone_surrogate_in_a_request_is_answered() -> None:
 async def test_host_that_closes_our_stdout_causes_no_crash() -> None:
     async with start_process("--sandbox", "--log-format", "json") as server:
         await server.initialize()
-        server.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        transport = server.process._transport  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        transport.get_pipe_transport(1).close()
         for number in (1, 2):
             server.send(id=number, method="tools/call", params=LIST)
             if number == 1:

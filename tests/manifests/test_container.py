@@ -237,14 +237,14 @@ def test_image_serves_is_healthy_and_stops_in_time(image: Path) -> None:
         *json.loads(of_last_stage("ENTRYPOINT"))[1:],
         *json.loads(of_last_stage("CMD")),
     ]
-    given = {
+    env = {
         **variables(image),
         "DEVIN_MCP_PORT": port,
         "DEVIN_MCP_LOG_FORMAT": "json",
         "PATH": os.environ["PATH"],
     }
     server = subprocess.Popen(
-        command, cwd="/", env=given, stderr=subprocess.PIPE, text=True, **as_user
+        command, cwd="/", env=env, stderr=subprocess.PIPE, text=True, **as_user
     )
     try:
         assert server.stderr is not None

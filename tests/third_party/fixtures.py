@@ -191,8 +191,8 @@ def _edges(mcp: MCPServer[Any]) -> None:
         """Has an input schema with every keyword that must survive."""
         return "never called"
 
-    # There is no public way to give a tool a schema of one's own.
-    mcp._tool_manager._tools["json_schema_2020_12_tool"].parameters = EVERY_KEYWORD
+    tools = mcp._tool_manager._tools  # noqa: SLF001 - no public way to set a tool's schema
+    tools["json_schema_2020_12_tool"].parameters = EVERY_KEYWORD
 
 
 def _resources(mcp: MCPServer[Any]) -> None:
@@ -253,8 +253,7 @@ def _handlers(mcp: MCPServer[Any]) -> None:
         return EmptyResult()
 
     # Requests of 2025-11-25 that MCPServer itself does not serve.
-    mcp._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, accept)
-    mcp._lowlevel_server.add_request_handler("resources/subscribe", SubscribeRequestParams, accept)
-    mcp._lowlevel_server.add_request_handler(
-        "resources/unsubscribe", UnsubscribeRequestParams, accept
-    )
+    low_level = mcp._lowlevel_server  # noqa: SLF001 - no public way
+    low_level.add_request_handler("logging/setLevel", SetLevelRequestParams, accept)
+    low_level.add_request_handler("resources/subscribe", SubscribeRequestParams, accept)
+    low_level.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, accept)
