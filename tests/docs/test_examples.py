@@ -1,8 +1,8 @@
 """Commands and calls in the documentation work.
 
 That the clients' files start the server with `uvx devin-mcp` is tested in
-tests/manifests/test_hosts.py, what `config` writes in tests/e2e/test_config.py, and calls by the
-inspector in tests/e2e/test_third_party.py.
+tests/manifests/test_hosts.py, what `config` writes in tests/cli/test_config_files.py, and calls by
+the inspector in tests/e2e/test_third_party.py.
 """
 
 from __future__ import annotations
