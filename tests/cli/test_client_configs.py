@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from devin_mcp.cli.client_configs import BRIDGE, CLIENTS, PUBLISHED, rendered
 from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.settings import resolve
+from tests.cli.client_files import entry_in, parse
 from tests.cli.command_line import CommandLine
 from tests.conftest import Logs, text_of
 from tests.e2e.processes import environment
@@ -28,20 +28,6 @@ from tests.upstream import KEY
 
 REMOTE = "https://mcp.example.com/mcp"
 LOCAL = "http://127.0.0.1:8000/mcp"
-
-
-def parse(name: str, text: str) -> dict[str, Any]:
-    contents: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
-    return contents
-
-
-def entry_in(name: str, text: str) -> dict[str, Any]:
-    """The only server entry in a client's configuration."""
-    contents = parse(name, text)
-    groups = ("mcpServers", "servers", "context_servers", "mcp_servers")
-    ((_, entry),) = next(contents[key] for key in groups if key in contents).items()
-    server: dict[str, Any] = entry
-    return server
 
 
 async def test_printed_entry_starts_the_server(cli: CommandLine) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from devin_mcp.cli.client_configs import CLIENTS
-from tests.cli.command_line import CommandLine, Finished
+from tests.cli.command_line import CommandLine, CommandResult
 from tests.e2e.processes import COMMAND
 
 WRITTEN = [name for name in CLIENTS if name != "json"]
-Write = Callable[..., Finished]
+Write = Callable[..., CommandResult]
 GROUPS = ("mcpServers", "servers", "context_servers", "mcp_servers")
 
 
@@ -40,7 +40,7 @@ def group_of(contents: dict[str, Any]) -> dict[str, Any]:
 def write(cli: CommandLine, tmp_path: Path) -> Write:
     """`write("cursor")` runs `devin-mcp config cursor --write` in a home directory of its own."""
 
-    def run(name: str, *flags: str) -> Finished:
+    def run(name: str, *flags: str) -> CommandResult:
         return cli.at(tmp_path)("config", name, "--write", *flags, HOME=str(tmp_path))
 
     return run

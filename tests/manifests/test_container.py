@@ -124,7 +124,7 @@ def test_dclint_accepts_the_compose_file() -> None:
     if not linter.exists():
         skip_or_fail("the third-party packages are not installed")
     command = [
-        processes.node(),
+        processes.find_node(),
         str(linter),
         "--max-warnings",
         "0",

@@ -9,7 +9,7 @@ from typing import Literal
 
 import yaml
 
-from tests.third_party.processes import PACKAGES, Finished, run
+from tests.third_party.processes import PACKAGES, ProcessResult, run
 
 Revision = Literal["2025-11-25", "2026-07-28"]
 
@@ -23,7 +23,7 @@ _EXCUSED = re.compile(r"^  ~ (\S+)$", re.MULTILINE)
 class Verdict:
     """Outcome of a run. `excused` are the baseline's entries that really failed."""
 
-    finished: Finished
+    finished: ProcessResult
     ran: frozenset[str]
     failed: frozenset[str]
     excused: frozenset[str]
