@@ -219,7 +219,7 @@ def test_version_and_help_import_no_heavy_library(argument: str) -> None:
         "heavy = {'mcp', 'httpx', 'pydantic', 'structlog', 'starlette'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    finished = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, argument],
         cwd=PACKAGE.parent,
         capture_output=True,
@@ -227,8 +227,8 @@ def test_version_and_help_import_no_heavy_library(argument: str) -> None:
         timeout=30,
         check=False,
     )
-    assert finished.returncode == 0, finished.stderr
-    assert "devin-mcp" in finished.stdout
+    assert process.returncode == 0, process.stderr
+    assert "devin-mcp" in process.stdout
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

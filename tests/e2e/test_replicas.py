@@ -104,7 +104,7 @@ async def accept(context: Any, params: Any) -> ElicitResult:
 
 async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
     """Deletions that the user confirms: one replica asks, another gets the answer."""
-    done = 0
+    deletions = 0
     for number in range(count):
         secret = await call_with_retries(
             cluster, "auto", key, "create_secret", type="key-value", key=f"K{number}", value="v"
@@ -117,9 +117,9 @@ async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
                     result = await client("delete_secret", secret_id=secret["id"])
             except Exception:  # noqa: BLE001, S112 - its replica was killed
                 continue
-            done += not result.is_error or "does not know" in str(result.content)
+            deletions += not result.is_error or "does not know" in str(result.content)
             break
-    return done
+    return deletions
 
 
 async def test_clients_work_on_while_replicas_are_killed_and_added(cluster: Cluster) -> None:

@@ -202,7 +202,7 @@ def test_garbage_collection_is_on_while_the_server_runs() -> None:
         "import gc; from devin_mcp.cli.main import main; "
         "print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
     )
-    finished = run(
+    process = run(
         [sys.executable, "-c", code],
         input="",
         capture_output=True,
@@ -211,4 +211,4 @@ def test_garbage_collection_is_on_while_the_server_runs() -> None:
         timeout=30,
         check=False,
     )
-    assert finished.stdout == "0 True True\n", finished.stderr
+    assert process.stdout == "0 True True\n", process.stderr

@@ -44,7 +44,7 @@ async def test_every_call_is_one_line_with_tool_outcome_and_error(
     connect: Connect, logs: Logs
 ) -> None:
     async with connect() as client:
-        made = await client.ok("create_session", prompt="p")
+        session = await client.ok("create_session", prompt="p")
         await client.error("get_session", session_id="devin-none")
         await client.error("get_session", session_id="../secrets/x")
         await client.sdk.call_tool("no_such_tool", {"apk_in_a_name": 1})
@@ -56,7 +56,7 @@ async def test_every_call_is_one_line_with_tool_outcome_and_error(
         (None, "refused", "unknown_tool"),
     ]
     first = calls[0]
-    assert first["devin_session_id"] == made["session_id"]
+    assert first["devin_session_id"] == session["session_id"]
     assert (first["effect"], first["operation"], first["method"]) == (
         "create",
         "create_session",

@@ -34,9 +34,9 @@ async def test_task_with_file_and_playbook_ends_in_a_pull_request(
         replying = client.ok(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
-        done = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
-        assert done["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
-        assert "Take the pull request" in done["next"]
+        result = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
+        assert result["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
+        assert "Take the pull request" in result["next"]
     assert upstream.count("POST", "/v1/sessions") == 1
 
 
@@ -47,8 +47,10 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
     async with connect(manual_clock=manual_clock) as client:
         started = await asyncio.gather(
             *(
-                client.ok("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
-                for n in range(16)
+                client.ok(
+                    "delegate_task", prompt=f"part {number}", idempotency_key=f"part {number}"
+                )
+                for number in range(16)
             )
         )
         ids = [session["session_id"] for session in started]
@@ -62,10 +64,10 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
             )
         )
         arguments = {"session_ids": ids, "until": "all", "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    assert [devin_messages_of(done, index)[0][:4] for index in range(16)] == ["Done"] * 16
-    assert [len(devin_messages_of(done, index)) for index in range(16)] == [1] * 16
-    assert done["next"] == "All are over. Take what they delivered."
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    assert [devin_messages_of(result, index)[0][:4] for index in range(16)] == ["Done"] * 16
+    assert [len(devin_messages_of(result, index)) for index in range(16)] == [1] * 16
+    assert result["next"] == "All are over. Take what they delivered."
 
 
 async def test_lost_reply_and_restart_start_one_session(
@@ -81,8 +83,8 @@ async def test_lost_reply_and_restart_start_one_session(
         assert again["session_id"] == question["session_id"]
         await client.ok("send_message", session_id=again["session_id"], message="strict")
         arguments = {"session_ids": [again["session_id"]], "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    (final_message,) = devin_messages_of(done)
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    (final_message,) = devin_messages_of(result)
     assert final_message.startswith("Done")
     assert len(upstream.organization.sessions) == 1
 
@@ -99,8 +101,8 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
         )
         assert "Look with devin_get_session whether the message arrived" in text
         arguments = {"session_ids": [question["session_id"]], "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    assert devin_messages_of(done)[0].startswith("Done")
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    assert devin_messages_of(result)[0].startswith("Done")
     assert upstream.count("POST", ".*/message") == 1
 
 
@@ -174,8 +176,10 @@ async def test_longest_wait_ends_within_the_deadline_of_the_call(
 
     async def answer_slowly(exchange: Exchange) -> None:
         manual_clock.passed += 15
-        done = await exchange.forward(exchange.request)
-        await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+        response = await exchange.forward(exchange.request)
+        await exchange.reply(
+            response.status_code, response.content, {"content-type": "application/json"}
+        )
 
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session("sandbox:forever")

@@ -16,9 +16,11 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
 ) -> None:
     """Every other reply is lost, and the caller repeats each failed call until it succeeds."""
 
-    async def delegate_until_it_succeeds(client: ToolClient, n: int) -> str:
+    async def delegate_until_it_succeeds(client: ToolClient, number: int) -> str:
         while True:
-            result = await client("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
+            result = await client(
+                "delegate_task", prompt=f"part {number}", idempotency_key=f"part {number}"
+            )
             if not result.is_error and result.structured_content is not None:
                 return str(result.structured_content["session_id"])
 
@@ -32,7 +34,7 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
     async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(advance_forever())
         ids = await asyncio.gather(
-            *(delegate_until_it_succeeds(client, n) for n in range(8) for _ in range(3))
+            *(delegate_until_it_succeeds(client, number) for number in range(8) for _ in range(3))
         )
         driving.cancel()
         await asyncio.wait({driving})
@@ -162,7 +164,8 @@ async def test_lost_start_is_searched_for_before_another_is_made(
 
 
 OTHER_ROWS = [
-    {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"} for n in range(100)
+    {"session_id": f"devin-{number}", "tags": ["x"], "status_enum": "working"}
+    for number in range(100)
 ]
 """A page of sessions without the tag, as from an API that ignores the tag filter."""
 
@@ -228,7 +231,7 @@ async def test_tagged_session_takes_at_most_49_further_tags(connect: Connect) ->
         text = await client.error(
             "update_session_tags",
             session_id=delegated["session_id"],
-            tags=[f"t{n}" for n in range(50)],
+            tags=[f"t{number}" for number in range(50)],
         )
     assert "would have 51 tags" in text
 

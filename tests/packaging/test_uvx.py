@@ -40,7 +40,7 @@ async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
 def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:
     with http_server(distributions()) as port:
         origin = f"http://127.0.0.1:{port}/{wheel().name}?private_token=glpat_1"
-        done = subprocess.run(
+        process = subprocess.run(
             ["uvx", "--from", origin, "devin-mcp", "config", "cursor", "--write"],
             env=uv_environment(HOME=str(tmp_path)),
             capture_output=True,
@@ -48,7 +48,7 @@ def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> No
             timeout=120,
             check=False,
         )
-    assert (done.returncode, "may hold a secret" in done.stderr) == (2, True), done.stderr
+    assert (process.returncode, "may hold a secret" in process.stderr) == (2, True), process.stderr
     assert not list(tmp_path.rglob("mcp.json"))
 
 

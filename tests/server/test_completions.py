@@ -165,7 +165,7 @@ async def test_slow_source_does_not_hide_the_others(
 
 async def test_completion_returns_at_most_100_values(connect: Connect, upstream: Upstream) -> None:
     upstream.organization.notes = {
-        f"note-{n}": {"id": f"note-{n}", "name": f"N{n}"} for n in range(150)
+        f"note-{number}": {"id": f"note-{number}", "name": f"N{number}"} for number in range(150)
     }
     template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES["note_id"])
     async with connect() as client:

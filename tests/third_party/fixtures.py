@@ -136,8 +136,8 @@ def _events(mcp: MCPServer[Any]) -> None:
     @mcp.tool()
     async def test_tool_with_progress(ctx: Context[Any, Any]) -> str:
         """Reports progress at 0, 50 and 100."""
-        for done in (0, 50, 100):
-            await ctx.report_progress(done, 100, f"Completed step {done} of 100")
+        for percent in (0, 50, 100):
+            await ctx.report_progress(percent, 100, f"Completed step {percent} of 100")
         return "done"
 
     @mcp.tool()

@@ -49,10 +49,10 @@ async def test_session_goes_from_prompt_to_pull_request(
         sent = await client.ok("send_message", session_id=session_id, message="strict")
         assert sent["delivered"] is True
         clock.skip(4)
-        done = await client.ok("get_session", session_id=session_id)
-        assert done["phase"] == "done"
-        assert done["pull_requests"][0]["url"].startswith("https://")
-        assert "pull request" in done["next"]
+        result = await client.ok("get_session", session_id=session_id)
+        assert result["phase"] == "done"
+        assert result["pull_requests"][0]["url"].startswith("https://")
+        assert "pull request" in result["next"]
     assert upstream.requests[0].json == {
         "prompt": "Add a check to shop-api",
         "title": "Check",
@@ -261,7 +261,7 @@ async def test_adding_more_than_50_tags_is_refused(connect: Connect, upstream: U
 async def test_more_than_50_tags_are_refused(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         text = await client.error(
-            "update_session_tags", session_id="devin-1", tags=[str(n) for n in range(51)]
+            "update_session_tags", session_id="devin-1", tags=[str(number) for number in range(51)]
         )
     assert "50" in text
     assert upstream.requests == []

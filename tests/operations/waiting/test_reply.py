@@ -124,12 +124,12 @@ async def test_turn_longer_than_the_call_returns_each_message_once(
         sent = await advance_during(manual_clock, sending, 1, 2, until_asleep=2)
         assert sent["timed_out"] is True
         received += messages_of(sent)
-        done = await wait(
+        result = await wait(
             client, manual_clock, 8, 8, session_ids=[session_id], cursor=sent["cursor"]
         )
-        received += messages_of(done)
+        received += messages_of(result)
     assert [text[:7] for text in received] == ["Fix it!", "I have ", "strict", "Done: t"]
-    assert done["sessions"][0]["phase"] == "done"
+    assert result["sessions"][0]["phase"] == "done"
 
 
 async def test_message_before_the_reply_is_returned_with_a_cursor(

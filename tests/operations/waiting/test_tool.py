@@ -27,13 +27,13 @@ async def test_question_reply_and_result_take_one_call_each(
         assert question["timed_out"] is False
         assert "devin_send_message" in question["next"]
         replying = client.ok("send_message", session_id=session_id, message="strict", max_wait_s=45)
-        done = await advance_during(manual_clock, replying, 8, until_asleep=2)
-    assert done["delivered"] is True
-    assert done["sessions"][0]["phase"] == "done"
-    assert devin_messages_of(done)[0].startswith("Done")
-    assert "pull/" in done["sessions"][0]["pull_requests"][0]["url"]
-    assert done["timed_out"] is False
-    assert "pull request" in done["next"]
+        result = await advance_during(manual_clock, replying, 8, until_asleep=2)
+    assert result["delivered"] is True
+    assert result["sessions"][0]["phase"] == "done"
+    assert devin_messages_of(result)[0].startswith("Done")
+    assert "pull/" in result["sessions"][0]["pull_requests"][0]["url"]
+    assert result["timed_out"] is False
+    assert "pull request" in result["next"]
 
 
 async def test_unreadable_session_does_not_hide_a_question(
@@ -130,7 +130,7 @@ async def test_wait_for_unknown_ids_only_is_an_error(
 async def test_more_than_16_sessions_are_refused(connect: Connect) -> None:
     async with connect() as client:
         text = await client.error(
-            "wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)]
+            "wait_for_sessions", session_ids=[f"devin-{number}" for number in range(17)]
         )
     assert "more than 16" in text
 
