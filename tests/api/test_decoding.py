@@ -36,7 +36,7 @@ async def test_acknowledgement_with_any_body_counts_as_success(
     upstream.fail("POST", ".*/message", fault)
     upstream.fail("DELETE", ".*", fault)
     upstream.fail("PUT", ".*/tags", fault)
-    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
+    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1", "tags": []}))
     async with connect() as client:
         sent = await client.ok("send_message", session_id="devin-1", message="m")
         deleted = await client.ok("delete_secret", secret_id="secret-0001")
