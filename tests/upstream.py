@@ -77,25 +77,25 @@ def page(status: int = 200) -> Fault:
     )
 
 
-async def lost(exchange: Exchange) -> None:
+async def lose_reply(exchange: Exchange) -> None:
     """Do the work and lose the reply."""
     await exchange.forward(exchange.request)
     exchange.writer.close()
 
 
-async def dropped(exchange: Exchange) -> None:
-    """Close the connection without doing anything; for the caller it looks like `lost`."""
+async def drop_connection(exchange: Exchange) -> None:
+    """Close the connection without doing anything; for the caller it looks like `lose_reply`."""
     exchange.writer.close()
 
 
-async def silent(exchange: Exchange) -> None:
+async def never_answer(exchange: Exchange) -> None:
     """Do the work and never answer."""
     await exchange.forward(exchange.request)
     with suppress(ConnectionError):
         await exchange.writer.wait_closed()
 
 
-async def halved(exchange: Exchange) -> None:
+async def cut_reply(exchange: Exchange) -> None:
     """Do the work and send half of the reply's body."""
     response = await exchange.forward(exchange.request)
     exchange.writer.write(
@@ -109,7 +109,7 @@ async def halved(exchange: Exchange) -> None:
     exchange.writer.close()
 
 
-def slow(gate: asyncio.Event) -> Fault:
+def delay_reply(gate: asyncio.Event) -> Fault:
     """Do the work at once and answer when the gate is set."""
 
     async def fault(exchange: Exchange) -> None:
@@ -123,8 +123,8 @@ def slow(gate: asyncio.Event) -> Fault:
     return fault
 
 
-def late(gate: asyncio.Event) -> Fault:
-    """Do the work and answer when the gate is set."""
+def delay_work(gate: asyncio.Event) -> Fault:
+    """Wait until the gate is set, then do the work and answer."""
 
     async def fault(exchange: Exchange) -> None:
         await gate.wait()

@@ -37,7 +37,7 @@ from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
-from tests.upstream import Upstream, answer, halved, start_upstream
+from tests.upstream import Upstream, answer, cut_reply, start_upstream
 
 
 async def test_every_call_is_one_line_with_tool_outcome_and_error(
@@ -81,7 +81,10 @@ async def test_download_is_logged_with_its_bytes_when_it_has_ended(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     upstream.fail(
-        "GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved
+        "GET",
+        "/v1/attachments/.*",
+        answer(200, b"x" * 60_000, content_type="text/plain"),
+        cut_reply,
     )
     async with connect() as client:
         await client("download_attachment", uuid="u", name="t.txt")

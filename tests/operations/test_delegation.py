@@ -17,7 +17,7 @@ from tests.upstream import (
     Exchange,
     Upstream,
     answer,
-    lost,
+    lose_reply,
 )
 
 
@@ -243,7 +243,7 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
         (files / name).write_text(name)
 
     async def upload_then_fail(exchange: Exchange) -> None:
-        upstream.fail("POST", "/v1/attachments", lost)
+        upstream.fail("POST", "/v1/attachments", lose_reply)
         response = await exchange.forward(exchange.request)
         await exchange.reply(
             response.status_code, response.content, {"content-type": "application/json"}

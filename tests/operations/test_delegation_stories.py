@@ -12,7 +12,7 @@ import pytest
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
 from tests.operations.waiting.conversations import devin_messages_of, skip, wait
-from tests.upstream import Exchange, Upstream, lost, slow
+from tests.upstream import Exchange, Upstream, delay_reply, lose_reply
 
 STEPS = (8, 8, 8, 8, 8)
 
@@ -73,7 +73,7 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
 async def test_lost_reply_and_restart_start_one_session(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    upstream.fail("POST", "/v1/sessions", lost)
+    upstream.fail("POST", "/v1/sessions", lose_reply)
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
         question = await advance_during(manual_clock, delegating, 1, 8, 8, 8)
@@ -95,7 +95,7 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=45)
         question = await advance_during(manual_clock, delegating, *STEPS)
-        upstream.fail("POST", ".*/message", lost)
+        upstream.fail("POST", ".*/message", lose_reply)
         text = await client.error(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
@@ -154,7 +154,7 @@ async def test_call_cancelled_before_sending_starts_nothing(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/playbooks", slow(gate))
+    upstream.fail("GET", "/v1/playbooks", delay_reply(gate))
     async with connect() as client:
         delegating = asyncio.ensure_future(
             client("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")

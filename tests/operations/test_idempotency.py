@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
 from tests.operations.delegations import SESSIONS, session_bodies
-from tests.upstream import Upstream, answer, lost, slow
+from tests.upstream import Upstream, answer, delay_reply, lose_reply
 
 
 async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
@@ -29,7 +29,7 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
             await manual_clock.advance(1, until_asleep=1)
 
     upstream.sandbox.parallel = upstream.organization.parallel = 50
-    upstream.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
+    upstream.fail("POST", "/v1/sessions", *[lose_reply, answer(502)] * 20)
     upstream.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
     async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(advance_forever())
@@ -135,7 +135,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", SESSIONS, slow(gate))
+    upstream.fail("POST", SESSIONS, delay_reply(gate))
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # not listed yet
     async with connect() as client:
         first = asyncio.ensure_future(client("delegate_task", prompt="p", idempotency_key="k"))
@@ -154,7 +154,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
 async def test_lost_start_is_searched_for_before_another_is_made(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", SESSIONS, lost)
+    upstream.fail("POST", SESSIONS, lose_reply)
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 8)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")

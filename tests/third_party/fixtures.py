@@ -229,7 +229,9 @@ def _prompts(mcp: MCPServer[Any]) -> None:
         return [UserMessage(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")]
 
     @mcp.prompt()
-    def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # noqa: N803 - the suite's name
+    def test_prompt_with_embedded_resource(
+        resourceUri: str,  # noqa: N803 - the suite's name
+    ) -> list[Message]:
         """With a resource."""
         data = _embedded(resourceUri, "Embedded resource content for testing.")
         return [UserMessage(data), UserMessage("Please process the embedded resource above.")]

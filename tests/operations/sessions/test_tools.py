@@ -10,7 +10,7 @@ from devin_mcp.operations.idempotency import TAG_PREFIX
 from tests.clock import AutoClock
 from tests.conftest import Connect
 from tests.fake_session import FakeSession
-from tests.upstream import Upstream, answer, lost
+from tests.upstream import Upstream, answer, lose_reply
 
 ROW: dict[str, Any] = {
     "session_id": "devin-1",
@@ -147,7 +147,7 @@ async def test_terminate_succeeds_after_a_lost_reply_and_when_repeated(
     async with connect() as client:
         session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
-        upstream.fail("DELETE", "/v1/sessions/.*", lost)
+        upstream.fail("DELETE", "/v1/sessions/.*", lose_reply)
         first = await client.ok("terminate_session", session_id=session_id)
         again = await client.ok("terminate_session", session_id=session_id)
     assert first["terminated"] is True
@@ -176,7 +176,7 @@ async def test_terminate_that_cannot_be_verified_does_not_claim_no_change(
 ) -> None:
     async with connect() as client:
         session_id = await client.create_session()
-        upstream.fail("DELETE", ".*", *[lost] * 4)
+        upstream.fail("DELETE", ".*", *[lose_reply] * 4)
         upstream.fail("GET", "/v1/sessions/.*", answer(500))
         upstream.fail("DELETE", ".*", answer(400, {"detail": "x"}))
         text = await client.error("terminate_session", session_id=session_id)

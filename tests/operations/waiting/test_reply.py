@@ -20,7 +20,7 @@ from tests.operations.waiting.conversations import (
     time_passing,
     wait,
 )
-from tests.upstream import Upstream, answer, late
+from tests.upstream import Upstream, answer, delay_work
 
 STEPS = st.lists(
     st.sampled_from(["devin", "hide", "show", "wait", "answer", "block", "work"]),
@@ -192,7 +192,7 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
     session = FakeSession(status_enum="blocked").at(upstream)
     async with connect(manual_clock=manual_clock, deadline=7) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)

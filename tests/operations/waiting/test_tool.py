@@ -13,7 +13,7 @@ from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect, Era, eventually
 from tests.fake_session import FakeSession
 from tests.operations.waiting.conversations import devin_messages_of, messages_of, wait
-from tests.upstream import Upstream, answer, late
+from tests.upstream import Upstream, answer, delay_work
 
 
 async def test_question_reply_and_result_take_one_call_each(
@@ -201,7 +201,7 @@ async def test_question_is_returned_while_another_session_hangs(
 ) -> None:
     session, gate = FakeSession(status_enum="blocked").at(upstream), asyncio.Event()
     session.devin_says("Which?")
-    upstream.fail("GET", "/v1/sessions/devin-2", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-2", delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(
             client, manual_clock, 2.5, session_ids=["devin-1", "devin-2"], until_asleep=2
@@ -217,7 +217,7 @@ async def test_wait_for_a_hanging_session_ends_soon_after_max_wait_s(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         waiting = client.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3)
         text = await advance_during(manual_clock, waiting, 2, 2, 10)
