@@ -105,7 +105,7 @@ def server_state(settings: Settings, *operations: Operation[Any, Any]) -> Server
 
 async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -> None:
     async def explode(ctx: Context) -> SessionEnded:
-        """Never."""
+        """Fails with a message that must not be logged."""
         raise RuntimeError("a prompt, perhaps")
 
     bomb = Operation(explode, READ, "sessions")
@@ -158,14 +158,14 @@ def test_no_argument_or_answer_value_is_in_any_line_or_error(
 ) -> None:
     stream = io.StringIO()
     log_config.configure("debug", style, stream)
-    errors = anyio.run(everything_with, values, status)
+    errors = anyio.run(call_every_tool, values, status)
     log_config.configure("error", "json", io.StringIO())
     for value in values.values():
         assert value not in stream.getvalue()
         assert all(value not in text for text in errors)
 
 
-async def everything_with(values: dict[str, str], status: int) -> list[str]:
+async def call_every_tool(values: dict[str, str], status: int) -> list[str]:
     """Call every tool with the values in arguments and answers; returns the texts of all errors."""
     secret, prompt, body, file, reply = (
         values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer")
