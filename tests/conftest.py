@@ -58,7 +58,7 @@ def anyio_backend() -> str:
 def node() -> str:
     """The Node that runs the third-party packages; without it the test is skipped."""
     try:
-        return processes.node()
+        return processes.find_node()
     except LookupError as reason:
         processes.skip_or_fail(str(reason))
 

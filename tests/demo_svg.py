@@ -56,10 +56,10 @@ def read(svg: str) -> list[str]:
     pattern = (
         r'<text class="delegation-r\d+" x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>'
     )
-    for x, y, escaped in re.findall(pattern, svg):
-        column = round(float(x) / COLUMN_WIDTH)
+    for left, baseline, escaped in re.findall(pattern, svg):
+        column = round(float(left) / COLUMN_WIDTH)
         text = html.unescape(escaped).replace("\xa0", " ")
-        lines[float(y)] = lines.get(float(y), "").ljust(column) + text
+        lines[float(baseline)] = lines.get(float(baseline), "").ljust(column) + text
     return [line.rstrip() for _, line in sorted(lines.items())]
 
 

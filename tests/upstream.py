@@ -77,61 +77,61 @@ def page(status: int = 200) -> Fault:
     )
 
 
-async def lost(exchange: Exchange) -> None:
+async def lose_reply(exchange: Exchange) -> None:
     """Do the work and lose the reply."""
     await exchange.forward(exchange.request)
     exchange.writer.close()
 
 
-async def dropped(exchange: Exchange) -> None:
-    """Close the connection without doing anything; for the caller it looks like `lost`."""
+async def drop_connection(exchange: Exchange) -> None:
+    """Close the connection without doing anything; for the caller it looks like `lose_reply`."""
     exchange.writer.close()
 
 
-async def silent(exchange: Exchange) -> None:
+async def never_answer(exchange: Exchange) -> None:
     """Do the work and never answer."""
     await exchange.forward(exchange.request)
     with suppress(ConnectionError):
         await exchange.writer.wait_closed()
 
 
-async def halved(exchange: Exchange) -> None:
+async def cut_reply(exchange: Exchange) -> None:
     """Do the work and send half of the reply's body."""
-    done = await exchange.forward(exchange.request)
+    response = await exchange.forward(exchange.request)
     exchange.writer.write(
         head(
-            done.status_code,
-            {"content-length": str(len(done.content)), "content-type": "application/json"},
+            response.status_code,
+            {"content-length": str(len(response.content)), "content-type": "application/json"},
         )
     )
-    exchange.writer.write(done.content[: len(done.content) // 2])
+    exchange.writer.write(response.content[: len(response.content) // 2])
     await exchange.writer.drain()
     exchange.writer.close()
 
 
-def slow(gate: asyncio.Event) -> Fault:
+def delay_reply(gate: asyncio.Event) -> Fault:
     """Do the work at once and answer when the gate is set."""
 
     async def fault(exchange: Exchange) -> None:
-        done = await exchange.forward(exchange.request)
+        response = await exchange.forward(exchange.request)
         await gate.wait()
         with suppress(ConnectionError):
             await exchange.reply(
-                done.status_code, done.content, {"content-type": "application/json"}
+                response.status_code, response.content, {"content-type": "application/json"}
             )
 
     return fault
 
 
-def late(gate: asyncio.Event) -> Fault:
-    """Do the work and answer when the gate is set."""
+def delay_work(gate: asyncio.Event) -> Fault:
+    """Wait until the gate is set, then do the work and answer."""
 
     async def fault(exchange: Exchange) -> None:
         await gate.wait()
-        done = await exchange.forward(exchange.request)
+        response = await exchange.forward(exchange.request)
         with suppress(ConnectionError):
             await exchange.reply(
-                done.status_code, done.content, {"content-type": "application/json"}
+                response.status_code, response.content, {"content-type": "application/json"}
             )
 
     return fault
@@ -217,13 +217,13 @@ class Upstream:
                 if fault is not None:
                     await fault(exchange)
                     continue
-                done = await self._forward(request)
+                response = await self._forward(request)
                 headers = {
                     name: value
-                    for name, value in done.headers.items()
+                    for name, value in response.headers.items()
                     if name in {"content-type", "location"}
                 }
-                await exchange.reply(done.status_code, done.content, headers)
+                await exchange.reply(response.status_code, response.content, headers)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

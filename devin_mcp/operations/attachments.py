@@ -7,15 +7,14 @@ import binascii
 import io
 import mimetypes
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Annotated, BinaryIO, Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field, RootModel
 
 from devin_mcp.api.download import download
-from devin_mcp.errors import Broken, DevinError, Invalid, ReplyLost
+from devin_mcp.errors import Invalid
 from devin_mcp.operations.catalog import (
     CREATE,
     READ,
@@ -26,7 +25,7 @@ from devin_mcp.operations.catalog import (
 )
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.file_content import FileContent, file_content
-from devin_mcp.operations.parameters import MAX_TEXT_CHARS, FromChar
+from devin_mcp.operations.parameters import FromChar
 from devin_mcp.operations.results import Next, Result, Truncatable
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
@@ -91,7 +90,7 @@ async def upload_attachment(
 
 async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
     try:
-        size = _check_file(name, data)
+        size = check_file(name, data)
     except Invalid:
         data.close()
         raise
@@ -99,13 +98,13 @@ async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
     url = (await ctx.upload(upload_attachment, UploadedUrl, name, data, media_type)).root
     return Attachment(
         url=url,
-        line=_attachment_line(url),
+        line=attachment_line(url),
         bytes=size,
         next="Give url in files of devin_delegate_task or attachment_urls of devin_send_message.",
     )
 
 
-def _check_file(name: str, data: BinaryIO) -> int:
+def check_file(name: str, data: BinaryIO) -> int:
     """The file's size in bytes. Raises Invalid for a bad name or a file that is too large."""
     if _NOT_A_HEADER_VALUE.search(name) or name in {".", ".."}:
         raise Invalid("name must be a plain file name.")
@@ -116,103 +115,7 @@ def _check_file(name: str, data: BinaryIO) -> int:
     return size
 
 
-@asynccontextmanager
-async def prompt_with_files(ctx: Context, task: str, files: Sequence[str]) -> AsyncIterator[str]:
-    """The prompt with a line per file.
-
-    All files are checked before the first is uploaded. If the block fails, the error names the
-    uploads, so that none has to be repeated.
-    """
-    _check_length(task)
-    _check_files(ctx, files)
-    attachments: list[Attachment] = []
-    try:
-        for number, file in enumerate(files, 1):
-            if ctx.report is not None:
-                await ctx.report(f"Handing over file {number} of {len(files)}")
-            attachments.append(await _attach(ctx, file))
-        lines = [attachment.line for attachment in attachments]
-        prompt = "\n".join([task, "", *lines]) if lines else task
-        _check_length(prompt)
-        yield prompt
-    except DevinError as error:
-        if attachments:
-            urls = ", ".join(attachment.url for attachment in attachments)
-            error.message += f" Uploaded already, to be given as files: {urls}"
-        raise
-
-
-async def _attach(ctx: Context, file: str) -> Attachment:
-    try:
-        return await _attach_file(ctx, file)
-    except ReplyLost as lost:  # its advice would speak of a session
-        raise Broken(
-            f"A file could not be uploaded. {lost.message}", "No session was started. Call again."
-        ) from None
-
-
-def _check_length(prompt: str) -> None:
-    if len(prompt) > MAX_TEXT_CHARS:
-        raise Invalid(
-            f"The prompt has {len(prompt)} characters with repository and files counted; Devin "
-            f"takes {MAX_TEXT_CHARS}.",
-            "Nothing was started. Put the rest into a file and name it in files.",
-        )
-
-
-def _check_files(ctx: Context, files: Sequence[str]) -> None:
-    """Raises Invalid or NotAllowed for local paths or attachment URLs that cannot be attached."""
-    for number, file in enumerate(files, 1):
-        argument = f"files[{number}]"
-        if _is_url(file):
-            _parse_attachment(file, None, None, argument)
-            continue
-        if not ctx.policy.readable_files.roots:
-            raise Invalid(
-                "Local files cannot be read here, so files takes URLs of attachments.",
-                "Nothing was started. Upload what you have with devin_upload_attachment first.",
-            )
-        name, data = ctx.policy.readable_files.open(file, argument)
-        with data:
-            _check_file(name, data)
-
-
-async def _attach_file(ctx: Context, file: str) -> Attachment:
-    """The attachment for a URL; a local file is uploaded first. Raises one of errors.py."""
-    if not _is_url(file):
-        return await upload_attachment(ctx, path=file)
-    url = _canonical_url(ctx, file, "files")
-    return Attachment(url=url, line=_attachment_line(url), bytes=0, next="")
-
-
-def message_with_attachments(ctx: Context, message: str, urls: Sequence[str]) -> str:
-    """The message with a line per attachment (v1.md §4). Raises Invalid."""
-    lines = [
-        _attachment_line(_canonical_url(ctx, url, f"attachment_urls[{number}]"))
-        for number, url in enumerate(urls, 1)
-    ]
-    text = "\n".join([message, "", *lines]) if lines else message
-    if len(text) > MAX_TEXT_CHARS:
-        raise Invalid(
-            f"The message has {len(text)} characters with its attachments counted; Devin takes "
-            f"{MAX_TEXT_CHARS}.",
-            "Nothing was sent. Upload the rest as a file.",
-        )
-    return text
-
-
-def _canonical_url(ctx: Context, url: str, argument: str) -> str:
-    """The attachment's URL where Devin finds it. Raises Invalid for any other URL."""
-    uuid, name = _parse_attachment(url, None, None, argument)
-    host = urlsplit(url).netloc
-    return ctx.attachment_url(uuid, name) or f"https://{host}/attachments/{uuid}/{quote(name)}"
-
-
-def _is_url(file: str) -> bool:
-    return re.match(r"https?://[\w.:\[\]-]+/", file) is not None
-
-
-def _attachment_line(url: str) -> str:
+def attachment_line(url: str) -> str:
     """How a prompt or message names an attachment (v1.md §4)."""
     return f'ATTACHMENT:"{url}"'
 
@@ -251,7 +154,7 @@ async def download_attachment(
     from_char: FromChar = 0,
 ) -> Truncatable[FileContent]:
     """Download a file. Small text and images are shown; anything else is saved with save_to."""
-    uuid, name = _parse_attachment(url, uuid, name)
+    uuid, name = parse_attachment(url, uuid, name)
     async with download(ctx, download_attachment, uuid=uuid, name=name) as (media_type, chunks):
         if save_to is not None:
             with ctx.policy.writable_files.create(save_to, name) as (path, data):
@@ -272,7 +175,7 @@ async def download_attachment(
     )
 
 
-def _parse_attachment(
+def parse_attachment(
     url: str | None, uuid: str | None, name: str | None, argument: str = "url"
 ) -> tuple[str, str]:
     """Id and file name. Only the path of a URL is used, never its host. Raises Invalid."""

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from devin_mcp.errors import Broken, DevinError, Invalid, NotSent, ReplyLost, SlowDown
 from devin_mcp.observability.log import add_call_facts
-from devin_mcp.operations.attachments import prompt_with_files
 from devin_mcp.operations.catalog import CREATE, workflow
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.idempotency import TAG_PREFIX, IdempotentStart, tag_for
@@ -20,6 +19,7 @@ from devin_mcp.operations.knowledge.listing import resolve_notes
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Tag, Text
 from devin_mcp.operations.playbooks.tools import resolve_playbook
+from devin_mcp.operations.prompt_files import prompt_with_files
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.listing import sessions_with_tag
 from devin_mcp.operations.sessions.model import PhaseText, Session, SessionSummary

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
-from devin_mcp.operations.attachments import message_with_attachments
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, Text, WaitCursorText
+from devin_mcp.operations.prompt_files import message_with_attachments
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.model import Session
 from devin_mcp.operations.sessions.tools import read_session

@@ -73,7 +73,8 @@ async def test_unknown_fields_nulls_and_odd_times_are_accepted(
 
 async def test_session_of_five_megabytes_is_read(connect: Connect, upstream: Upstream) -> None:
     messages = [
-        {"type": "devin_message", "event_id": f"e{n}", "message": "x" * 50_000} for n in range(100)
+        {"type": "devin_message", "event_id": f"e{number}", "message": "x" * 50_000}
+        for number in range(100)
     ]
     upstream.fail("GET", "/v1/sessions/devin-1", answer(200, ROW | {"messages": messages}))
     async with connect() as client:

@@ -11,7 +11,7 @@ import pytest
 from devin_mcp.api.fetch import MAX_JSON_BYTES, fetch_json
 from devin_mcp.errors import Broken
 from tests.conftest import settings_for
-from tests.upstream import Fault, Upstream, answer, page, silent
+from tests.upstream import Fault, Upstream, answer, never_answer, page
 
 
 async def test_fetch_json_returns_the_object(upstream: Upstream) -> None:
@@ -33,7 +33,7 @@ async def test_fetch_json_raises_broken_for_an_error_status(
 
 async def test_fetch_json_raises_broken_without_a_response(upstream: Upstream) -> None:
     settings, url = settings_for(upstream), f"{upstream.url}/document"
-    upstream.fail("GET", "/document", silent)
+    upstream.fail("GET", "/document", never_answer)
     with anyio.fail_after(4), pytest.raises(Broken) as error:
         await fetch_json(settings, url, timeout_seconds=0.2)
     assert isinstance(error.value.__cause__, TimeoutError)
@@ -59,7 +59,7 @@ async def test_fetch_json_raises_value_error_for_other_content(
 
 
 async def test_fetch_json_can_be_cancelled(upstream: Upstream) -> None:
-    upstream.fail("GET", "/document", silent)
+    upstream.fail("GET", "/document", never_answer)
     fetching = asyncio.ensure_future(fetch_json(settings_for(upstream), f"{upstream.url}/document"))
     await upstream.wait_for("GET", "/document")
     fetching.cancel()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, eventually
-from tests.upstream import Upstream, answer, slow
+from tests.upstream import Upstream, answer, delay_reply
 
 Logs = Callable[[], list[dict[str, Any]]]
 
@@ -24,7 +24,7 @@ async def test_cancelled_create_completes_and_logs_its_session(
     connect: Connect, upstream: Upstream, logs: Logs, era: Era
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", delay_reply(gate))
     async with connect(era=era) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("create_session", prompt="p"))
@@ -42,7 +42,7 @@ async def test_cancelled_create_completes_and_logs_its_session(
 
 
 async def test_cancelled_read_is_aborted(connect: Connect, upstream: Upstream, logs: Logs) -> None:
-    upstream.fail("GET", "/v1/sessions", slow(asyncio.Event()))
+    upstream.fail("GET", "/v1/sessions", delay_reply(asyncio.Event()))
     async with connect() as client:
         reading = asyncio.ensure_future(client("list_sessions"))
         await upstream.wait_for("GET", "/v1/sessions")
@@ -83,7 +83,7 @@ async def test_create_at_the_deadline_is_reported_as_lost_reply(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", delay_reply(gate))
     async with connect(deadline=0.2) as client:
         text = await client.error("create_session", prompt="p")
         assert "A session may exist" in text
@@ -94,7 +94,7 @@ async def test_shutdown_waits_for_writes_up_to_the_grace_period(
     connect: Connect, upstream: Upstream, logs: Logs, is_answered: bool, outcome: str
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", delay_reply(gate))
     async with connect(grace=0.3) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("create_session", prompt="p"))
@@ -109,7 +109,7 @@ async def test_unanswered_create_is_logged_as_reply_lost(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     """The outcome `refused` would mean that nothing was sent, but a session exists."""
-    upstream.fail("POST", "/v1/sessions", slow(asyncio.Event()))
+    upstream.fail("POST", "/v1/sessions", delay_reply(asyncio.Event()))
     async with connect(deadline=0.3, grace=0) as client:
         assert "may have been carried out" in await client.error("create_session", prompt="p")
     (call,) = [line for line in logs() if line["event"] == "mcp_call"]

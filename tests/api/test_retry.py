@@ -12,7 +12,16 @@ import pytest
 
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era
-from tests.upstream import Fault, Upstream, answer, dropped, halved, lost, page, silent
+from tests.upstream import (
+    Fault,
+    Upstream,
+    answer,
+    cut_reply,
+    drop_connection,
+    lose_reply,
+    never_answer,
+    page,
+)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -33,7 +42,7 @@ async def test_read_is_retried_until_it_succeeds(
     assert 0.5 <= clock.waits[1] <= 1.0
 
 
-@pytest.mark.parametrize("fault", [dropped, lost, halved])
+@pytest.mark.parametrize("fault", [drop_connection, lose_reply, cut_reply])
 async def test_read_with_broken_reply_is_retried(
     connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
@@ -60,7 +69,7 @@ async def test_status_500_is_not_retried(connect: Connect, upstream: Upstream) -
     assert "stack" not in text
 
 
-@pytest.mark.parametrize("fault", [answer(503), dropped, lost, halved])
+@pytest.mark.parametrize("fault", [answer(503), drop_connection, lose_reply, cut_reply])
 async def test_put_is_retried(connect: Connect, upstream: Upstream, fault: Fault) -> None:
     async with connect() as client:
         session_id = await client.create_session()
@@ -69,13 +78,13 @@ async def test_put_is_retried(connect: Connect, upstream: Upstream, fault: Fault
     assert upstream.count("PUT") == 2
 
 
-@pytest.mark.parametrize("fault", [answer(502), lost])
+@pytest.mark.parametrize("fault", [answer(502), lose_reply])
 async def test_404_on_a_retried_delete_counts_as_deleted(
     connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
     async with connect() as client:
         note = await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
-        upstream.fail("DELETE", ".*", lost, fault)
+        upstream.fail("DELETE", ".*", lose_reply, fault)
         assert (await client.ok("delete_knowledge", note_id=note["id"]))["deleted"] is True
     assert upstream.count("DELETE") == 3
 
@@ -89,9 +98,9 @@ async def test_404_after_429_is_still_not_found(connect: Connect, upstream: Upst
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (lost, "broke the connection off"),
-        (dropped, "broke the connection off"),
-        (halved, "broke the connection off"),
+        (lose_reply, "broke the connection off"),
+        (drop_connection, "broke the connection off"),
+        (cut_reply, "broke the connection off"),
         (answer(502), "502"),
         (answer(503), "503"),
         (answer(500), "500"),
@@ -120,14 +129,14 @@ async def test_message_with_lost_reply_is_not_sent_again(
     async with connect() as client:
         session_id = await client.create_session()
         clock.skip(2)
-        upstream.fail("POST", ".*/message", lost)
+        upstream.fail("POST", ".*/message", lose_reply)
         text = await client.error("send_message", session_id=session_id, message="hi")
     assert upstream.count("POST", ".*/message") == 1
     assert "devin_get_session whether the message arrived" in text
 
 
 async def test_lost_reply_error_names_no_hidden_tool(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("POST", "/v1/sessions", lost)
+    upstream.fail("POST", "/v1/sessions", lose_reply)
     async with connect(exclude_tools="devin_list_sessions") as client:
         text = await client.error("create_session", prompt="p")
     assert "A session may exist" in text
@@ -228,7 +237,7 @@ async def test_back_off_does_not_exceed_the_deadline(
 
 
 async def test_read_is_retried_after_a_timeout(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("GET", "/v1/sessions", *[silent] * 9)
+    upstream.fail("GET", "/v1/sessions", *[never_answer] * 9)
     async with connect(timeout=0.1) as client:
         assert "did not answer in time" in await client.error("list_sessions")
     assert upstream.count("GET") == 4
@@ -237,7 +246,7 @@ async def test_read_is_retried_after_a_timeout(connect: Connect, upstream: Upstr
 async def test_create_is_not_sent_again_after_a_timeout(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", "/v1/sessions", silent)
+    upstream.fail("POST", "/v1/sessions", never_answer)
     async with connect(timeout=0.1) as client:
         assert "A session may exist" in await client.error("create_session", prompt="p")
     assert upstream.count("POST") == 1
@@ -251,7 +260,9 @@ async def test_progress_states_why_a_request_is_retried(
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         notifications.append((progress, message))
 
-    upstream.fail("GET", "/v1/sessions", answer(503), answer(429, None, retry_after="9"), dropped)
+    upstream.fail(
+        "GET", "/v1/sessions", answer(503), answer(429, None, retry_after="9"), drop_connection
+    )
     async with connect(era=era) as client:
         await client.sdk.call_tool("devin_list_sessions", {}, progress_callback=on_progress)
         await client.ok("list_sessions")  # without a callback there is no progress
@@ -267,7 +278,7 @@ async def test_progress_states_why_a_request_is_retried(
 async def test_every_attempt_is_logged_with_the_id_of_its_call(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    upstream.fail("GET", "/v1/sessions", answer(503), dropped)
+    upstream.fail("GET", "/v1/sessions", answer(503), drop_connection)
     async with connect() as client:
         await client.ok("list_sessions")
     attempts = [line for line in logs() if line["event"] == "api_request"]

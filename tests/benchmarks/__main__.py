@@ -171,12 +171,12 @@ def bare_python() -> str:
     """The Python of an environment with the same versions of mcp and httpx, and nothing else."""
     python = BARE_HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     names = ("mcp", "httpx", "pydantic", "anyio", "httpcore", "starlette", "uvicorn")
-    wanted = [f"{name}=={version(name)}" for name in names]
-    made_with = BARE_HOME / "wanted.txt"
-    if not made_with.exists() or made_with.read_text() != "\n".join(wanted):
+    expected = [f"{name}=={version(name)}" for name in names]
+    expected_file = BARE_HOME / "expected.txt"
+    if not expected_file.exists() or expected_file.read_text() != "\n".join(expected):
         venv.create(BARE_HOME, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True)
-        made_with.write_text("\n".join(wanted))
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *expected], check=True)
+        expected_file.write_text("\n".join(expected))
     return str(python)
 
 
@@ -197,13 +197,18 @@ def table(ours: Contestant, quiet: Contestant, bare: Contestant) -> str:
     ]
     lines = [f"{'':<26}{'bare':>10}{'devin-mcp':>12}{'ratio':>8}{'to reach':>11}   without logging"]
     for label, figure, name, bound, low in rows:
-        b, o, q = (float(figure(getattr(server, name))) for server in (bare, ours, quiet))
-        ratio = o / b
+        bare_figure, our_figure, quiet_figure = (
+            float(figure(getattr(server, name))) for server in (bare, ours, quiet)
+        )
+        ratio = our_figure / bare_figure
         verdict = ""
         if bound is not None:
             holds = (ratio <= bound) == low or ratio == bound
             verdict = f"{'<=' if low else '>='} {bound:.2f} {'ok' if holds else 'NO'}"
-        lines.append(f"{label:<26}{b:>10.2f}{o:>12.2f}{ratio:>8.2f}{verdict:>12}   {q:.2f}")
+        lines.append(
+            f"{label:<26}{bare_figure:>10.2f}{our_figure:>12.2f}{ratio:>8.2f}{verdict:>12}"
+            f"   {quiet_figure:.2f}"
+        )
     lines.append(
         f"{'bytes of tools/list':<26}{bare.listing:>10}{ours.listing:>12}"
         f"   (1 tool and {ours.tools})"
@@ -251,7 +256,7 @@ def main() -> int:
         for contestant in contestants:
             start(contestant, log).close()  # warms the caches of the file system
             contestant.starts.clear()
-        for done in range(options.rounds):
+        for number in range(options.rounds):
             peers = [(contestant, start(contestant, log)) for contestant in contestants]
             # Small turns of all servers, so that a disturbance of the machine hits all of them.
             for _ in range(options.turns):
@@ -262,7 +267,7 @@ def main() -> int:
             for contestant, peer in peers:
                 contestant.peaks.append(peer.peak_mb())
                 peer.close()
-            print(f"round {done + 1} of {options.rounds}", file=sys.stderr)
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     print(
         f"Python {sys.version.split()[0]}, mcp {version('mcp')}, httpx {version('httpx')}, "
         f"{os.cpu_count()} cores, stdio"

@@ -52,15 +52,15 @@ def memory_mb(pid: int) -> float:
 async def main() -> int:
     async with start_upstream() as upstream:
         upstream.organization.notes = {
-            f"note-{n:05d}": {
-                "id": f"note-{n:05d}",
-                "name": f"Note {n:05d} on things",
-                "trigger_description": f"When it is {n}",
+            f"note-{number:05d}": {
+                "id": f"note-{number:05d}",
+                "name": f"Note {number:05d} on things",
+                "trigger_description": f"When it is {number}",
                 "body": BODY,
                 "parent_folder_id": "folder-services",
                 "pinned_repo": "acme/shop-api",
             }
-            for n in range(NOTES)
+            for number in range(NOTES)
         }
         async with start_process(
             "--log-level",

@@ -47,13 +47,13 @@ async def waits(upstream: Upstream, waiters: int) -> tuple[int, float]:
         "--log-level", "error", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
         await server.initialize()
-        made = [
+        session_ids = [
             (await client(server, "create_session", prompt="sandbox:forever"))[0]["session_id"]
             for _ in range(SESSIONS)
         ]
         before, spent = len(upstream.requests), cpu_ms(server.process.pid)
         answers = await client(
-            server, "wait_for_sessions", waiters, session_ids=made, max_wait_s=SECONDS
+            server, "wait_for_sessions", waiters, session_ids=session_ids, max_wait_s=SECONDS
         )
         assert all(answer["timed_out"] for answer in answers)
         requests, took = len(upstream.requests) - before, cpu_ms(server.process.pid) - spent

@@ -21,8 +21,8 @@ from devin_mcp.observability import log_config
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A finished run: exit status and output."""
+class CommandResult:
+    """Exit status and output of one command."""
 
     status: int
     stdout: str
@@ -40,7 +40,7 @@ class CommandLine:
         """The same in another working directory."""
         return CommandLine(self._capture, cwd)
 
-    def __call__(self, *arguments: str, **variables: str) -> Finished:
+    def __call__(self, *arguments: str, **variables: str) -> CommandResult:
         """Run one command. `variables` are added to the environment."""
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("DEVIN_")]:
@@ -56,9 +56,9 @@ class CommandLine:
                 gc.enable()  # `stdio` turns it off while it loads
                 log_config.configure("error", "json", io.StringIO())
             out, err = self._capture.readouterr()
-        return Finished(status, out, err)
+        return CommandResult(status, out, err)
 
-    async def in_thread(self, *arguments: str, **variables: str) -> Finished:
+    async def in_thread(self, *arguments: str, **variables: str) -> CommandResult:
         """The same beside a running event loop, for commands that start one of their own."""
         return await anyio.to_thread.run_sync(partial(self, *arguments, **variables))
 

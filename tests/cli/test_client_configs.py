@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from devin_mcp.cli.client_configs import BRIDGE, CLIENTS, PUBLISHED, rendered
 from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.settings import resolve
+from tests.cli.client_files import entry_in, parse
 from tests.cli.command_line import CommandLine
 from tests.conftest import Logs, text_of
 from tests.e2e.processes import environment
@@ -30,27 +30,13 @@ REMOTE = "https://mcp.example.com/mcp"
 LOCAL = "http://127.0.0.1:8000/mcp"
 
 
-def parse(name: str, text: str) -> dict[str, Any]:
-    contents: dict[str, Any] = tomllib.loads(text) if name == "codex" else json.loads(text)
-    return contents
-
-
-def entry_in(name: str, text: str) -> dict[str, Any]:
-    """The only server entry in a client's configuration."""
-    contents = parse(name, text)
-    groups = ("mcpServers", "servers", "context_servers", "mcp_servers")
-    ((_, entry),) = next(contents[key] for key in groups if key in contents).items()
-    server: dict[str, Any] = entry
-    return server
-
-
 async def test_printed_entry_starts_the_server(cli: CommandLine) -> None:
     """Every client is told to start the same command, so it is started once."""
     commands = set()
     for name in CLIENTS:
-        finished = cli("config", name, "--sandbox")
-        assert finished.status == 0, finished.stderr
-        entry = entry_in(name, finished.stdout)
+        result = cli("config", name, "--sandbox")
+        assert result.status == 0, result.stderr
+        entry = entry_in(name, result.stdout)
         assert Path(entry["command"]).is_absolute()
         commands.add((entry["command"], *entry["args"], *entry.get("env", {}).items()))
     ((command, *arguments),) = commands
@@ -125,10 +111,10 @@ def test_remote_server_is_printed_in_the_clients_own_shape(
     cli: CommandLine, name: str, tmp_path: Path
 ) -> None:
     group, file, entry = SHAPES[name]
-    finished = cli("config", name, "--http", REMOTE, DEVIN_API_KEY=KEY)
+    result = cli("config", name, "--http", REMOTE, DEVIN_API_KEY=KEY)
     expected = json.loads(json.dumps(entry).replace("URL", REMOTE))
-    assert parse(name, finished.stdout)[group] == {"devin": expected}
-    assert KEY not in finished.stdout + finished.stderr
+    assert parse(name, result.stdout)[group] == {"devin": expected}
+    assert KEY not in result.stdout + result.stderr
     if name != "json" and sys.platform == "linux":
         written = cli.at(tmp_path)("config", name, "--write", "--sandbox", HOME=str(tmp_path))
         assert written.status == 0
@@ -137,8 +123,8 @@ def test_remote_server_is_printed_in_the_clients_own_shape(
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_key_in_the_environment_is_not_copied(cli: CommandLine, name: str) -> None:
-    finished = cli("config", name, DEVIN_API_KEY=KEY)
-    assert (finished.status, KEY in finished.stdout + finished.stderr) == (0, False)
+    result = cli("config", name, DEVIN_API_KEY=KEY)
+    assert (result.status, KEY in result.stdout + result.stderr) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +144,9 @@ def test_key_in_the_environment_is_not_copied(cli: CommandLine, name: str) -> No
 def test_refused_arguments_are_one_line_and_status_2(
     cli: CommandLine, arguments: list[str], message: str
 ) -> None:
-    finished = cli("config", *arguments)
-    assert (finished.status, finished.stderr.count("\n")) == (2, 1)
-    assert message in finished.stderr
+    result = cli("config", *arguments)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert message in result.stderr
 
 
 def test_config_without_a_client_lists_the_clients(cli: CommandLine) -> None:
@@ -222,8 +208,8 @@ def test_local_server_gets_no_header_unless_auth_is_given(cli: CommandLine) -> N
 
 async def test_flags_become_arguments_of_the_entry(cli: CommandLine, tmp_path: Path) -> None:
     flags = ["--sandbox", "--read-only", "--max-acu", "5", "--toolsets", "sessions,secrets"]
-    finished = cli("config", "json", *flags, "--files-root", str(tmp_path))
-    entry = entry_in("json", finished.stdout)
+    result = cli("config", "json", *flags, "--files-root", str(tmp_path))
+    entry = entry_in("json", result.stdout)
     assert entry["args"] == [
         "--sandbox",
         "--read-only",
@@ -244,9 +230,9 @@ async def test_flags_become_arguments_of_the_entry(cli: CommandLine, tmp_path: P
 
 def test_base_url_is_copied_into_the_entry_and_the_key_is_not(cli: CommandLine) -> None:
     url = "https://devin.example.com"
-    finished = cli("config", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
+    result = cli("config", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
     expected = {"DEVIN_BASE_URL": url, "DEVIN_API_KEY": "apk_..."}
-    assert entry_in("json", finished.stdout)["env"] == expected
+    assert entry_in("json", result.stdout)["env"] == expected
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from devin_mcp.cli.client_configs import CLIENTS
-from tests.cli.command_line import CommandLine, Finished
+from tests.cli.command_line import CommandLine, CommandResult
 from tests.e2e.processes import COMMAND
 
 WRITTEN = [name for name in CLIENTS if name != "json"]
-Write = Callable[..., Finished]
+Write = Callable[..., CommandResult]
 GROUPS = ("mcpServers", "servers", "context_servers", "mcp_servers")
 
 
@@ -40,7 +40,7 @@ def group_of(contents: dict[str, Any]) -> dict[str, Any]:
 def write(cli: CommandLine, tmp_path: Path) -> Write:
     """`write("cursor")` runs `devin-mcp config cursor --write` in a home directory of its own."""
 
-    def run(name: str, *flags: str) -> Finished:
+    def run(name: str, *flags: str) -> CommandResult:
         return cli.at(tmp_path)("config", name, "--write", *flags, HOME=str(tmp_path))
 
     return run
@@ -101,13 +101,13 @@ def test_write_keeps_key_flags_and_other_values_of_an_entry(cursor: Path, write:
         "env": {"DEVIN_API_KEY": "apk_user_real_1234", "DEVIN_MCP_READ_ONLY": "1"},
     }
     cursor.write_text(json.dumps({"mcpServers": {"devin": old}}))
-    finished = write("cursor")
-    assert finished.status == 0, finished.stderr
+    result = write("cursor")
+    assert result.status == 0, result.stderr
     entry = parsed(cursor)["mcpServers"]["devin"]
     assert entry == old | {"command": entry["command"]}
     assert entry["command"] != "/old/devin-mcp"
-    assert "apk_user_real" not in finished.stdout + finished.stderr
-    assert "DEVIN_API_KEY" not in finished.stderr, "the entry has a key, so no advice is printed"
+    assert "apk_user_real" not in result.stdout + result.stderr
+    assert "DEVIN_API_KEY" not in result.stderr, "the entry has a key, so no advice is printed"
     assert write("cursor", "--max-acu", "9").status == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], (
         "the new flag replaces the old one"
@@ -152,9 +152,9 @@ def test_write_refuses_another_server_of_that_name(
     theirs: object, cursor: Path, write: Write
 ) -> None:
     cursor.write_text(before := json.dumps({"mcpServers": {"devin": theirs}}))
-    finished = write("cursor")
-    assert (finished.status, finished.stderr.count("\n")) == (2, 1)
-    assert "another server called devin" in finished.stderr
+    result = write("cursor")
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "another server called devin" in result.stderr
     assert cursor.read_text() == before
 
 
@@ -193,9 +193,9 @@ def test_write_leaves_an_unreadable_file_unchanged(
     before: bytes, cursor: Path, write: Write
 ) -> None:
     cursor.write_bytes(before)
-    finished = write("cursor")
-    assert (finished.status, finished.stderr.count("\n")) == (2, 1), finished.stderr
-    assert "nothing was changed" in finished.stderr
+    result = write("cursor")
+    assert (result.status, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert "nothing was changed" in result.stderr
     assert cursor.read_bytes() == before
     assert list(cursor.parent.iterdir()) == [cursor], "no temporary file is left"
 
@@ -219,7 +219,7 @@ def test_write_changes_nothing_when_the_disk_is_full(cursor: Path, tmp_path: Pat
         "PATH": "/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",  # the limit would truncate .pyc files, too
     }
-    finished = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", limited],
         env=variables,
         capture_output=True,
@@ -227,8 +227,8 @@ def test_write_changes_nothing_when_the_disk_is_full(cursor: Path, tmp_path: Pat
         timeout=60,
         check=False,
     )
-    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
-    assert "nothing was changed" in finished.stderr
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1)
+    assert "nothing was changed" in process.stderr
     assert cursor.read_text() == before
     assert list(cursor.parent.iterdir()) == [cursor]
 
@@ -244,13 +244,13 @@ def test_write_follows_a_symlink_and_refuses_a_directory(
     assert "devin" in target.read_text()
     cursor.unlink()
     cursor.mkdir()
-    finished = write("cursor")
-    assert (finished.status, finished.stderr.count("\n")) == (2, 1)
+    result = write("cursor")
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
 
 
 def test_write_into_a_home_that_is_a_file_is_one_line(cli: CommandLine, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.write_text("")
-    finished = cli("config", "cursor", "--write", HOME=str(home))
-    assert (finished.status, finished.stderr.count("\n")) == (2, 1), finished.stderr
-    assert "cannot be written" in finished.stderr
+    result = cli("config", "cursor", "--write", HOME=str(home))
+    assert (result.status, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert "cannot be written" in result.stderr

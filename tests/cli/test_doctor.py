@@ -30,10 +30,10 @@ class Doctor:
         self._cli = cli
 
     async def __call__(self, *arguments: str, **variables: str) -> tuple[int, Report]:
-        finished = await self._cli.in_thread("doctor", "--json", *arguments, **variables)
-        assert KEY not in finished.stdout
-        assert finished.stderr == ""
-        return finished.status, json.loads(finished.stdout)
+        result = await self._cli.in_thread("doctor", "--json", *arguments, **variables)
+        assert KEY not in result.stdout
+        assert result.stderr == ""
+        return result.status, json.loads(result.stdout)
 
 
 @pytest.fixture
@@ -211,10 +211,10 @@ async def test_proxy_password_is_hidden_when_the_url_is_malformed(
 def test_control_characters_are_escaped(cli: CommandLine, tmp_path: Path) -> None:
     directory = tmp_path / "e\x1b]0;pwned\x07"
     directory.mkdir()
-    finished = cli("doctor", "--sandbox", "--files-root", str(directory))
-    assert finished.status == 0
-    assert "\x1b" not in finished.stdout
-    assert "pwned" in finished.stdout
+    result = cli("doctor", "--sandbox", "--files-root", str(directory))
+    assert result.status == 0
+    assert "\x1b" not in result.stdout
+    assert "pwned" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -255,9 +255,9 @@ async def test_local_problem_is_reported(
 
 
 def test_text_report_is_ascii_and_fits_the_terminal(cli: CommandLine) -> None:
-    finished = cli("doctor", "--sandbox")
-    assert (finished.status, finished.stdout.isascii()) == (0, True)
-    lines = finished.stdout.splitlines()
+    result = cli("doctor", "--sandbox")
+    assert (result.status, result.stdout.isascii()) == (0, True)
+    lines = result.stdout.splitlines()
     assert all(len(line) <= 110 for line in lines)
     assert lines[-1].startswith("Everything that can be checked for free is fine.")
     assert [

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
     ids=["lint", "format", "types", "types-windows"],
 )
 def test_checker_finds_nothing(command: list[str]) -> None:
-    finished = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
         env=tool_environment(),
@@ -37,4 +37,4 @@ def test_checker_finds_nothing(command: list[str]) -> None:
         timeout=300,
         check=False,
     )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert process.returncode == 0, process.stdout + process.stderr

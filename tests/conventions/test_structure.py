@@ -26,8 +26,8 @@ from tests.conventions.sources import (
 )
 from tests.conventions.test_schemas import CONTRACT
 
-MAX_LINES = 310
-MAX_TEST_NAME_CHARS = 75
+MAX_LINES = 300
+MAX_TEST_NAME_CHARS = 70
 
 LEAVES = {"errors", "keys", "suggest", "settings", "observability"}
 ROOMS = {
@@ -150,19 +150,26 @@ def test_nothing_posix_only_is_imported_at_module_level() -> None:
     fail_for(offenders, "import it inside the function that needs it: the server runs on Windows")
 
 
-def test_files_are_short_and_have_a_docstring() -> None:
+def test_files_are_short() -> None:
+    offenders = [
+        f"{relative(file)} has {lines} lines"
+        for file in [*MODULES.values(), *TEST_FILES]
+        if (lines := file.read_text(encoding="utf-8").count("\n")) > MAX_LINES
+    ]
+    fail_for(offenders, f"split files by noun, at most {MAX_LINES} lines")
+
+
+def test_modules_have_a_docstring_and_no_open_work() -> None:
     offenders = []
     for module, file in MODULES.items():
         text = file.read_text(encoding="utf-8")
-        if (lines := text.count("\n")) > MAX_LINES:
-            offenders.append(f"{module} has {lines} lines, more than {MAX_LINES}")
         if not ast.get_docstring(tree_of(file)):
             offenders.append(f"{module} has no docstring")
         if re.search(r"\b(TODO|FIXME|XXX)\b", text):
             offenders.append(f"{module} has a TODO")
         if file.stem in VAGUE_NAMES:
             offenders.append(f"{module} has a name that says nothing")
-    fail_for(offenders, "split files by noun; open work belongs in an issue")
+    fail_for(offenders, "say what the module is for; open work belongs in an issue")
 
 
 def test_server_has_no_words_of_the_devin_api() -> None:
@@ -212,7 +219,7 @@ def test_version_and_help_import_no_heavy_library(argument: str) -> None:
         "heavy = {'mcp', 'httpx', 'pydantic', 'structlog', 'starlette'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    finished = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, argument],
         cwd=PACKAGE.parent,
         capture_output=True,
@@ -220,8 +227,8 @@ def test_version_and_help_import_no_heavy_library(argument: str) -> None:
         timeout=30,
         check=False,
     )
-    assert finished.returncode == 0, finished.stderr
-    assert "devin-mcp" in finished.stdout
+    assert process.returncode == 0, process.stderr
+    assert "devin-mcp" in process.stdout
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

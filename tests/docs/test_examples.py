@@ -1,8 +1,8 @@
 """Commands and calls in the documentation work.
 
 That the clients' files start the server with `uvx devin-mcp` is tested in
-tests/manifests/test_hosts.py, what `config` writes in tests/e2e/test_config.py, and calls by the
-inspector in tests/e2e/test_third_party.py.
+tests/manifests/test_hosts.py, what `config` writes in tests/cli/test_config_files.py, and calls by
+the inspector in tests/e2e/test_third_party.py.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ SERVE = [DEVIN_MCP, "http", "--sandbox", "--port", "0", "--log-format", "json"]
 def test_typescript_client_makes_the_calls_of_the_example(node: str, tmp_path: Path) -> None:
     """Devin starts, asks, is answered and delivers; after that nothing is new."""
     with processes.start_server(SERVE, tmp_path / "log") as url:
-        finished = processes.run(
+        process = processes.run(
             [node, "--input-type=module", "-", url, json.dumps(CALLS)],
             cwd=PACKAGES.parent,
             timeout=CONVERSATION_TIMEOUT,
             script=ROOT / "tests" / "third_party" / "examples.mjs",
         )
-    assert finished.status == 0, str(finished)
-    answers = json.loads(finished.out)
+    assert process.status == 0, str(process)
+    answers = json.loads(process.out)
     assert not any(answer.get("isError") for answer in answers)
     started, question, delivery, nothing_new = (answer["structuredContent"] for answer in answers)
     assert {"session_id", "url", "phase"} <= set(started)

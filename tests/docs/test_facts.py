@@ -40,7 +40,7 @@ def test_readme_counts_the_operations_of_v1() -> None:
 
 
 def test_readme_names_every_kind_of_key() -> None:
-    text = section(README, "API key")
+    text = section(README, "Install")
     prefixes = re.findall(r"^\| [^|]+ key \| `(\w+)` \|", text, re.MULTILINE)
     assert set(prefixes) == {*API_BY_PREFIX, PERSONAL_V1_PREFIX}
 

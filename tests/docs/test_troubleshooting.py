@@ -21,7 +21,7 @@ from tests.conftest import Connect, text_of
 from tests.docs.pages import TROUBLESHOOTING, part
 from tests.e2e.processes import COMMAND, environment, start_http_process, start_process
 from tests.packaging.installed import SCRIPTS, run_subdirectory, uv_environment
-from tests.upstream import Upstream, answer, lost, page
+from tests.upstream import Upstream, answer, lose_reply, page
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ async def session_rate_limit(setup: Setup) -> str:
 
 
 async def reply_lost(setup: Setup) -> str:
-    setup.upstream.fail("POST", "/v1/playbooks", lost)
+    setup.upstream.fail("POST", "/v1/playbooks", lose_reply)
     return await setup.error_of("create_playbook", title="t", body="b")
 
 

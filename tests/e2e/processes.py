@@ -24,7 +24,9 @@ def environment(**variables: str) -> dict[str, str]:
     again.
     """
     dropped = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)
+    }
     return inherited | variables
 
 

@@ -14,7 +14,7 @@ from mcp import Client
 from tests.clock import HANG_SECONDS
 from tests.conftest import ToolClient
 from tests.e2e.processes import start_http_process, start_process
-from tests.upstream import KEY, Upstream, silent, slow
+from tests.upstream import KEY, Upstream, delay_reply, never_answer
 
 
 async def wait_until_refused(url: str) -> None:
@@ -65,7 +65,7 @@ async def test_foreign_requests_are_rejected_and_no_stream_is_opened() -> None:
 
 async def test_server_stops_within_the_grace_period_with_calls_open(upstream: Upstream) -> None:
     """One call of each era gets no answer from Devin; the process ends all the same."""
-    upstream.fail("GET", "/v1/sessions", *[silent] * 9)
+    upstream.fail("GET", "/v1/sessions", *[never_answer] * 9)
     async with (
         start_http_process(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         asyncio.TaskGroup() as group,
@@ -112,7 +112,7 @@ async def test_waiting_call_gets_its_cursor_when_the_server_stops(upstream: Upst
 
 async def test_answer_that_comes_within_the_grace_period_arrives(upstream: Upstream) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", "/v1/sessions", slow(gate), slow(gate))
+    upstream.fail("POST", "/v1/sessions", delay_reply(gate), delay_reply(gate))
     async with (
         start_http_process(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url) as (server, url),
         Client(url) as modern,

@@ -4,174 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 from anyio.abc import TaskStatus
 from mcp.types import ElicitResult
 from redis.asyncio import Redis
 
-from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.replication import CHANNEL
 from tests.clock import HANG_SECONDS
 from tests.conftest import Era, ToolClient
-from tests.e2e.processes import Process, start_process
+from tests.e2e.cluster import Cluster, start_cluster
+from tests.e2e.processes import start_process
 from tests.http_client import connect_over_http
-from tests.third_party.processes import skip_or_fail
 
-STATE_KEY = "0123456789abcdef" * 4
 DELEGATIONS = 4
 """In each era."""
 
 
-def system_command(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        skip_or_fail(f"there is no {name}; `python -m tests.third_party.install` installs it")
-    return path
-
-
-def free_port() -> int:
-    listener, _ = bind_socket("127.0.0.1", 0)
-    with listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-@asynccontextmanager
-async def started(*command: str) -> AsyncIterator[None]:
-    quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=quiet, stdout=quiet, stderr=quiet
-    )
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def wait_until_reachable(port: int) -> None:
-    with anyio.fail_after(20):
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            await anyio.sleep(0.05)
-
-
-@dataclass
-class Cluster:
-    """Replicas on fixed ports, a broker, a load balancer and the simulated Devin behind them."""
-
-    upstream: str
-    broker: str
-    ports: list[int]
-    url: str
-    stack: AsyncExitStack
-    replicas: dict[int, Process] = field(default_factory=dict)
-
-    async def start_replica(self) -> Process:
-        port = next(port for port in self.ports if port not in self.replicas)
-        settings = {
-            "DEVIN_BASE_URL": self.upstream,
-            "DEVIN_MCP_STATE_KEYS": STATE_KEY,
-            "DEVIN_MCP_REDIS_URL": self.broker,
-        }
-        command = [
-            "http",
-            "--port",
-            str(port),
-            "--auth",
-            "caller-key",
-            "--log-format",
-            "json",
-            "--confirm",
-            "auto",
-        ]
-        replica = await self.stack.enter_async_context(start_process(*command, **settings))
-        self.replicas[port] = replica
-        return replica
-
-    async def wait_until_balanced(self) -> None:
-        """Until the balancer has found a replica that is ready."""
-        with anyio.fail_after(HANG_SECONDS):
-            async with httpx.AsyncClient() as web:
-                while True:
-                    answer = await web.get(self.url.replace("/mcp", "/readyz"))
-                    if answer.status_code == 200:
-                        return
-                    await anyio.sleep(0.05)
-
-    def kill_replica(self) -> None:
-        port = next(iter(self.replicas))
-        self.replicas[port].process.send_signal(signal.SIGKILL)
-
-    async def sessions(self, key: str) -> list[dict[str, Any]]:
-        async with httpx.AsyncClient() as web:
-            answer = await web.get(
-                f"{self.upstream}/v1/sessions?limit=1000",
-                headers={"authorization": f"Bearer {key}"},
-            )
-        sessions: list[dict[str, Any]] = answer.json()["sessions"]
-        return sessions
-
-
-BALANCER = """
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 120s
-    timeout server 120s
-frontend everybody
-    bind 127.0.0.1:{front}
-    default_backend replicas
-backend replicas
-    balance roundrobin
-    option httpchk GET /readyz
-    option http-server-close
-    option redispatch 1
-    retries 3
-    default-server check inter 200ms fall 2 rise 1
-{servers}
-"""
-
-
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    redis, haproxy = system_command("redis-server"), system_command("haproxy")
-    async with AsyncExitStack() as stack:
-        broker, front, ports = free_port(), free_port(), [free_port() for _ in range(4)]
-        await stack.enter_async_context(
-            started(redis, "--port", str(broker), "--save", "", "--dir", str(tmp_path))
-        )
-        simulated = await stack.enter_async_context(
-            start_process("sandbox", "--port", "0", "--log-format", "json")
-        )
-        upstream = (await simulated.wait_for_log("simulated_devin"))["url"]
-        await wait_until_reachable(broker)
-        cluster = Cluster(
-            upstream, f"redis://127.0.0.1:{broker}", ports, f"http://127.0.0.1:{front}/mcp", stack
-        )
-        added = [await cluster.start_replica() for _ in range(3)]
-        for replica in added:
-            await replica.wait_for_log("serving")
-        servers = "\n".join(f"    server replica{port} 127.0.0.1:{port}" for port in ports)
-        config = tmp_path / "haproxy.cfg"
-        config.write_text(BALANCER.format(front=front, servers=servers))
-        await stack.enter_async_context(started(haproxy, "-f", str(config), "-db"))
-        await wait_until_reachable(front)
-        await cluster.wait_until_balanced()
+    async with start_cluster(tmp_path) as cluster:
         yield cluster
 
 
@@ -247,7 +104,7 @@ async def accept(context: Any, params: Any) -> ElicitResult:
 
 async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
     """Deletions that the user confirms: one replica asks, another gets the answer."""
-    done = 0
+    deletions = 0
     for number in range(count):
         secret = await call_with_retries(
             cluster, "auto", key, "create_secret", type="key-value", key=f"K{number}", value="v"
@@ -260,9 +117,9 @@ async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
                     result = await client("delete_secret", secret_id=secret["id"])
             except Exception:  # noqa: BLE001, S112 - its replica was killed
                 continue
-            done += not result.is_error or "does not know" in str(result.content)
+            deletions += not result.is_error or "does not know" in str(result.content)
             break
-    return done
+    return deletions
 
 
 async def test_clients_work_on_while_replicas_are_killed_and_added(cluster: Cluster) -> None:
@@ -283,7 +140,7 @@ async def test_clients_work_on_while_replicas_are_killed_and_added(cluster: Clus
                 for era in keys:
                     group.start_soon(run, era, number)
             for key in keys.values():
-                while len(await cluster.sessions(key)) < DELEGATIONS:  # noqa: ASYNC110
+                while len(await cluster.sessions(key)) < DELEGATIONS:  # noqa: ASYNC110 - sessions send no event
                     await anyio.sleep(0.05)
             cluster.kill_replica()
             await (await cluster.start_replica()).wait_for_log("serving")
@@ -335,9 +192,7 @@ class PlaybookListener:
                 await self._events.wait()
 
 
-async def test_write_through_one_replica_reaches_clients_and_caches_of_the_others(
-    cluster: Cluster,
-) -> None:
+async def test_write_reaches_clients_and_caches_of_other_replicas(cluster: Cluster) -> None:
     """Only of the same key; what other programs publish in the channel is ignored."""
     key = {"X-Devin-Api-Key": "apk_user_cache_4"}
     first, second, _ = (f"http://127.0.0.1:{port}/mcp" for port in cluster.replicas)

@@ -16,7 +16,7 @@ from mcp.types import INVALID_PARAMS
 from tests.conftest import Era, ToolClient
 from tests.e2e.processes import COMMAND, environment, start_process
 from tests.notification_recorder import NotificationRecorder, subscribe
-from tests.upstream import KEY, Upstream, slow
+from tests.upstream import KEY, Upstream, delay_reply
 
 SANDBOX = StdioServerParameters(
     command=COMMAND[0], args=[*COMMAND[1:], "--sandbox"], env=environment()
@@ -121,7 +121,7 @@ async def test_server_waits_for_a_create_on_the_wire_before_it_exits(
 ) -> None:
     """The call is cancelled at once and its session logged; a second signal changes nothing."""
     gate = asyncio.Event()
-    upstream.fail("POST", "/v1/sessions", slow(gate))
+    upstream.fail("POST", "/v1/sessions", delay_reply(gate))
     async with start_process(
         "--log-format", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url
     ) as server:
@@ -203,7 +203,7 @@ def test_garbage_collection_is_on_while_the_server_runs() -> None:
         "import gc; from devin_mcp.cli.main import main; "
         "print(main(['--sandbox']), gc.isenabled(), gc.get_freeze_count() > 0)"
     )
-    finished = run(
+    process = run(
         [sys.executable, "-c", code],
         input="",
         capture_output=True,
@@ -212,4 +212,4 @@ def test_garbage_collection_is_on_while_the_server_runs() -> None:
         timeout=30,
         check=False,
     )
-    assert finished.stdout == "0 True True\n", finished.stderr
+    assert process.stdout == "0 True True\n", process.stderr

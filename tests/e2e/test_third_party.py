@@ -52,12 +52,12 @@ def test_typescript_client_calls_reads_and_completes(
     server = [url] if transport == "http" else [DEVIN_MCP, "--sandbox"]
     mode = "legacy" if era == "legacy" else "auto"
     command = [node, "--input-type=module", "-", mode, transport, *server]
-    finished = processes.run(
+    process = processes.run(
         command, cwd=PACKAGES.parent, timeout=CLIENT_TIMEOUT, script=THIRD_PARTY / "client.mjs"
     )
-    assert finished.status == 0, str(finished)
+    assert process.status == 0, str(process)
 
-    got = json.loads(finished.out)
+    got = json.loads(process.out)
     assert got["revision"] == REVISIONS[era]
     assert got["server"]["name"] == "devin-mcp"
     assert len({tool["name"] for tool in got["tools"]}) == TOOLS
@@ -96,9 +96,9 @@ def inspector(node: str, url: str, transport: Transport, era: Era, tmp_path: Pat
 @each_era
 def test_inspector_accepts_every_schema(inspector: Inspector) -> None:
     """With --strict it reports everything that some host's schema converter cannot read."""
-    finished = inspector.run("--method", "tools/list", "--strict")
-    assert finished.status == 0, str(finished)
-    answer = json.loads(finished.out)
+    process = inspector.run("--method", "tools/list", "--strict")
+    assert process.status == 0, str(process)
+    answer = json.loads(process.out)
     assert len(answer["result"]["tools"]) == TOOLS
     assert "schemaFindings" not in answer
 
@@ -106,11 +106,11 @@ def test_inspector_accepts_every_schema(inspector: Inspector) -> None:
 @each_transport
 @each_era
 def test_inspector_creates_a_session(inspector: Inspector, era: Era) -> None:
-    finished = inspector.client(
+    process = inspector.client(
         "devin_create_session", json.dumps({"prompt": "Rename the flag --old to --new"})
     )
-    assert finished.status == 0, str(finished)
-    result = json.loads(finished.out)["result"]
+    assert process.status == 0, str(process)
+    result = json.loads(process.out)["result"]
     assert result["structuredContent"]["session_id"].startswith("devin-")
     assert ("_meta" in result) == (era == "modern"), (
         "only 2026-07-28 stamps results with the server's name"
@@ -134,9 +134,9 @@ def test_inspector_reads_a_listed_resource_and_a_prompt(inspector: Inspector) ->
 
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "modern"), ("http", "legacy")])
 def test_inspector_exits_with_the_status_of_a_refused_call(inspector: Inspector) -> None:
-    finished = inspector.client("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
-    assert finished.status == 5, str(finished)
-    assert "did you mean session_id?" in finished.out
+    process = inspector.client("devin_get_session", json.dumps({"sesion_id": "devin-1"}))
+    assert process.status == 5, str(process)
+    assert "did you mean session_id?" in process.out
 
 
 @each_revision

@@ -113,10 +113,10 @@ def test_hadolint_accepts_the_dockerfile() -> None:
     )
     if linter is None:
         skip_or_fail("there is no hadolint for this machine")
-    done = subprocess.run(
+    process = subprocess.run(
         [linter, str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (process.returncode, process.stdout) == (0, "")
 
 
 def test_dclint_accepts_the_compose_file() -> None:
@@ -124,14 +124,14 @@ def test_dclint_accepts_the_compose_file() -> None:
     if not linter.exists():
         skip_or_fail("the third-party packages are not installed")
     command = [
-        processes.node(),
+        processes.find_node(),
         str(linter),
         "--max-warnings",
         "0",
         str(ROOT / "manifests" / "compose.yaml"),
     ]
-    done = processes.run(command, cwd=ROOT, timeout=60)
-    assert done.status == 0, str(done)
+    process = processes.run(command, cwd=ROOT, timeout=60)
+    assert process.status == 0, str(process)
 
 
 INSTRUCTIONS = [
@@ -277,7 +277,7 @@ def test_image_serves_stdio_with_the_stdio_command(image: Path) -> None:
             "clientInfo": {"name": "raw", "version": "0"},
         },
     }
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd="/",
         env=environment(**variables(image)),
@@ -287,5 +287,7 @@ def test_image_serves_stdio_with_the_stdio_command(image: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[0])["result"]["serverInfo"]["version"] == __version__
+    assert process.returncode == 0, process.stderr
+    assert (
+        json.loads(process.stdout.splitlines()[0])["result"]["serverInfo"]["version"] == __version__
+    )

@@ -74,14 +74,14 @@ def test_linter_reads_the_registry_file(tmp_path: Path) -> None:
     """Otherwise the test above could pass because no file was checked."""
     broken = json.loads((MANIFESTS / "server.json").read_text()) | {"description": "x" * 101}
     (tmp_path / "server.json").write_text(json.dumps(broken))
-    done = subprocess.run(
+    process = subprocess.run(
         [SCRIPTS / "skillsaw", "lint", tmp_path],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, "server.json" in done.stdout) == (1, True), done.stdout
+    assert (process.returncode, "server.json" in process.stdout) == (1, True), process.stdout
 
 
 async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(

@@ -37,14 +37,14 @@ from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
-from tests.upstream import Upstream, answer, halved, start_upstream
+from tests.upstream import Upstream, answer, cut_reply, start_upstream
 
 
 async def test_every_call_is_one_line_with_tool_outcome_and_error(
     connect: Connect, logs: Logs
 ) -> None:
     async with connect() as client:
-        made = await client.ok("create_session", prompt="p")
+        session = await client.ok("create_session", prompt="p")
         await client.error("get_session", session_id="devin-none")
         await client.error("get_session", session_id="../secrets/x")
         await client.sdk.call_tool("no_such_tool", {"apk_in_a_name": 1})
@@ -56,7 +56,7 @@ async def test_every_call_is_one_line_with_tool_outcome_and_error(
         (None, "refused", "unknown_tool"),
     ]
     first = calls[0]
-    assert first["devin_session_id"] == made["session_id"]
+    assert first["devin_session_id"] == session["session_id"]
     assert (first["effect"], first["operation"], first["method"]) == (
         "create",
         "create_session",
@@ -81,7 +81,10 @@ async def test_download_is_logged_with_its_bytes_when_it_has_ended(
     connect: Connect, upstream: Upstream, logs: Logs
 ) -> None:
     upstream.fail(
-        "GET", "/v1/attachments/.*", answer(200, b"x" * 60_000, content_type="text/plain"), halved
+        "GET",
+        "/v1/attachments/.*",
+        answer(200, b"x" * 60_000, content_type="text/plain"),
+        cut_reply,
     )
     async with connect() as client:
         await client("download_attachment", uuid="u", name="t.txt")
@@ -102,7 +105,7 @@ def server_state(settings: Settings, *operations: Operation[Any, Any]) -> Server
 
 async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -> None:
     async def explode(ctx: Context) -> SessionEnded:
-        """Never."""
+        """Fails with a message that must not be logged."""
         raise RuntimeError("a prompt, perhaps")
 
     bomb = Operation(explode, READ, "sessions")
@@ -155,14 +158,14 @@ def test_no_argument_or_answer_value_is_in_any_line_or_error(
 ) -> None:
     stream = io.StringIO()
     log_config.configure("debug", style, stream)
-    errors = anyio.run(everything_with, values, status)
+    errors = anyio.run(call_every_tool, values, status)
     log_config.configure("error", "json", io.StringIO())
     for value in values.values():
         assert value not in stream.getvalue()
         assert all(value not in text for text in errors)
 
 
-async def everything_with(values: dict[str, str], status: int) -> list[str]:
+async def call_every_tool(values: dict[str, str], status: int) -> list[str]:
     """Call every tool with the values in arguments and answers; returns the texts of all errors."""
     secret, prompt, body, file, reply = (
         values[kind] for kind in ("Secret", "Prompt", "Body", "File", "Answer")

@@ -13,7 +13,7 @@ from mcp.types import ImageContent
 
 from tests.clock import AutoClock
 from tests.conftest import Connect, ToolClient, text_of
-from tests.upstream import Upstream, answer, halved
+from tests.upstream import Upstream, answer, cut_reply
 
 MAX_INLINE_BYTES = 512 * 1024
 """The largest file that is returned in a result."""
@@ -222,7 +222,7 @@ async def test_broken_download_leaves_no_partial_file(
     connect: Connect, upstream: Upstream, files: Path
 ) -> None:
     url = upstream.organization.store("n.txt", "text/plain", b"hello" * 100)
-    upstream.fail("GET", "/_presigned/.*", halved)
+    upstream.fail("GET", "/_presigned/.*", cut_reply)
     async with connect(files_root=files) as client:
         assert "broke off" in await client.error("download_attachment", url=url, save_to="n.txt")
     assert list(files.iterdir()) == []

@@ -12,7 +12,7 @@ from devin_mcp.errors import Broken
 from devin_mcp.operations.cache import Cache
 from tests.clock import AutoClock
 from tests.conftest import Connect, eventually
-from tests.upstream import Fault, Upstream, answer, late, slow
+from tests.upstream import Fault, Upstream, answer, delay_reply, delay_work
 
 
 async def test_reads_send_no_request_until_the_ttl_ends(
@@ -82,7 +82,7 @@ async def test_write_of_a_cancelled_call_invalidates_the_cache(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("PUT", "/v1/playbooks/.*", late(gate))
+    upstream.fail("PUT", "/v1/playbooks/.*", delay_work(gate))
     async with connect() as client:
         writing = asyncio.ensure_future(
             client("update_playbook", playbook_id="playbook-0001", title="Late")
@@ -100,7 +100,7 @@ async def test_read_that_overlaps_a_write_is_not_cached(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    upstream.fail("GET", "/v1/knowledge", delay_reply(gate))
     async with connect() as client:
         reading = asyncio.ensure_future(client.read("devin://knowledge"))
         await upstream.arrived.wait()
@@ -112,7 +112,7 @@ async def test_read_that_overlaps_a_write_is_not_cached(
 
 async def test_concurrent_reads_share_one_request(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", slow(gate))
+    upstream.fail("GET", "/v1/knowledge", delay_reply(gate))
     async with connect() as client:
         reads = [
             asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)

@@ -17,7 +17,7 @@ from tests.upstream import (
     Exchange,
     Upstream,
     answer,
-    lost,
+    lose_reply,
 )
 
 
@@ -174,7 +174,7 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
         ({"files": ["https://evil.example/x"]}, "no attachment's"),
         ({"structured_output_schema": {"type": "nonsense"}}, "not valid JSON Schema"),
         ({"tags": ["devin-mcp-mine"]}, "this server's own"),
-        ({"tags": [f"t{n}" for n in range(50)]}, "tags"),
+        ({"tags": [f"t{number}" for number in range(50)]}, "tags"),
         ({"repository": "shop"}, "repository"),
         ({"max_acu_limit": 9}, "--max-acu"),
         ({"prompt": "p" * 29_990, "repository": "acme/shop"}, "30013 characters"),
@@ -243,9 +243,11 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
         (files / name).write_text(name)
 
     async def upload_then_fail(exchange: Exchange) -> None:
-        upstream.fail("POST", "/v1/attachments", lost)
-        done = await exchange.forward(exchange.request)
-        await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+        upstream.fail("POST", "/v1/attachments", lose_reply)
+        response = await exchange.forward(exchange.request)
+        await exchange.reply(
+            response.status_code, response.content, {"content-type": "application/json"}
+        )
 
     upstream.fail("POST", "/v1/attachments", upload_then_fail)
     async with connect(files_root=files) as client:

@@ -14,20 +14,22 @@ from tests.upstream import (
     Fault,
     Upstream,
     answer,
-    dropped,
-    halved,
-    lost,
-    silent,
-    slow,
+    cut_reply,
+    delay_reply,
+    drop_connection,
+    lose_reply,
+    never_answer,
 )
 
 
-@pytest.mark.parametrize("fault", [lost, halved, answer(502, b"")], ids=["lost", "halved", "502"])
+@pytest.mark.parametrize(
+    "fault", [lose_reply, cut_reply, answer(502, b"")], ids=["lose_reply", "cut_reply", "502"]
+)
 async def test_session_with_lost_reply_is_found_by_its_tag(
     connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
     async def start_then_fail(exchange: Exchange) -> None:
-        if fault not in (lost, halved):  # these two do the work themselves
+        if fault not in (lose_reply, cut_reply):  # these two do the work themselves
             await exchange.forward(exchange.request)
         await fault(exchange)
 
@@ -43,7 +45,7 @@ async def test_session_with_lost_reply_is_found_by_its_tag(
 async def test_session_with_lost_reply_is_found_after_failed_searches(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    upstream.fail("POST", SESSIONS, lost)
+    upstream.fail("POST", SESSIONS, lose_reply)
     upstream.fail("GET", SESSIONS, answer(500), answer(200, {"sessions": []}))
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=30)
@@ -55,7 +57,7 @@ async def test_session_with_lost_reply_is_found_after_failed_searches(
 async def test_session_that_is_not_found_is_reported_with_its_tag(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    upstream.fail("POST", SESSIONS, dropped)
+    upstream.fail("POST", SESSIONS, drop_connection)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p")
     (tag,) = upstream.requests[0].json["tags"]
@@ -67,7 +69,7 @@ async def test_session_that_is_not_found_is_reported_with_its_tag(
 
 async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", SESSIONS, slow(gate))
+    upstream.fail("POST", SESSIONS, delay_reply(gate))
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 2)
 
     async def open_gate() -> None:
@@ -84,7 +86,7 @@ async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) 
 async def test_unanswered_start_is_found_within_the_deadline(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", SESSIONS, silent)
+    upstream.fail("POST", SESSIONS, never_answer)
     async with connect(timeout=0.3) as client:
         delegated = await client.ok("delegate_task", prompt="p")
     assert list(upstream.organization.sessions) == [delegated["session_id"]]

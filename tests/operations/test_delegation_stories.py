@@ -12,7 +12,7 @@ import pytest
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
 from tests.operations.waiting.conversations import devin_messages_of, skip, wait
-from tests.upstream import Exchange, Upstream, lost, slow
+from tests.upstream import Exchange, Upstream, delay_reply, lose_reply
 
 STEPS = (8, 8, 8, 8, 8)
 
@@ -34,9 +34,9 @@ async def test_task_with_file_and_playbook_ends_in_a_pull_request(
         replying = client.ok(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
-        done = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
-        assert done["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
-        assert "Take the pull request" in done["next"]
+        result = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
+        assert result["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
+        assert "Take the pull request" in result["next"]
     assert upstream.count("POST", "/v1/sessions") == 1
 
 
@@ -47,8 +47,10 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
     async with connect(manual_clock=manual_clock) as client:
         started = await asyncio.gather(
             *(
-                client.ok("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
-                for n in range(16)
+                client.ok(
+                    "delegate_task", prompt=f"part {number}", idempotency_key=f"part {number}"
+                )
+                for number in range(16)
             )
         )
         ids = [session["session_id"] for session in started]
@@ -62,16 +64,16 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
             )
         )
         arguments = {"session_ids": ids, "until": "all", "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    assert [devin_messages_of(done, index)[0][:4] for index in range(16)] == ["Done"] * 16
-    assert [len(devin_messages_of(done, index)) for index in range(16)] == [1] * 16
-    assert done["next"] == "All are over. Take what they delivered."
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    assert [devin_messages_of(result, index)[0][:4] for index in range(16)] == ["Done"] * 16
+    assert [len(devin_messages_of(result, index)) for index in range(16)] == [1] * 16
+    assert result["next"] == "All are over. Take what they delivered."
 
 
 async def test_lost_reply_and_restart_start_one_session(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    upstream.fail("POST", "/v1/sessions", lost)
+    upstream.fail("POST", "/v1/sessions", lose_reply)
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
         question = await advance_during(manual_clock, delegating, 1, 8, 8, 8)
@@ -81,8 +83,8 @@ async def test_lost_reply_and_restart_start_one_session(
         assert again["session_id"] == question["session_id"]
         await client.ok("send_message", session_id=again["session_id"], message="strict")
         arguments = {"session_ids": [again["session_id"]], "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    (final_message,) = devin_messages_of(done)
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    (final_message,) = devin_messages_of(result)
     assert final_message.startswith("Done")
     assert len(upstream.organization.sessions) == 1
 
@@ -93,14 +95,14 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=45)
         question = await advance_during(manual_clock, delegating, *STEPS)
-        upstream.fail("POST", ".*/message", lost)
+        upstream.fail("POST", ".*/message", lose_reply)
         text = await client.error(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
         assert "Look with devin_get_session whether the message arrived" in text
         arguments = {"session_ids": [question["session_id"]], "cursor": question["cursor"]}
-        done = await wait(client, manual_clock, *STEPS, **arguments)
-    assert devin_messages_of(done)[0].startswith("Done")
+        result = await wait(client, manual_clock, *STEPS, **arguments)
+    assert devin_messages_of(result)[0].startswith("Done")
     assert upstream.count("POST", ".*/message") == 1
 
 
@@ -152,7 +154,7 @@ async def test_call_cancelled_before_sending_starts_nothing(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/playbooks", slow(gate))
+    upstream.fail("GET", "/v1/playbooks", delay_reply(gate))
     async with connect() as client:
         delegating = asyncio.ensure_future(
             client("delegate_task", prompt="p", playbook="!fixtest", idempotency_key="k")
@@ -174,8 +176,10 @@ async def test_longest_wait_ends_within_the_deadline_of_the_call(
 
     async def answer_slowly(exchange: Exchange) -> None:
         manual_clock.passed += 15
-        done = await exchange.forward(exchange.request)
-        await exchange.reply(done.status_code, done.content, {"content-type": "application/json"})
+        response = await exchange.forward(exchange.request)
+        await exchange.reply(
+            response.status_code, response.content, {"content-type": "application/json"}
+        )
 
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session("sandbox:forever")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
 from tests.operations.delegations import SESSIONS, session_bodies
-from tests.upstream import Upstream, answer, lost, slow
+from tests.upstream import Upstream, answer, delay_reply, lose_reply
 
 
 async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
@@ -16,9 +16,11 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
 ) -> None:
     """Every other reply is lost, and the caller repeats each failed call until it succeeds."""
 
-    async def delegate_until_it_succeeds(client: ToolClient, n: int) -> str:
+    async def delegate_until_it_succeeds(client: ToolClient, number: int) -> str:
         while True:
-            result = await client("delegate_task", prompt=f"part {n}", idempotency_key=f"part {n}")
+            result = await client(
+                "delegate_task", prompt=f"part {number}", idempotency_key=f"part {number}"
+            )
             if not result.is_error and result.structured_content is not None:
                 return str(result.structured_content["session_id"])
 
@@ -27,12 +29,12 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
             await manual_clock.advance(1, until_asleep=1)
 
     upstream.sandbox.parallel = upstream.organization.parallel = 50
-    upstream.fail("POST", "/v1/sessions", *[lost, answer(502)] * 20)
+    upstream.fail("POST", "/v1/sessions", *[lose_reply, answer(502)] * 20)
     upstream.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
     async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(advance_forever())
         ids = await asyncio.gather(
-            *(delegate_until_it_succeeds(client, n) for n in range(8) for _ in range(3))
+            *(delegate_until_it_succeeds(client, number) for number in range(8) for _ in range(3))
         )
         driving.cancel()
         await asyncio.wait({driving})
@@ -133,7 +135,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("POST", SESSIONS, slow(gate))
+    upstream.fail("POST", SESSIONS, delay_reply(gate))
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # not listed yet
     async with connect() as client:
         first = asyncio.ensure_future(client("delegate_task", prompt="p", idempotency_key="k"))
@@ -152,7 +154,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
 async def test_lost_start_is_searched_for_before_another_is_made(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", SESSIONS, lost)
+    upstream.fail("POST", SESSIONS, lose_reply)
     upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 8)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")
@@ -162,7 +164,8 @@ async def test_lost_start_is_searched_for_before_another_is_made(
 
 
 OTHER_ROWS = [
-    {"session_id": f"devin-{n}", "tags": ["x"], "status_enum": "working"} for n in range(100)
+    {"session_id": f"devin-{number}", "tags": ["x"], "status_enum": "working"}
+    for number in range(100)
 ]
 """A page of sessions without the tag, as from an API that ignores the tag filter."""
 
@@ -228,7 +231,7 @@ async def test_tagged_session_takes_at_most_49_further_tags(connect: Connect) ->
         text = await client.error(
             "update_session_tags",
             session_id=delegated["session_id"],
-            tags=[f"t{n}" for n in range(50)],
+            tags=[f"t{number}" for number in range(50)],
         )
     assert "would have 51 tags" in text
 

@@ -18,5 +18,5 @@ async def test_completed_write_is_no_error_because_of_its_length(
         await client.ok(
             "update_session_tags",
             session_id=session_id,
-            tags=[f"{n}-{'x' * 200}" for n in range(50)],
+            tags=[f"{number}-{'x' * 200}" for number in range(50)],
         )

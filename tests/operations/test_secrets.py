@@ -118,13 +118,13 @@ async def test_rejected_secret_value_is_not_quoted(connect: Connect, upstream: U
 
 
 async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
-    rows = [{"id": f"s-{n}", "type": "totp", "key": "K" * 50} for n in range(100)]
+    rows = [{"id": f"s-{number}", "type": "totp", "key": "K" * 50} for number in range(100)]
     upstream.fail("GET", "/v1/secrets", *[answer(200, rows)] * 10)
     async with connect(result_limit=3000) as client:
         first = await client.ok("list_secrets")
         listed = await client.list_all("list_secrets", "secrets")
     assert "next_cursor" in first
-    assert [row["id"] for row in listed] == [f"s-{n}" for n in range(100)]
+    assert [row["id"] for row in listed] == [f"s-{number}" for number in range(100)]
 
 
 async def test_empty_list_suggests_create_secret(connect: Connect, upstream: Upstream) -> None:

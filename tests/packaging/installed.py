@@ -118,7 +118,7 @@ def run(
 
     Fails with the output if the command fails.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         env=env or tool_environment(),
         cwd=cwd,
@@ -126,9 +126,9 @@ def run(
         timeout=INSTALL_TIMEOUT,
         check=False,
     )
-    output = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode == 0, f"{command}\n{output[-4000:]}"
-    return output if both else done.stdout.decode()
+    output = (process.stdout + process.stderr).decode(errors="replace")
+    assert process.returncode == 0, f"{command}\n{output[-4000:]}"
+    return output if both else process.stdout.decode()
 
 
 def install_wheel(python: str = sys.executable, resolution: str = "highest") -> Path:
@@ -187,12 +187,12 @@ def _behind(python: str, name: str) -> str | None:
         "print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sys.executable]))"
     )
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [python, "-c", code], capture_output=True, text=True, timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    version, path = json.loads(done.stdout)
+    version, path = json.loads(process.stdout)
     return str(path) if version == name else None
 
 

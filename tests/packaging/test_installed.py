@@ -117,7 +117,7 @@ def test_output_is_ascii_where_the_terminal_is(arguments: list[str], tmp_path: P
     home = tmp_path / "hömé 日本"
     home.mkdir()
     resolution = "lowest-direct" if arguments == ["demo"] else "highest"
-    done = subprocess.run(
+    process = subprocess.run(
         [devin_mcp(install_wheel(resolution=resolution)), *arguments],
         env=environment(**ASCII_LOCALE, HOME=str(home)),
         cwd=home,
@@ -126,10 +126,12 @@ def test_output_is_ascii_where_the_terminal_is(arguments: list[str], tmp_path: P
         timeout=60,
         check=False,
     )
-    assert done.returncode == (2 if arguments[0] == "--files-root" else 0), done.stderr.decode()
-    assert (done.stdout + done.stderr).isascii()
-    assert b"Traceback" not in done.stderr
-    assert arguments != ["demo"] or b"Pull request" in done.stdout
+    assert process.returncode == (2 if arguments[0] == "--files-root" else 0), (
+        process.stderr.decode()
+    )
+    assert (process.stdout + process.stderr).isascii()
+    assert b"Traceback" not in process.stderr
+    assert arguments != ["demo"] or b"Pull request" in process.stdout
 
 
 def test_log_is_ascii_in_both_formats(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_log_is_ascii_in_both_formats(tmp_path: Path) -> None:
         },
     ]
     for form in ("json", "console"):
-        done = subprocess.run(
+        process = subprocess.run(
             [devin_mcp(install_wheel()), "--sandbox", "--log-format", form],
             input="".join(json.dumps(line) + "\n" for line in lines).encode(),
             env=environment(),
@@ -166,5 +168,5 @@ def test_log_is_ascii_in_both_formats(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-        assert b"mcp_call" in done.stderr
-        assert done.stderr.isascii(), done.stderr.decode()
+        assert b"mcp_call" in process.stderr
+        assert process.stderr.isascii(), process.stderr.decode()

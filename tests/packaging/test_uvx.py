@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,16 +10,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
+from tests.cli.client_files import entry_in
 from tests.packaging.installed import ROOT, count_tools, distributions, run, uv_environment, wheel
-
-
-def entry_in(text: str) -> dict[str, Any]:
-    """The only server entry in a printed configuration."""
-    ((_, entry),) = json.loads(text)["mcpServers"].items()
-    server: dict[str, Any] = entry
-    return server
 
 
 @contextmanager
@@ -35,11 +27,11 @@ def http_server(folder: Path) -> Iterator[int]:
 async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
     """An environment of uvx is deleted some day, so no path of one may get into a client's file."""
     env = uv_environment()
-    entry = entry_in(run("uvx", "devin-mcp", "config", "json", "--sandbox", env=env))
+    entry = entry_in("json", run("uvx", "devin-mcp", "config", "json", "--sandbox", env=env))
     assert (Path(entry["command"]).stem, entry["args"]) == ("uvx", ["devin-mcp", "--sandbox"])
     assert Path(entry["command"]).is_absolute()
     entry = entry_in(
-        run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
+        "json", run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
     )
     assert entry["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
     assert await count_tools(entry["command"], entry["args"], env=env) == 22
@@ -48,7 +40,7 @@ async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
 def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:
     with http_server(distributions()) as port:
         origin = f"http://127.0.0.1:{port}/{wheel().name}?private_token=glpat_1"
-        done = subprocess.run(
+        process = subprocess.run(
             ["uvx", "--from", origin, "devin-mcp", "config", "cursor", "--write"],
             env=uv_environment(HOME=str(tmp_path)),
             capture_output=True,
@@ -56,7 +48,7 @@ def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> No
             timeout=120,
             check=False,
         )
-    assert (done.returncode, "may hold a secret" in done.stderr) == (2, True), done.stderr
+    assert (process.returncode, "may hold a secret" in process.stderr) == (2, True), process.stderr
     assert not list(tmp_path.rglob("mcp.json"))
 
 
@@ -73,7 +65,7 @@ def test_config_run_by_pipx_names_pipx_and_the_wheel(tmp_path: Path) -> None:
         str(wheel()),
         env=uv_environment(),
     )
-    entry = entry_in(run(str(env / "bin" / "devin-mcp"), "config", "json"))
+    entry = entry_in("json", run(str(env / "bin" / "devin-mcp"), "config", "json"))
     assert (Path(entry["command"]).name, entry["args"]) == (
         "pipx",
         ["run", "--spec", wheel().as_uri(), "devin-mcp"],
@@ -95,6 +87,6 @@ def test_config_keeps_the_pinned_git_revision(tmp_path: Path) -> None:
         run("git", *words, cwd=place.parent)
     origin = f"git+{place.parent.as_uri()}@v9#subdirectory=inside"
     entry = entry_in(
-        run("uvx", "--from", origin, "devin-mcp", "config", "json", env=uv_environment())
+        "json", run("uvx", "--from", origin, "devin-mcp", "config", "json", env=uv_environment())
     )
     assert entry["args"] == ["--from", origin, "devin-mcp"]

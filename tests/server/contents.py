@@ -11,13 +11,13 @@ from tests.upstream import Upstream
 def write_notes(upstream: Upstream, count: int, size: int = 10) -> None:
     """Replace all notes by so many, each with a body of this size."""
     upstream.organization.notes = {
-        f"note-{n:05d}": {
-            "id": f"note-{n:05d}",
-            "name": f"Note {n:05d}",
-            "trigger_description": f"When {n}",
+        f"note-{number:05d}": {
+            "id": f"note-{number:05d}",
+            "name": f"Note {number:05d}",
+            "trigger_description": f"When {number}",
             "body": "x" * size,
         }
-        for n in range(count)
+        for number in range(count)
     }
 
 
@@ -29,9 +29,9 @@ def write_playbooks(upstream: Upstream, *playbooks: tuple[str, str, str | None])
             title,
             f"Do {title}.",
             macro,
-            f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z",
+            f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
         )
-        for n, (playbook_id, title, macro) in enumerate(playbooks)
+        for number, (playbook_id, title, macro) in enumerate(playbooks)
     }
 
 

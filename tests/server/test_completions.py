@@ -18,7 +18,7 @@ from devin_mcp.operations.browsing import COMPLETIONS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, ToolClient
 from tests.server.contents import write_playbooks
-from tests.upstream import Upstream, answer, slow
+from tests.upstream import Upstream, answer, delay_reply
 
 TEMPLATES = {
     "playbook_id": "devin://playbooks/{playbook_id}",
@@ -138,7 +138,7 @@ async def test_completion_is_empty_when_devin_fails(
 async def test_completion_is_empty_when_devin_is_slow(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    upstream.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
+    upstream.fail("GET", "/v1/knowledge", delay_reply(asyncio.Event()))
     async with connect() as client:
         assert await complete(client, "note_id", "x") == []
     (call,) = [line for line in logs() if line["event"] == "mcp_call"]
@@ -156,7 +156,7 @@ async def test_failing_source_does_not_hide_the_others(
 async def test_slow_source_does_not_hide_the_others(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    upstream.fail("GET", "/v1/knowledge", slow(asyncio.Event()))
+    upstream.fail("GET", "/v1/knowledge", delay_reply(asyncio.Event()))
     async with connect() as client:
         await client.create_session("sandbox:quick")
         clock.skip(5)
@@ -165,7 +165,7 @@ async def test_slow_source_does_not_hide_the_others(
 
 async def test_completion_returns_at_most_100_values(connect: Connect, upstream: Upstream) -> None:
     upstream.organization.notes = {
-        f"note-{n}": {"id": f"note-{n}", "name": f"N{n}"} for n in range(150)
+        f"note-{number}": {"id": f"note-{number}", "name": f"N{number}"} for number in range(150)
     }
     template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES["note_id"])
     async with connect() as client:

@@ -15,7 +15,7 @@ from mcp.types import ElicitResult
 from tests.conftest import Connect, Era, ToolClient
 from tests.e2e.processes import COMMAND, environment, start_http_process
 from tests.server.fake_user import FakeUser
-from tests.upstream import KEY, Upstream, answer, silent
+from tests.upstream import KEY, Upstream, answer, never_answer
 
 Logs = Callable[[], list[dict[str, Any]]]
 
@@ -198,7 +198,7 @@ async def test_client_that_fails_on_the_question_changes_nothing(
 
 async def test_slow_title_does_not_delay_the_question(connect: Connect, upstream: Upstream) -> None:
     user = FakeUser()
-    upstream.fail("GET", "/v1/secrets", *[silent] * 9)
+    upstream.fail("GET", "/v1/secrets", *[never_answer] * 9)
     async with connect(ask=user, timeout=0.2) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
     assert user.questions[0].startswith("Delete the secret secret-0001? ")

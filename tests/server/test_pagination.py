@@ -44,7 +44,7 @@ async def test_list_that_changes_between_pages_repeats_and_skips_nothing(
         second = await client.sdk.list_resources(cursor=first.next_cursor, cache_mode="bypass")
     uris = [resource.uri for resource in [*first.resources, *second.resources]]
     assert len(uris) == len(set(uris))
-    assert {f"devin://knowledge/note-{n:05d}" for n in range(400)} <= set(uris)
+    assert {f"devin://knowledge/note-{number:05d}" for number in range(400)} <= set(uris)
 
 
 @pytest.mark.parametrize("cursor", ["x", "WzFd", "eyJhIjoxfQ", "é", "WyJhIiwxLDJd"])
@@ -60,7 +60,9 @@ async def test_malformed_cursor_is_refused(connect: Connect, era: Era, cursor: s
 async def test_prompts_are_listed_in_pages_of_250(
     connect: Connect, upstream: Upstream, era: Era, count: int, pages: int
 ) -> None:
-    write_playbooks(upstream, *((f"playbook-{n:03}", f"Book {n:03}", None) for n in range(count)))
+    write_playbooks(
+        upstream, *((f"playbook-{number:03}", f"Book {number:03}", None) for number in range(count))
+    )
     async with connect(era=era) as client:
         prompt_names, cursor, page_count = [], None, 0
         while page_count == 0 or cursor is not None:
@@ -75,7 +77,9 @@ async def test_prompts_are_listed_in_pages_of_250(
 async def test_prompt_beyond_the_first_page_can_be_read(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
-    write_playbooks(upstream, *((f"playbook-{n:03}", f"Book {n:03}", None) for n in range(250)))
+    write_playbooks(
+        upstream, *((f"playbook-{number:03}", f"Book {number:03}", None) for number in range(250))
+    )
     async with connect(era=era) as client:
         prompt = await client.sdk.get_prompt("book-249", {"task": "t"})
     assert "Book 249" in prompt_text(prompt)

@@ -171,7 +171,9 @@ async def test_playbook_with_an_invalid_id_is_not_listed(
 
 async def test_playbooks_of_any_title_are_listed(connect: Connect, upstream: Upstream) -> None:
     titles = ["デプロイ", "x" * 400, "a/b?c#d", "\n\n two lines", "😀"]
-    write_playbooks(upstream, *((f"playbook-{n}", title, None) for n, title in enumerate(titles)))
+    write_playbooks(
+        upstream, *((f"playbook-{number}", title, None) for number, title in enumerate(titles))
+    )
     async with connect() as client:
         listed = [resource for resource in await client.resources() if "playbooks/" in resource.uri]
         for resource in listed:

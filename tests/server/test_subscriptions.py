@@ -100,7 +100,7 @@ async def test_stream_is_limited_to_500_uris(connect: Connect) -> None:
                 client,
                 NotificationRecorder(),
                 "auto",
-                *(f"devin://playbooks/p{n}" for n in range(501)),
+                *(f"devin://playbooks/p{number}" for number in range(501)),
             ):
                 pass
 

@@ -36,8 +36,8 @@ PRIMITIVES: Json = {
 
 _PLAIN = ["option1", "option2", "option3"]
 _TITLED = [
-    {"const": f"value{n}", "title": f"{word} option"}
-    for n, word in enumerate(("First", "Second", "Third"), 1)
+    {"const": f"value{number}", "title": f"{word} option"}
+    for number, word in enumerate(("First", "Second", "Third"), 1)
 ]
 CHOICES: Json = {
     "untitledSingle": {"type": "string", "enum": _PLAIN},

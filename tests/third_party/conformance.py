@@ -9,7 +9,7 @@ from typing import Literal
 
 import yaml
 
-from tests.third_party.processes import PACKAGES, Finished, run
+from tests.third_party.processes import PACKAGES, ProcessResult, run
 
 Revision = Literal["2025-11-25", "2026-07-28"]
 
@@ -23,17 +23,17 @@ _EXCUSED = re.compile(r"^  ~ (\S+)$", re.MULTILINE)
 class Verdict:
     """Outcome of a run. `excused` are the baseline's entries that really failed."""
 
-    finished: Finished
+    process: ProcessResult
     ran: frozenset[str]
     failed: frozenset[str]
     excused: frozenset[str]
 
     @property
     def holds(self) -> bool:
-        return self.finished.status == 0
+        return self.process.status == 0
 
     def __str__(self) -> str:
-        return self.finished.out.partition("=== SUMMARY ===")[2] or str(self.finished)
+        return self.process.out.partition("=== SUMMARY ===")[2] or str(self.process)
 
 
 def required(revision: Revision) -> frozenset[str]:
@@ -49,13 +49,13 @@ def check(node: str, url: str, revision: Revision, baseline: Path, scratch: Path
     """With a baseline, even an empty one, the suite counts warnings as failures."""
     command = [node, str(_SUITE / "dist" / "index.js"), "server", "--url", url]
     command += ["--requirements", revision, "--expected-failures", str(baseline)]
-    finished = run(command, cwd=scratch, timeout=_TIMEOUT)
-    outcomes = _SCENARIO.findall(finished.out)
+    process = run(command, cwd=scratch, timeout=_TIMEOUT)
+    outcomes = _SCENARIO.findall(process.out)
     return Verdict(
-        finished,
+        process,
         ran=frozenset(name for _, name in outcomes),
         failed=frozenset(name for mark, name in outcomes if mark == "✗"),
-        excused=frozenset(_EXCUSED.findall(finished.out)),
+        excused=frozenset(_EXCUSED.findall(process.out)),
     )
 
 

@@ -136,8 +136,8 @@ def _events(mcp: MCPServer[Any]) -> None:
     @mcp.tool()
     async def test_tool_with_progress(ctx: Context[Any, Any]) -> str:
         """Reports progress at 0, 50 and 100."""
-        for done in (0, 50, 100):
-            await ctx.report_progress(done, 100, f"Completed step {done} of 100")
+        for percent in (0, 50, 100):
+            await ctx.report_progress(percent, 100, f"Completed step {percent} of 100")
         return "done"
 
     @mcp.tool()
@@ -163,7 +163,7 @@ def _events(mcp: MCPServer[Any]) -> None:
 def _edges(mcp: MCPServer[Any]) -> None:
     @mcp.tool()
     def test_error_handling() -> str:
-        """Fails."""
+        """Answers with an error result that has a text."""
         raise ToolError("This tool intentionally returns an error for testing")
 
     @mcp.tool()
@@ -198,45 +198,47 @@ def _edges(mcp: MCPServer[Any]) -> None:
 def _resources(mcp: MCPServer[Any]) -> None:
     @mcp.resource("test://static-text")
     def static_text() -> str:
-        """Text."""
+        """A text resource with this very content."""
         return "This is the content of the static text resource."
 
     @mcp.resource("test://static-binary", mime_type="image/png")
     def static_binary() -> bytes:
-        """A picture."""
+        """A binary resource: the picture as a blob."""
         return base64.b64decode(ONE_PIXEL)
 
     @mcp.resource("test://template/{id}/data", mime_type="application/json")
     def template(id: str) -> str:
-        """Whatever id is asked for."""
+        """A template: the content has the id of the requested URI."""
         return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
 
     @mcp.resource("test://watched-resource")
     def watched() -> str:
-        """Something to subscribe to."""
+        """The resource that a client subscribes to and unsubscribes from."""
         return "Watched resource content"
 
 
 def _prompts(mcp: MCPServer[Any]) -> None:
     @mcp.prompt()
     def test_simple_prompt() -> list[Message]:
-        """Without arguments."""
+        """A prompt without arguments."""
         return [UserMessage("This is a simple prompt for testing.")]
 
     @mcp.prompt()
     def test_prompt_with_arguments(arg1: str, arg2: str) -> list[Message]:
-        """With two arguments."""
+        """A prompt whose message has the values of both arguments."""
         return [UserMessage(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")]
 
     @mcp.prompt()
-    def test_prompt_with_embedded_resource(resourceUri: str) -> list[Message]:  # noqa: N803
-        """With a resource."""
+    def test_prompt_with_embedded_resource(
+        resourceUri: str,  # noqa: N803 - the suite's name
+    ) -> list[Message]:
+        """A prompt that embeds a resource with the requested URI."""
         data = _embedded(resourceUri, "Embedded resource content for testing.")
         return [UserMessage(data), UserMessage("Please process the embedded resource above.")]
 
     @mcp.prompt()
     def test_prompt_with_image() -> list[Message]:
-        """With a picture."""
+        """A prompt with a picture."""
         return [UserMessage(PICTURE), UserMessage("Please analyze the image above.")]
 
 

@@ -47,11 +47,11 @@ class Inspector:
         config.write_text(json.dumps(servers))
         return ["--config", str(config), "--server", "devin"]
 
-    def run(self, *arguments: str) -> processes.Finished:
+    def run(self, *arguments: str) -> processes.ProcessResult:
         own = {"HOME": str(self._home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
         return processes.run([*self._command, *arguments], cwd=self._home, timeout=TIMEOUT, env=own)
 
-    def client(self, tool: str, arguments: str) -> processes.Finished:
+    def client(self, tool: str, arguments: str) -> processes.ProcessResult:
         """`arguments` is JSON."""
         return self.run(
             "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments

@@ -49,11 +49,11 @@ def install_system() -> None:
         raise SystemExit(f"these have to be installed: {', '.join(missing)}")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        done = subprocess.run(
+        process = subprocess.run(
             [apt, *words], env=quiet, capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:]
+        if process.returncode:
+            reason = process.stderr.strip().splitlines()[-1:]
             raise SystemExit(f"{', '.join(missing)} could not be installed: {reason}")
 
 

@@ -19,6 +19,7 @@ from typing import IO, NoReturn
 
 import pytest
 
+from tests.e2e.processes import environment
 from tests.third_party.install import INSTALLED, is_current
 
 ROOT = INSTALLED.parent
@@ -39,8 +40,8 @@ def skip_or_fail(reason: str) -> NoReturn:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A finished process: exit status and output."""
+class ProcessResult:
+    """Exit status and output of a process that has exited."""
 
     status: int
     out: str
@@ -50,12 +51,12 @@ class Finished:
         return f"status {self.status}\n{self.out[-4000:]}\n{self.err[-2000:]}"
 
 
-def environment() -> dict[str, str]:
-    """This process's environment without variables that configure the server, the SDK or Node."""
+def node_environment() -> dict[str, str]:
+    """environment() without the variables that configure Node or an MCP program."""
     return {
         name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("DEVIN_", "NODE_", "MCP_"))
+        for name, value in environment().items()
+        if not name.upper().startswith(("NODE_", "MCP_"))
     }
 
 
@@ -66,7 +67,7 @@ def run(
     timeout: float,
     script: Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> Finished:
+) -> ProcessResult:
     """Run to the end with `script`, or nothing, as its input; `env` is added to the environment.
 
     Raises subprocess.TimeoutExpired after `timeout` seconds.
@@ -76,7 +77,7 @@ def run(
         _process(command, cwd, stdin, subprocess.PIPE, env or {}) as process,
     ):
         out, err = process.communicate(timeout=timeout)
-    return Finished(process.returncode, out.decode(), err.decode())
+    return ProcessResult(process.returncode, out.decode(), err.decode())
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def start_server(command: Sequence[str], log: Path) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1)
-def node() -> str:
+def find_node() -> str:
     """The Node that runs the third-party packages.
 
     Raises LookupError with the reason if they cannot be run.
@@ -144,7 +145,7 @@ def _process(
     process = subprocess.Popen(
         command,
         cwd=cwd,
-        env={**environment(), **env},
+        env={**node_environment(), **env},
         stdin=stdin,
         stdout=output,
         stderr=output,

@@ -51,7 +51,7 @@ async def test_index_with_many_folders_stays_within_the_limit(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.organization.folders = [
-        {"id": f"folder-{n}", "name": f"Folder {n}"} for n in range(1500)
+        {"id": f"folder-{number}", "name": f"Folder {number}"} for number in range(1500)
     ]
     async with connect() as client:
         table = await client.read("devin://knowledge")

@@ -107,13 +107,13 @@ async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream)
 async def test_megabytes_of_notes_are_listed_page_by_page(
     connect: Connect, upstream: Upstream
 ) -> None:
-    notes = [note(n, "x" * 10_000) for n in range(500)]
+    notes = [note(number, "x" * 10_000) for number in range(500)]
     upstream.fail("GET", "/v1/knowledge", *[answer(200, {"folders": [], "knowledge": notes})] * 30)
     async with connect() as client:
         full = await client("list_knowledge", body="full")
         listed = await client.list_all("list_knowledge", "knowledge")
     assert len(text_of(full)) <= 25_000
-    assert [row["id"] for row in listed] == [f"note-{n}" for n in range(500)]
+    assert [row["id"] for row in listed] == [f"note-{number}" for number in range(500)]
 
 
 async def test_note_is_created_updated_cleared_and_deleted(
@@ -204,7 +204,7 @@ async def test_unknown_note_is_neither_updated_nor_deleted(connect: Connect) -> 
 
 
 async def test_many_folders_leave_room_for_the_notes(connect: Connect, upstream: Upstream) -> None:
-    folders = [{"id": f"folder-{n}", "name": "Folder " + "x" * 100} for n in range(500)]
+    folders = [{"id": f"folder-{number}", "name": "Folder " + "x" * 100} for number in range(500)]
     notes = [note(1, created_by={"full_name": "y" * 9000})]
     body = {"folders": folders, "knowledge": notes}
     upstream.fail("GET", "/v1/knowledge", *[answer(200, body)] * 2)

@@ -85,7 +85,7 @@ async def test_unusable_event_ids_are_replaced_by_positions(
 
 LARGE_FIELDS = {
     "title": "t" * 480,
-    "tags": ["x" * 250 + str(n) for n in range(50)],
+    "tags": ["x" * 250 + str(number) for number in range(50)],
     "structured_output": {"r": "y" * 14_000},
 }
 
@@ -119,10 +119,12 @@ async def test_tags_that_do_not_fit_are_left_out(connect: Connect, upstream: Ups
 async def test_newest_20_messages_are_shown_and_older_ones_counted(
     connect: Connect, upstream: Upstream
 ) -> None:
-    serve(upstream, messages_from_devin(*(f"m{n}" for n in range(25))))
+    serve(upstream, messages_from_devin(*(f"m{number}" for number in range(25))))
     async with connect() as client:
         view = await client.ok("get_session", session_id="devin-1")
-    assert [message["message"] for message in view["messages"]] == [f"m{n}" for n in range(5, 25)]
+    assert [message["message"] for message in view["messages"]] == [
+        f"m{number}" for number in range(5, 25)
+    ]
     assert view["messages_before"] == 5
     assert "after_event_id=start" in view["next"]
 
@@ -188,7 +190,7 @@ async def test_messages_without_event_ids_are_read_by_position(
 async def test_large_structured_output_is_read_in_pieces(
     connect: Connect, upstream: Upstream
 ) -> None:
-    output = {"rows": [{"n": n, "text": 'a "b"'} for n in range(400)]}
+    output = {"rows": [{"n": number, "text": 'a "b"'} for number in range(400)]}
     serve(upstream, [], structured_output=output)
     text, start = "", 0
     async with connect(result_limit=4000) as client:

@@ -20,8 +20,12 @@ ROW: dict[str, Any] = {
 def waiting_and_working(count: int) -> list[dict[str, Any]]:
     """Rows of which every fortieth waits, from the eighth on."""
     return [
-        ROW | {"session_id": f"devin-{n}", "status_enum": "blocked" if n % 40 == 7 else "working"}
-        for n in range(count)
+        ROW
+        | {
+            "session_id": f"devin-{number}",
+            "status_enum": "blocked" if number % 40 == 7 else "working",
+        }
+        for number in range(count)
     ]
 
 
@@ -47,7 +51,7 @@ async def test_page_shorter_than_its_limit_may_not_be_the_last(
 async def test_session_started_while_paging_repeats_no_row(
     connect: Connect, upstream: Upstream
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{n}"} for n in range(120)]
+    rows = [ROW | {"session_id": f"devin-{number}"} for number in range(120)]
     later_rows = [ROW | {"session_id": "devin-new", "status_enum": "working"}, *rows]
     upstream.fail(
         "GET",
@@ -57,13 +61,15 @@ async def test_session_started_while_paging_repeats_no_row(
     )
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"], limit=200)
-    assert [row["session_id"] for row in result["sessions"]] == [f"devin-{n}" for n in range(120)]
+    assert [row["session_id"] for row in result["sessions"]] == [
+        f"devin-{number}" for number in range(120)
+    ]
 
 
 async def test_rows_before_an_error_are_returned_with_a_cursor(
     connect: Connect, upstream: Upstream
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{n}"} for n in range(100)]
+    rows = [ROW | {"session_id": f"devin-{number}"} for number in range(100)]
     upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"], limit=200)
@@ -76,7 +82,7 @@ async def test_phase_filter_searches_across_pages(connect: Connect, upstream: Up
         result = await client.ok("list_sessions", phase=["waiting"])
         nothing = await client.ok("list_sessions", phase=["sleeping"])
     assert [row["session_id"] for row in result["sessions"]] == [
-        f"devin-{n}" for n in range(7, 250, 40)
+        f"devin-{number}" for number in range(7, 250, 40)
     ]
     assert result["scanned"] == 250
     assert "next_cursor" not in result
@@ -90,7 +96,7 @@ async def test_phase_filter_continues_at_the_cursor(connect: Connect, upstream: 
         first = await client.ok("list_sessions", **arguments)
         second = await client.ok("list_sessions", **arguments, cursor=first["next_cursor"])
     assert [row["session_id"] for row in [*first["sessions"], *second["sessions"]]] == [
-        f"devin-{n}" for n in (7, 47, 87, 127)
+        f"devin-{number}" for number in (7, 47, 87, 127)
     ]
 
 
@@ -108,7 +114,7 @@ async def test_phase_filter_and_result_limit_lose_no_row(
 
 async def test_sessions_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
-        ids = [await client.create_session(f"sandbox:quick task {n}") for n in range(5)]
+        ids = [await client.create_session(f"sandbox:quick task {number}") for number in range(5)]
         listed = await client.list_all("list_sessions", "sessions", limit=2)
     assert [row["session_id"] for row in listed] == ids[::-1]
 

@@ -33,7 +33,8 @@ async def test_long_session_stays_within_the_limit_and_names_the_next_uri(
     connect: Connect, upstream: Upstream
 ) -> None:
     messages = [
-        {"type": "devin_message", "event_id": f"e{n}", "message": "line\n" * 300} for n in range(40)
+        {"type": "devin_message", "event_id": f"e{number}", "message": "line\n" * 300}
+        for number in range(40)
     ]
     body = {
         "session_id": "devin-1",
@@ -72,7 +73,7 @@ async def test_index_shows_urls_and_ids_uncut(connect: Connect, upstream: Upstre
 async def test_messages_without_event_ids_are_read_by_the_next_uri(
     connect: Connect, upstream: Upstream
 ) -> None:
-    messages = [{"type": "devin_message", "message": f"m{n} " * 300} for n in range(12)]
+    messages = [{"type": "devin_message", "message": f"m{number} " * 300} for number in range(12)]
     upstream.fail(
         "GET",
         "/v1/sessions/.*",

@@ -10,7 +10,7 @@ from devin_mcp.operations.idempotency import TAG_PREFIX
 from tests.clock import AutoClock
 from tests.conftest import Connect
 from tests.fake_session import FakeSession
-from tests.upstream import Upstream, answer, lost
+from tests.upstream import Upstream, answer, lose_reply
 
 ROW: dict[str, Any] = {
     "session_id": "devin-1",
@@ -49,10 +49,10 @@ async def test_session_goes_from_prompt_to_pull_request(
         sent = await client.ok("send_message", session_id=session_id, message="strict")
         assert sent["delivered"] is True
         clock.skip(4)
-        done = await client.ok("get_session", session_id=session_id)
-        assert done["phase"] == "done"
-        assert done["pull_requests"][0]["url"].startswith("https://")
-        assert "pull request" in done["next"]
+        result = await client.ok("get_session", session_id=session_id)
+        assert result["phase"] == "done"
+        assert result["pull_requests"][0]["url"].startswith("https://")
+        assert "pull request" in result["next"]
     assert upstream.requests[0].json == {
         "prompt": "Add a check to shop-api",
         "title": "Check",
@@ -147,7 +147,7 @@ async def test_terminate_succeeds_after_a_lost_reply_and_when_repeated(
     async with connect() as client:
         session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
-        upstream.fail("DELETE", "/v1/sessions/.*", lost)
+        upstream.fail("DELETE", "/v1/sessions/.*", lose_reply)
         first = await client.ok("terminate_session", session_id=session_id)
         again = await client.ok("terminate_session", session_id=session_id)
     assert first["terminated"] is True
@@ -176,7 +176,7 @@ async def test_terminate_that_cannot_be_verified_does_not_claim_no_change(
 ) -> None:
     async with connect() as client:
         session_id = await client.create_session()
-        upstream.fail("DELETE", ".*", *[lost] * 4)
+        upstream.fail("DELETE", ".*", *[lose_reply] * 4)
         upstream.fail("GET", "/v1/sessions/.*", answer(500))
         upstream.fail("DELETE", ".*", answer(400, {"detail": "x"}))
         text = await client.error("terminate_session", session_id=session_id)
@@ -261,7 +261,7 @@ async def test_adding_more_than_50_tags_is_refused(connect: Connect, upstream: U
 async def test_more_than_50_tags_are_refused(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         text = await client.error(
-            "update_session_tags", session_id="devin-1", tags=[str(n) for n in range(51)]
+            "update_session_tags", session_id="devin-1", tags=[str(number) for number in range(51)]
         )
     assert "50" in text
     assert upstream.requests == []

@@ -12,7 +12,7 @@ from tests.clock import ManualClock
 from tests.conftest import Connect
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.operations.waiting.conversations import skip
-from tests.upstream import Fault, Upstream, answer, late, page
+from tests.upstream import Fault, Upstream, answer, delay_work, page
 
 
 async def test_poll_interval_grows_while_nothing_changes(
@@ -164,7 +164,7 @@ async def test_change_during_a_slow_first_poll_is_notified(
     notifications, gate = NotificationRecorder(), asyncio.Event()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        upstream.fail("GET", "/v1/sessions/.*", late(gate))
+        upstream.fail("GET", "/v1/sessions/.*", delay_work(gate))
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
             assert "starting" in await client.read(f"devin://sessions/{session_id}")

@@ -49,11 +49,11 @@ async def test_watchers_share_one_poller_that_ends_with_them(
         recorders = [NotificationRecorder() for _ in range(5)]
         before = len(upstream.requests)
         async with anyio.create_task_group() as group:
-            done = anyio.Event()
+            end = anyio.Event()
 
             async def watch_until_done(recorder: NotificationRecorder, uri: str) -> None:
                 async with subscribe(client, recorder, "auto", uri):
-                    await done.wait()
+                    await end.wait()
 
             for recorder in recorders:
                 group.start_soon(watch_until_done, recorder, f"devin://sessions/{session_id}")
@@ -62,7 +62,7 @@ async def test_watchers_share_one_poller_that_ends_with_them(
             await manual_clock.advance(6)
             for recorder in recorders:
                 await recorder.expect(f"devin://sessions/{session_id}")
-            done.set()
+            end.set()
         await manual_clock.wait_for_sleepers(0)
         polls = upstream.count("GET", "/v1/sessions/.*")
         assert polls == len(upstream.requests) - before <= 4
@@ -95,7 +95,7 @@ async def test_unsubscribing_at_once_leaves_no_poller(
 async def test_watched_sessions_are_limited_to_60(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Any
 ) -> None:
-    uris = [f"devin://sessions/devin-{n}" for n in range(150)]
+    uris = [f"devin://sessions/devin-{number}" for number in range(150)]
     upstream.fail("GET", ".*/devin-200", finished("devin-200"))
     upstream.fail("GET", ".*", *[working("devin-x")] * 200)
     async with (
@@ -114,7 +114,7 @@ async def test_watched_sessions_are_limited_to_60(
 async def test_free_slot_goes_to_a_session_that_was_left_out(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    uris = [f"devin://sessions/devin-{n}" for n in range(61)]
+    uris = [f"devin://sessions/devin-{number}" for number in range(61)]
     upstream.fail("GET", ".*/devin-60", *[working("devin-60")] * 9)
     upstream.fail("GET", ".*/devin-7", finished("devin-7"))
     upstream.fail("GET", ".*", *[working("devin-x")] * 200)

@@ -20,7 +20,7 @@ from tests.operations.waiting.conversations import (
     time_passing,
     wait,
 )
-from tests.upstream import Upstream, answer, late
+from tests.upstream import Upstream, answer, delay_work
 
 STEPS = st.lists(
     st.sampled_from(["devin", "hide", "show", "wait", "answer", "block", "work"]),
@@ -124,12 +124,12 @@ async def test_turn_longer_than_the_call_returns_each_message_once(
         sent = await advance_during(manual_clock, sending, 1, 2, until_asleep=2)
         assert sent["timed_out"] is True
         received += messages_of(sent)
-        done = await wait(
+        result = await wait(
             client, manual_clock, 8, 8, session_ids=[session_id], cursor=sent["cursor"]
         )
-        received += messages_of(done)
+        received += messages_of(result)
     assert [text[:7] for text in received] == ["Fix it!", "I have ", "strict", "Done: t"]
-    assert done["sessions"][0]["phase"] == "done"
+    assert result["sessions"][0]["phase"] == "done"
 
 
 async def test_message_before_the_reply_is_returned_with_a_cursor(
@@ -192,7 +192,7 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
     session = FakeSession(status_enum="blocked").at(upstream)
     async with connect(manual_clock=manual_clock, deadline=7) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)

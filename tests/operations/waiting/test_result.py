@@ -39,12 +39,12 @@ async def test_result_fits_its_limit(
     messages = [
         {
             "type": "devin_message",
-            "event_id": f"event-{'x' * 50}-{n}",
-            "message": f"{n} " + "y" * 7500,
+            "event_id": f"event-{'x' * 50}-{number}",
+            "message": f"{number} " + "y" * 7500,
         }
-        for n in range(6)
+        for number in range(6)
     ]
-    ids = [f"devin-{n:032x}" for n in range(count)]
+    ids = [f"devin-{number:032x}" for number in range(count)]
     for session_id in ids:
         body = BASE | {
             "session_id": session_id,
@@ -87,7 +87,7 @@ async def test_structured_output_of_the_previous_turn_is_not_returned(
 async def test_messages_that_do_not_fit_follow_in_later_calls(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    texts = [f"{n}:" + "x" * (6000 if n == 3 else 400) for n in range(12)]
+    texts = [f"{number}:" + "x" * (6000 if number == 3 else 400) for number in range(12)]
     session = FakeSession(status_enum="blocked").at(upstream)
     for text in texts:
         session.devin_says(text)
@@ -126,7 +126,7 @@ async def test_structured_output_is_returned_once_at_the_end_of_the_turn(
 async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, refused: int
 ) -> None:
-    ids = [f"devin-{n:032x}" for n in range(16)]
+    ids = [f"devin-{number:032x}" for number in range(16)]
     for index, session_id in enumerate(ids):
         if index < refused:
             upstream.fail(

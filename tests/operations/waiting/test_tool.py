@@ -13,7 +13,7 @@ from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect, Era, eventually
 from tests.fake_session import FakeSession
 from tests.operations.waiting.conversations import devin_messages_of, messages_of, wait
-from tests.upstream import Upstream, answer, late
+from tests.upstream import Upstream, answer, delay_work
 
 
 async def test_question_reply_and_result_take_one_call_each(
@@ -27,13 +27,13 @@ async def test_question_reply_and_result_take_one_call_each(
         assert question["timed_out"] is False
         assert "devin_send_message" in question["next"]
         replying = client.ok("send_message", session_id=session_id, message="strict", max_wait_s=45)
-        done = await advance_during(manual_clock, replying, 8, until_asleep=2)
-    assert done["delivered"] is True
-    assert done["sessions"][0]["phase"] == "done"
-    assert devin_messages_of(done)[0].startswith("Done")
-    assert "pull/" in done["sessions"][0]["pull_requests"][0]["url"]
-    assert done["timed_out"] is False
-    assert "pull request" in done["next"]
+        result = await advance_during(manual_clock, replying, 8, until_asleep=2)
+    assert result["delivered"] is True
+    assert result["sessions"][0]["phase"] == "done"
+    assert devin_messages_of(result)[0].startswith("Done")
+    assert "pull/" in result["sessions"][0]["pull_requests"][0]["url"]
+    assert result["timed_out"] is False
+    assert "pull request" in result["next"]
 
 
 async def test_unreadable_session_does_not_hide_a_question(
@@ -130,7 +130,7 @@ async def test_wait_for_unknown_ids_only_is_an_error(
 async def test_more_than_16_sessions_are_refused(connect: Connect) -> None:
     async with connect() as client:
         text = await client.error(
-            "wait_for_sessions", session_ids=[f"devin-{n}" for n in range(17)]
+            "wait_for_sessions", session_ids=[f"devin-{number}" for number in range(17)]
         )
     assert "more than 16" in text
 
@@ -201,7 +201,7 @@ async def test_question_is_returned_while_another_session_hangs(
 ) -> None:
     session, gate = FakeSession(status_enum="blocked").at(upstream), asyncio.Event()
     session.devin_says("Which?")
-    upstream.fail("GET", "/v1/sessions/devin-2", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-2", delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(
             client, manual_clock, 2.5, session_ids=["devin-1", "devin-2"], until_asleep=2
@@ -217,7 +217,7 @@ async def test_wait_for_a_hanging_session_ends_soon_after_max_wait_s(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", late(gate))
+    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         waiting = client.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3)
         text = await advance_during(manual_clock, waiting, 2, 2, 10)

@@ -12,7 +12,17 @@ import pytest
 from tests.clock import AutoClock
 from tests.conftest import Connect, settings_for, text_of
 from tests.http_client import connect_over_http, start_http_server
-from tests.upstream import KEY, Exchange, Fault, Upstream, answer, dropped, halved, lost, page
+from tests.upstream import (
+    KEY,
+    Exchange,
+    Fault,
+    Upstream,
+    answer,
+    cut_reply,
+    drop_connection,
+    lose_reply,
+    page,
+)
 
 CALLERS, CALLS_PER_CALLER = 25, 4
 
@@ -31,9 +41,9 @@ def one_in_ten(seed: int) -> Fault:
     """A fault that fails one request in ten and forwards the others; the same ones in each run."""
     chance = random.Random(seed)  # noqa: S311 - a repeatable sequence is wanted
     failures = [
-        lost,
-        dropped,
-        halved,
+        lose_reply,
+        drop_connection,
+        cut_reply,
         answer(500),
         answer(502),
         answer(503),

@@ -16,7 +16,7 @@ from tests.conftest import settings_for
 from tests.e2e.processes import start_http_process
 from tests.http_client import ACCEPT, INITIALIZE, connect_over_http, start_http_server
 from tests.server.http.raw_requests import REQUEST_HEAD, exchange_bytes
-from tests.upstream import Exchange, Upstream, answer, slow
+from tests.upstream import Exchange, Upstream, answer, delay_reply
 
 FIRST_CALLER = {"X-Devin-Api-Key": "apk_user_one_1111"}
 SECOND_CALLER = {"X-Devin-Api-Key": "apk_user_two_2222"}
@@ -24,7 +24,7 @@ SECOND_CALLER = {"X-Devin-Api-Key": "apk_user_two_2222"}
 
 async def test_calls_above_the_limit_of_a_caller_get_429(upstream: Upstream) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/playbooks", slow(gate), slow(gate))
+    upstream.fail("GET", "/v1/playbooks", delay_reply(gate), delay_reply(gate))
     async with (
         start_http_server(settings_for(upstream, auth="caller-key", max_calls_per_caller=2)) as url,
         httpx.AsyncClient(timeout=20) as http,

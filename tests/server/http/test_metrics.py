@@ -11,7 +11,7 @@ import httpx
 from tests.e2e.processes import start_http_process
 from tests.http_client import connect_over_http
 from tests.server.http.metrics_client import metrics_address, read_metrics
-from tests.upstream import KEY, Upstream, answer, slow
+from tests.upstream import KEY, Upstream, answer, delay_reply
 
 
 async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Upstream) -> None:
@@ -23,7 +23,7 @@ async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Up
         address = metrics_address(server, url)
         gate = asyncio.Event()
         session_id = (await client.ok("create_session", prompt="sandbox:forever"))["session_id"]
-        upstream.fail("GET", "/v1/secrets", answer(503), slow(gate))
+        upstream.fail("GET", "/v1/secrets", answer(503), delay_reply(gate))
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client.ok("list_secrets"))
             group.start_soon(
