@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import anyio
 import pytest
 
 from tests.clock import ManualClock, advance_during
@@ -64,7 +63,7 @@ async def test_message_read_while_working_is_not_the_final_message(
         await manual_clock.wait_for_sleepers(2)
         session.status_enum = "blocked"
         await manual_clock.advance(7, until_asleep=2)
-        await anyio.sleep(0.05)  # the wait does not end
+        await manual_clock.wait_for_sleepers(2)  # the poller has read it, and sleeps again
         assert not waiting.done()
         session.devin_says("Strict or lenient?")
         result = await advance_during(manual_clock, waiting, 7, until_asleep=2)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.clock import ManualClock
-from tests.conftest import Connect
+from tests.conftest import Connect, eventually
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.operations.waiting.conversations import skip
 from tests.upstream import Fault, Upstream, answer, delay_work, page
@@ -73,9 +72,8 @@ async def test_session_refused_at_the_first_poll_is_not_polled_again(
         connect(manual_clock=manual_clock) as client,
         subscribe(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
     ):
-        await upstream.arrived.wait()
-        await anyio.sleep(0.05)  # no further poll is scheduled
-        assert manual_clock.sleepers == 0
+        await eventually(lambda: any(line.get("method") == "watch" for line in logs()))
+        assert manual_clock.sleepers == 0, "no further poll is scheduled"
     assert upstream.count("GET", "/v1/sessions/.*") == 1
     assert [line["outcome"] for line in logs() if line.get("method") == "watch"] == ["tool_error"]
 

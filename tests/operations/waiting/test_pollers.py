@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from tests.clock import ManualClock, advance_during
-from tests.conftest import Connect
+from tests.conftest import Connect, Logs, eventually
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.server.callers import two_callers
 from tests.upstream import Fault, Upstream, answer
@@ -127,15 +127,14 @@ async def test_free_slot_goes_to_a_session_that_was_left_out(
 
 
 async def test_new_watch_starts_an_ended_poller_again(
-    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Logs
 ) -> None:
     upstream.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         uri = f"devin://sessions/{session_id}"
         async with subscribe(client, NotificationRecorder(), "auto", uri):
-            await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
-            await anyio.sleep(0.05)  # the poller ends
+            await eventually(lambda: any(line.get("method") == "watch" for line in logs()))
             assert manual_clock.sleepers == 0
             async with subscribe(client, NotificationRecorder(), "auto", uri):
                 await manual_clock.wait_for_sleepers(1)
