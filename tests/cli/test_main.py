@@ -71,7 +71,7 @@ def test_wrong_value_is_one_line_and_status_2(
     assert finished.stdout == ""
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - no socket
 def test_http_refuses_a_public_host_without_auth(cli: CommandLine, host: str) -> None:
     finished = cli("http", "--host", host, "--sandbox")
     assert finished.status == 2

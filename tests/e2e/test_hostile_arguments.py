@@ -75,7 +75,10 @@ async def test_invalid_id_is_refused_before_any_request(
         for name, argument in places:
             properties = SCHEMAS[name]["properties"]
             others = {key: value for key, value in required.items() if key in properties}
+            is_required = argument in SCHEMAS[name].get("required", [])
             for text in INVALID_IDS:
+                if not text.strip() and not is_required:
+                    continue  # counts as absent
                 result = await client(name.removeprefix("devin_"), **(others | {argument: text}))
                 assert result.is_error, (name, argument, text)
                 assert "does not know" not in text_of(result), "Devin was asked"
