@@ -26,6 +26,8 @@ async def wait_until_refused(url: str) -> None:
                 _, writer = await asyncio.open_connection(host, int(port))
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:  # the listener closed between the two halves of connect
+                continue
             writer.close()
             await asyncio.sleep(0.01)
 
