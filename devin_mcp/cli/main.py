@@ -222,7 +222,10 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, flags: dict[str, l
 
 
 def _flag_help(setting: Setting) -> str:
-    default = "" if setting.default in (None, "", (), False) else f" (default {setting.default})"
+    default = ""
+    if setting.default not in (None, "", (), False):
+        text = f"{setting.default:g}" if setting.kind == "number" else str(setting.default)
+        default = f" (default {text})"
     repeated = "; can be repeated" if setting.is_list else ""
     return f"{setting.help}{repeated}{default}".replace("%", "%%")
 

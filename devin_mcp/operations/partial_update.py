@@ -15,6 +15,9 @@ from pydantic import ConfigDict, Field
 from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import Invalid
 
+REQUIRED = frozenset({"name", "title", "body"})
+"""Fields that Devin's PUT requires (v1.md §6, §7)."""
+
 FieldName = TypeVar("FieldName", bound=str)
 Clear = Annotated[list[FieldName], Field(description="Fields to empty")]
 
@@ -36,7 +39,10 @@ class Change:
         Raises Invalid if nothing changes, or if a field has a value and is to be emptied.
         """
         if not clear and all(value is None for value in values.values()):
-            raise Invalid(f"Nothing to change: give at least one of {', '.join(values)}.")
+            raise Invalid(
+                f"Nothing to change: give at least one of {', '.join(values)}, or name fields to "
+                "empty in clear (an empty text counts as absent)."
+            )
         if both := [name for name in clear if values[name] is not None]:
             raise Invalid(f"{both[0]} has a value and is in clear. Give one of the two.")
         self._values = values
@@ -57,7 +63,3 @@ class Change:
                 )
             fields[name] = merged if name in REQUIRED else merged or None
         return fields
-
-
-REQUIRED = frozenset({"name", "title", "body"})
-"""Fields that Devin's PUT requires (v1.md §6, §7)."""

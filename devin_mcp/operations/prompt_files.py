@@ -65,8 +65,8 @@ def _check_length(prompt: str) -> None:
 
 def _check_files(ctx: Context, files: Sequence[str]) -> None:
     """Raises Invalid or NotAllowed for local paths or attachment URLs that cannot be attached."""
-    for number, file in enumerate(files, 1):
-        argument = f"files[{number}]"
+    for index, file in enumerate(files):
+        argument = f"files[{index}]"
         if _is_url(file):
             parse_attachment(file, None, None, argument)
             continue
@@ -91,8 +91,8 @@ async def _attach_file(ctx: Context, file: str) -> Attachment:
 def message_with_attachments(ctx: Context, message: str, urls: Sequence[str]) -> str:
     """The message with a line per attachment (v1.md §4). Raises Invalid."""
     lines = [
-        attachment_line(_canonical_url(ctx, url, f"attachment_urls[{number}]"))
-        for number, url in enumerate(urls, 1)
+        attachment_line(_canonical_url(ctx, url, f"attachment_urls[{index}]"))
+        for index, url in enumerate(urls)
     ]
     text = "\n".join([message, "", *lines]) if lines else message
     if len(text) > MAX_TEXT_CHARS:

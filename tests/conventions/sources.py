@@ -48,7 +48,7 @@ def relative(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-def fail_for(offenders: Iterable[str], remedy: str) -> None:
+def assert_no_offenders(offenders: Iterable[str], remedy: str) -> None:
     """Fail once, with all offenders, one per line, and what to do about them."""
     lines = sorted(set(offenders))
     assert not lines, f"{len(lines)} offender(s): {remedy}\n  " + "\n  ".join(lines)

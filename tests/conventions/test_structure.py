@@ -18,7 +18,7 @@ from tests.conventions.sources import (
     MODULES,
     PACKAGE,
     TEST_FILES,
-    fail_for,
+    assert_no_offenders,
     imports,
     module_of,
     relative,
@@ -72,7 +72,7 @@ def test_modules_import_only_the_rooms_below_them() -> None:
             for name in imports(tree_of(file))
             if name.split(".")[0] == "devin_mcp" and room(name) not in ROOMS[here]
         ]
-    fail_for(offenders, "move the code, or pass what it needs; ROOMS has the direction")
+    assert_no_offenders(offenders, "move the code, or pass what it needs; ROOMS has the direction")
 
 
 def test_only_api_imports_an_http_client() -> None:
@@ -82,7 +82,7 @@ def test_only_api_imports_an_http_client() -> None:
         for name in imports(tree_of(file))
         if name.split(".")[0] in HTTP_CLIENTS and room(module) != "api"
     ]
-    fail_for(offenders, "send requests through api/")
+    assert_no_offenders(offenders, "send requests through api/")
 
 
 def test_only_server_and_demo_import_the_mcp_sdk() -> None:
@@ -94,7 +94,7 @@ def test_only_server_and_demo_import_the_mcp_sdk() -> None:
         and room(module) != "server"
         and module != "devin_mcp.cli.demo"
     ]
-    fail_for(offenders, "keep the protocol in server/")
+    assert_no_offenders(offenders, "keep the protocol in server/")
 
 
 def test_no_import_cycle() -> None:
@@ -113,7 +113,7 @@ def test_no_import_cycle() -> None:
             graph[cycle[1]].discard(cycle[0])  # so that the next cycle is found
         else:
             break
-    fail_for(cycles, "move what both modules need into a third one")
+    assert_no_offenders(cycles, "move what both modules need into a third one")
 
 
 def test_only_settings_read_the_environment() -> None:
@@ -123,7 +123,7 @@ def test_only_settings_read_the_environment() -> None:
         if module not in ENVIRONMENT_READERS
         and re.search(r"\bos\.(environ|getenv|putenv)\b", file.read_text(encoding="utf-8"))
     ]
-    fail_for(offenders, "read the variable in settings/environment.py")
+    assert_no_offenders(offenders, "read the variable in settings/environment.py")
 
 
 def test_only_commands_print() -> None:
@@ -136,7 +136,7 @@ def test_only_commands_print() -> None:
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
     ]
-    fail_for(offenders, "write an event with observability.log")
+    assert_no_offenders(offenders, "write an event with observability.log")
 
 
 def test_nothing_posix_only_is_imported_at_module_level() -> None:
@@ -147,7 +147,9 @@ def test_nothing_posix_only_is_imported_at_module_level() -> None:
         for name in imports(statement)
         if name.split(".")[0] in POSIX_ONLY
     ]
-    fail_for(offenders, "import it inside the function that needs it: the server runs on Windows")
+    assert_no_offenders(
+        offenders, "import it inside the function that needs it: the server runs on Windows"
+    )
 
 
 def test_files_are_short() -> None:
@@ -156,7 +158,7 @@ def test_files_are_short() -> None:
         for file in [*MODULES.values(), *TEST_FILES]
         if (lines := file.read_text(encoding="utf-8").count("\n")) > MAX_LINES
     ]
-    fail_for(offenders, f"split files by noun, at most {MAX_LINES} lines")
+    assert_no_offenders(offenders, f"split files by noun, at most {MAX_LINES} lines")
 
 
 def test_modules_have_a_docstring_and_no_open_work() -> None:
@@ -169,7 +171,7 @@ def test_modules_have_a_docstring_and_no_open_work() -> None:
             offenders.append(f"{module} has a TODO")
         if file.stem in VAGUE_NAMES:
             offenders.append(f"{module} has a name that says nothing")
-    fail_for(offenders, "say what the module is for; open work belongs in an issue")
+    assert_no_offenders(offenders, "say what the module is for; open work belongs in an issue")
 
 
 def test_server_has_no_words_of_the_devin_api() -> None:
@@ -181,7 +183,9 @@ def test_server_has_no_words_of_the_devin_api() -> None:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
         if words.search(line)
     ]
-    fail_for(offenders, "routes and status words belong in operations/, policy in visibility.py")
+    assert_no_offenders(
+        offenders, "routes and status words belong in operations/, policy in visibility.py"
+    )
 
 
 def test_every_module_with_an_operation_is_imported() -> None:
@@ -192,7 +196,7 @@ def test_every_module_with_an_operation_is_imported() -> None:
         and re.search(r"\n@(operation|workflow)\(", file.read_text(encoding="utf-8"))
     }
     imported = {operation.function.__module__ for operation in OPERATIONS}
-    fail_for(declaring - imported, "import the module in operations/__init__.py")
+    assert_no_offenders(declaring - imported, "import the module in operations/__init__.py")
 
 
 def test_sandbox_serves_exactly_the_routes_and_fields_of_the_contract() -> None:
@@ -269,4 +273,6 @@ def test_every_test_asserts_something_and_has_a_short_name() -> None:
                 offenders.append(f"{where} asserts nothing")
             if len(function.name) > MAX_TEST_NAME_CHARS:
                 offenders.append(f"{where} has {len(function.name)} characters")
-    fail_for(offenders, f"subject, verb, condition, at most {MAX_TEST_NAME_CHARS} characters")
+    assert_no_offenders(
+        offenders, f"subject, verb, condition, at most {MAX_TEST_NAME_CHARS} characters"
+    )

@@ -10,7 +10,7 @@ import re
 import tokenize
 from pathlib import Path
 
-from tests.conventions.sources import fail_for, relative, tracked_files
+from tests.conventions.sources import assert_no_offenders, relative, tracked_files
 
 REPLACED: dict[str, str] = {
     # Classes.
@@ -143,7 +143,7 @@ def test_replaced_identifiers_are_not_used() -> None:
         for number, line in enumerate(text_of(file).splitlines(), 1)
         for match in pattern.finditer(line)
     ]
-    fail_for(offenders, "use the term after the arrow")
+    assert_no_offenders(offenders, "use the term after the arrow")
 
 
 def test_words_of_everyday_life_are_not_names_in_python() -> None:
@@ -154,4 +154,4 @@ def test_words_of_everyday_life_are_not_names_in_python() -> None:
         for token in tokenize.generate_tokens(io.StringIO(text_of(file)).readline)
         if token.type == tokenize.NAME and token.string in ENGLISH_WORDS
     ]
-    fail_for(offenders, "name it by the noun, or by what the function does")
+    assert_no_offenders(offenders, "name it by the noun, or by what the function does")

@@ -37,7 +37,7 @@ def part(file: Path, name: str) -> str:
     return match[2]
 
 
-def check_part(file: Path, name: str, expected: str) -> None:
+def assert_part_matches(file: Path, name: str, expected: str) -> None:
     """Compare a generated part with `expected`. With UPDATE_DOCS=1, write it instead."""
     if UPDATE:
         text = file.read_text()

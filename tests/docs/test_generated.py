@@ -33,7 +33,7 @@ from tests.docs.pages import (
     README,
     RESOURCES_AND_PROMPTS,
     SETTINGS_PAGE,
-    check_part,
+    assert_part_matches,
     table,
 )
 
@@ -210,4 +210,4 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
 @pytest.mark.parametrize("name", PARTS)
 def test_generated_part_matches_the_code(name: str) -> None:
     file, generate = PARTS[name]
-    check_part(file, name, generate())
+    assert_part_matches(file, name, generate())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.conftest import Connect
-from tests.docs.pages import LOGGING, ROOT, UPDATE, check_part, first_column, part, section
+from tests.docs.pages import LOGGING, ROOT, UPDATE, assert_part_matches, first_column, part, section
 
 
 async def test_log_example_has_the_fields_of_a_real_call(
@@ -21,7 +21,7 @@ async def test_log_example_has_the_fields_of_a_real_call(
     events = [line for line in logs() if line["event"] in {"api_request", "mcp_call"}]
     lines = "\n".join(json.dumps(event) for event in events)
     if UPDATE and names_in(part(LOGGING, "log-example")) != names_in(lines):
-        check_part(LOGGING, "log-example", f"```json\n{lines}\n```")
+        assert_part_matches(LOGGING, "log-example", f"```json\n{lines}\n```")
     assert names_in(part(LOGGING, "log-example")) == names_in(lines)
     documented = set(first_column(section(LOGGING, "Fields")))
     assert {name for names in names_in(lines) for name in names} <= documented

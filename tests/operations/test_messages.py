@@ -116,8 +116,8 @@ async def test_reply_to_a_message_with_attachments_is_found(
 @pytest.mark.parametrize(
     ("attachment_urls", "says"),
     [
-        (["https://example.com/log.txt"], "attachment_urls[1] is no attachment's"),
-        ([URL, "log.txt"], "attachment_urls[2] is no attachment's"),
+        (["https://example.com/log.txt"], "attachment_urls[0] is no attachment's"),
+        ([URL, "log.txt"], "attachment_urls[1] is no attachment's"),
         ([URL] * 21, "attachment_urls has more than 20 items"),
     ],
 )
