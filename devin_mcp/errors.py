@@ -15,7 +15,7 @@ DevinError
 │   └── SlowDown            the request rate; carries `retry_after` in seconds where Devin said it
 └── Broken                  5xx, unreadable, or not the documented shape
 
-Source of the statuses: devin-api/v1.md §8.
+Source of the statuses: devin-api/v1.md §8, v3.md §11.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class ReplyLost(DevinError):
 class Refused(DevinError):
     kind = "refused"
     advice_by_default = "Nothing was changed."
+    named_fields: frozenset[str] = frozenset()
+    """Fields of the request that Devin's reason names."""
 
 
 class BadKey(Refused):

@@ -7,7 +7,7 @@ import pytest
 from devin_mcp.keys import (
     KEY_PATTERN,
     KEY_PROBLEMS,
-    SANDBOX_KEY,
+    SANDBOX_KEYS,
     DevinKey,
     KeyState,
     api_of,
@@ -59,7 +59,7 @@ def test_placeholder_is_not_a_usable_key(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [KEY, SANDBOX_KEY, "apk_user_x1", "apk_x.y", "cog_xxxx", "apk", ""]
+    "text", [KEY, *SANDBOX_KEYS.values(), "apk_user_x1", "apk_x.y", "cog_x1", "apk", ""]
 )
 def test_text_without_the_marks_of_a_placeholder_is_none(text: str) -> None:
     assert not is_placeholder(text)
@@ -71,7 +71,8 @@ def test_text_without_the_marks_of_a_placeholder_is_none(text: str) -> None:
         ("", "missing"),
         ("${DEVIN_API_KEY}", "placeholder"),
         ("cog_${ORGANIZATION_KEY}", "placeholder"),
-        ("cog_0123456789", "other_api"),
+        ("cog_0123456789", "usable"),
+        ("devin-session-token$0123456789", "login_token"),
         ("apk_0123456789", "usable"),
         ("apk_user_0123456789", "usable"),
         ("ghp_0123456789", "usable"),

@@ -18,9 +18,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.sandbox import Sandbox
 
-KEY = "apk_user_test_0123456789"
+KEY = "apk_sandbox-test-0123456789"
+V3_KEY = "cog_sandbox-test-0123456789"
+"""Of the same organization as KEY."""
+KEYS: dict[DevinApi, str] = {"v1": KEY, "v3": V3_KEY}
 
 
 @dataclass

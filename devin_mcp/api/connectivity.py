@@ -16,7 +16,7 @@ import httpx
 
 from devin_mcp.api.connections import HEADERS, base_url, ssl_context
 from devin_mcp.api.error_mapping import describe_transport_error
-from devin_mcp.keys import SANDBOX_KEY
+from devin_mcp.keys import DevinKey
 from devin_mcp.settings import Settings
 
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
@@ -66,10 +66,9 @@ def resolve_host(host: str) -> list[str]:
     )
 
 
-async def probe(settings: Settings, path: str, app: Any = None) -> ProbeResult:
-    """GET `path` with the configured key. `app` is an ASGI application (sandbox)."""
+async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -> ProbeResult:
+    """GET `path` once with the key. `app` is an ASGI application (sandbox)."""
     transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    key = settings.api_key if app is None else SANDBOX_KEY
     started_at = time.perf_counter()
 
     def failed(problem: str) -> ProbeResult:
@@ -85,7 +84,7 @@ async def probe(settings: Settings, path: str, app: Any = None) -> ProbeResult:
                 headers=HEADERS,
             ) as client,
             client.stream(
-                "GET", base_url(settings) + path, headers={"authorization": f"Bearer {key}"}
+                "GET", base_url(settings) + path, headers={"authorization": f"Bearer {key.text}"}
             ) as response,
         ):
             return ProbeResult(

@@ -8,23 +8,25 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from devin_mcp.api.client import ApiCall, endpoint_of
+from devin_mcp.api.call import ApiCall
 from devin_mcp.api.connections import HEADERS
-from devin_mcp.api.endpoint import Endpoint, HasEndpoint
+from devin_mcp.api.endpoint import Endpoint, HasEndpoints
 from devin_mcp.api.error_mapping import describe_transport_error, no_response_error
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.errors import Broken
 from devin_mcp.settings.parsers import LOOPBACK
 
-PRESIGNED_FILE = Endpoint("presigned_file", "GET", "presigned file", retry_safe=True)
+PRESIGNED_FILE = Endpoint("presigned_file", "v1", "GET", "presigned file", retry_safe=True)
+"""Not of Devin's API, so a refusal says nothing about the key."""
 
 
 @asynccontextmanager
 async def download(
-    call: ApiCall, operation: HasEndpoint, **ids: str
+    call: ApiCall, operation: HasEndpoints, **ids: str
 ) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
     """Yields the content type and the bytes of a file. Raises one of errors.py."""
-    request, state = call.build_request(endpoint_of(operation), ids, stream=True)
+    endpoint = call.endpoint(operation)
+    request, state = call.build_request(endpoint, await call.path_ids(endpoint, ids), stream=True)
     async with call.client.pools.client(call.key.fingerprint) as http:
         response = await _deliver(call, http, request, state)
         try:
@@ -33,7 +35,7 @@ async def download(
                 request, state = _presigned_request(call, response)
                 response = await _deliver(call, http, request, state)
             if not response.is_success:
-                raise call.failure(response, state.endpoint, None, private=True)
+                raise await call.failure(response, state.endpoint, None, private=True)
             try:
                 yield response.headers.get("content-type", ""), _chunks(call, response)
             except BaseException as end:

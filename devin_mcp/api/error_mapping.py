@@ -1,4 +1,4 @@
-"""From Devin's response, or from its absence, to one of errors.py (v1.md §8)."""
+"""From Devin's response, or from its absence, to one of errors.py (v1.md §8, v3.md §11)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 
 from devin_mcp import errors
-from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.api.endpoint import BETA_PREFIX, Endpoint
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
-from devin_mcp.keys import V1_KEY_PREFIX_HINT
+from devin_mcp.keys import KEY_PREFIX_HINT
 from devin_mcp.observability.redaction import redactor
 
 MAX_QUOTE_CHARS = 300
@@ -74,39 +74,34 @@ def error_from_response(
         if writes:  # 303 means that the write was carried out
             return reply_lost(endpoint, message, status)
         return errors.Broken(message, "Check DEVIN_BASE_URL.", status=status)
-    return _refusal(response, endpoint, "" if private else _quote(_detail(response), sent))
+    detail = _detail(response)
+    error = _refusal(response, endpoint, "" if private else _quote(detail, sent))
+    error.named_fields = _named_fields(detail, sent)
+    return error
 
 
-def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.DevinError:
+def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
     status = response.status_code
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
     if status == 403 and _QUOTA.search(response.content):
         return errors.OutOfQuota("The Devin organization is out of quota (403).", status=status)
+    if status == 404:
+        return _not_found(endpoint, quote)
     if status == 403:
         return errors.NotAllowed(
             f"This API key may not do that (403).{quote}",
-            f"Nothing was changed. The key may be of another kind ({V1_KEY_PREFIX_HINT}) or its "
+            f"Nothing was changed. The key may be of another kind ({KEY_PREFIX_HINT}) or its "
             "user may lack the permission; writing playbooks needs the permission to manage the "
             "organization's playbooks.",
             status=status,
         )
-    if status == 404:
-        return errors.NotFound(f"Devin does not know that id (404).{quote}", status=status)
     if is_initializing(response):
         return errors.NotReady(
             "The session is still starting and takes no messages yet (400).", status=status
         )
-    if is_session_limit(response, endpoint):
-        return errors.TooManySessions(
-            f"Too many sessions are running in this organization (429).{quote}", status=status
-        )
     if status == 429:
-        return errors.SlowDown(
-            f"Devin is being asked too often (429).{quote}",
-            retry_after=retry_after(response),
-            status=status,
-        )
+        return _too_many(response, endpoint, quote)
     if status in {400, 413, 422}:
         return errors.Invalid(
             f"Devin did not accept the request ({status}).{quote}",
@@ -121,6 +116,28 @@ def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors
             status=status,
         )
     return errors.Refused(f"Devin refused the request ({status}).{quote}", status=status)
+
+
+def _not_found(endpoint: Endpoint, quote: str) -> errors.NotFound:
+    if endpoint.template.startswith(BETA_PREFIX):
+        return errors.NotFound(
+            "This deployment of Devin does not offer that (404).",
+            "Nothing was changed. It is a beta of the Organization API.",
+            status=404,
+        )
+    return errors.NotFound(f"Devin does not know that id (404).{quote}", status=404)
+
+
+def _too_many(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
+    if is_session_limit(response, endpoint):
+        return errors.TooManySessions(
+            f"Too many sessions are running in this organization (429).{quote}", status=429
+        )
+    return errors.SlowDown(
+        f"Devin is being asked too often (429).{quote}",
+        retry_after=retry_after(response),
+        status=429,
+    )
 
 
 def describe_transport_error(error: httpx.RequestError) -> str:
@@ -158,16 +175,20 @@ def _root_cause(error: BaseException) -> BaseException:
 
 
 def _detail(response: httpx.Response) -> str:
-    """Devin's reason: a text, or `loc` and `msg` of a validation list. Never a page of HTML."""
+    """Devin's reason: `loc` and `msg` of a validation list in `errors` (RFC 9457) or `detail`, else
+    the text of `detail`. Never a page of HTML.
+    """
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
         return ""
-    detail: Any = body.get("detail") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return ""
+    detail: Any = body.get("errors") or body.get("detail")
     if isinstance(detail, str):
         return detail
     if not isinstance(detail, list):
-        return ""
+        return body["detail"] if isinstance(body.get("detail"), str) else ""
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
         for item in detail
@@ -190,6 +211,14 @@ def _quote(detail: str, sent: object) -> str:
     if len(detail) > MAX_QUOTE_CHARS:
         detail = detail[: MAX_QUOTE_CHARS - 1] + "…"
     return f" Devin says: {json.dumps(detail.rstrip('.'), ensure_ascii=False)}."
+
+
+def _named_fields(detail: str, sent: object) -> frozenset[str]:
+    """Top-level fields of the request that the reason names, in the singular or plural."""
+    if not isinstance(sent, dict):
+        return frozenset()
+    words = set(re.findall(r"[a-z_]+", detail.lower()))
+    return frozenset(name for name in sent if words & {name, name.removesuffix("s")})
 
 
 def _texts(value: object) -> Iterator[str]:

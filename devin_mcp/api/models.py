@@ -1,5 +1,7 @@
 """Base models for the JSON that Devin answers: lenient about additions, precise about what is
 needed.
+
+A model reads the shapes of both APIs: a field has v3's name, its alias is the name in v1.
 """
 
 from __future__ import annotations
@@ -16,14 +18,18 @@ T = TypeVar("T")
 class ApiModel(BaseModel):
     """A JSON object from Devin. Unknown fields are ignored, so additions upstream break nothing."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
 
 _UTC_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def _format_time(value: object) -> object:
-    """`2025-12-20T14:47:51.845058Z`, or with an offset, -> `2025-12-20T14:47:51Z`."""
+    """Unix seconds (v3), or `2025-12-20T14:47:51.845058Z` or with an offset (v1), ->
+    `2025-12-20T14:47:51Z`.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _format_seconds(value)
     if not isinstance(value, str):
         return value
     if _UTC_TIMESTAMP.fullmatch(value):
@@ -40,8 +46,15 @@ def _format_time(value: object) -> object:
         return value
 
 
+def _format_seconds(value: float) -> object:
+    try:
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return value
+
+
 Time = Annotated[str, BeforeValidator(_format_time)]
-"""UTC, to the second. A text that is not a time stays as it came (v1.md §1)."""
+"""UTC, to the second. A text that is not a time stays as it came (v1.md §1, v3.md §1)."""
 
 
 def _empty_for_null(value: object) -> object:
@@ -53,14 +66,21 @@ ListOrNull = Annotated[list[T], BeforeValidator(_empty_for_null)]
 
 
 class ItemList(ApiModel, Generic[T]):
-    """A bare array, or `{items: [...]}` as one observer saw it (v1.md §7)."""
+    """A page `{items, end_cursor, has_next_page}` of v3 (v3.md §3), or a bare array (v1.md §7)."""
 
     items: list[T]
+    end_cursor: str | None = None
+    has_next_page: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _wrap_array(cls, value: object) -> object:
         return {"items": value} if isinstance(value, list) else value
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Cursor of the next page; None on the last one."""
+        return self.end_cursor or None if self.has_next_page else None
 
 
 class Acknowledgement(ApiModel):

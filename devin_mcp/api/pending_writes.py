@@ -24,7 +24,7 @@ DETACHED_WRITE_TIMEOUT = 30.0
 class WriteEvent:
     """A write that was carried out, or may have been: what was read before it may be stale now."""
 
-    key_fingerprint: str
+    tenant: str
     operation_id: str
     ids: Mapping[str, str]
 

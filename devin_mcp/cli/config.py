@@ -78,7 +78,7 @@ def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> Ser
     entry = this_command(tuple(_server_flags(settings, flags)))
     if settings.sandbox:
         return entry
-    names = {"base_url", "app_url"} & set(sources(flags))
+    names = {"base_url", "app_url", "api", "org_id"} & set(sources(flags))
     env = {
         setting.env: str(getattr(settings, setting.name))
         for setting in SETTINGS
@@ -93,7 +93,7 @@ def _remote_server(
     """The server at a URL, and how it authenticates its callers."""
     server_flags = _server_flags(settings, flags)
     for flag in server_flags:
-        if flag != "--sandbox":
+        if flag.startswith("--") and flag != "--sandbox":
             raise SettingsError(
                 f"{flag} is for a server that the client starts; "
                 "a remote one has settings of its own"
@@ -121,6 +121,8 @@ def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> lis
         if setting.is_switch:
             on, off = setting.flags
             arguments.append(on if value else off)
+        elif value == setting.bare:
+            arguments.append(setting.flag)
         else:
             for part in value if setting.is_list else (value,):
                 arguments += [setting.flag, str(part)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from devin_mcp.api.client import DevinClient
 from devin_mcp.api.connectivity import ProbeResult, probe, proxy_for, resolve_host
-from devin_mcp.keys import WHERE_TO_GET_A_KEY
-from devin_mcp.operations import OPERATIONS
-from devin_mcp.settings import TOOLSETS, Settings
+from devin_mcp.errors import DevinError, NotAllowed
+from devin_mcp.keys import WHERE_TO_GET_A_KEY, DevinApi, DevinKey, api_of
+from devin_mcp.operations.account import Account, read_account
+from devin_mcp.operations.policy import Policy
+from devin_mcp.operations.services import Services
+from devin_mcp.settings import Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
 
@@ -32,39 +35,31 @@ class Check:
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A request that shows whether the key may read one toolset."""
-
-    path: str
-    toolset: str
+FIRST_PATHS: dict[DevinApi, str] = {"v1": "/v1/sessions", "v3": "/v3/self"}
+"""What shows whether the key is accepted at all."""
 
 
-PROBES = {
-    operation.operation_id: Probe(operation.v1.path({}), operation.toolset)
-    for operation in sorted(OPERATIONS, key=lambda operation: TOOLSETS.index(operation.toolset))
-    if operation.v1 and operation.v1.is_read and "{" not in operation.v1.template
-}
-"""Operation id -> request, for each operation that reads and needs no id."""
-FIRST_PROBE = "list_sessions"
-"""Shows whether the key is accepted at all."""
-
-
-async def probe_all(settings: Settings, app: Any = None) -> dict[str, ProbeResult]:
-    """Operation id -> result. If the first probe fails, the others would as well, and are not sent.
-
-    `app` is the ASGI application of the sandbox.
-    """
-    results: dict[str, ProbeResult] = {}
-    for operation_id in (FIRST_PROBE, *(name for name in PROBES if name != FIRST_PROBE)):
-        results[operation_id] = await probe(settings, PROBES[operation_id].path, app)
-        if not _is_readable(results[FIRST_PROBE]):
-            break
-    return results
-
-
-def _is_readable(result: ProbeResult) -> bool:
-    return result.status == 200 and result.is_json
+async def connection_checks(settings: Settings, key: DevinKey, app: Any = None) -> list[Check]:
+    """The checks that need an answer of Devin. `app` is the ASGI application of the sandbox."""
+    first = await probe(settings, key, FIRST_PATHS[key.api], app)
+    checks = _response_checks(first, settings)
+    if first.status is None:
+        return checks
+    if first.status != 200:
+        return [*checks, Check("Accepted", "FAIL", *_refusal(first.status, key))]
+    if not first.is_json:
+        advice = "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL."
+        found = "the response is a web page, not the Devin API"
+        return [*checks, Check("Accepted", "FAIL", found, advice)]
+    client = DevinClient(settings, app=app)
+    services = Services(client, Policy(settings.result_limit), max_sessions=0, cache_ttl=0)
+    try:
+        return [*checks, *_account_checks(await read_account(services.context(key)))]
+    except DevinError as error:
+        return [*checks, Check("Accepted", "FAIL", error.message, error.advice)]
+    finally:
+        services.close()
+        await client.aclose()
 
 
 def network_checks(settings: Settings) -> list[Check]:
@@ -84,8 +79,7 @@ def network_checks(settings: Settings) -> list[Check]:
     return checks
 
 
-def response_checks(results: Mapping[str, ProbeResult], settings: Settings) -> list[Check]:
-    first = results[FIRST_PROBE]
+def _response_checks(first: ProbeResult, settings: Settings) -> list[Check]:
     if first.status is None:
         advice = "Check DEVIN_BASE_URL, the proxy and SSL_CERT_FILE."
         return [Check("Devin", "FAIL", first.problem, advice)]
@@ -94,7 +88,6 @@ def response_checks(results: Mapping[str, ProbeResult], settings: Settings) -> l
     checks = [Check("Devin", verdict, f"answers in {first.seconds * 1000:.0f} ms{tls}")]
     if first.clock_skew is not None:
         checks.append(_check_clock(first.clock_skew))
-    checks.append(_check_access(results))
     return checks
 
 
@@ -105,35 +98,33 @@ def _check_clock(skew: float) -> Check:
     return Check("Clock", "ok", difference)
 
 
-def _check_access(results: Mapping[str, ProbeResult]) -> Check:
-    """What the key may read."""
-    first = results[FIRST_PROBE]
-    if first.status != 200:
-        return Check("Accepted", "FAIL", *_refusal(first.status or 0))
-    if not first.is_json:
-        return Check(
-            "Accepted",
-            "FAIL",
-            "the response is a web page, not the Devin API",
-            "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL.",
-        )
-    readable = [PROBES[name].toolset for name in results if _is_readable(results[name])]
-    refused = [PROBES[name].toolset for name in results if not _is_readable(results[name])]
-    summary = f"the key reads {', '.join(readable)}"
-    if refused:
-        return Check(
-            "Accepted",
-            "note",
-            f"{summary}, but not {', '.join(refused)}",
-            "Whether it may write is only known when it does.",
-        )
-    return Check("Accepted", "ok", summary)
+def _account_checks(account: Account) -> list[Check]:
+    """Who the key is, which organization it works in, and what it may read."""
+    checks = [Check("API", "ok", account.api)]
+    if account.principal:
+        checks.append(Check("Owner", "ok", account.principal))
+    if account.problem is not None:
+        problem = account.problem
+        return [*checks, Check("Organization", "FAIL", problem.message, problem.advice)]
+    if account.org_id:
+        checks.append(Check("Organization", "ok", account.org_id))
+    summary = f"the key reads {', '.join(account.readable) or 'nothing'}"
+    if not account.refused:
+        return [*checks, Check("Accepted", "ok", summary)]
+    found = f"{summary}, but not {', '.join(account.refused)}"
+    missing = [
+        f"{toolset}: {error.advice.removeprefix('Nothing was changed. ')}"
+        for toolset, error in account.refused.items()
+        if isinstance(error, NotAllowed)
+    ]
+    advice = " ".join([*missing, "Whether it may write is only known when it does."])
+    return [*checks, Check("Accepted", "note" if account.readable else "FAIL", found, advice)]
 
 
-def _refusal(status: int) -> tuple[str, str]:
+def _refusal(status: int, key: DevinKey) -> tuple[str, str]:
     """What a status means, and what to do about it."""
-    if status == 401:
-        return "Devin does not accept the key (401)", GET_A_KEY
+    if status == 401 or (status == 403 and key.api == "v3"):
+        return f"Devin does not accept the key ({status})", _other_key(key)
     if status == 403:
         return (
             "the key may not read sessions (403)",
@@ -145,8 +136,14 @@ def _refusal(status: int) -> tuple[str, str]:
             "Check DEVIN_BASE_URL, and whether a proxy wants you to sign in.",
         )
     if status == 404:
-        return "this is not the Devin API (404)", "Check DEVIN_BASE_URL; /v1 is added to it."
+        return "this is not the Devin API (404)", "Check DEVIN_BASE_URL; /v1 or /v3 is added to it."
     return (
         f"Devin answered with {status}",
         "Try again in a minute. If it persists, look at Devin's status page.",
     )
+
+
+def _other_key(key: DevinKey) -> str:
+    if api_of(key.text) is None:
+        return f"{GET_A_KEY} If this is a key all the same, name its API with DEVIN_API."
+    return GET_A_KEY

@@ -165,9 +165,7 @@ def _show_update(result: dict[str, Any], phase: str) -> dict[str, Any]:
     """Show Devin's last message. Returns the session."""
     (session,) = result["sessions"]
     _expect(session["phase"] == phase, f"the session is {session['phase']} instead of {phase}")
-    messages = [
-        message for message in session.get("messages", []) if message["type"] == "devin_message"
-    ]
+    messages = [message for message in session.get("messages", []) if message["source"] == "devin"]
     _expect(messages != [], "there is no message from Devin")
     _step("Devin says", messages[-1]["message"].split("\n")[0])
     _line(f"next: {result['next']}")

@@ -16,16 +16,17 @@ from devin_mcp import __version__
 from devin_mcp.cli.connection_checks import (
     GET_A_KEY,
     Check,
+    connection_checks,
     network_checks,
-    probe_all,
-    response_checks,
 )
 from devin_mcp.cli.terminal import print_wrapped, printable
 from devin_mcp.cli.tools import json_bytes
-from devin_mcp.keys import PERSONAL_V1_PREFIX, WHERE_TO_GET_A_KEY, api_of, key_state
+from devin_mcp.keys import API_TITLES, KEY_PREFIX_HINT, PERSONAL_V1_PREFIX, DevinKey, api_of
+from devin_mcp.server.build import own_key
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import SETTINGS, Settings
+from devin_mcp.settings.environment import process_environment
 
 PACKAGES = ("mcp", "httpx", "pydantic", "structlog")
 BYTES_PER_TOKEN = 4
@@ -102,7 +103,8 @@ def _json_value(value: Any) -> Any:
 
 def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]:
     """The checks that send nothing."""
-    tools = published_tools(visible_tools(settings, "stdio"))
+    visible = visible_tools(settings, "stdio").of_api(own_key(settings).api)
+    tools = published_tools(visible)
     size = json_bytes(tools)
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     changed = [
@@ -115,7 +117,7 @@ def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]
         Check("devin-mcp", "ok", f"{__version__}; {packages}"),
         Check("Python", "ok", f"{platform.python_version()} at {sys.executable}"),
         Check("Settings", "ok", ", ".join(changed) or "all are defaults"),
-        _check_key(settings),
+        _check_key(settings, process_environment()),
         Check(
             "Tools",
             "ok",
@@ -139,35 +141,44 @@ def _check_files(settings: Settings) -> Check:
     )
 
 
-def _check_key(settings: Settings) -> Check:
+def _check_key(settings: Settings, environ: Mapping[str, str]) -> Check:
     if settings.sandbox:
-        return Check("Key", "ok", "not needed with --sandbox")
-    match key_state(settings.api_key):
+        return Check("Key", "ok", f"not needed with --sandbox ({settings.sandbox})")
+    key = own_key(settings)
+    match key.state:
         case "missing":
             return Check("Key", "FAIL", "there is none: DEVIN_API_KEY is not set", GET_A_KEY)
         case "placeholder":
             return Check("Key", "FAIL", "only a placeholder in DEVIN_API_KEY", FILL_IN_KEY)
-        case "other_api":
-            return Check(
-                "Key",
-                "FAIL",
-                "a key of the Organization API (v3), which this server does not serve yet",
-                GET_A_KEY,
-            )
+        case "login_token":
+            return Check("Key", "FAIL", "the login token of the Devin CLI, no API key", GET_A_KEY)
         case "usable":
-            if settings.api_key.startswith(PERSONAL_V1_PREFIX):
-                return Check("Key", "ok", "a personal v1 key is set")
-            if api := api_of(settings.api_key):
-                return Check("Key", "ok", f"a {api} key is set")
-            return Check("Key", "note", "of an unknown kind", f"Get one {WHERE_TO_GET_A_KEY}.")
+            return _describe_key(key, settings, environ)
+
+
+def _describe_key(key: DevinKey, settings: Settings, environ: Mapping[str, str]) -> Check:
+    api = api_of(key.text)
+    if api is None:
+        how = f"DEVIN_API says {key.api}" if settings.api else f"taken for one of {key.api}"
+        advice = f"Keys {KEY_PREFIX_HINT.removeprefix('keys ')}; DEVIN_API names the API of others."
+        return Check("Key", "note", f"of an unknown kind, {how}", advice)
+    personal = "personal " if key.text.startswith(PERSONAL_V1_PREFIX) else ""
+    found = f"a {personal}key of {API_TITLES[api]} is set"
+    if environ.get("DEVIN_API_KEY", "") != key.text:
+        found += "; the blank or line end around it is cut off"
+    if settings.api and settings.api != api:
+        advice = "The prefix of the key decides. Remove DEVIN_API."
+        return Check("Key", "note", f"{found}; DEVIN_API={settings.api} is ignored", advice)
+    return Check("Key", "ok", found)
 
 
 async def _connection_checks(settings: Settings) -> list[Check]:
+    key = own_key(settings)
     if settings.sandbox:
         from devin_mcp.sandbox import sandbox_app
 
-        return response_checks(await probe_all(settings, sandbox_app()), settings)
+        return await connection_checks(settings, key, sandbox_app())
     checks = network_checks(settings)
-    if any(check.verdict == "FAIL" for check in [_check_key(settings), *checks]):
+    if key.state != "usable" or any(check.verdict == "FAIL" for check in checks):
         return checks
-    return [*checks, *response_checks(await probe_all(settings), settings)]
+    return [*checks, *await connection_checks(settings, key)]

@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):  # a terminal may lack a character that we print
             stream.reconfigure(errors="backslashreplace")
     flags: dict[str, list[str]] = {}
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _with_bare_values(sys.argv[1:] if argv is None else argv)
     try:
         _check_flags(arguments)
         options = _parser(flags).parse_args(arguments)
@@ -88,7 +89,9 @@ def _run(
         gc.disable()
     from devin_mcp.observability import log_config, tracing
 
-    log_config.configure(settings.log_level, settings.log_format)
+    # doctor prints its own report: the log of its requests would only be in between
+    level = "error" if command == "doctor" else settings.log_level
+    log_config.configure(level, settings.log_format)
     if command in {"stdio", "http"}:
         tracing.configure()
     if command == "sandbox":
@@ -114,6 +117,19 @@ def _run(
     from devin_mcp.server.stdio import serve as serve_stdio
 
     return serve_stdio(settings)
+
+
+def _with_bare_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments, in which a flag that may stand alone has its value: `--sandbox http` becomes
+    `--sandbox=v1 http`.
+    """
+    settings = {setting.flag: setting for setting in SETTINGS if setting.bare is not None}
+    result = []
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        setting = settings.get(argument)
+        is_bare = setting is not None and not (following and setting.is_text_of(following))
+        result.append(f"{argument}={setting.bare}" if setting and is_bare else argument)
+    return result
 
 
 def _check_flags(arguments: Sequence[str]) -> None:

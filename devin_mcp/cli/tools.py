@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from devin_mcp.operations import Operation
+from devin_mcp.server.build import own_key
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
@@ -26,7 +27,7 @@ def print_tools(settings: Settings, *, as_json: bool) -> int:
 
     Raises SettingsError if a setting names an unknown tool.
     """
-    visible = visible_tools(settings, "stdio")
+    visible = visible_tools(settings, "stdio").of_api(own_key(settings).api)
     tools = published_tools(visible)
     if as_json:
         json.dump({"tools": tools}, sys.stdout, indent=2)

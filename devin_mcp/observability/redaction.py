@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from devin_mcp.keys import API_BY_PREFIX, KEY_PATTERN
+from devin_mcp.keys import API_BY_PREFIX, KEY_PATTERN, LOGIN_TOKEN_PREFIX
 
 HIDDEN = "[hidden]"
 MIN_CHARS = 4
 """Shorter values are not redacted, because that would blank ordinary words."""
 
-_PREFIXES = tuple(API_BY_PREFIX)
-_KEY_IN_TEXT = re.compile(rf"\b{KEY_PATTERN.pattern}(?a:[\w+/=.~-]*)")
+_PREFIXES = (*API_BY_PREFIX, LOGIN_TOKEN_PREFIX)
+_KEY_IN_TEXT = re.compile(
+    rf"(?:\b{KEY_PATTERN.pattern}|{re.escape(LOGIN_TOKEN_PREFIX)}[\w])(?a:[\w+/=.~$-]*)"
+)
 """Also matches a text that is too long for a key, to its end."""
 
 

@@ -1,8 +1,9 @@
 """What can be done with Devin, by noun. Importing a module registers its operations."""
 
 # isort: off - the order of these imports is the order of the tools within a toolset and an effect
+import devin_mcp.operations.account
 import devin_mcp.operations.attachments
-import devin_mcp.operations.delegation
+import devin_mcp.operations.delegation.tool
 import devin_mcp.operations.knowledge.resources
 import devin_mcp.operations.knowledge.tools
 import devin_mcp.operations.messages

@@ -11,18 +11,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, BinaryIO, Literal
 from urllib.parse import unquote
 
-from pydantic import Field, RootModel
+from pydantic import Field, model_validator
 
 from devin_mcp.api.download import download
+from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import Invalid
-from devin_mcp.operations.catalog import (
-    CREATE,
-    READ,
-    READ_FILES,
-    WRITE_FILES,
-    Requires,
-    operation,
-)
+from devin_mcp.operations.capabilities import READ_FILES, V1, WRITE_FILES, Requires
+from devin_mcp.operations.catalog import CREATE, READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.file_content import FileContent, file_content
 from devin_mcp.operations.parameters import FromChar
@@ -32,32 +27,51 @@ MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_INLINE_BYTES = 512 * 1024
 """In base64 still below the 1 MiB event that Python clients of the older revision accept (mcp.md
 A.11)."""
-MAX_URL_CHARS = 2000
+MAX_URL_CHARS = 2083
+"""Of an attachment (v3.md §5.1)."""
 MAX_PATH_CHARS = 4096
 
 FileName = Annotated[str, Field(max_length=200, description="File name")]
 
 _UUID = r"[A-Za-z0-9-]{1,64}"
 _ATTACHMENT_PATH = re.compile(rf"/attachments/({_UUID})/([^/?#\"\r\n]{{1,600}})")
+_WEB_URL = re.compile(r"https?://[^\s\"<>\\^`{|}\x00-\x1f]+")
 _NOT_A_FILE_NAME = re.compile(r"[/\\\x00-\x1f]")
 _NOT_A_HEADER_VALUE = re.compile(r"[/\\\x00-\x1f\"\ud800-\udfff]")
 
 
 class Attachment(Result):
     url: str
-    line: str = Field(description="On a line of its own in a prompt, it attaches the file")
+    line: Annotated[str | None, Requires(V1)] = Field(
+        None, description="On a line of its own in a prompt, it attaches the file"
+    )
     bytes: int
     next: Next
 
 
-class UploadedUrl(RootModel[str]):
-    """A bare JSON string (v1.md §4)."""
+class UploadedFile(ApiModel):
+    """`{attachment_id, name, url}` (v3.md §9), or the URL as a bare JSON string (v1.md §4)."""
+
+    url: str
+    attachment_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap_text(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
 
 
 IF_REPLY_LOST = "An unused upload has no effect and costs nothing. Upload again."
 
 
-@operation(CREATE, "attachments", v1="POST /v1/attachments", if_reply_lost=IF_REPLY_LOST)
+@operation(
+    CREATE,
+    "attachments",
+    v1="POST /v1/attachments",
+    v3="POST /attachments",
+    permission="UseDevinSessions",
+    if_reply_lost=IF_REPLY_LOST,
+)
 async def upload_attachment(
     ctx: Context,
     path: Annotated[
@@ -75,7 +89,7 @@ async def upload_attachment(
 ) -> Attachment:
     """Upload a file. Returns its URL for a delegation or message.
 
-    Uploading alone attaches nothing. In the prompt of devin_create_session, put line.
+    Uploading alone attaches nothing.
     """
     if path is not None:
         if content is not None:
@@ -95,10 +109,11 @@ async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
         data.close()
         raise
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    url = (await ctx.upload(upload_attachment, UploadedUrl, name, data, media_type)).root
+    uploaded = await ctx.upload(upload_attachment, UploadedFile, name, data, media_type)
+    is_field = uploaded.attachment_id is not None  # v3 takes URLs in a field of their own
     return Attachment(
-        url=url,
-        line=attachment_line(url),
+        url=uploaded.url,
+        line=None if is_field else attachment_line(uploaded.url),
         bytes=size,
         next="Give url in files of devin_delegate_task or attachment_urls of devin_send_message.",
     )
@@ -133,6 +148,8 @@ def _decode(content: str, encoding: str) -> bytes:
     READ,
     "attachments",
     v1="GET /v1/attachments/{uuid}/{name}",
+    v3="GET /attachments/{uuid}/{name}",
+    permission="UseDevinSessions",
     structured=False,
     writes_with=WRITE_FILES,
 )
@@ -191,6 +208,16 @@ def parse_attachment(
     if _NOT_A_FILE_NAME.search(name) or name in {".", ".."}:
         raise Invalid("name must be a plain file name.")
     return uuid, name
+
+
+def check_url(url: str, argument: str = "url") -> str:
+    """A URL that may be an attachment's. Raises Invalid."""
+    if not _WEB_URL.fullmatch(url.strip()) or len(url.strip()) > MAX_URL_CHARS:
+        raise Invalid(
+            f"{argument} is no web address of at most {MAX_URL_CHARS} characters; copy it as it "
+            "stands in the message."
+        )
+    return url.strip()
 
 
 async def _copy(

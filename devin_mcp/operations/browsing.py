@@ -52,8 +52,9 @@ class Resource:
     uri: str
     """RFC 6570; its variables are parameters of `read`."""
     read: ReadResource[...]
-    tool: Operation[Any, Any]
-    """Shows the same, for the many hosts that hide resources from their models."""
+    tool: Operation[Any, Any] | None
+    """Shows the same, for the many hosts that hide resources from their models. None if no tool
+    does; the resource is then visible to every caller."""
     entries: ListEntries | None = None
     """Lists each record of the template as a resource of its own."""
     list_tool: Operation[Any, Any] | None = None
@@ -70,8 +71,8 @@ class Resource:
         return title_of(self.read)
 
     @property
-    def toolset(self) -> Toolset:
-        return self.tool.toolset
+    def toolset(self) -> Toolset | None:
+        return self.tool.toolset if self.tool else None
 
     @property
     def is_template(self) -> bool:
@@ -90,7 +91,7 @@ RESOURCES: list[Resource] = []
 def resource(
     uri: str,
     *,
-    tool: Operation[Any, Any],
+    tool: Operation[Any, Any] | None = None,
     entries: ListEntries | None = None,
     list_tool: Operation[Any, Any] | None = None,
     volatile: bool = False,

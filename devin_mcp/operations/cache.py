@@ -22,7 +22,7 @@ MAX_ENTRIES_PER_KEY = 12
 """So that no caller evicts the entries of others."""
 
 EntryId = tuple[str, str]
-"""Key fingerprint and name: the toolset the data comes from, or a part of it (`sessions/ID`)."""
+"""Tenant and name: the toolset the data comes from, or a part of it (`sessions/ID`)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Cache:
 
     async def get(
         self,
-        key_fingerprint: str,
+        tenant: str,
         name: str,
         load: Callable[[], Awaitable[T]],
         *,
@@ -58,7 +58,7 @@ class Cache:
         """
         if not self.ttl:
             return await load()
-        entry_id = (key_fingerprint, name)
+        entry_id = (tenant, name)
         if not fresh:
             self._drop_expired()
             if (entry := self._entries.get(entry_id)) is not None:
@@ -82,14 +82,14 @@ class Cache:
             if not self._waiting[task]:
                 del self._waiting[task]
 
-    def drop(self, key_fingerprint: str, name: str) -> None:
+    def drop(self, tenant: str, name: str) -> None:
         """Forget an entry and its parts (`name/...`) after a write.
 
         A load in progress is not stored either: it may have been read before the write.
         """
         for entries in (self._entries, self._loads):
             for entry_id in list(entries):
-                if entry_id[0] == key_fingerprint and entry_id[1].split("/")[0] == name:
+                if entry_id[0] == tenant and entry_id[1].split("/")[0] == name:
                     del entries[entry_id]
 
     def drop_all(self) -> None:
@@ -116,8 +116,8 @@ class Cache:
         self._entries[entry_id] = _Entry(task, self._clock.now() + ttl)
         self._evict(entry_id[0])
 
-    def _evict(self, key_fingerprint: str) -> None:
-        own = [entry_id for entry_id in self._entries if entry_id[0] == key_fingerprint]
+    def _evict(self, tenant: str) -> None:
+        own = [entry_id for entry_id in self._entries if entry_id[0] == tenant]
         if len(own) > MAX_ENTRIES_PER_KEY:
             # Parts go first: they are cheap to read again.
             part = next((entry_id for entry_id in own if "/" in entry_id[1]), own[0])

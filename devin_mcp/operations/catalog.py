@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.keys import DevinApi
+from devin_mcp.operations.capabilities import API_CAPABILITIES, V1, V3, Capability, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.settings import Toolset
 
@@ -27,30 +30,6 @@ class Effect(Enum):
 
 
 READ, CREATE, CHANGE, DESTROY = Effect.READ, Effect.CREATE, Effect.CHANGE, Effect.DESTROY
-
-
-@dataclass(frozen=True)
-class Capability:
-    """Something that only some servers can do. A parameter that requires it is hidden elsewhere."""
-
-    name: str
-
-
-READ_FILES = Capability("read files below --files-root")
-WRITE_FILES = Capability("write files below --files-root")
-READ_ENVIRONMENT = Capability("read variables named with --allow-secret-env")
-
-
-@dataclass(frozen=True)
-class Requires:
-    """Marks a parameter or field that exists only where the server has the capability."""
-
-    capability: Capability
-
-    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = handler(core)
-        schema["x-requires"] = self.capability.name
-        return schema
 
 
 class NothingToConfirm(Exception):
@@ -80,7 +59,8 @@ class Operation(Generic[P, R]):
     effect: Effect
     toolset: Toolset
     v1: Endpoint | None = None
-    """None for a workflow, which only uses other operations."""
+    v3: Endpoint | None = None
+    """The endpoint of each API. A workflow has none: it only uses other operations."""
     spends: bool = False
     """True if a call can cost ACUs."""
     confirmation: Confirmation | None = None
@@ -104,7 +84,30 @@ class Operation(Generic[P, R]):
     @property
     def idempotent(self) -> bool:
         """True if two calls have the effect of one (MCP: idempotentHint)."""
-        return self.v1 is not None and self.v1.retry_safe
+        endpoints = [endpoint for endpoint in (self.v1, self.v3) if endpoint is not None]
+        return bool(endpoints) and all(endpoint.retry_safe for endpoint in endpoints)
+
+    @property
+    def apis(self) -> frozenset[DevinApi]:
+        """The APIs that have it. Both for a workflow."""
+        if self.v1 is None and self.v3 is None:
+            return frozenset(API_CAPABILITIES)
+        return frozenset(endpoint.api for endpoint in (self.v1, self.v3) if endpoint is not None)
+
+    @cached_property
+    def api_parameters(self) -> dict[str, Capability]:
+        """Parameters that exist on one API only -> V1 or V3."""
+        hints = get_type_hints(self.function, include_extras=True)
+        return {
+            name: mark.capability
+            for name, hint in hints.items()
+            for mark in getattr(hint, "__metadata__", ())
+            if isinstance(mark, Requires) and mark.capability in {V1, V3}
+        }
+
+    def takes(self, parameter: str, api: DevinApi) -> bool:
+        """Whether the parameter exists on the API."""
+        return self.api_parameters.get(parameter) in {None, API_CAPABILITIES[api]}
 
     def __call__(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         return self.function(ctx, *args, **kwargs)
@@ -137,6 +140,8 @@ def operation(
     toolset: Toolset,
     *,
     v1: str,
+    v3: str,
+    permission: str,
     spends: bool = False,
     retry_safe: bool | None = None,
     if_reply_lost: str | None = None,
@@ -146,24 +151,38 @@ def operation(
 ) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
-    `v1` is its route ("GET /v1/sessions/{session_id}"). `retry_safe` follows from the HTTP method
-    unless it is given. `if_reply_lost` is the advice for a lost reply of a request that may have
-    created something. A destructive operation needs a `confirmation`.
+    `v1` and `v3` are its routes: "GET /v1/sessions/{session_id}", and "GET /sessions/{session_id}"
+    below /v3/organizations/{org_id}. `permission` is what v3 asks for. `retry_safe` follows from
+    the HTTP method unless it is given. `if_reply_lost` is the advice for a lost reply of a request
+    that may have created something. A destructive operation needs a `confirmation`.
     """
     if (effect is DESTROY) != (confirmation is not None):
         raise TypeError("an operation has a confirmation if and only if it destroys")
 
     def declare(function: Callable[Concatenate[Context, P], Awaitable[R]]) -> Operation[P, R]:
-        endpoint = Endpoint.parse(
-            function.__name__,
-            v1,
-            retry_safe=retry_safe,
-            creates_session=spends and effect is CREATE,
-            if_reply_lost=if_reply_lost,
-        )
+        routes: dict[DevinApi, str] = {"v1": v1, "v3": v3}
+        endpoints = {
+            api: Endpoint.parse(
+                function.__name__,
+                api,
+                route,
+                retry_safe=retry_safe,
+                permission=permission if api == "v3" else "",
+                creates_session=spends and effect is CREATE,
+                if_reply_lost=if_reply_lost,
+            )
+            for api, route in routes.items()
+        }
         return _register(
             Operation(
-                function, effect, toolset, endpoint, spends, confirmation, structured, writes_with
+                function,
+                effect,
+                toolset,
+                **endpoints,
+                spends=spends,
+                confirmation=confirmation,
+                structured=structured,
+                writes_with=writes_with,
             )
         )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from devin_mcp.api.client import ApiCall
+from devin_mcp.api.call import ApiCall
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.idempotency import IdempotencyRegistry
 from devin_mcp.operations.policy import Policy, SessionRateLimit
+from devin_mcp.operations.sessions.conversation_cache import ConversationCache
 from devin_mcp.operations.waiting.pollers import Pollers
 
 
@@ -26,5 +27,7 @@ class Context(ApiCall):
     """Lists that were read a moment ago, per key."""
     idempotency: IdempotencyRegistry = field(repr=False)
     """Delegations by idempotency key."""
+    conversations: ConversationCache = field(repr=False)
+    """Messages that were read before, per key and session."""
     pollers: Pollers = field(repr=False)
     """Sessions that are polled while somebody waits for them or watches them."""

@@ -37,6 +37,8 @@ class IdempotentStart:
     session_id: str | None = None
     prompt_digest: bytes = b""
     """SHA-256 of the words of the prompt that the session was started with."""
+    marks_title: bool = False
+    """True if the tag is at the end of the session's title, because Devin refused it as a tag."""
     in_doubt: bool = False
     """True if a session may exist that was not found yet."""
     _request: asyncio.Task[Any] | None = None
@@ -86,13 +88,13 @@ class IdempotentStart:
 
 
 class IdempotencyRegistry:
-    """The delegations of all callers, separated by Devin key."""
+    """The delegations of all callers, separated by Devin key and organization."""
 
     def __init__(self) -> None:
         self._starts: dict[tuple[str, str], IdempotentStart] = {}
 
-    def get(self, key_fingerprint: str, tag: str) -> IdempotentStart:
-        start = self._starts.setdefault((key_fingerprint, tag), IdempotentStart())
+    def get(self, organization: str, tag: str) -> IdempotentStart:
+        start = self._starts.setdefault((organization, tag), IdempotentStart())
         excess = max(0, len(self._starts) - MAX_STARTS)
         for start_id in list(self._starts)[:excess]:
             if not self._starts[start_id].is_busy:

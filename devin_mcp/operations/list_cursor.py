@@ -16,7 +16,22 @@ from hashlib import sha256
 from devin_mcp.errors import Invalid
 
 DIGEST_BYTES = 4
-MAX_CURSOR_CHARS = 200
+MAX_CURSOR_CHARS = 4000
+"""The length of Devin's own cursors, which ours contain, is not documented."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a list: `skip` rows after Devin's cursor `after`, or after its first row."""
+
+    skip: int = 0
+    after: str = ""
+
+    def advance(self, rows: int) -> Position:
+        return Position(self.skip + rows, self.after)
+
+
+FIRST = Position()
 
 
 @dataclass(frozen=True)
@@ -29,28 +44,30 @@ class ListQuery:
     tool: str
     filters: Mapping[str, object]
 
-    def encode(self, position: int) -> str:
-        """The cursor of the row at `position`, counted from 0."""
-        data = self._digest + str(position).encode()
+    def encode(self, position: Position) -> str:
+        """The cursor of the row at `position`."""
+        data = self._digest + f"{position.skip} {position.after}".rstrip(" ").encode()
         return urlsafe_b64encode(data).decode().rstrip("=")
 
-    def decode(self, cursor: str | None) -> int:
-        """The position that a cursor of this query points to; 0 without a cursor.
+    def decode(self, cursor: str | None) -> Position:
+        """The position that a cursor of this query points to; the first without a cursor.
 
         Raises Invalid for a cursor of another list or other filters, and for a text that is no
         cursor.
         """
         if cursor is None:
-            return 0
+            return FIRST
         try:
             data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            digest, position = data[:DIGEST_BYTES], int(data[DIGEST_BYTES:])
+            digest, text = data[:DIGEST_BYTES], data[DIGEST_BYTES:].decode()
+            skip, _, after = text.partition(" ")
+            position = Position(int(skip), after)
         except ValueError:  # binascii.Error and UnicodeError are ValueErrors
             raise Invalid(
                 f"cursor is not one that {self.tool} returned.",
                 "Take next_cursor of its last answer, or leave it out.",
             ) from None
-        if position < 0 or digest != self._digest:
+        if position.skip < 0 or digest != self._digest:
             raise Invalid(
                 "cursor belongs to another list, or to a call with other filters.",
                 "Repeat the filters of the call that returned it, or leave cursor out.",

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from devin_mcp.api.models import Acknowledgement
+from devin_mcp.api.models import Acknowledgement, ApiModel
 from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
+from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, Text, WaitCursorText
-from devin_mcp.operations.prompt_files import message_with_attachments
+from devin_mcp.operations.prompt_files import message_body
 from devin_mcp.operations.results import Truncatable
-from devin_mcp.operations.sessions.model import Session
-from devin_mcp.operations.sessions.tools import read_session
+from devin_mcp.operations.sessions.model import Phase, PhaseText, Session, phase_of
+from devin_mcp.operations.sessions.tools import read_session, read_session_alone
 from devin_mcp.operations.waiting.cursor import WaitCursor
-from devin_mcp.operations.waiting.result import WithUpdates, with_updates
+from devin_mcp.operations.waiting.result import WaitResult, WithUpdates, with_updates
 from devin_mcp.operations.waiting.target import ReplyTo
 from devin_mcp.operations.waiting.tool import wait_after
 
@@ -26,7 +28,12 @@ class MessageSent(WithUpdates):
     """A message was delivered; with max_wait_s, also what is new since."""
 
     delivered: bool
-    detail: str | None = Field(None, description="Devin's own remark")
+    phase: PhaseText | None = None
+    detail: Annotated[str | None, Requires(V1)] = Field(None, description="Devin's own remark")
+
+    def updated(self, wait: WaitResult) -> MessageSent:
+        """The phase is in the session's row."""
+        return super().updated(wait).model_copy(update={"phase": None})
 
 
 READ_BEFORE_TIMEOUT = 5.0
@@ -39,6 +46,8 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
     CHANGE,
     "sessions",
     v1="POST /v1/sessions/{session_id}/message",
+    v3="POST /sessions/{session_id}/messages",
+    permission="ManageOrgSessions",
     spends=True,
     if_reply_lost=IF_REPLY_LOST,
 )
@@ -59,24 +68,35 @@ async def send_message(
 
     Use it to answer, correct or ask for more. Devin works on, which costs ACUs.
     """
-    text = message_with_attachments(ctx, message, attachment_urls or ())
+    body = message_body(ctx, message, attachment_urls or ())
     if not max_wait_s:
-        return with_updates(await _deliver(ctx, session_id, text), None)
+        return with_updates(await _deliver(ctx, session_id, body), None)
     seen = WaitCursor.decode(cursor)
     before: Session | None = None
     with suppress(Broken, NotSent, SlowDown):  # without it the reply is found nearly as well
         before = await read_session(ctx.with_timeout(READ_BEFORE_TIMEOUT), session_id)
-    reply_to = ReplyTo.to(text, before, seen.seen(session_id))
-    sent = await _deliver(ctx, session_id, text)
+    reply_to = ReplyTo.to(str(body["message"]), before, seen.seen(session_id))
+    sent = await _deliver(ctx, session_id, body)
     return await wait_after(ctx, sent, reply_to, max_wait_s, others=seen.others([session_id]))
 
 
-async def _deliver(ctx: Context, session_id: str, message: str) -> MessageSent:
+class MessageReply(ApiModel):
+    """`null` or `{detail}` on v1 (v1.md §3.7), the session on v3 (v3.md §5.5)."""
+
+    detail: str | None = None
+    phase: Phase | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_either(cls, value: object) -> object:
+        if isinstance(value, dict) and "session_id" in value:
+            return {"phase": phase_of(value)}
+        return {"detail": Acknowledgement.model_validate(value).detail}
+
+
+async def _deliver(ctx: Context, session_id: str, body: Mapping[str, Any]) -> MessageSent:
     try:
-        # `null`, or `{detail}` when the session was suspended (v1.md §3.7)
-        reply = await ctx.send(
-            send_message, Acknowledgement, body={"message": message}, session_id=session_id
-        )
+        reply = await ctx.send(send_message, MessageReply, body=body, session_id=session_id)
     except Invalid as refusal:
         if refusal.status != 400:
             raise
@@ -85,6 +105,7 @@ async def _deliver(ctx: Context, session_id: str, message: str) -> MessageSent:
     return MessageSent(
         session_id=session_id,
         delivered=True,
+        phase=reply.phase,
         detail=reply.detail,
         next="Devin goes on working. Wait for the reply with devin_wait_for_sessions.",
     )
@@ -93,13 +114,21 @@ async def _deliver(ctx: Context, session_id: str, message: str) -> MessageSent:
 async def _raise_if_over(ctx: Context, session_id: str, refusal: Invalid) -> None:
     """Raises NotAllowed if the session is over. Devin's 400 does not say so, so it is read."""
     try:
-        session = await read_session(ctx, session_id)
+        session = await read_session_alone(ctx, session_id)
     except DevinError:
         raise refusal from None  # its reason is the better one
     if not session.accepts_messages:
         raise NotAllowed(
-            f"Session {session_id} is over (phase {session.phase}) and takes no messages.",
+            f"Session {session_id} takes no messages: {_why_closed(session)}.",
             "Nothing was delivered. Start a new one with devin_delegate_task and tell it what "
             "this one knew.",
             status=400,
         ) from None
+
+
+def _why_closed(session: Session) -> str:
+    if session.archived:
+        return "it is archived, and read-only until somebody unarchives it in Devin's web app"
+    if session.phase == "held":
+        return f"it is on hold ({session.reason}) until a person acts in Devin's web app"
+    return f"it is over (phase {session.phase})"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from devin_mcp.settings import CALL_DEADLINE_SECONDS
+
+T = TypeVar("T")
 
 MAX_ID_CHARS = 128
 MAX_TEXT_CHARS = 30_000
@@ -40,18 +42,34 @@ def bare_id(session_id: str) -> str:
     return session_id.removeprefix("devin-")
 
 
-def _add_prefix(text: str) -> str:
-    """As the API writes it: web addresses contain the id without its prefix (v1.md §3.1)."""
-    return f"devin-{text}" if re.fullmatch(r"[0-9a-f]{32}", text) else text
+def prefixed_id(session_id: T) -> T | str:
+    """As paths need it: web addresses and v3's answers have the id without its prefix (v1.md §3.1,
+    v3.md §5.4).
+    """
+    if isinstance(session_id, str) and re.fullmatch(r"[0-9a-f]{32}", session_id):
+        return f"devin-{session_id}"
+    return session_id
 
 
-SessionId = Annotated[Id, AfterValidator(_add_prefix), Field(description="As devin-1a2b")]
+SessionId = Annotated[Id, AfterValidator(prefixed_id), Field(description="As devin-1a2b")]
 NoteId = Annotated[Id, Field(description="As note-1a2b")]
 FolderId = Annotated[Id, Field(description="As folder-1a2b")]
 PlaybookId = Annotated[Id, Field(description="As playbook-1a2b")]
 SecretId = Annotated[Id, Field(description="From devin_list_secrets")]
 
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), NOT_BLANK]
+
+RepositoryName = Annotated[
+    str, Field(max_length=300, pattern=r"^(https?://[\w.:-]+/)?[\w.~-]+(/[\w.~-]+)+/?$")
+]
+Repository = Annotated[RepositoryName, Field(description="owner/name")]
+
+
+def repository_name(repository: str) -> str:
+    """`https://github.com/owner/name.git` -> `owner/name`."""
+    path = re.sub(r"^https?://[^/]+/", "", repository)
+    return path.rstrip("/").removesuffix(".git")
+
 
 MAX_TAGS = 50
 Tag = Annotated[str, Field(max_length=256), NOT_BLANK]

@@ -1,5 +1,5 @@
 """Partial update over a full-replace PUT: read the record, overlay the given fields, send all of it
-(v1.md §6, §7).
+(v1.md §6, §7, v3-additions.md §6, §7).
 
 A field is emptied by name, with `clear`. Nothing else empties a field: an empty text counts as
 absent.
@@ -8,18 +8,18 @@ absent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import Invalid
-
-REQUIRED = frozenset({"name", "title", "body"})
-"""Fields that Devin's PUT requires (v1.md §6, §7)."""
+from devin_mcp.keys import DevinApi
+from devin_mcp.operations.capabilities import API_CAPABILITIES, Requires
 
 FieldName = TypeVar("FieldName", bound=str)
 Clear = Annotated[list[FieldName], Field(description="Fields to empty")]
+WriteT = TypeVar("WriteT", bound=BaseModel)
 
 
 class RawRecord(ApiModel):
@@ -27,13 +27,16 @@ class RawRecord(ApiModel):
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
-    id: str = ""
+    def value(self, name: str, v1_name: str | None) -> Any:
+        """The field under its name or under its name in v1; None if Devin sent none."""
+        fields = self.model_extra or {}
+        return fields.get(name, fields.get(v1_name or name))
 
 
 class Change:
     """What a caller wants to change in a record: new values, and fields to empty."""
 
-    def __init__(self, values: Mapping[str, str | None], clear: Sequence[str]) -> None:
+    def __init__(self, values: Mapping[str, object], clear: Sequence[str]) -> None:
         """`values` has every field that the PUT takes; None keeps what the record has.
 
         Raises Invalid if nothing changes, or if a field has a value and is to be emptied.
@@ -48,18 +51,32 @@ class Change:
         self._values = values
         self._clear = frozenset(clear)
 
-    def merge(self, record: RawRecord) -> dict[str, str | None]:
-        """The fields to send. Raises Invalid rather than losing a field that cannot be read."""
-        fields: dict[str, str | None] = {}
-        for name, value in self._values.items():
-            merged = getattr(record, name, None) if value is None else value
+    def merge(self, record: RawRecord, write: type[WriteT], api: DevinApi) -> WriteT:
+        """The whole record to send to this API. A field that has no value and gets none is not set.
+
+        Raises Invalid rather than losing a field that cannot be read.
+        """
+        merged: dict[str, Any] = {}
+        for name, field in write.model_fields.items():
+            if any(
+                isinstance(mark, Requires) and mark.capability != API_CAPABILITIES[api]
+                for mark in field.metadata
+            ):
+                continue
+            current = record.value(name, field.alias)
             if name in self._clear:
-                merged = None
-            elif not isinstance(merged, str | None) or (merged is None and name in REQUIRED):
-                raise Invalid(
-                    f"Devin did not show {name} in a form that can be sent back, so this change "
-                    "would lose it.",
-                    f"Nothing was changed. Give {name} too.",
-                )
-            fields[name] = merged if name in REQUIRED else merged or None
-        return fields
+                merged[name] = None
+                continue
+            value = self._values.get(name)
+            value = current if value is None else value
+            if value is not None or field.is_required():
+                merged[name] = value
+        try:
+            return write.model_validate(merged, strict=True)
+        except ValidationError as error:
+            field_name = error.errors(include_input=False)[0]["loc"][0]
+            raise Invalid(
+                f"Devin did not show {field_name} in a form that can be sent back, so this change "
+                "would lose it.",
+                f"Nothing was changed. Give {field_name} too.",
+            ) from None

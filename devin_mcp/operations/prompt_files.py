@@ -1,10 +1,14 @@
-"""Files in the text of a prompt or message: each becomes an ATTACHMENT line (v1.md §4)."""
+"""Files of a prompt or message: a field of their own (v3.md §5.1), or an ATTACHMENT line each in
+the text (v1.md §4).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from devin_mcp.errors import Broken, DevinError, Invalid, ReplyLost
@@ -12,16 +16,29 @@ from devin_mcp.operations.attachments import (
     Attachment,
     attachment_line,
     check_file,
+    check_url,
     parse_attachment,
     upload_attachment,
 )
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_TEXT_CHARS
+from devin_mcp.operations.sessions.tools import create_session
+
+
+@dataclass(frozen=True)
+class TextWithFiles:
+    """A prompt or message as Devin takes it."""
+
+    text: str
+    attachment_urls: list[str] | None = None
+    """None if the files are in the text, or if there are none."""
 
 
 @asynccontextmanager
-async def prompt_with_files(ctx: Context, task: str, files: Sequence[str]) -> AsyncIterator[str]:
-    """The prompt with a line per file.
+async def prompt_with_files(
+    ctx: Context, task: str, files: Sequence[str]
+) -> AsyncIterator[TextWithFiles]:
+    """The prompt with its files.
 
     All files are checked before the first is uploaded. If the block fails, the error names the
     uploads, so that none has to be repeated.
@@ -34,9 +51,8 @@ async def prompt_with_files(ctx: Context, task: str, files: Sequence[str]) -> As
             if ctx.report is not None:
                 await ctx.report(f"Handing over file {number} of {len(files)}")
             attachments.append(await _attach(ctx, file))
-        lines = [attachment.line for attachment in attachments]
-        prompt = "\n".join([task, "", *lines]) if lines else task
-        _check_length(prompt)
+        prompt = _with_urls(ctx, task, [attachment.url for attachment in attachments])
+        _check_length(prompt.text)
         yield prompt
     except DevinError as error:
         if attachments:
@@ -68,7 +84,7 @@ def _check_files(ctx: Context, files: Sequence[str]) -> None:
     for index, file in enumerate(files):
         argument = f"files[{index}]"
         if _is_url(file):
-            parse_attachment(file, None, None, argument)
+            _canonical_url(ctx, file, argument)
             continue
         if not ctx.policy.readable_files.roots:
             raise Invalid(
@@ -85,27 +101,37 @@ async def _attach_file(ctx: Context, file: str) -> Attachment:
     if not _is_url(file):
         return await upload_attachment(ctx, path=file)
     url = _canonical_url(ctx, file, "files")
-    return Attachment(url=url, line=attachment_line(url), bytes=0, next="")
+    return Attachment(url=url, bytes=0, next="")
 
 
-def message_with_attachments(ctx: Context, message: str, urls: Sequence[str]) -> str:
-    """The message with a line per attachment (v1.md §4). Raises Invalid."""
-    lines = [
-        attachment_line(_canonical_url(ctx, url, f"attachment_urls[{index}]"))
-        for index, url in enumerate(urls)
+def message_body(ctx: Context, message: str, urls: Sequence[str]) -> dict[str, Any]:
+    """The JSON body of a message with attachments. Raises Invalid."""
+    checked_urls = [
+        _canonical_url(ctx, url, f"attachment_urls[{index}]") for index, url in enumerate(urls)
     ]
-    text = "\n".join([message, "", *lines]) if lines else message
-    if len(text) > MAX_TEXT_CHARS:
+    body = _with_urls(ctx, message, checked_urls)
+    if len(body.text) > MAX_TEXT_CHARS:
         raise Invalid(
-            f"The message has {len(text)} characters with its attachments counted; Devin takes "
-            f"{MAX_TEXT_CHARS}.",
+            f"The message has {len(body.text)} characters with its attachments counted; Devin "
+            f"takes {MAX_TEXT_CHARS}.",
             "Nothing was sent. Upload the rest as a file.",
         )
-    return text
+    files = {"attachment_urls": body.attachment_urls} if body.attachment_urls else {}
+    return {"message": body.text, **files}
+
+
+def _with_urls(ctx: Context, text: str, urls: Sequence[str]) -> TextWithFiles:
+    if not urls:
+        return TextWithFiles(text)
+    if create_session.takes("attachment_urls", ctx.key.api):
+        return TextWithFiles(text, list(urls))
+    return TextWithFiles("\n".join([text, "", *map(attachment_line, urls)]))
 
 
 def _canonical_url(ctx: Context, url: str, argument: str) -> str:
     """The attachment's URL where Devin finds it. Raises Invalid for any other URL."""
+    if create_session.takes("attachment_urls", ctx.key.api):
+        return check_url(url, argument)  # as Devin gave it: v3 does not document its form
     uuid, name = parse_attachment(url, None, None, argument)
     host = urlsplit(url).netloc
     return ctx.attachment_url(uuid, name) or f"https://{host}/attachments/{uuid}/{quote(name)}"

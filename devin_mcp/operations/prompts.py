@@ -13,7 +13,7 @@ from pydantic import Field
 
 from devin_mcp.operations.browsing import PROMPTS, PromptVariant, RenderedPrompt, prompt
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.delegation import delegate_task
+from devin_mcp.operations.delegation.tool import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
 from devin_mcp.operations.parameters import NOT_BLANK, SessionId
 from devin_mcp.operations.playbooks.model import Playbook

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devin_mcp.operations.list_cursor import MAX_CURSOR_CHARS, ListQuery
+from devin_mcp.operations.list_cursor import FIRST, MAX_CURSOR_CHARS, ListQuery, Position
 
 Next = str
 """The next step, in a sentence or two; sentences that name a hidden tool are removed."""
@@ -66,10 +66,10 @@ def build_page(
     page: type[PageT],
     rows: Sequence[BaseModel],
     query: ListQuery,
-    start: int,
+    start: Position,
     *,
     has_more: bool = False,
-    positions: Sequence[int] | None = None,
+    positions: Sequence[Position] | None = None,
     empty: str | None = None,
     **fields: Any,
 ) -> Truncatable[PageT]:
@@ -91,7 +91,7 @@ def build_page(
 
     def make(page_rows: Sequence[BaseModel], *, more: bool, remark: str = "") -> PageT:
         count = len(page_rows)
-        position = start + count if positions is None else positions[count]
+        position = start.advance(count) if positions is None else positions[count]
         if more:
             text = (
                 f"There may be more: {query.tool} with the same filters and next_cursor as "
@@ -100,7 +100,7 @@ def build_page(
         elif page_rows:
             text = page.hint
         else:
-            text = empty or (page.empty if not start else f"No more rows. {page.hint}")
+            text = empty or (page.empty if start == FIRST else f"No more rows. {page.hint}")
         return page(
             next=f"{remark}{text}",
             next_cursor=query.encode(position) if more else None,

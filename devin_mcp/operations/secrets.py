@@ -6,16 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from devin_mcp.api.models import Acknowledgement, ApiModel, ItemList, Time
-from devin_mcp.operations.catalog import (
-    CREATE,
-    DESTROY,
-    READ,
-    READ_ENVIRONMENT,
-    Confirmation,
-    Requires,
-    operation,
-)
+from devin_mcp.api.models import Acknowledgement, ApiModel, Time
+from devin_mcp.api.paging import read_all
+from devin_mcp.errors import NotAllowed, NotFound
+from devin_mcp.operations.capabilities import READ_ENVIRONMENT, V3, Requires
+from devin_mcp.operations.catalog import CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.parameters import NOT_BLANK, SecretId
@@ -28,7 +23,7 @@ VariableName = Annotated[
     str,
     Field(
         max_length=128,
-        description="Variable to take it from, instead of value",
+        description="Or a variable that holds it",
     ),
     Requires(READ_ENVIRONMENT),
 ]
@@ -50,12 +45,23 @@ class SessionSecret(ApiModel):
 
 
 class Secret(ApiModel):
-    """What is known of a stored secret: never its value (v1.md §5)."""
+    """What is known of a stored secret: never its value (v1.md §5, v3.md §8)."""
 
-    id: str
-    type: str
+    secret_id: str = Field(alias="id")
+    secret_type: str = Field(alias="type")
     key: str | None = None
+    note: Annotated[str | None, Requires(V3)] = None
     created_at: Time | None = None
+
+
+class SecretWrite(ApiModel):
+    """A new secret, as Devin takes it."""
+
+    type: str
+    key: str
+    value: str = Field(repr=False)
+    is_sensitive: bool = Field(alias="sensitive")
+    note: str
 
 
 class Secrets(Page):
@@ -66,20 +72,26 @@ class Secrets(Page):
     secrets: list[Secret]
 
 
-@operation(READ, "secrets", v1="GET /v1/secrets")
+@operation(
+    READ,
+    "secrets",
+    v1="GET /v1/secrets",
+    v3="GET /secrets?first=200",
+    permission="ManageOrgSecrets",
+)
 async def list_secrets(ctx: Context, cursor: Cursor | None = None) -> Truncatable[Secrets]:
     """List ids, names and types of the organization's secrets. Values are never shown."""
     query = ListQuery("devin_list_secrets", {})
     start = query.decode(cursor)
-    return build_page(Secrets, (await _read_secrets(ctx))[start:], query, start)
+    return build_page(Secrets, (await _read_secrets(ctx))[start.skip :], query, start)
 
 
 async def _read_secrets(ctx: Context) -> list[Secret]:
-    return (await ctx.send(list_secrets, ItemList[Secret])).items
+    return await read_all(ctx, list_secrets, Secret)
 
 
 class SecretCreated(Result):
-    id: str
+    secret_id: str
     key: str
     next: Next
 
@@ -87,13 +99,20 @@ class SecretCreated(Result):
 class CreatedSecret(ApiModel):
     """Devin's answer to a new secret."""
 
-    id: str
+    secret_id: str = Field(alias="id")
 
 
 IF_REPLY_LOST = "The secret may be stored. Look with devin_list_secrets before creating it again."
 
 
-@operation(CREATE, "secrets", v1="POST /v1/secrets", if_reply_lost=IF_REPLY_LOST)
+@operation(
+    CREATE,
+    "secrets",
+    v1="POST /v1/secrets",
+    v3="POST /secrets",
+    permission="ManageOrgSecrets",
+    if_reply_lost=IF_REPLY_LOST,
+)
 async def create_secret(
     ctx: Context,
     type: Annotated[Literal["key-value", "cookie", "totp"], Field(description="Kind of secret")],
@@ -107,17 +126,17 @@ async def create_secret(
     secret = await ctx.send(
         create_secret,
         CreatedSecret,
-        body={
-            "type": type,
-            "key": key,
-            "value": ctx.policy.secret_value(value, value_from_env),
-            "sensitive": sensitive,
-            "note": note,
-        },
+        body=SecretWrite(
+            type=type,
+            key=key,
+            value=ctx.policy.secret_value(value, value_from_env),
+            is_sensitive=sensitive,
+            note=note,
+        ),
         private=True,
     )
     return SecretCreated(
-        id=secret.id, key=key, next="New sessions can use it; running ones cannot."
+        secret_id=secret.secret_id, key=key, next="New sessions can use it; running ones cannot."
     )
 
 
@@ -128,14 +147,23 @@ class SecretDeleted(Result):
 
 
 async def _name_of_secret(ctx: Context, secret_id: str) -> str | None:
-    secrets = await _read_secrets(ctx)
-    return next((secret.key for secret in secrets if secret.id == secret_id), None)
+    return (await _find_secret(ctx, secret_id)).key
+
+
+async def _find_secret(ctx: Context, secret_id: str) -> Secret:
+    """Raises NotFound."""
+    for secret in await _read_secrets(ctx):
+        if secret.secret_id == secret_id:
+            return secret
+    raise NotFound("Devin does not know that secret id.")
 
 
 @operation(
     DESTROY,
     "secrets",
     v1="DELETE /v1/secrets/{secret_id}",
+    v3="DELETE /secrets/{secret_id}",
+    permission="ManageOrgSecrets",
     confirmation=Confirmation(
         "Delete the secret",
         "Devin can no longer log in with it, and its value cannot be read back.",
@@ -145,7 +173,11 @@ async def _name_of_secret(ctx: Context, secret_id: str) -> str | None:
 )
 async def delete_secret(ctx: Context, secret_id: SecretId) -> SecretDeleted:
     """Delete a secret. Its value cannot be brought back."""
-    await ctx.send(delete_secret, Acknowledgement, secret_id=secret_id)
+    try:
+        await ctx.send(delete_secret, Acknowledgement, secret_id=secret_id)
+    except NotAllowed:  # on v3 also the answer for a secret that is gone (v3-additions.md §8)
+        await _find_secret(ctx, secret_id)
+        raise
     return SecretDeleted(
         secret_id=secret_id, deleted=True, next="See what is left with devin_list_secrets."
     )

@@ -12,8 +12,14 @@ from devin_mcp.operations.catalog import toolset_of
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.idempotency import IdempotencyRegistry
 from devin_mcp.operations.policy import Policy, SessionRateLimit
+from devin_mcp.operations.sessions.conversation_cache import ConversationCache
 from devin_mcp.operations.sessions.model import Session
 from devin_mcp.operations.sessions.tools import read_session
+from devin_mcp.operations.waiting.batch import (
+    SESSIONS_BY_ID,
+    SessionBatches,
+    messages_if_moved,
+)
 from devin_mcp.operations.waiting.pollers import Pollers
 
 
@@ -29,7 +35,9 @@ class Services:
         self.session_limit = SessionRateLimit(max_sessions, client.clock)
         self.cache = Cache(cache_ttl, client.clock)
         self.idempotency = IdempotencyRegistry()
+        self.conversations = ConversationCache()
         self.pollers = Pollers(self._poll, client.clock)
+        self.batches = SessionBatches(self.context, self.pollers.join_round)
         client.pending_writes.listeners += [self._drop_stale, self.pollers.on_write]
 
     def context(self, key: DevinKey, report: ReportProgress | None = None) -> Context:
@@ -44,6 +52,7 @@ class Services:
             self.session_limit,
             self.cache,
             self.idempotency,
+            self.conversations,
             self.pollers,
         )
 
@@ -52,8 +61,13 @@ class Services:
         self.pollers.close()
         self.cache.close()
 
-    async def _poll(self, key: DevinKey, session_id: str) -> Session:
-        return await read_session(self.context(key), session_id)
+    async def _poll(self, key: DevinKey, session_id: str, previous: Session | None) -> Session:
+        ctx = self.context(key)
+        if not ctx.has(SESSIONS_BY_ID):
+            return await read_session(ctx, session_id)
+        session = await self.batches.read(key, session_id)
+        session.messages = await messages_if_moved(ctx, session, previous)
+        return session
 
     def _drop_stale(self, write: WriteEvent) -> None:
-        self.cache.drop(write.key_fingerprint, toolset_of(write.operation_id))
+        self.cache.drop(write.tenant, toolset_of(write.operation_id))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from devin_mcp.errors import Invalid
-from devin_mcp.server.schema import Schema
+from devin_mcp.operations.capabilities import API_CAPABILITIES, REQUIRES, Capability
+from devin_mcp.server.schema import Schema, hidden_choices
 from devin_mcp.suggest import closest
 
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
@@ -26,10 +28,16 @@ _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 
 
 def validate_arguments(
-    arguments: Mapping[str, Any], schema: Schema, model: type[BaseModel]
+    arguments: Mapping[str, Any],
+    schema: Schema,
+    model: type[BaseModel],
+    capabilities: frozenset[Capability] = frozenset(),
 ) -> dict[str, Any]:
-    """Arguments for the function. Raises Invalid."""
-    decoded = _decode_object(dict(arguments), schema, "")
+    """Arguments for the function. `schema` is the declared one, `capabilities` are the caller's.
+
+    Raises Invalid.
+    """
+    decoded = _Decoder(capabilities).decode_object(dict(arguments), schema, "")
     try:
         validated = model.model_validate(decoded)
     except ValidationError as error:
@@ -39,35 +47,69 @@ def validate_arguments(
     return {name: getattr(validated, name) for name in type(validated).model_fields}
 
 
-def _decode_value(value: Any, schema: Schema, path: str) -> Any:
-    kind = schema.get("type")
-    if isinstance(value, str) and kind in {"object", "array"}:
-        value = _decode_json(value)  # some hosts send lists and objects as JSON in a string
-    if kind == "object" and isinstance(value, dict) and "properties" in schema:
-        return _decode_object(value, schema, path)
-    if kind == "array" and isinstance(value, list):
-        return [
-            _decode_value(item, schema["items"], f"{path}[{index}]")
-            for index, item in enumerate(value)
-        ]
-    return value
+@dataclass(frozen=True)
+class _Decoder:
+    """Brings arguments into the form of the schema, for a caller with these capabilities."""
+
+    capabilities: frozenset[Capability]
+
+    def decode_object(self, value: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
+        """Drops optional properties that are null, empty or blank: some hosts fill in all of them.
+
+        Raises Invalid for an unknown property, and for one that the caller's API lacks.
+        """
+        properties: dict[str, Schema] = schema["properties"]
+        required = schema.get("required", [])
+        present = {name: item for name, item in value.items() if not _is_blank(item)}
+        for name in value:
+            if not self._exists(properties.get(name)):
+                self._refuse(name, properties, path, is_blank=name not in present)
+        return {
+            name: self._decode_value(value[name], properties[name], _join(path, name))
+            for name in value
+            if name in present or (name in required and self._exists(properties.get(name)))
+        }
+
+    def _decode_value(self, value: Any, schema: Schema, path: str) -> Any:
+        kind = schema.get("type")
+        if isinstance(value, str) and kind in {"object", "array"}:
+            value = _decode_json(value)  # some hosts send lists and objects as JSON in a string
+        hidden = hidden_choices(schema, self.capabilities)
+        for choice in value if isinstance(value, list) else [value]:
+            if isinstance(choice, str) and choice in hidden:
+                raise Invalid(f"{path}: {_exists_only(choice, hidden[choice])}", NOT_SENT)
+        if kind == "object" and isinstance(value, dict) and "properties" in schema:
+            return self.decode_object(value, schema, path)
+        if kind == "array" and isinstance(value, list):
+            return [
+                self._decode_value(item, schema["items"], f"{path}[{index}]")
+                for index, item in enumerate(value)
+            ]
+        return value
+
+    def _exists(self, schema: Schema | None) -> bool:
+        names = {capability.name for capability in self.capabilities}
+        return schema is not None and schema.get(REQUIRES) in {None, *names}
+
+    def _refuse(
+        self, name: str, properties: dict[str, Schema], path: str, *, is_blank: bool
+    ) -> None:
+        """Raises Invalid. What the other API has may be blank, as any absent argument."""
+        required = properties.get(name, {}).get(REQUIRES)
+        if required in API_CAPABILITIES:
+            if is_blank:
+                return
+            raise Invalid(_exists_only(_join(path, name), required), NOT_SENT)
+        names = sorted(other for other, schema in properties.items() if self._exists(schema))
+        raise Invalid(_unknown_argument(name, names, path), NOT_SENT)
 
 
-def _decode_object(value: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
-    """Drops optional properties that are null, empty or blank: some hosts fill in all of them.
+def _exists_only(name: str, api: str) -> str:
+    return f"{name} exists on {api} only."
 
-    Raises Invalid for an unknown property.
-    """
-    properties: dict[str, Schema] = schema["properties"]
-    required = schema.get("required", [])
-    for name in value:
-        if name not in properties:
-            raise Invalid(_unknown_argument(name, sorted(properties), path), NOT_SENT)
-    return {
-        name: _decode_value(item, properties[name], f"{path}.{name}" if path else name)
-        for name, item in value.items()
-        if name in required or not _is_blank(item)
-    }
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _is_blank(value: Any) -> bool:

@@ -14,9 +14,9 @@ from devin_mcp import __version__
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS, DevinClient
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import BadKey
-from devin_mcp.keys import SANDBOX_KEY, DevinKey
+from devin_mcp.keys import DEFAULT_API, LOGIN_TOKEN_PROBLEM, SANDBOX_KEYS, DevinKey
 from devin_mcp.observability.log import event
-from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
+from devin_mcp.operations.capabilities import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
 from devin_mcp.operations.local_files import LocalFiles
 from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.services import Services
@@ -36,8 +36,7 @@ KEY_WARNINGS = {
     "missing": "DEVIN_API_KEY is not set: everything is listed and every call is refused",
     "placeholder": "DEVIN_API_KEY is a placeholder that the client did not fill in: every call is "
     "refused",
-    "other_api": "DEVIN_API_KEY is a key of the Organization API, which is not served yet: every "
-    "call is refused",
+    "login_token": f"DEVIN_API_KEY cannot be used: {LOGIN_TOKEN_PROBLEM} Every call is refused",
 }
 
 
@@ -116,7 +115,7 @@ def build(
         cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
     _insert_call_log(server, shared_state_keys=bool(settings.state_keys))
-    register_handlers(server, transport, sandbox=settings.sandbox)
+    register_handlers(server, transport, sandbox=bool(settings.sandbox))
     return server
 
 
@@ -150,7 +149,10 @@ def warn_about_key(settings: Settings) -> None:
 
 
 def own_key(settings: Settings) -> DevinKey:
-    return DevinKey(SANDBOX_KEY if settings.sandbox else settings.api_key)
+    """The server's own key. A sandbox has one organization, which needs no choice."""
+    if settings.sandbox:
+        return DevinKey(SANDBOX_KEYS[settings.sandbox])
+    return DevinKey(settings.api_key, settings.org_id, settings.api or DEFAULT_API)
 
 
 def _policy(settings: Settings, visible: VisibleTools) -> Policy:

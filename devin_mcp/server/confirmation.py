@@ -141,4 +141,5 @@ def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:
 
 
 def _principal(_: ServerRequestContext[Any, Any]) -> str:
-    return current_caller.get().identity.principal
+    identity = current_caller.get().identity
+    return f"{identity.principal}:{identity.key.tenant}"

@@ -81,7 +81,7 @@ def caller_of(ctx: RequestContext) -> CallerContext:
     """Identify the caller of a request."""
     state = ctx.lifespan_context
     identity = state.own_identity if state.identify is None else state.identify(ctx)
-    visible = state.visible
+    visible = state.visible.of_api(identity.key.api)
     if identity.restriction != UNRESTRICTED:
         visible = visible.restricted(identity.restriction)
     context = partial(state.services.context, identity.key)

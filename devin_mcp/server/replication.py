@@ -1,7 +1,7 @@
 """Replication: replicas publish their writes over Redis, so that each drops stale data and notifies
 its subscribers.
 
-A message contains the key's fingerprint, the operation id and the ids: nothing of what was written,
+A message contains the tenant (a hash), the operation id and the ids: nothing of what was written,
 and no key.
 """
 
@@ -85,7 +85,7 @@ class _Replication:
     def enqueue(self, write: WriteEvent) -> None:
         message = {
             "from": self._replica_id,
-            "key_fingerprint": write.key_fingerprint,
+            "tenant": write.tenant,
             "operation_id": write.operation_id,
             "ids": dict(write.ids),
         }
@@ -156,7 +156,7 @@ class _Replication:
             ids = {str(name): str(value) for name, value in message["ids"].items()}
             operation_id = str(message["operation_id"])
             toolset_of(operation_id)  # KeyError for an unknown operation
-            write = WriteEvent(str(message["key_fingerprint"]), operation_id, ids)
+            write = WriteEvent(str(message["tenant"]), operation_id, ids)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             event("replication", level="warning", outcome="unreadable")
             return

@@ -90,7 +90,8 @@ class ResourceHandlers:
             add_call_facts(devin_session_id=arguments.get("session_id"))
             content = await resource.read(caller.context(), **arguments)
         except NotFound:
-            advice = f"See resources/list, or {resource.tool.tool_name}."
+            tool = f", or {resource.tool.tool_name}" if resource.tool else ""
+            advice = f"See resources/list{tool}."
             raise NotFound(f"Unknown resource: {uri}", advice) from None
         except Invalid as error:
             message = f"Unknown resource: {uri}. {error.message}"
@@ -163,4 +164,6 @@ def _timestamp(text: str | None) -> str | None:
 
 def _description(resource: Resource, visible: VisibleTools) -> str:
     docstring = inspect.cleandoc(resource.read.__doc__ or "")
+    if resource.tool is None:
+        return docstring
     return visible.text(f"{docstring} The tool {resource.tool.tool_name} shows the same.")

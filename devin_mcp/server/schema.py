@@ -1,8 +1,8 @@
 """JSON Schemas that every client accepts: plain objects, inline enums, one type per property, no
 references.
 
-Each rule avoids a published bug of a client (design.md §5). The published schema also decides which
-arguments are known, so an argument that is hidden from it is unknown at call time too.
+Each rule avoids a published bug of a client (design.md §5). A declared schema has all parameters
+and marks those that require a capability; the published schema has those of one caller.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from devin_mcp.operations.catalog import Capability
+from devin_mcp.operations.capabilities import CHOICES_REQUIRE, REQUIRES, Capability
 from devin_mcp.operations.results import Truncatable
 
 Schema = dict[str, Any]
@@ -25,7 +25,6 @@ _UNPUBLISHED = {
     "additionalProperties",
     "format",
     "contentMediaType",
-    "x-requires",
     "pattern",
     "minLength",
     "maxLength",
@@ -33,6 +32,9 @@ _UNPUBLISHED = {
 """Keywords that are removed: titles, redundant defaults, keywords that gateways reject, and bounds
 of texts, which are enforced at call time and explained by the errors.
 """
+
+MARKS = frozenset({REQUIRES, CHOICES_REQUIRE})
+"""Keywords of declared schemas that are not published."""
 
 
 @lru_cache(maxsize=64)
@@ -46,8 +48,8 @@ def arguments_model(
 ) -> type[BaseModel]:
     """The function's parameters as a model, without the context and a prompt variant's record.
 
-    A parameter that requires a missing capability is left out of the schema alone, which makes it
-    unknown.
+    The model has all parameters; those that require a missing capability are refused by
+    arguments.py.
     """
     hints = _type_hints(function)
     parameters = list(inspect.signature(function).parameters.values())[1:]
@@ -72,21 +74,52 @@ def result_model(function: Callable[..., Any]) -> type[BaseModel]:
 
 @lru_cache(maxsize=128)
 def parameters_schema(function: Callable[..., Any], record_parameter: str | None = None) -> Schema:
-    """The parameters of a resource or a prompt."""
-    return input_schema(arguments_model(function, record_parameter), frozenset())
+    """The declared parameters of a tool, a resource or a prompt."""
+    return input_schema(arguments_model(function, record_parameter))
 
 
-def input_schema(model: type[BaseModel], capabilities: frozenset[Capability]) -> Schema:
-    names = {capability.name for capability in capabilities}
-    return _simplify(model.model_json_schema(mode="validation"), names)
+def input_schema(model: type[BaseModel]) -> Schema:
+    """The declared schema of arguments."""
+    return _simplify(model.model_json_schema(mode="validation"))
 
 
-def output_schema(model: type[BaseModel]) -> Schema:
+def output_schema(model: type[BaseModel], capabilities: frozenset[Capability]) -> Schema:
     """The schema of a result as it is sent: without nulls, so a nullable field is optional."""
-    return _simplify(model.model_json_schema(mode="serialization"), set())
+    schema = _simplify(model.model_json_schema(mode="serialization", by_alias=False))
+    return publish(schema, capabilities)
 
 
-def _simplify(schema: Schema, capabilities: set[str]) -> Schema:
+def publish(schema: Schema, capabilities: frozenset[Capability]) -> Schema:
+    """A declared schema for a caller with these capabilities."""
+    names = {capability.name for capability in capabilities}
+    published = {name: value for name, value in schema.items() if name not in MARKS}
+    if "properties" in schema:
+        properties = {
+            name: publish(part, capabilities)
+            for name, part in schema["properties"].items()
+            if part.get(REQUIRES) in {None, *names}
+        }
+        published["properties"] = properties
+        published["required"] = [name for name in schema.get("required", []) if name in properties]
+        if not published["required"]:
+            del published["required"]
+    if "items" in schema:
+        published["items"] = publish(schema["items"], capabilities)
+    missing = hidden_choices(schema, capabilities)
+    for node in (published, published.get("items", {})):
+        if missing and "enum" in node:
+            node["enum"] = [choice for choice in node["enum"] if choice not in missing]
+    return published
+
+
+def hidden_choices(schema: Schema, capabilities: frozenset[Capability]) -> dict[str, str]:
+    """Choices of a parameter that a caller with these capabilities lacks -> what they require."""
+    names = {capability.name for capability in capabilities}
+    required: dict[str, str] = schema.get(CHOICES_REQUIRE, {})
+    return {choice: name for choice, name in required.items() if name not in names}
+
+
+def _simplify(schema: Schema) -> Schema:
     definitions = schema.get("$defs", {})
 
     def simplify(node: Schema) -> Schema:
@@ -97,15 +130,8 @@ def _simplify(schema: Schema, capabilities: set[str]) -> Schema:
             plain.setdefault("type", "string")
         if "properties" in node:
             plain["properties"] = {
-                name: simplify(part)
-                for name, part in node["properties"].items()
-                if _is_visible(part, definitions, capabilities)
+                name: simplify(part) for name, part in node["properties"].items()
             }
-            plain["required"] = [
-                name for name in node.get("required", []) if name in plain["properties"]
-            ]
-            if not plain["required"]:
-                del plain["required"]
         if "items" in node:
             plain["items"] = simplify(node["items"])
         return plain
@@ -132,8 +158,3 @@ def _resolve(node: Schema, definitions: dict[str, Schema]) -> Schema:
             raise TypeError("a parameter or field must have one type, or one type and null")
         node = branches[0] | own
     return node
-
-
-def _is_visible(node: Schema, definitions: dict[str, Schema], capabilities: set[str]) -> bool:
-    required = _resolve(node, definitions).get("x-requires")
-    return required is None or required in capabilities

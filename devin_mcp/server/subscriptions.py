@@ -45,9 +45,9 @@ class Subscriptions:
         pollers.on_slot_free = self._poll_more_sessions
 
     def of_key(self, key: DevinKey) -> KeySubscribers:
-        subscribers = self._subscribers.get(key.fingerprint)
+        subscribers = self._subscribers.get(key.tenant)
         if subscribers is None:
-            subscribers = self._subscribers[key.fingerprint] = KeySubscribers(key)
+            subscribers = self._subscribers[key.tenant] = KeySubscribers(key)
         return subscribers
 
     async def listen(
@@ -101,14 +101,14 @@ class Subscriptions:
 
     def on_write(self, write: WriteEvent) -> None:
         """A write listener: notify the key's subscribers of what a write changed."""
-        subscribers = self._subscribers.get(write.key_fingerprint)
+        subscribers = self._subscribers.get(write.tenant)
         if subscribers is None or subscribers.is_idle:
             return
         toolset = toolset_of(write.operation_id)
         # The poller of a live session polls at once and sends its own notification.
         session_id = write.ids.get("session_id", "")
         is_polled = bare_id(session_id) in subscribers.polled
-        if not (is_polled and self._pollers.is_live(write.key_fingerprint, session_id)):
+        if not (is_polled and self._pollers.is_live(write.tenant, session_id)):
             self._notify_updated(subscribers, toolset, write.ids)
         if any(
             resource.entries is not None and resource.toolset == toolset
@@ -154,7 +154,7 @@ class Subscriptions:
     def _poll(self, subscribers: KeySubscribers, session_id: str) -> bool:
         """Poll a session for these subscribers. False if the key has too many already."""
         key, bare = subscribers.key, bare_id(session_id)
-        if bare in subscribers.polled and self._pollers.is_polled(key.fingerprint, session_id):
+        if bare in subscribers.polled and self._pollers.is_polled(key.tenant, session_id):
             return True
         subscribers.stop_polling(session_id)  # a poller that has ended
 
@@ -173,9 +173,9 @@ class Subscriptions:
         subscribers.polled[bare] = stack
         return True
 
-    def _poll_more_sessions(self, key_fingerprint: str) -> None:
+    def _poll_more_sessions(self, tenant: str) -> None:
         """When a poller ends, start polling sessions that were over the limit."""
-        subscribers = self._subscribers.get(key_fingerprint)
+        subscribers = self._subscribers.get(tenant)
         if subscribers is None or self._closed:
             return
         for uri in subscribers.watched:
@@ -210,10 +210,10 @@ class Subscriptions:
                 subscribers.notify(ResourceUpdated(uri))
 
     def _remove_if_unused(self, subscribers: KeySubscribers) -> None:
-        fingerprint = subscribers.key.fingerprint
-        is_current = self._subscribers.get(fingerprint) is subscribers
+        tenant = subscribers.key.tenant
+        is_current = self._subscribers.get(tenant) is subscribers
         if is_current and subscribers.is_idle and not subscribers.watched:
-            del self._subscribers[fingerprint]
+            del self._subscribers[tenant]
 
 
 def _is_about(match: ResourceMatch, ids: Mapping[str, str]) -> bool:

@@ -23,13 +23,20 @@ from mcp.types import (
 from pydantic import BaseModel
 
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.operations.capabilities import Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.confirmation import confirm, question_about
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.rendering import render, render_error
-from devin_mcp.server.schema import arguments_model, input_schema, output_schema, result_model
+from devin_mcp.server.schema import (
+    arguments_model,
+    output_schema,
+    parameters_schema,
+    publish,
+    result_model,
+)
 from devin_mcp.server.visibility import VisibleTools
 
 
@@ -45,6 +52,7 @@ class DevinTool:
     published: Tool
     """As in `tools/list`."""
     arguments: type[BaseModel]
+    capabilities: frozenset[Capability]
 
     @classmethod
     def of(cls, operation: Operation[Any, Any], visible: VisibleTools) -> DevinTool:
@@ -53,13 +61,13 @@ class DevinTool:
             name=operation.tool_name,
             title=operation.title,
             description=_description(operation, visible),
-            input_schema=input_schema(arguments, visible.capabilities),
-            output_schema=output_schema(result_model(operation.function))
+            input_schema=publish(parameters_schema(operation.function), visible.capabilities),
+            output_schema=output_schema(result_model(operation.function), visible.capabilities)
             if operation.structured
             else None,
             annotations=_annotations(operation, visible),
         )
-        return cls(operation, published, arguments)
+        return cls(operation, published, arguments, visible.capabilities)
 
     async def call(
         self,
@@ -93,7 +101,10 @@ class DevinTool:
         operation, session_id = self.operation, None
         try:
             arguments = validate_arguments(
-                raw_arguments, self.published.input_schema, self.arguments
+                raw_arguments,
+                parameters_schema(operation.function),
+                self.arguments,
+                self.capabilities,
             )
             session_id = arguments.get("session_id")
         finally:

@@ -1,5 +1,5 @@
-"""Visibility: one pure function of settings, transport and caller. A hidden tool answers like an
-unknown one.
+"""Visibility: one pure function of settings, transport, API and caller. A hidden tool answers like
+an unknown one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS, Operation
 from devin_mcp.operations.browsing import (
     COMPLETIONS,
@@ -19,14 +20,14 @@ from devin_mcp.operations.browsing import (
     Prompt,
     Resource,
 )
-from devin_mcp.operations.catalog import (
-    READ,
+from devin_mcp.operations.capabilities import (
+    API_CAPABILITIES,
     READ_ENVIRONMENT,
     READ_FILES,
     WRITE_FILES,
     Capability,
-    Effect,
 )
+from devin_mcp.operations.catalog import READ, Effect
 from devin_mcp.settings import TOOLSETS, Settings, SettingsError
 from devin_mcp.suggest import closest
 
@@ -59,7 +60,19 @@ class VisibleTools:
     operations: tuple[Operation[Any, Any], ...]
     capabilities: frozenset[Capability]
     """A parameter that requires another capability is hidden."""
-    _restricted: dict[Restriction, VisibleTools] = field(default_factory=dict, repr=False)
+    _restricted: dict[Restriction | DevinApi, VisibleTools] = field(
+        default_factory=dict, repr=False
+    )
+
+    def of_api(self, api: DevinApi) -> VisibleTools:
+        """What exists on one API. Cached."""
+        visible = self._restricted.get(api)
+        if visible is None:
+            operations = tuple(operation for operation in self.operations if api in operation.apis)
+            others = frozenset(API_CAPABILITIES.values())
+            capabilities = (self.capabilities - others) | {API_CAPABILITIES[api]}
+            visible = self._restricted[api] = VisibleTools(operations, capabilities)
+        return visible
 
     def restricted(self, restriction: Restriction) -> VisibleTools:
         """Cached per restriction; there are few."""
@@ -83,7 +96,9 @@ class VisibleTools:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        return tuple(resource for resource in RESOURCES if self.has(resource.tool))
+        return tuple(
+            resource for resource in RESOURCES if resource.tool is None or self.has(resource.tool)
+        )
 
     @cached_property
     def prompts(self) -> tuple[Prompt, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devin_mcp.keys import is_placeholder
+from devin_mcp.keys import ORG_ID_PATTERN, is_placeholder
 from devin_mcp.suggest import did_you_mean
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -191,6 +191,23 @@ def parse_api_key(text: str) -> str:
     if not is_placeholder(key) and (not is_printable_ascii or set(key) & set(" \"'")):
         raise ValueError("holds characters that no API key has; copy it again")
     return key
+
+
+def parse_org_id(text: str) -> str:
+    if ORG_ID_PATTERN.fullmatch(text.strip()) is None:
+        raise ValueError("must be an organization's id, such as org-1a2b")
+    return text.strip()
+
+
+def parse_sandbox(text: str) -> str:
+    """The API of the sandbox; empty for no sandbox. A plain yes is v1."""
+    word = text.strip().lower()
+    if word in {"v1", "v3"}:
+        return word
+    try:
+        return "v1" if parse_bool(text) else ""
+    except ValueError:
+        raise ValueError("must be v1 or v3") from None
 
 
 def parse_directory(text: str) -> Path:

@@ -42,6 +42,8 @@ class Setting:
     """True if an error message may repeat the text; False if it may contain a password."""
     commands: tuple[str, ...]
     """The commands that take the flag."""
+    bare: str | None
+    """The text of a flag that is given without a value; None if it needs one."""
 
     @property
     def is_switch(self) -> bool:
@@ -66,6 +68,14 @@ class Setting:
             return [text]
         separator = os.pathsep if self.kind == "filepath" else ","
         return [part for part in text.split(separator) if part.strip()]
+
+    def is_text_of(self, text: str) -> bool:
+        """True if the text is a value of this setting."""
+        try:
+            self.parse(text)
+        except ValueError:
+            return False
+        return True
 
     def value(self, texts: Sequence[str], source: str) -> Any:
         """The value of the texts; the last one wins unless `is_list`.
@@ -96,6 +106,7 @@ def setting(
     secret: bool = False,
     echo: bool = True,
     commands: tuple[str, ...] = SERVER_COMMANDS,
+    bare: str | None = None,
 ) -> Any:
     """Declare a setting as a dataclass field. The parameters are fields of Setting.
 
@@ -112,6 +123,7 @@ def setting(
         "secret": secret,
         "echo": echo and not secret,
         "commands": (*commands, "config") if "stdio" in commands else commands,
+        "bare": bare,
     }
     return field(default=default, repr=not secret, metadata=metadata)
 

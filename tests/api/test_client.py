@@ -21,7 +21,11 @@ async def test_key_is_sent_as_bearer_token(connect: Connect, upstream: Upstream)
 
 @pytest.mark.parametrize(
     ("key", "says"),
-    [("", "no Devin API key"), ("cog_abcdef", "not served yet"), ("  ", "no Devin API key")],
+    [
+        ("", "no Devin API key"),
+        ("devin-session-token$x", "login token of the Devin CLI"),
+        ("  ", "no Devin API key"),
+    ],
 )
 async def test_call_without_usable_key_is_refused_with_the_reason(
     connect: Connect, upstream: Upstream, key: str, says: str
@@ -34,7 +38,7 @@ async def test_call_without_usable_key_is_refused_with_the_reason(
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize("key", ["", "cog_abcdef", "  "])
+@pytest.mark.parametrize("key", ["", "devin-session-token$x", "  "])
 async def test_tools_are_listed_without_usable_key(connect: Connect, key: str) -> None:
     async with connect(DEVIN_API_KEY=key) as client:
         assert len((await client.sdk.list_tools()).tools) == 22

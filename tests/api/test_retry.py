@@ -83,9 +83,9 @@ async def test_404_on_a_retried_delete_counts_as_deleted(
     connect: Connect, upstream: Upstream, fault: Fault
 ) -> None:
     async with connect() as client:
-        note = await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
+        note = await client.ok("create_knowledge", name="n", body="b", trigger="t")
         upstream.fail("DELETE", ".*", lose_reply, fault)
-        assert (await client.ok("delete_knowledge", note_id=note["id"]))["deleted"] is True
+        assert (await client.ok("delete_knowledge", note_id=note["note_id"]))["deleted"] is True
     assert upstream.count("DELETE") == 3
 
 

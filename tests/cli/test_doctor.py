@@ -64,7 +64,7 @@ async def test_doctor_as_a_process_reports_a_healthy_installation(
     report = json.loads(process.stdout)
     assert (status, report["ok"]) == (0, True)
     assert "FAIL" not in verdicts(report).values()
-    assert text_of_check(report, "Key").startswith("a personal v1 key is set")
+    assert text_of_check(report, "Key").startswith("a key of v1 is set")
     assert "--read-only (flag)" in text_of_check(report, "Settings")
     assert "DEVIN_MCP_MAX_ACU (environment)" in text_of_check(report, "Settings")
     assert "8 visible" in text_of_check(report, "Tools")
@@ -222,7 +222,7 @@ def test_control_characters_are_escaped(cli: CommandLine, tmp_path: Path) -> Non
     [
         ({}, "Key", "there is none"),
         ({"DEVIN_API_KEY": "${DEVIN_API_KEY}"}, "Key", "only a placeholder"),
-        ({"DEVIN_API_KEY": "cog_abcdefgh"}, "Key", "does not serve yet"),
+        ({"DEVIN_API_KEY": "devin-session-token$abc"}, "Key", "login token of the Devin CLI"),
         (
             {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": "http://127.0.0.1:1"},
             "Devin",

@@ -30,7 +30,7 @@ from tests.e2e.processes import COMMAND, environment
         (["--log-level", "loud"], {}, "must be one of: debug"),
         ([], {"DEVIN_MCP_RESULT_LIMIT": "5"}, "DEVIN_MCP_RESULT_LIMIT must be"),
         ([], {"DEVIN_MCP_MAXACU": "5"}, "did you mean DEVIN_MCP_MAX_ACU?"),
-        ([], {"DEVIN_MCP_SANDBOX": "perhaps"}, "must be true or false"),
+        ([], {"DEVIN_MCP_SANDBOX": "perhaps"}, "must be v1 or v3"),
         ([], {"DEVIN_BASE_URL": "api.devin.ai"}, "must be a web address"),
         ([], {"DEVIN_BASE_URL": "https://me:pw@x"}, "must not hold a user name"),
         ([], {"DEVIN_API_KEY": "two words"}, "DEVIN_API_KEY holds characters"),

@@ -1,4 +1,4 @@
-"""The published tools: portable schemas, a size budget, and the names of Devin's contract."""
+"""The published tools of both APIs: portable schemas and a size budget."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.operations.catalog import READ, READ_ENVIRONMENT, READ_FILES, WRITE_FILES
+from devin_mcp.operations.capabilities import (
+    API_CAPABILITIES,
+    READ_ENVIRONMENT,
+    READ_FILES,
+    WRITE_FILES,
+)
+from devin_mcp.operations.catalog import READ
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import VisibleTools, visible_tools
 from devin_mcp.settings import resolve
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-CONTRACT = yaml.safe_load((Path(__file__).parent / "v1.openapi.yaml").read_text())
-FULL = VisibleTools(
-    visible_tools(resolve({}, {}), "stdio").operations,
-    frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}),
-)
+CAPABILITIES = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT})
+FULL: dict[DevinApi, VisibleTools] = {
+    api: VisibleTools(visible_tools(resolve({}, {}), "stdio").operations, CAPABILITIES).of_api(api)
+    for api in API_CAPABILITIES
+}
+"""All that a caller of each API can see."""
 MAX_INSTRUCTIONS_CHARS = 1_200
 MAX_DESCRIPTION_CHARS = 1_024
-MAX_INPUT_BYTES = 12_500
+MAX_INPUT_BYTES: dict[DevinApi, int] = {"v1": 12_500, "v3": 13_750}
 """Names, descriptions and input schemas of all tools: what every model reads in every conversation.
 """
-MAX_LISTING_BYTES = 26_000
-TOOLS = {tool["name"]: tool for tool in published_tools(FULL)}
+MAX_TOOL_BYTES = 1_700
+MAX_LISTING_BYTES = 27_000
+TOOLS: dict[DevinApi, dict[str, dict[str, Any]]] = {
+    api: {tool["name"]: tool for tool in published_tools(visible)} for api, visible in FULL.items()
+}
 
 VERBS = (
     "List",
@@ -51,7 +61,15 @@ VERBS = (
     "Change",
 )
 
-every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+every_api = pytest.mark.parametrize("api", TOOLS)
+every_tool = pytest.mark.parametrize(
+    ("api", "tool"),
+    [
+        pytest.param(api, tool, id=f"{api}-{name}")
+        for api, tools in TOOLS.items()
+        for name, tool in tools.items()
+    ],
+)
 
 
 def nodes(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -67,7 +85,10 @@ def schemas(tool: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @every_tool
-def test_schemas_use_only_keywords_that_all_clients_accept(tool: dict[str, Any]) -> None:
+def test_schemas_use_only_keywords_that_all_clients_accept(
+    api: DevinApi,
+    tool: dict[str, Any],
+) -> None:
     for schema in schemas(tool):
         assert schema["type"] == "object"
         for where, node in nodes(schema):
@@ -94,7 +115,10 @@ def test_schemas_use_only_keywords_that_all_clients_accept(tool: dict[str, Any])
 
 
 @every_tool
-def test_every_parameter_has_a_description_of_one_line(tool: dict[str, Any]) -> None:
+def test_every_parameter_has_a_description_of_one_line(
+    api: DevinApi,
+    tool: dict[str, Any],
+) -> None:
     for where, node in nodes(tool["inputSchema"]):
         if where and not where.endswith("[]"):
             text = node.get("description", "")
@@ -103,7 +127,10 @@ def test_every_parameter_has_a_description_of_one_line(tool: dict[str, Any]) -> 
 
 
 @every_tool
-def test_tool_name_and_description_have_the_agreed_form(tool: dict[str, Any]) -> None:
+def test_tool_name_and_description_have_the_agreed_form(
+    api: DevinApi,
+    tool: dict[str, Any],
+) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,29}", tool["name"])
     assert 20 <= len(tool["description"]) <= MAX_DESCRIPTION_CHARS
     verb = tool["description"].split()[0]
@@ -111,7 +138,10 @@ def test_tool_name_and_description_have_the_agreed_form(tool: dict[str, Any]) ->
 
 
 @every_tool
-def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
+def test_annotations_follow_from_the_effect(
+    api: DevinApi,
+    tool: dict[str, Any],
+) -> None:
     operation = next(item for item in OPERATIONS if item.tool_name == tool["name"])
     hints = tool["annotations"]
     assert hints["destructiveHint"] == (operation.effect.value == "destroy")
@@ -123,8 +153,9 @@ def test_annotations_follow_from_the_effect(tool: dict[str, Any]) -> None:
         )
 
 
-def test_only_download_attachment_has_no_output_schema() -> None:
-    assert [name for name, tool in TOOLS.items() if "outputSchema" not in tool] == [
+@every_api
+def test_only_download_attachment_has_no_output_schema(api: DevinApi) -> None:
+    assert [name for name, tool in TOOLS[api].items() if "outputSchema" not in tool] == [
         "devin_download_attachment"
     ]
 
@@ -144,24 +175,25 @@ def test_download_is_read_only_unless_it_can_save_a_file() -> None:
     assert reads(files_root=["."]) is False
 
 
-def test_tools_fit_the_size_budget() -> None:
+def _input_bytes(tool: dict[str, Any]) -> int:
+    read_by_model = [tool["name"], tool["description"], tool["inputSchema"]]
+    return len(json.dumps(read_by_model, separators=(",", ":")))
+
+
+@every_api
+def test_tools_fit_the_size_budget(api: DevinApi) -> None:
     """CONTRIBUTING asks before a tool is added: should every conversation pay for it?"""
-    input_bytes = sum(
-        len(
-            json.dumps(
-                [tool["name"], tool["description"], tool["inputSchema"]], separators=(",", ":")
-            )
-        )
-        for tool in TOOLS.values()
-    )
-    listing_bytes = len(json.dumps(list(TOOLS.values()), separators=(",", ":")))
-    assert input_bytes <= MAX_INPUT_BYTES
-    assert listing_bytes <= MAX_LISTING_BYTES
+    tools = list(TOOLS[api].values())
+    assert sum(map(_input_bytes, tools)) <= MAX_INPUT_BYTES[api]
+    assert max(map(_input_bytes, tools)) <= MAX_TOOL_BYTES
+    assert len(json.dumps(tools, separators=(",", ":"))) <= MAX_LISTING_BYTES
 
 
-def test_order_of_tools_is_stable() -> None:
-    assert json.dumps(published_tools(FULL)) == json.dumps(published_tools(FULL))
-    assert next(iter(TOOLS)) == "devin_list_sessions"
+@every_api
+def test_order_of_tools_is_stable(api: DevinApi) -> None:
+    assert json.dumps(published_tools(FULL[api])) == json.dumps(published_tools(FULL[api]))
+    assert list(TOOLS[api]) == list(TOOLS["v1"])
+    assert next(iter(TOOLS[api])) == "devin_list_sessions"
 
 
 def test_instructions_are_short_and_name_only_visible_tools() -> None:
@@ -178,96 +210,20 @@ def test_instructions_are_short_and_name_only_visible_tools() -> None:
         assert set(re.findall(r"devin_[a-z_]+", text)) <= view.names
         for tool in published_tools(view):
             assert set(re.findall(r"devin_[a-z_]+", tool["description"])) <= view.names
-    assert "devin_delegate_task" in instructions(FULL, sandbox=False)
-
-
-def test_every_operation_of_the_contract_is_declared_with_its_route() -> None:
-    documented = {
-        operation["operationId"]: f"{method.upper()} {path}"
-        for path, methods in CONTRACT["paths"].items()
-        for method, operation in methods.items()
-        if method != "parameters"
-    }
-    assert {
-        operation.operation_id: operation.v1.route
-        for operation in OPERATIONS
-        if operation.v1 is not None
-    } == documented
-
-
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in schema:
-        schema = CONTRACT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
-    return schema
-
-
-OUR_PARAMETERS = {
-    "after_event_id": "the conversation is read on from a message",
-    "attachment_urls": "become ATTACHMENT lines of the message",
-    "body": "how much of each body a list shows",
-    "clear": "fields are emptied by name",
-    "content": "a file can be passed inline",
-    "cursor": "lists and waits continue",
-    "encoding": "of content",
-    "folder_id": "filters the list here",
-    "from_char": "a long text is read in parts",
-    "how": "tags are replaced, added or removed",
-    "max_wait_s": "a call can wait",
-    "messages": "the number of messages",
-    "name": "of a file",
-    "note_ids": "filters the list here",
-    "path": "a local file",
-    "phase": "filters the list here",
-    "save_to": "a local file",
-    "search": "filters the list here",
-    "url": "of an attachment, instead of its parts",
-    "value_from_env": "a value that no model sees",
-}
-"""Parameters that Devin does not have, each with its reason."""
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [operation for operation in OPERATIONS if operation.v1 is not None],
-    ids=lambda operation: operation.operation_id,
-)
-def test_parameters_have_the_names_of_the_contract(operation: Any) -> None:
-    documented = CONTRACT["paths"][operation.v1.template][operation.v1.method.lower()]
-    schema = TOOLS[operation.tool_name]["inputSchema"]
-    names = set(schema["properties"])
-    media = documented.get("requestBody", {}).get("content", {})
-    if "application/json" in media:
-        body = resolved(media["application/json"]["schema"])
-        assert set(body["properties"]) <= names, "a documented field is missing"
-        changes = (
-            operation.effect.value == "change"
-            and operation.operation_id.startswith("update_")
-            and "tags" not in names
-        )
-        optional = {"value", "sensitive", "note"}  # have a default or an alternative
-        if not changes:
-            assert set(body["required"]) - optional <= set(schema.get("required", []))
-    query = {parameter["name"] for parameter in documented.get("parameters", [])} - {
-        "skip",
-        "offset",
-    }
-    assert query <= names
-    places = set(re.findall(r"\{(\w+)\}", operation.v1.template))
-    documented_names = (
-        query | places | (set(body["properties"]) if "application/json" in media else set())
-    )
-    assert names - documented_names <= OUR_PARAMETERS.keys(), (
-        "a parameter that Devin does not have needs a reason here"
-    )
+    for api, visible in FULL.items():
+        text = instructions(visible, sandbox=True)
+        assert len(text) <= MAX_INSTRUCTIONS_CHARS
+        assert "devin_delegate_task" in text
+        assert ("held" in text) == (api == "v3")
 
 
 @every_tool
-def test_published_tool_equals_its_snapshot(tool: dict[str, Any]) -> None:
+def test_published_tool_equals_its_snapshot(api: DevinApi, tool: dict[str, Any]) -> None:
     """`UPDATE_SNAPSHOTS=1` writes the snapshots; their diff is part of the review."""
-    file = SNAPSHOTS / f"{tool['name']}.json"
+    file = SNAPSHOTS / api / f"{tool['name']}.json"
     text = json.dumps(tool, indent=1) + "\n"
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        SNAPSHOTS.mkdir(exist_ok=True)
+        file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     before = file.read_text() if file.exists() else ""
     assert before == text, "".join(
@@ -275,5 +231,6 @@ def test_published_tool_equals_its_snapshot(tool: dict[str, Any]) -> None:
     )
 
 
-def test_every_snapshot_belongs_to_a_tool() -> None:
-    assert {file.stem for file in SNAPSHOTS.glob("*.json")} == set(TOOLS)
+@every_api
+def test_every_snapshot_belongs_to_a_tool(api: DevinApi) -> None:
+    assert {file.stem for file in (SNAPSHOTS / api).iterdir()} == set(TOOLS[api])

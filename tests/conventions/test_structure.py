@@ -24,7 +24,7 @@ from tests.conventions.sources import (
     relative,
     tree_of,
 )
-from tests.conventions.test_schemas import CONTRACT
+from tests.conventions.test_contract import CONTRACTS
 
 MAX_LINES = 300
 MAX_TEST_NAME_CHARS = 70
@@ -202,13 +202,13 @@ def test_every_module_with_an_operation_is_imported() -> None:
 def test_sandbox_serves_exactly_the_routes_and_fields_of_the_contract() -> None:
     documented = {
         (method.upper(), path)
-        for path, methods in CONTRACT["paths"].items()
+        for path, methods in CONTRACTS["v1"]["paths"].items()
         for method in methods
         if method != "parameters"
     }
     assert set(ROUTES) == documented
     for name, fields in SHAPES.items():
-        schema = CONTRACT["components"]["schemas"][name]
+        schema = CONTRACTS["v1"]["components"]["schemas"][name]
         assert set(fields) == set(schema["properties"])
         required = {field for field, (_, is_required) in fields.items() if is_required}
         assert required == set(schema["required"])

@@ -74,7 +74,7 @@ def client_keys_table() -> str:
 
 def tools_table() -> str:
     rows = []
-    for operation, tool in zip(FULL.operations, published_tools(FULL), strict=True):
+    for operation, tool in zip(FULL["v1"].operations, published_tools(FULL["v1"]), strict=True):
         summary = re.split(r"(?<=\.)\s", tool["description"])[0]
         rows.append((f"`{tool['name']}`", effect_of(operation), summary))
     return table(("tool", "effect", "description"), rows)
@@ -99,7 +99,11 @@ def settings_table(*, http: bool) -> str:
 
 def resources_table() -> str:
     rows = [
-        (f"`{resource.uri}`", summary_of(resource.read), f"`{resource.tool.tool_name}`")
+        (
+            f"`{resource.uri}`",
+            summary_of(resource.read),
+            f"`{resource.tool.tool_name}`" if resource.tool else "",
+        )
         for resource in RESOURCES
     ]
     return table(("resource", "content", "tool"), rows)

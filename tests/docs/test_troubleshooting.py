@@ -205,7 +205,7 @@ CAUSES: dict[str, Cause] = {
     "spawn uvx ENOENT": uvx_not_on_path,
     "There is no Devin API key, so nothing was sent.": key_is(""),
     "is a placeholder that nobody filled in": key_is("${DEVIN_API_KEY}"),
-    "This is a cog_ key.": key_is("cog_abcdefgh"),
+    "This is the login token of the Devin CLI": key_is("devin-session-token$x"),
     "Devin does not accept this API key (401).": key_rejected,
     "The Devin organization is out of quota (403).": session_with("sandbox:quota"),
     "Too many sessions are running in this organization (429).": session_with(

@@ -173,7 +173,7 @@ async def create_foreign_objects(client: ToolClient) -> None:
     text = FOREIGN
     await client.ok("create_session", prompt=text, title=text, tags=[text])
     await client.ok("create_playbook", title=text, body=text)
-    await client.ok("create_knowledge", name=text, body=text, trigger_description=text)
+    await client.ok("create_knowledge", name=text, body=text, trigger=text)
 
 
 async def call_with_each(client: ToolClient, tool: str, examples: Sequence[Arguments]) -> None:

@@ -114,7 +114,7 @@ async def delete_secrets(cluster: Cluster, key: str, count: int) -> int:
                 async with connect_over_http(
                     cluster.url, {"X-Devin-Api-Key": key}, ask=accept
                 ) as client:
-                    result = await client("delete_secret", secret_id=secret["id"])
+                    result = await client("delete_secret", secret_id=secret["secret_id"])
             except Exception:  # noqa: BLE001, S112 - its replica was killed
                 continue
             deletions += not result.is_error or "does not know" in str(result.content)

@@ -15,7 +15,7 @@ from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.keys import V1_KEY_PREFIX_HINT
+from devin_mcp.keys import KEY_PREFIX_HINT
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
@@ -32,7 +32,7 @@ name."""
 SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
 """At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
-KEY_DESCRIPTION = f"From the Devin web app, Settings > API keys. {V1_KEY_PREFIX_HINT}."
+KEY_DESCRIPTION = f"From the Devin web app, Settings > API keys ({KEY_PREFIX_HINT})."
 
 
 def server_json() -> dict[str, Any]:
@@ -99,7 +99,7 @@ def bundle() -> dict[str, Any]:
         "server": {"type": "uv", "entry_point": "devin_mcp/__main__.py", "mcp_config": command},
         "tools": [
             {"name": tool["name"], "description": _first(tool["description"])}
-            for tool in published_tools(FULL)
+            for tool in published_tools(FULL["v1"])
         ],
         "tools_generated": True,
         "prompts_generated": True,

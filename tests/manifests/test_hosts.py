@@ -184,7 +184,7 @@ def test_gemini_cli_connects_with_its_settings_file(tmp_path: Path) -> None:
 
 def test_skill_is_short_and_names_existing_tools_and_arguments() -> None:
     text = SKILL.read_text()
-    tools = published_tools(FULL)
+    tools = published_tools(FULL["v1"])
     names = {tool["name"] for tool in tools}
     arguments = {name for tool in tools for name in tool["inputSchema"]["properties"]}
     named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}

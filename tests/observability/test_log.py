@@ -190,7 +190,7 @@ async def call_every_tool(values: dict[str, str], status: int) -> list[str]:
         ("send_message", {"session_id": "devin-1", "message": prompt}),
         ("create_secret", {"type": secret, "key": "K", "value": secret}),
         ("create_secret", {"type": "totp", "key": "K", "value": secret, "note": body}),
-        ("create_knowledge", {"name": prompt, "body": body, "trigger_description": prompt}),
+        ("create_knowledge", {"name": prompt, "body": body, "trigger": prompt}),
         ("create_playbook", {"title": prompt, "body": body}),
         ("upload_attachment", {"content": file, "name": "a.txt"}),
         ("upload_attachment", {"path": f"../{secret}", "name": "a.txt"}),

@@ -50,7 +50,7 @@ async def test_list_tool_reads_afresh_and_its_cursor_reads_the_cache(
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
-        ("create_knowledge", {"name": "n", "body": "b", "trigger_description": "t"}),
+        ("create_knowledge", {"name": "n", "body": "b", "trigger": "t"}),
         ("update_knowledge", {"note_id": "note-0001", "name": "n"}),
         ("delete_knowledge", {"note_id": "note-0001"}),
     ],
@@ -73,7 +73,7 @@ async def test_failed_write_invalidates_the_cache_unless_it_was_refused(
     upstream.fail("POST", "/v1/knowledge", fault)
     async with connect() as client:
         await client.read("devin://knowledge")
-        await client.error("create_knowledge", name="n", body="b", trigger_description="t")
+        await client.error("create_knowledge", name="n", body="b", trigger="t")
         await client.read("devin://knowledge")
     assert upstream.count("GET", "/v1/knowledge") == reads
 
@@ -104,7 +104,7 @@ async def test_read_that_overlaps_a_write_is_not_cached(
     async with connect() as client:
         reading = asyncio.ensure_future(client.read("devin://knowledge"))
         await upstream.arrived.wait()
-        await client.ok("create_knowledge", name="Brand new", body="b", trigger_description="t")
+        await client.ok("create_knowledge", name="Brand new", body="b", trigger="t")
         gate.set()
         assert "Brand new" not in await reading
         assert "Brand new" in await client.read("devin://knowledge")

@@ -91,7 +91,7 @@ async def test_delegate_with_max_wait_s_returns_the_first_question(
         (row,) = delegated["sessions"]
         assert row["session_id"] == delegated["session_id"]
         assert delegated["phase"] == row["phase"] == "waiting"
-        assert row["messages"][-1]["type"] == "devin_message"
+        assert row["messages"][-1]["source"] == "devin"
         assert "devin_send_message" in delegated["next"]
         again = await wait(
             client,

@@ -14,10 +14,11 @@ async def test_secret_is_created_listed_and_deleted(connect: Connect, upstream: 
             "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
         )
         listed = await client.ok("list_secrets")
-        deleted = await client.ok("delete_secret", secret_id=created["id"])
-        assert "404" in await client.error("delete_secret", secret_id=created["id"])
+        deleted = await client.ok("delete_secret", secret_id=created["secret_id"])
+        assert "404" in await client.error("delete_secret", secret_id=created["secret_id"])
     row = listed["secrets"][-1]
-    assert (row["id"], row["type"], row["key"]) == (created["id"], "key-value", "DB")
+    assert row["secret_id"] == created["secret_id"]
+    assert (row["secret_type"], row["key"]) == ("key-value", "DB")
     assert "hunter2" not in str(created) + str(listed)
     assert deleted["deleted"] is True
     assert upstream.requests[0].json == {
@@ -124,7 +125,7 @@ async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstr
         first = await client.ok("list_secrets")
         listed = await client.list_all("list_secrets", "secrets")
     assert "next_cursor" in first
-    assert [row["id"] for row in listed] == [f"s-{number}" for number in range(100)]
+    assert [row["secret_id"] for row in listed] == [f"s-{number}" for number in range(100)]
 
 
 async def test_empty_list_suggests_create_secret(connect: Connect, upstream: Upstream) -> None:

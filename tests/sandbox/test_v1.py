@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 
 from devin_mcp.sandbox import Sandbox
-from tests.conventions.test_schemas import CONTRACT
+from tests.conventions.test_contract import CONTRACTS
 from tests.sandbox.conftest import client_for
 
 
@@ -45,7 +45,7 @@ async def test_never_starting_session_has_no_status_and_only_the_prompt(sandbox:
 async def test_responses_match_the_documented_schemas(sandbox: Sandbox) -> None:
     def validate(response: Any, name: str) -> None:
         reference = f"#/components/schemas/{name}"
-        schema = {"$ref": reference, "components": CONTRACT["components"]}
+        schema = {"$ref": reference, "components": CONTRACTS["v1"]["components"]}
         jsonschema.validate(response, schema)
 
     body = {"prompt": "sandbox:quick", "structured_output_schema": {"type": "object"}}

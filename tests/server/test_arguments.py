@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from devin_mcp.operations import OPERATIONS
-from devin_mcp.operations.catalog import READ_ENVIRONMENT, READ_FILES, WRITE_FILES, Operation
+from devin_mcp.operations.capabilities import (
+    API_CAPABILITIES,
+    READ_ENVIRONMENT,
+    READ_FILES,
+    WRITE_FILES,
+    Capability,
+)
+from devin_mcp.operations.catalog import Operation
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.schema import Schema, arguments_model, input_schema
 from tests.conftest import Connect
@@ -51,18 +58,22 @@ async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> No
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+@pytest.mark.parametrize("api", API_CAPABILITIES.values(), ids=API_CAPABILITIES)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.tool_name)
 def test_blank_optional_argument_counts_as_absent(
-    operation: Operation[Any, Any], blank: str
+    operation: Operation[Any, Any], api: Capability, blank: str
 ) -> None:
-    """Some hosts fill in every argument. A required text may not be blank."""
+    """Some hosts fill in every argument, those of the other API as well. A required text may not be
+    blank.
+    """
     model = arguments_model(operation.function)
-    schema = input_schema(model, frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT}))
+    schema = input_schema(model)
+    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, api})
     properties = schema["properties"]
     required = {name: _example(properties[name]) for name in schema.get("required", [])}
     blanks = dict.fromkeys(set(properties) - set(required), blank)
-    assert validate_arguments(required | blanks, schema, model) == validate_arguments(
-        required, schema, model
+    assert validate_arguments(required | blanks, schema, model, capabilities) == validate_arguments(
+        required, schema, model, capabilities
     )
 
 
@@ -79,7 +90,7 @@ def _example(schema: Schema) -> Any:
         ("delegate_task", {}, "prompt"),
         ("create_session", {}, "prompt"),
         ("send_message", {"session_id": "devin-1"}, "message"),
-        ("create_knowledge", {"body": "b", "trigger_description": "t"}, "name"),
+        ("create_knowledge", {"body": "b", "trigger": "t"}, "name"),
         ("create_playbook", {"body": "b"}, "title"),
         ("create_playbook", {"title": "t"}, "body"),
         ("create_secret", {"type": "totp", "value": "v"}, "key"),

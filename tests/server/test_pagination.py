@@ -11,11 +11,12 @@ from mcp.types import (
 from devin_mcp.sandbox.sample_data import PLAYBOOKS
 from tests.conftest import Connect, Era
 from tests.server.contents import prompt_text, write_notes, write_playbooks
+from tests.server.test_resources import INDEXES
 from tests.upstream import Upstream
 
 
 @pytest.mark.parametrize(
-    ("notes", "pages"), [(247 - len(PLAYBOOKS), 1), (248 - len(PLAYBOOKS), 2), (600, 3)]
+    ("notes", "pages"), [(246 - len(PLAYBOOKS), 1), (247 - len(PLAYBOOKS), 2), (600, 3)]
 )
 async def test_resources_are_listed_in_pages_of_250(
     connect: Connect, upstream: Upstream, era: Era, notes: int, pages: int
@@ -28,7 +29,7 @@ async def test_resources_are_listed_in_pages_of_250(
             uris += [resource.uri for resource in page.resources]
             cursor, page_count = page.next_cursor, page_count + 1
     assert page_count == pages
-    assert len(uris) == len(set(uris)) == notes + 3 + len(PLAYBOOKS)
+    assert len(uris) == len(set(uris)) == notes + len(INDEXES) + len(PLAYBOOKS)
     assert upstream.count("GET", "/v1/knowledge") == 1
     assert upstream.count("GET", "/v1/playbooks") == 1
 
@@ -40,7 +41,7 @@ async def test_list_that_changes_between_pages_repeats_and_skips_nothing(
     async with connect() as client:
         first = await client.sdk.list_resources(cache_mode="bypass")
         await client.ok("delete_knowledge", note_id="note-00000")
-        await client.ok("create_knowledge", name="AAA first", body="b", trigger_description="t")
+        await client.ok("create_knowledge", name="AAA first", body="b", trigger="t")
         second = await client.sdk.list_resources(cursor=first.next_cursor, cache_mode="bypass")
     uris = [resource.uri for resource in [*first.resources, *second.resources]]
     assert len(uris) == len(set(uris))

@@ -14,7 +14,7 @@ from tests.conftest import Connect, Era
 from tests.server.contents import write_notes, write_playbooks
 from tests.upstream import Upstream, answer
 
-INDEXES = ["devin://knowledge", "devin://playbooks", "devin://sessions"]
+INDEXES = ["devin://account", "devin://knowledge", "devin://playbooks", "devin://sessions"]
 
 
 async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era) -> None:
@@ -22,13 +22,13 @@ async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era
         uris = [resource.uri for resource in await client.resources()]
         again = [resource.uri for resource in await client.resources()]
     assert uris == again
-    assert sorted(uris[:3]) == INDEXES
-    assert len(uris) == 3 + len(NOTES) + len(PLAYBOOKS)
+    assert sorted(uris[: len(INDEXES)]) == INDEXES
+    assert len(uris) == len(INDEXES) + len(NOTES) + len(PLAYBOOKS)
 
 
 async def test_listed_resources_are_described_as_they_are_read(connect: Connect) -> None:
     async with connect() as client:
-        resources = (await client.resources())[3:]
+        resources = (await client.resources())[len(INDEXES) :]
         texts = {resource.uri: await client.read(resource.uri) for resource in resources}
     for resource in resources:
         assert resource.description
@@ -100,7 +100,7 @@ async def test_server_error_fails_the_read_and_not_the_list(
         with pytest.raises(MCPError, match=r"server error \(503\)") as refused:
             await client.read("devin://knowledge/note-0001")
     assert refused.value.error.code == INTERNAL_ERROR
-    assert len(page.resources) == 3 + len(PLAYBOOKS)
+    assert len(page.resources) == len(INDEXES) + len(PLAYBOOKS)
     if era == "auto":
         assert page.ttl_ms == 0, "clients must not cache an incomplete list"
     calls = [line for line in logs() if line["event"] == "mcp_call"]
@@ -138,7 +138,7 @@ async def test_five_thousand_notes_are_listed_read_and_completed(
 ) -> None:
     write_notes(upstream, 5000, size=2000)
     async with connect() as client:
-        assert len(await client.resources()) == 5000 + 3 + len(PLAYBOOKS)
+        assert len(await client.resources()) == 5000 + len(INDEXES) + len(PLAYBOOKS)
         assert len(await client.read("devin://knowledge/note-04999")) > 2000
         table = await client.read("devin://knowledge")
         template = ResourceTemplateReference(type="ref/resource", uri="devin://knowledge/{note_id}")

@@ -28,7 +28,7 @@ async def test_own_write_notifies_the_subscribers(connect: Connect, era: Era) ->
     ):
         await client.ok("update_playbook", playbook_id="playbook-0001", title="New")
         await notifications.expect("resources", "prompts", mine)
-        await client.ok("create_knowledge", name="n", body="b", trigger_description="t")
+        await client.ok("create_knowledge", name="n", body="b", trigger="t")
         await notifications.expect("resources", "devin://knowledge")
         await client.ok("create_secret", key="K", type="key-value", value="v")
         await client.error("delete_playbook", playbook_id="playbook-none")

@@ -31,7 +31,8 @@ async def tool_names(connect: Connect, **settings: str | bool) -> set[str]:
 
 async def test_toolsets_and_excluded_tools_apply_to_resources(connect: Connect, era: Era) -> None:
     async with connect(era=era, toolsets="sessions", exclude_tools="get_session") as client:
-        assert [resource.uri for resource in await client.resources()] == ["devin://sessions"]
+        uris = [resource.uri for resource in await client.resources()]
+        assert uris == ["devin://account", "devin://sessions"]
         assert (await client.sdk.list_resource_templates()).resource_templates == []
         with pytest.raises(MCPError, match="Unknown resource: devin://playbooks"):
             await client.read("devin://playbooks")

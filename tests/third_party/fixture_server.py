@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--sessions", action="store_true", help="stateful, with an event store")
     options = parser.parse_args()
     log_config.configure("info", "json")
-    settings, own = Settings(sandbox=True), Identity(own_key(Settings(sandbox=True)))
+    settings, own = Settings(sandbox="v1"), Identity(own_key(Settings(sandbox="v1")))
     server = build(settings, "http", identify=identity_from_scope(own))
     install(server)
     sessions: dict[str, Any] = (

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from devin_mcp.api.endpoint import Lookup
+from devin_mcp.api.paging import read_all
 from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.knowledge.model import (
+    FolderList,
     KnowledgeBase,
     KnowledgeFolder,
     KnowledgeList,
     Note,
 )
-from devin_mcp.operations.list_cursor import ListQuery
+from devin_mcp.operations.list_cursor import FIRST, ListQuery, Position
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.matching import match_one
 from devin_mcp.operations.parameters import FolderId, FromChar, Id
@@ -34,7 +40,39 @@ from devin_mcp.operations.results import (
 SNIPPET_CHARS = 200
 ROOM_FOR_HINT = 40
 
+MAX_SINGLE_READS = 16
+"""Notes that are read one by one rather than as part of the whole list."""
+READ_PERMISSION = "UseDevinSessions or ManageOrgKnowledge (in older roles ManageAccountKnowledge)"
+"""The reference and the role editor disagree by age (v3-additions.md §2)."""
+
 BodyPart = Literal["none", "snippet", "full"]
+
+
+@dataclass(frozen=True)
+class NoteFilter:
+    """Which notes to list; None does not restrict."""
+
+    search: str | None = None
+    folder_id: str | None = None
+    pinned_repo: str | None = None
+    note_ids: Sequence[str] | None = None
+
+    def apply(self, notes: Sequence[Note]) -> list[Note]:
+        """The notes that match. Raises NotFound for unknown ids."""
+        words = (self.search or "").lower().split()
+        if self.note_ids is not None:
+            existing_ids = {note.note_id for note in notes}
+            missing = [note_id for note_id in self.note_ids if note_id not in existing_ids]
+            if missing:
+                raise NotFound(f"No such note: {', '.join(missing[:5])}.")
+        return [
+            note
+            for note in notes
+            if (self.note_ids is None or note.note_id in self.note_ids)
+            and self.folder_id in {None, note.folder_id}
+            and self.pinned_repo in {None, note.pinned_repo}
+            and note.contains(words)
+        ]
 
 
 class Knowledge(Page):
@@ -48,13 +86,30 @@ class Knowledge(Page):
     folders_left_out: int | None = Field(None, description="Folders that did not fit")
 
 
-@operation(READ, "knowledge", v1="GET /v1/knowledge")
+LIST_FOLDERS = Lookup.declare(
+    "list_folders", v3="GET /knowledge/folders", permission=READ_PERMISSION
+)
+GET_NOTE = Lookup.declare(
+    "get_note", v3="GET /knowledge/notes/{note_id}", permission=READ_PERMISSION
+)
+
+
+@operation(
+    READ,
+    "knowledge",
+    v1="GET /v1/knowledge",
+    v3="GET /knowledge/notes?first=200",
+    permission=READ_PERMISSION,
+)
 async def list_knowledge(
     ctx: Context,
     search: Annotated[
         str | None, Field(max_length=200, description="Words that must all occur")
     ] = None,
     folder_id: FolderId | None = None,
+    pinned_repo: Annotated[
+        str | None, Field(max_length=300, description="Only pinned to this"), Requires(V3)
+    ] = None,
     note_ids: Annotated[
         list[Id] | None, Field(min_length=1, max_length=200, description="Only these notes")
     ] = None,
@@ -68,17 +123,53 @@ async def list_knowledge(
     """
     if from_char and (body != "full" or note_ids is None or len(note_ids) != 1):
         raise Invalid("from_char needs body=full and exactly one id in note_ids.")
-    filters = {"search": search, "folder_id": folder_id, "note_ids": note_ids}
-    query = ListQuery("devin_list_knowledge", filters)
+    note_filter = NoteFilter(search, folder_id, pinned_repo, note_ids)
+    query = ListQuery("devin_list_knowledge", asdict(note_filter))
     start = query.decode(cursor)
-    knowledge = await knowledge_base(ctx, fresh=not (start or from_char))
-    notes = _filter(knowledge, search, folder_id, note_ids)
-    if body == "full" and note_ids is not None and len(notes) == 1:
-        return _one_note(notes[0], from_char, query)
-    is_filtered = note_ids is not None or search or folder_id is not None
-    folders = None if is_filtered or start else knowledge.folders
-    rows = [_with_body(note, body) for note in notes[start:]]
-    return _knowledge_page(rows, query, start, len(notes), folders)
+    is_first = start == FIRST
+    found = await find_notes(ctx, note_filter, fresh=is_first and not from_char)
+    if body == "full" and note_ids is not None and len(found.notes) == 1:
+        return _one_note(found.notes[0], from_char, query)
+    folders = found.folders if is_first and note_filter == NoteFilter() else None
+    rows = [_with_body(note, body) for note in found.notes[start.skip :]]
+    return _knowledge_page(rows, query, start, len(found.notes), folders)
+
+
+async def find_notes(ctx: Context, note_filter: NoteFilter, *, fresh: bool) -> KnowledgeBase:
+    """The notes that match. v3 searches itself; v1 returns all notes. Raises NotFound."""
+    ids = note_filter.note_ids
+    if ids is not None and ctx.has(GET_NOTE) and len(ids) <= MAX_SINGLE_READS:
+        read = await asyncio.gather(*(read_note(ctx, note_id) for note_id in ids))
+        return KnowledgeBase(note_filter.apply(read), [])
+    if note_filter == NoteFilter() or ids is not None or not ctx.has(LIST_FOLDERS):
+        knowledge = await knowledge_base(ctx, fresh=fresh)
+        return KnowledgeBase(note_filter.apply(knowledge.notes), knowledge.folders)
+    query = {
+        "search": note_filter.search,
+        "folder_path": await _folder_path(ctx, note_filter.folder_id),
+        "pinned_repo": note_filter.pinned_repo,
+    }
+    notes = await read_all(ctx, list_knowledge, Note, query=query)
+    return KnowledgeBase(replace(note_filter, search=None).apply(notes), [])
+
+
+async def _folder_path(ctx: Context, folder_id: str | None) -> str | None:
+    if folder_id is None:
+        return None
+    for folder in (await ctx.send(LIST_FOLDERS, FolderList)).folders:
+        if folder.folder_id == folder_id:
+            return folder.path
+    raise NotFound("There is no folder with this id.")
+
+
+async def read_note(ctx: Context, note_id: str) -> Note:
+    """One note with its whole body. Raises NotFound."""
+    if ctx.has(GET_NOTE):
+        return await ctx.send(GET_NOTE, Note, note_id=note_id)
+    note = (await knowledge_base(ctx)).find(note_id)
+    if note is None:
+        raise NotFound("Devin does not know that note id.")
+    return note
 
 
 async def knowledge_base(ctx: Context, *, fresh: bool = False) -> KnowledgeBase:
@@ -86,9 +177,15 @@ async def knowledge_base(ctx: Context, *, fresh: bool = False) -> KnowledgeBase:
     reading = ctx if fresh else ctx.detached()
 
     async def load() -> KnowledgeBase:
-        return KnowledgeBase(await reading.send(list_knowledge, KnowledgeList))
+        if not ctx.has(LIST_FOLDERS):
+            listed = await reading.send(list_knowledge, KnowledgeList)
+            return KnowledgeBase(listed.knowledge, listed.folders)
+        notes, listed_folders = await asyncio.gather(
+            read_all(reading, list_knowledge, Note), reading.send(LIST_FOLDERS, FolderList)
+        )
+        return KnowledgeBase(notes, listed_folders.folders)
 
-    return await ctx.cache.get(ctx.key.fingerprint, "knowledge", load, fresh=fresh)
+    return await ctx.cache.get(ctx.key.tenant, "knowledge", load, fresh=fresh)
 
 
 async def resolve_notes(ctx: Context, names: Sequence[str]) -> list[str]:
@@ -96,27 +193,6 @@ async def resolve_notes(ctx: Context, names: Sequence[str]) -> list[str]:
     candidates = (await knowledge_base(ctx, fresh=True)).candidates if names else []
     ids = [match_one(candidates, name, "note", "devin_list_knowledge") for name in names]
     return list(dict.fromkeys(ids))
-
-
-def _filter(
-    knowledge: KnowledgeBase,
-    search: str | None,
-    folder_id: str | None,
-    note_ids: list[str] | None,
-) -> list[Note]:
-    """The notes that match every filter. Raises NotFound for unknown ids."""
-    notes = knowledge.notes
-    if note_ids is not None:
-        existing_ids = {note.id for note in notes}
-        if missing := [note_id for note_id in note_ids if note_id not in existing_ids]:
-            raise NotFound(f"No such note: {', '.join(missing[:5])}.")
-        notes = [note for note in notes if note.id in set(note_ids)]
-    if folder_id is not None:
-        notes = [note for note in notes if note.parent_folder_id == folder_id]
-    if search:
-        words = search.lower().split()
-        notes = [note for note in notes if note.contains(words)]
-    return notes
 
 
 def _with_body(note: Note, part: BodyPart) -> Note:
@@ -128,7 +204,7 @@ def _with_body(note: Note, part: BodyPart) -> Note:
 def _knowledge_page(
     rows: list[Note],
     query: ListQuery,
-    start: int,
+    start: Position,
     matching: int,
     folders: list[KnowledgeFolder] | None,
 ) -> Truncatable[Knowledge]:
@@ -162,19 +238,19 @@ def _one_note(note: Note, start: int, query: ListQuery) -> Truncatable[Knowledge
             return make(note, len(body))
         shortened = note
         if json_chars(note.slice(0, 0)) > limit // 2:
-            trigger = one_line(note.trigger_description)
-            shortened = note.model_copy(update={"trigger_description": trigger})
+            trigger = one_line(note.trigger)
+            shortened = note.model_copy(update={"trigger": trigger})
         room = limit - json_chars(make(shortened, 0)) - ROOM_FOR_HINT
         return make(shortened, len(prefix_that_fits(body[start:], room)))
 
-    def make(page_folders: Note, room: int) -> Knowledge:
-        part = page_folders.slice(start, room)
-        page = build_page(Knowledge, [part], query, 0, matching=1).build(NO_LIMIT)
+    def make(shortened: Note, room: int) -> Knowledge:
+        part = shortened.slice(start, room)
+        page = build_page(Knowledge, [part], query, FIRST, matching=1).build(NO_LIMIT)
         end = start + len(part.body or "")
         if end < len(body):
             page.next = (
-                f"The body was cut: devin_list_knowledge with note_ids=[{note.id}], body=full, "
-                f"from_char={end} reads it on."
+                f"The body was cut: devin_list_knowledge with note_ids=[{note.note_id}], "
+                f"body=full, from_char={end} reads it on."
             )
         return page
 

@@ -22,12 +22,12 @@ async def all_knowledge(ctx: Context) -> ResourceContent:
         (
             knowledge.folder_name(note) or "",
             one_line(note.name, MAX_CELL_CHARS),
-            one_line(note.trigger_description, MAX_CELL_CHARS),
-            note.id,
+            one_line(note.trigger, MAX_CELL_CHARS),
+            note.note_id,
         )
         for note in knowledge.by_name
     )
-    folder_rows = sorted((folder.name, folder.id) for folder in knowledge.folders)
+    folder_rows = sorted((folder.name, folder.folder_id) for folder in knowledge.folders)
     folders, folders_left_out = table(("Folder", "Id"), folder_rows, limit // 3)
     notes, notes_left_out = table(
         ("Folder", "Name", "Recalled when", "Id"), rows, limit - len(folders)

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
 from devin_mcp.errors import NotFound
+from devin_mcp.operations.capabilities import V1, V3, ChoicesRequire, Requires
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, Confirmation, operation
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge
-from devin_mcp.operations.knowledge.model import Note, RawNotes
+from devin_mcp.operations.knowledge.listing import GET_NOTE, list_knowledge, read_note
+from devin_mcp.operations.knowledge.model import Note, NoteWrite, RawNotes
 from devin_mcp.operations.parameters import NOT_BLANK, FolderId, NoteId
-from devin_mcp.operations.partial_update import Change, Clear
+from devin_mcp.operations.partial_update import Change, Clear, RawRecord
 from devin_mcp.operations.results import Next, Result
 
 NoteName = Annotated[str, Field(max_length=500, description="Its name"), NOT_BLANK]
 NoteBody = Annotated[str, Field(max_length=500_000, description="What Devin should know")]
 Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
-NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut")]
+NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut"), Requires(V1)]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all")]
-OptionalField = Literal["trigger_description", "parent_folder_id", "macro", "pinned_repo"]
+IsEnabled = Annotated[bool, Field(description="Whether Devin recalls it"), Requires(V3)]
+OptionalField = Literal["trigger", "folder_id", "macro", "pinned_repo"]
+WRITE_PERMISSION = "ManageOrgKnowledge (in older roles ManageAccountKnowledge)"
 
 
 class NoteSaved(Result):
-    id: str
+    note_id: str
     name: str
-    trigger_description: str | None = None
-    parent_folder_id: str | None = None
+    trigger: str | None = None
+    folder_id: str | None = None
     macro: str | None = None
     pinned_repo: str | None = None
+    enabled: Annotated[bool | None, Requires(V3)] = None
     next: Next
 
     @classmethod
@@ -42,61 +46,79 @@ class NoteSaved(Result):
 IF_REPLY_LOST = "The note may exist. Look with devin_list_knowledge before creating it again."
 
 
-@operation(CREATE, "knowledge", v1="POST /v1/knowledge", if_reply_lost=IF_REPLY_LOST)
+@operation(
+    CREATE,
+    "knowledge",
+    v1="POST /v1/knowledge",
+    v3="POST /knowledge/notes",
+    permission=WRITE_PERMISSION,
+    if_reply_lost=IF_REPLY_LOST,
+)
 async def create_knowledge(
     ctx: Context,
     name: NoteName,
     body: NoteBody,
-    trigger_description: Trigger,
-    parent_folder_id: FolderId | None = None,
+    trigger: Trigger,
+    folder_id: FolderId | None = None,
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
+    enabled: IsEnabled = True,
 ) -> NoteSaved:
     """Create a note. Every later session recalls it when its trigger fits."""
-    fields: dict[str, Any] = {
-        "name": name,
-        "body": body,
-        "trigger_description": trigger_description,
-    }
     optional = {
-        "parent_folder_id": parent_folder_id,
+        "folder_id": folder_id,
         "macro": macro,
         "pinned_repo": pinned_repo,
+        "is_enabled": None if enabled else False,
     }
-    fields |= {field: value for field, value in optional.items() if value is not None}
-    return NoteSaved.of(await ctx.send(create_knowledge, Note, body=fields))
+    given = {field: value for field, value in optional.items() if value is not None}
+    note = NoteWrite.model_validate({"name": name, "body": body, "trigger": trigger, **given})
+    return NoteSaved.of(await ctx.send(create_knowledge, Note, body=note))
 
 
-@operation(CHANGE, "knowledge", v1="PUT /v1/knowledge/{note_id}")
+@operation(
+    CHANGE,
+    "knowledge",
+    v1="PUT /v1/knowledge/{note_id}",
+    v3="PUT /knowledge/notes/{note_id}",
+    permission=WRITE_PERMISSION,
+)
 async def update_knowledge(
     ctx: Context,
     note_id: NoteId,
     name: NoteName | None = None,
     body: NoteBody | None = None,
-    trigger_description: Trigger | None = None,
-    parent_folder_id: FolderId | None = None,
+    trigger: Trigger | None = None,
+    folder_id: FolderId | None = None,
     macro: NoteMacro | None = None,
     pinned_repo: PinnedRepo | None = None,
-    clear: Clear[OptionalField] | None = None,
+    enabled: IsEnabled | None = None,
+    clear: Annotated[Clear[OptionalField], ChoicesRequire(V1, ("macro",))] | None = None,
 ) -> NoteSaved:
     """Change a note. What is not given stays. Never send a cut body back."""
     values = {
         "name": name,
         "body": body,
-        "trigger_description": trigger_description,
-        "parent_folder_id": parent_folder_id,
+        "trigger": trigger,
+        "folder_id": folder_id,
         "macro": macro,
         "pinned_repo": pinned_repo,
+        "is_enabled": enabled,
     }
     change = Change(values, clear or ())
-    # There is no GET for one note (v1.md §2).
-    notes = (await ctx.send(list_knowledge, RawNotes)).knowledge
-    record = next((note for note in notes if note.id == note_id), None)
-    if record is None:
-        raise NotFound("Devin does not know that note id.")
-    fields = change.merge(record)
-    fields["trigger_description"] = fields["trigger_description"] or ""
-    return NoteSaved.of(await ctx.send(update_knowledge, Note, body=fields, note_id=note_id))
+    record = await _read_record(ctx, note_id)
+    note = change.merge(record, NoteWrite, ctx.key.api)
+    return NoteSaved.of(await ctx.send(update_knowledge, Note, body=note, note_id=note_id))
+
+
+async def _read_record(ctx: Context, note_id: str) -> RawRecord:
+    """The note with every field. v1 has no request for one note (v1.md §2). Raises NotFound."""
+    if ctx.has(GET_NOTE):
+        return await ctx.send(GET_NOTE, RawRecord, note_id=note_id)
+    for record in (await ctx.send(list_knowledge, RawNotes)).knowledge:
+        if record.value("note_id", "id") == note_id:
+            return record
+    raise NotFound("Devin does not know that note id.")
 
 
 class NoteDeleted(Result):
@@ -106,14 +128,18 @@ class NoteDeleted(Result):
 
 
 async def _title_of_note(ctx: Context, note_id: str) -> str | None:
-    note = (await knowledge_base(ctx)).find(note_id)
-    return note.name if note else None
+    try:
+        return (await read_note(ctx, note_id)).name
+    except NotFound:
+        return None
 
 
 @operation(
     DESTROY,
     "knowledge",
     v1="DELETE /v1/knowledge/{note_id}",
+    v3="DELETE /knowledge/notes/{note_id}",
+    permission=WRITE_PERMISSION,
     confirmation=Confirmation(
         "Delete the note",
         "Devin will not recall it any more, and its text is gone for good.",

@@ -1,16 +1,18 @@
 """Playbooks as Devin returns them, and all of a key's playbooks as they were a moment ago (v1.md
-§7).
+§7, v3.md §7).
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from devin_mcp.api.models import ApiModel, Time
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import ResourceEntry
+from devin_mcp.operations.capabilities import V1, V3, Requires
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
 from devin_mcp.operations.matching import Candidate, macro_text, slug, unique_names
 from devin_mcp.operations.parameters import is_id
@@ -25,10 +27,11 @@ class PlaybookSummary(ApiModel):
     body: str | None = None
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole body, when cut")
-    status: str | None = None
+    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
+    status: Annotated[str | None, Requires(V1)] = None
     access_type: str | None = None
     updated_at: Time | None = None
-    updated_by_user_name: str | None = None
+    updated_by_user_name: Annotated[str | None, Requires(V1)] = None
 
 
 class Playbook(PlaybookSummary):
@@ -40,6 +43,15 @@ class Playbook(PlaybookSummary):
     def markdown(self) -> str:
         head = facts(macro=self.macro, updated=self.updated_at)
         return document(self.title, head, self.body or "")
+
+
+class PlaybookWrite(ApiModel):
+    """A whole playbook, as Devin takes it."""
+
+    title: str
+    body: str
+    macro: str | None = None
+    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
 
 
 class PlaybookIndex:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from devin_mcp.api.models import Acknowledgement, ItemList
+from devin_mcp.api.models import Acknowledgement
+from devin_mcp.api.paging import read_all
 from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.operations.capabilities import V3, ChoicesRequire, Requires
 from devin_mcp.operations.catalog import CHANGE, CREATE, DESTROY, READ, Confirmation, operation
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.list_cursor import ListQuery
+from devin_mcp.operations.list_cursor import FIRST, ListQuery
 from devin_mcp.operations.matching import match_one
+from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.parameters import NOT_BLANK, FromChar, PlaybookId, is_id
 from devin_mcp.operations.partial_update import Change, Clear, RawRecord
-from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex, PlaybookSummary
+from devin_mcp.operations.playbooks.model import (
+    Playbook,
+    PlaybookIndex,
+    PlaybookSummary,
+    PlaybookWrite,
+)
 from devin_mcp.operations.results import (
     NO_LIMIT,
     Cursor,
@@ -34,6 +43,12 @@ ROOM_FOR_HINT = 200
 PlaybookTitle = Annotated[str, Field(max_length=500, description="Its title"), NOT_BLANK]
 PlaybookText = Annotated[str, Field(max_length=500_000, description="The instructions"), NOT_BLANK]
 PlaybookMacro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy")]
+PlaybookSchema = Annotated[
+    OutputSchema, Field(description="JSON Schema (draft 7) that its sessions fill"), Requires(V3)
+]
+READ_PERMISSION = "UseDevinSessions or ManageOrgPlaybooks (in older roles ManageAccountPlaybooks)"
+WRITE_PERMISSION = "ManageOrgPlaybooks (in older roles ManageAccountPlaybooks)"
+"""The reference and the role editor disagree by age (v3-additions.md §2)."""
 
 
 class Playbooks(Page):
@@ -44,7 +59,13 @@ class Playbooks(Page):
     playbooks: list[PlaybookSummary]
 
 
-@operation(READ, "playbooks", v1="GET /v1/playbooks")
+@operation(
+    READ,
+    "playbooks",
+    v1="GET /v1/playbooks",
+    v3="GET /playbooks?first=200",
+    permission=READ_PERMISSION,
+)
 async def list_playbooks(
     ctx: Context,
     body: Annotated[bool, Field(description="Show bodies too")] = False,
@@ -53,10 +74,12 @@ async def list_playbooks(
     """List the team's playbooks with id, title and macro."""
     query = ListQuery("devin_list_playbooks", {})
     start = query.decode(cursor)
-    index = await playbook_index(ctx, fresh=not start)
+    index = await playbook_index(ctx, fresh=start == FIRST)
     rows = [
-        playbook if body else playbook.model_copy(update={"body": None})
-        for playbook in index.playbooks[start:]
+        playbook.model_copy(
+            update={"structured_output_schema": None, **({} if body else {"body": None})}
+        )
+        for playbook in index.playbooks[start.skip :]
     ]
     return build_page(Playbooks, rows, query, start)
 
@@ -66,9 +89,9 @@ async def playbook_index(ctx: Context, *, fresh: bool = False) -> PlaybookIndex:
     reading = ctx if fresh else ctx.detached()
 
     async def load() -> PlaybookIndex:
-        return PlaybookIndex((await reading.send(list_playbooks, ItemList[Playbook])).items)
+        return PlaybookIndex(await read_all(reading, list_playbooks, Playbook))
 
-    return await ctx.cache.get(ctx.key.fingerprint, "playbooks", load, fresh=fresh)
+    return await ctx.cache.get(ctx.key.tenant, "playbooks", load, fresh=fresh)
 
 
 async def resolve_playbook(ctx: Context, name: str) -> str:
@@ -94,7 +117,13 @@ class PlaybookView(PlaybookSummary, Result):
     next: Next
 
 
-@operation(READ, "playbooks", v1="GET /v1/playbooks/{playbook_id}")
+@operation(
+    READ,
+    "playbooks",
+    v1="GET /v1/playbooks/{playbook_id}",
+    v3="GET /playbooks/{playbook_id}",
+    permission=READ_PERMISSION,
+)
 async def get_playbook(
     ctx: Context, playbook_id: PlaybookId, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
@@ -110,6 +139,9 @@ def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
     def build(limit: int) -> PlaybookView:
         if limit >= NO_LIMIT:
             return make(len(body))
+        schema_chars = len(json.dumps(playbook.structured_output_schema))
+        if schema_chars > limit // 2:
+            summary["structured_output_schema"] = {"truncated": True, "length": schema_chars}
         room = limit - json_chars(make(0)) - ROOM_FOR_HINT
         return make(len(prefix_that_fits(body[start:], room)))
 
@@ -135,34 +167,61 @@ class PlaybookSaved(Result):
 IF_REPLY_LOST = "The playbook may exist. Look with devin_list_playbooks before creating it again."
 
 
-@operation(CREATE, "playbooks", v1="POST /v1/playbooks", if_reply_lost=IF_REPLY_LOST)
+@operation(
+    CREATE,
+    "playbooks",
+    v1="POST /v1/playbooks",
+    v3="POST /playbooks",
+    permission=WRITE_PERMISSION,
+    if_reply_lost=IF_REPLY_LOST,
+)
 async def create_playbook(
     ctx: Context,
     title: PlaybookTitle,
     body: PlaybookText,
     macro: PlaybookMacro | None = None,
+    structured_output_schema: PlaybookSchema | None = None,
 ) -> PlaybookSaved:
     """Create a playbook. Needs the permission to manage playbooks."""
-    fields = {"title": title, "body": body, "macro": macro}
+    fields: dict[str, Any] = {"title": title, "body": body, "macro": macro}
+    if structured_output_schema is not None:
+        fields["structured_output_schema"] = validate_output_schema(structured_output_schema)
     playbook = await ctx.send(create_playbook, PlaybookSummary, body=fields)
     return _saved(playbook.playbook_id, playbook.title, playbook.macro)
 
 
-@operation(CHANGE, "playbooks", v1="PUT /v1/playbooks/{playbook_id}")
+@operation(
+    CHANGE,
+    "playbooks",
+    v1="PUT /v1/playbooks/{playbook_id}",
+    v3="PUT /playbooks/{playbook_id}",
+    permission=WRITE_PERMISSION,
+)
 async def update_playbook(
     ctx: Context,
     playbook_id: PlaybookId,
     title: PlaybookTitle | None = None,
     body: PlaybookText | None = None,
     macro: PlaybookMacro | None = None,
-    clear: Clear[Literal["macro"]] | None = None,
+    structured_output_schema: PlaybookSchema | None = None,
+    clear: Annotated[
+        Clear[Literal["macro", "structured_output_schema"]],
+        ChoicesRequire(V3, ("structured_output_schema",)),
+    ]
+    | None = None,
 ) -> PlaybookSaved:
     """Change a playbook. What is not given stays. Never send a cut body back."""
-    change = Change({"title": title, "body": body, "macro": macro}, clear or ())
+    values = {
+        "title": title,
+        "body": body,
+        "macro": macro,
+        "structured_output_schema": validate_output_schema(structured_output_schema),
+    }
+    change = Change(values, clear or ())
     record = await ctx.send(get_playbook, RawRecord, playbook_id=playbook_id)
-    fields = change.merge(record)
-    await ctx.send(update_playbook, Acknowledgement, body=fields, playbook_id=playbook_id)
-    return _saved(playbook_id, str(fields["title"]), fields["macro"])
+    playbook = change.merge(record, PlaybookWrite, ctx.key.api)
+    await ctx.send(update_playbook, Acknowledgement, body=playbook, playbook_id=playbook_id)
+    return _saved(playbook_id, playbook.title, playbook.macro)
 
 
 def _saved(playbook_id: str, title: str, macro: str | None) -> PlaybookSaved:
@@ -185,6 +244,8 @@ async def _title_of_playbook(ctx: Context, playbook_id: str) -> str | None:
     DESTROY,
     "playbooks",
     v1="DELETE /v1/playbooks/{playbook_id}",
+    v3="DELETE /playbooks/{playbook_id}",
+    permission=WRITE_PERMISSION,
     confirmation=Confirmation(
         "Delete the playbook",
         "The team can no longer use it, and its macro becomes free.",

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from devin_mcp.api.models import ApiModel, Time
 from devin_mcp.errors import Invalid
+from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.results import NO_LIMIT, TextSlice, json_chars, prefix_that_fits
 
 FIRST_EVENT = "start"
@@ -17,6 +18,7 @@ FIRST_EVENT = "start"
 MIN_TEXT_CHARS = 60
 """Characters shown of a message at least, so that reading on always makes progress."""
 
+V1_TASK = "initial_user_message"
 _EVENT_ID_CHARS = r"A-Za-z0-9._:-"
 _EVENT_ID = re.compile(rf"[{_EVENT_ID_CHARS}]{{1,128}}")
 
@@ -29,25 +31,36 @@ AfterEvent = Annotated[
 ]
 
 
+V1_SOURCES = {"devin_message": "devin", "user_message": "user", V1_TASK: "user"}
+"""v1 `type` -> v3 `source` (migration.md §7)."""
+
+
 class Message(ApiModel):
-    """One message. All fields but `type` may be absent (v1.md §3.6)."""
+    """One message. All fields but `source` may be absent (v1.md §3.6, v3.md §5.5)."""
 
     event_id: str | None = None
-    type: str = Field("message", description="devin_message, user_message or initial_user_message")
-    timestamp: Time | None = None
-    username: str | None = None
+    source: str = Field("user", description="devin or user")
+    created_at: Time | None = Field(None, alias="timestamp")
+    username: Annotated[str | None, Requires(V1)] = None
     message: str = ""
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole text, when cut")
+    is_task: bool = Field(default=False, exclude=True)
+    """True for the prompt that the session was started with."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_type(cls, value: object) -> object:
+        """v1 says with `type` who wrote the message, and which is the task."""
+        if not isinstance(value, dict) or "type" not in value:
+            return value
+        kind = value["type"]
+        source = V1_SOURCES.get(kind, kind) if isinstance(kind, str) else "user"
+        return {**value, "source": source, "is_task": kind == V1_TASK}
 
     @property
     def is_from_devin(self) -> bool:
-        return self.type == "devin_message"
-
-    @property
-    def is_task(self) -> bool:
-        """True for the prompt that the session was started with."""
-        return self.type == "initial_user_message"
+        return self.source == "devin"
 
     def slice(self, start: int, room: int) -> Message:
         """The message with `room` characters of its text from `start` on."""
@@ -55,6 +68,14 @@ class Message(ApiModel):
         return self.model_copy(
             update={"message": part.text, "truncated": part.truncated, "length": part.length}
         )
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a message without its ATTACHMENT lines, which differ between two uploads of the
+    same file, and which v3 takes as a field of their own.
+    """
+    lines = [line for line in text.splitlines() if not line.startswith("ATTACHMENT:")]
+    return [word for line in lines for word in line.split()]
 
 
 def assign_event_ids(messages: Sequence[Message]) -> list[Message]:

@@ -1,31 +1,32 @@
-"""Listing sessions: by page, by phase, by tag."""
+"""Listing sessions: by page, by phase, by tag, repository or user."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from devin_mcp.api.endpoint import Lookup
 from devin_mcp.api.models import ApiModel
+from devin_mcp.api.paging import read_all
 from devin_mcp.errors import Broken, NotSent, SlowDown
+from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.list_cursor import ListQuery
-from devin_mcp.operations.parameters import Tags
+from devin_mcp.operations.list_cursor import ListQuery, Position
+from devin_mcp.operations.parameters import Repository, Tags, repository_name
 from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
-from devin_mcp.operations.sessions.model import Phase, SessionSummary
+from devin_mcp.operations.sessions.model import V3_PHASE_NAMES, Phase, SessionSummary
+from devin_mcp.operations.sessions.pages import MAX_PAGES, SessionPage, read_page
 
-MAX_PAGES = 10
-"""Pages read in search of sessions in given phases, which Devin itself cannot filter by."""
-API_PAGE_SIZE = 100
-"""Rows that Devin returns by default (v1.md §3.2)."""
-
-
-class SessionList(ApiModel):
-    """A page of sessions as Devin returns it."""
-
-    sessions: list[SessionSummary]
+LIST_MEMBERS = Lookup.declare(
+    "list_members",
+    v3="GET /v3beta1/organizations/{org_id}/members/users?first=200",
+    permission="ViewOrgMembership",
+)
+NO_MATCH = "No session matches; leave the filter out to see all."
+NO_SUCH_USER = "No user of the organization has this e-mail address."
 
 
 class Sessions(Page):
@@ -39,10 +40,20 @@ class Sessions(Page):
     scanned: int | None = Field(None, description="Sessions looked through for these phases")
 
 
-NO_MATCH = "No session matches; leave the filter out to see all."
+class Member(ApiModel):
+    """A user of the organization (v3.md §2)."""
+
+    user_id: str
+    email: str | None = None
 
 
-@operation(READ, "sessions", v1="GET /v1/sessions")
+@operation(
+    READ,
+    "sessions",
+    v1="GET /v1/sessions",
+    v3="GET /sessions?first=200&is_archived=false",
+    permission="ViewOrgSessions",
+)
 async def list_sessions(
     ctx: Context,
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
@@ -50,100 +61,103 @@ async def list_sessions(
     tags: Annotated[Tags | None, Field(description="Only with these tags")] = None,
     user_email: Annotated[str | None, Field(max_length=320, description="Only this user's")] = None,
     phase: Annotated[
-        list[Phase] | None, Field(min_length=1, description="Only in these phases")
+        list[Phase] | None,
+        Field(min_length=1, description="Only in these phases"),
+        V3_PHASE_NAMES,
     ] = None,
+    repository: Annotated[
+        Repository | None, Field(description="Only with this owner/name"), Requires(V3)
+    ] = None,
+    archived: Annotated[
+        bool, Field(description="Archived ones instead of others"), Requires(V3)
+    ] = False,
 ) -> Truncatable[Sessions]:
     """List sessions with phase, link, title, tags and pull requests, newest first.
 
     phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
     """
-    filters: dict[str, Any] = {"tags": tags, "user_email": user_email}
     phases = sorted(set(phase or ()))
-    query = ListQuery("devin_list_sessions", {**filters, "phase": phases or None})
+    filters: dict[str, Any] = {"tags": tags, "user_email": user_email, "repository": repository}
+    query = ListQuery(
+        "devin_list_sessions",
+        {**filters, "phase": phases or None, "archived": archived or None},
+    )
     start = query.decode(cursor)
-    if phases:
-        return await _list_in_phases(ctx, query, set(phases), limit, start, filters)
-    rows = await _read_page(ctx, limit, start, filters)
+    api_filters: dict[str, Any] = {"tags": tags}
+    if repository is not None:
+        api_filters["repo_names"] = [repository_name(repository)]
+    if archived:
+        api_filters["is_archived"] = True
+    if user_email is not None:
+        user_filter = await _user_filter(ctx, user_email)
+        if not user_filter:
+            return build_page(Sessions, [], query, start, empty=NO_SUCH_USER)
+        api_filters |= user_filter
+    found = await _scan(ctx, api_filters, start, limit, frozenset(phases))
+    is_filtered = phases or any(filters.values()) or archived
     return build_page(
         Sessions,
-        rows,
+        found.rows,
         query,
         start,
-        has_more=_may_have_more(rows, limit),
-        empty=NO_MATCH if tags or user_email else None,
+        has_more=found.has_more,
+        positions=found.positions,
+        empty=NO_MATCH if is_filtered else None,
+        scanned=found.scanned if phases else None,
     )
 
 
-async def _read_page(
-    ctx: Context, limit: int, offset: int, filters: Mapping[str, Any]
-) -> list[SessionSummary]:
-    query = {"limit": limit, "offset": offset, **filters}
-    rows = (await ctx.send(list_sessions, SessionList, query=query)).sessions
-    for row in rows:
-        row.url = ctx.web_url(row.session_id)
-    return rows
+async def _user_filter(ctx: Context, email: str) -> dict[str, Any]:
+    """v3 filters by user ids, which its members are searched for; empty if there is no such user.
+
+    Raises NotAllowed, which names the permission, if the key may not read members.
+    """
+    if not ctx.has(LIST_MEMBERS):
+        return {"user_email": email}
+    members = await read_all(ctx, LIST_MEMBERS, Member, query={"email": email})
+    user_ids = [
+        member.user_id
+        for member in members
+        if member.email is None or member.email.casefold() == email.casefold()
+    ]
+    return {"user_ids": user_ids} if user_ids else {}
 
 
-def _may_have_more(rows: Sequence[SessionSummary], limit: int) -> bool:
-    """Devin's own largest page is not documented (v1.md §3.2)."""
-    return len(rows) >= limit or len(rows) == API_PAGE_SIZE
-
-
-async def _list_in_phases(
+async def _scan(
     ctx: Context,
-    query: ListQuery,
-    phases: set[Phase],
-    limit: int,
-    start: int,
     filters: Mapping[str, Any],
-) -> Truncatable[Sessions]:
-    """Devin cannot filter by phase, so pages are read one after the other, within a bound."""
-    matches: dict[str, SessionSummary] = {}
-    offset, positions, has_more = start, [start], True
+    start: Position,
+    limit: int,
+    phases: frozenset[Phase],
+) -> SessionPage:
+    """Up to `limit` sessions from `start` on. Devin cannot filter by phase, so pages are read one
+    after the other, within a bound.
+    """
+    found = SessionPage([], [start], has_more=True)
+    seen: set[str] = set()
+    position = start
     for _ in range(MAX_PAGES):
+        size = None if phases else limit - len(found.rows)
         try:
-            rows = await _read_page(ctx, API_PAGE_SIZE, offset, filters)
+            page = await read_page(ctx, list_sessions, filters, position, size)
         except (Broken, NotSent, SlowDown):
-            if not matches:
+            if not found.rows:
                 raise
-            break  # the matches so far are useful, and the cursor continues after them
-        for row in rows:
-            offset += 1
+            break  # the rows so far are useful, and the cursor continues after them
+        for row, after_row in zip(page.rows, page.positions[1:], strict=True):
+            found.scanned += 1
+            position = after_row
             # A session created meanwhile pushes others onto the next page.
-            if row.phase in phases and row.session_id not in matches:
-                matches[row.session_id] = row
-                positions.append(offset)
-            if len(matches) == limit:
-                break
-        has_more = len(matches) == limit or _may_have_more(rows, API_PAGE_SIZE)
-        if len(matches) == limit or not has_more:
+            is_match = row.phase in phases and row.session_id not in seen
+            if is_match or not phases:
+                seen.add(row.session_id)
+                found.rows.append(row)
+                found.positions.append(position)
+            if len(found.rows) == limit:
+                found.has_more = found.scanned < len(page.rows) or page.has_more or bool(phases)
+                return found
+        if not page.has_more or (not phases and not page.is_by_cursor):
+            found.has_more = page.has_more
             break
-    if len(matches) < limit:
-        positions[-1] = offset
-    return build_page(
-        Sessions,
-        list(matches.values()),
-        query,
-        start,
-        has_more=has_more,
-        positions=positions,
-        empty=NO_MATCH,
-        scanned=offset - start,
-    )
-
-
-async def sessions_with_tag(ctx: Context, tag: str) -> list[SessionSummary]:
-    """The sessions with this tag, newest first. Raises Broken if that cannot be determined."""
-    offset = 0
-    for _ in range(MAX_PAGES):
-        query = {"limit": API_PAGE_SIZE, "offset": offset, "tags": [tag]}
-        rows = (await ctx.send(list_sessions, SessionList, query=query)).sessions
-        # Whether Devin filters exactly is not documented (v1.md §3.2).
-        matches = [row for row in rows if tag in row.tags]
-        if matches or len(rows) < API_PAGE_SIZE:
-            return matches
-        offset += len(rows)
-    raise Broken(
-        f"Devin showed {offset} sessions without the tag that was asked for.",
-        "Nothing was started.",
-    )
+    found.positions[-1] = position
+    return found

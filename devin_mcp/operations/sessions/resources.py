@@ -9,12 +9,14 @@ from urllib.parse import quote
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.browsing import ResourceContent, completes, resource
 from devin_mcp.operations.context import Context
+from devin_mcp.operations.list_cursor import FIRST
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, facts, one_line, quoted, table
 from devin_mcp.operations.matching import Candidate
 from devin_mcp.operations.parameters import SessionId, is_id
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, AfterEvent, Message
-from devin_mcp.operations.sessions.listing import SessionList, list_sessions
+from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.model import Session, SessionSummary
+from devin_mcp.operations.sessions.pages import read_page
 from devin_mcp.operations.sessions.tools import get_session, read_session
 from devin_mcp.operations.sessions.view import MessageWindow, build_view
 
@@ -23,7 +25,7 @@ MAX_REPORT_MESSAGES = 20
 MAX_MESSAGES = 200
 MAX_TIME_CHARS = 40
 
-_AUTHORS = {"devin_message": "Devin", "user_message": "User", "initial_user_message": "Task"}
+_AUTHORS = {"devin": "Devin", "user": "User"}
 _REPOSITORY = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:pull|-/merge_requests)/")
 
 
@@ -62,10 +64,10 @@ async def _latest(ctx: Context, *, fresh: bool = False) -> list[SessionSummary]:
     reading = ctx if fresh else ctx.detached()
 
     async def load() -> list[SessionSummary]:
-        query = {"limit": MAX_LATEST_SESSIONS, "offset": 0}
-        return (await reading.send(list_sessions, SessionList, query=query)).sessions
+        page = await read_page(reading, list_sessions, {}, FIRST, MAX_LATEST_SESSIONS)
+        return page.rows
 
-    return await ctx.cache.get(ctx.key.fingerprint, "sessions", load, fresh=fresh)
+    return await ctx.cache.get(ctx.key.tenant, "sessions", load, fresh=fresh)
 
 
 @resource("devin://sessions/{session_id}", tool=get_session, volatile=True)
@@ -75,6 +77,8 @@ async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent
     view = build_view(session, MessageWindow(MAX_REPORT_MESSAGES), _room(ctx))
     head = facts(
         phase=view.phase,
+        reason=one_line(view.reason),
+        archived="yes" if view.archived else None,
         link=view.url,
         pull_requests=_urls(view),
         tags=", ".join(view.tags or ()),
@@ -131,8 +135,8 @@ def _room(ctx: Context) -> int:
 
 
 def _message_markdown(message: Message) -> str:
-    author = _AUTHORS.get(message.type, one_line(message.type))
-    time = f", {one_line(message.timestamp, MAX_TIME_CHARS)}" if message.timestamp else ""
+    author = "Task" if message.is_task else _AUTHORS.get(message.source, one_line(message.source))
+    time = f", {one_line(message.created_at, MAX_TIME_CHARS)}" if message.created_at else ""
     part = ""
     if message.truncated:
         part = f" (the first {len(message.message)} of {message.length} characters)"
@@ -161,7 +165,7 @@ async def message_candidates(ctx: Context, arguments: Mapping[str, str]) -> list
     async def load() -> Session:
         return await read_session(reading, session_id)
 
-    session = await ctx.cache.get(ctx.key.fingerprint, f"sessions/{session_id}", load)
+    session = await ctx.cache.get(ctx.key.tenant, f"sessions/{session_id}", load)
     return [
         Candidate(message.event_id or "", (message.message,))
         for message in reversed(session.messages)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from devin_mcp.api.endpoint import HasEndpoint
+from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.api.models import ApiModel
 from devin_mcp.api.pending_writes import OnSent
+from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
+from devin_mcp.operations.parameters import prefixed_id, repository_name
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.model import PhaseText
@@ -23,7 +25,7 @@ class SessionCreated(Result):
     session_id: str
     phase: PhaseText
     url: str | None = None
-    is_new_session: bool | None = None
+    is_new_session: Annotated[bool | None, Requires(V1)] = None
     max_acu_limit: int | None = Field(None, description="Spending cap in force")
     next: Next
 
@@ -31,14 +33,17 @@ class SessionCreated(Result):
 class SessionReply(ApiModel):
     """Devin's answer to the start of a session."""
 
-    session_id: str = Field(min_length=1)
+    session_id: Annotated[str, BeforeValidator(prefixed_id)] = Field(min_length=1)
     url: str | None = None
     is_new_session: bool | None = None
 
 
+Mode = Literal["normal", "fast", "lite", "ultra", "fusion"]
+
+
 @dataclass(frozen=True)
 class SessionRequest:
-    """What a session is started with (v1.md §3.1). None and False are not sent."""
+    """What a session is started with (v1.md §3.1, v3.md §5.1). Defaults are not sent."""
 
     prompt: str
     title: str | None = None
@@ -51,6 +56,10 @@ class SessionRequest:
     max_acu_limit: int | None = None
     idempotent: bool = False
     unlisted: bool = False
+    repositories: list[str] | None = None
+    attachment_urls: list[str] | None = None
+    mode: Mode | None = None
+    resumable: bool = True
     structured_output_schema: OutputSchema | None = None
 
     def body(self, ctx: Context) -> dict[str, Any]:
@@ -66,16 +75,24 @@ class SessionRequest:
             "max_acu_limit": ctx.policy.acu_limit(self.max_acu_limit),
             "idempotent": self.idempotent or None,
             "unlisted": self.unlisted or None,
+            "repos": self._repository_names(),
+            "attachment_urls": self.attachment_urls,
+            "devin_mode": self.mode,
+            "resumable": None if self.resumable else False,
             "structured_output_schema": validate_output_schema(self.structured_output_schema),
         }
         if self.session_secrets is not None:
             fields["session_secrets"] = [secret.body(ctx.policy) for secret in self.session_secrets]
         return {name: value for name, value in fields.items() if value is not None}
 
+    def _repository_names(self) -> list[str] | None:
+        names = [repository_name(repository) for repository in self.repositories or ()]
+        return list(dict.fromkeys(names)) or None
+
 
 async def start_session(
     ctx: Context,
-    operation: HasEndpoint,
+    operation: HasEndpoints,
     request: SessionRequest,
     on_sent: OnSent | None = None,
 ) -> SessionCreated:

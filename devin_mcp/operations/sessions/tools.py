@@ -11,6 +11,7 @@ from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
 from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
+from devin_mcp.operations.capabilities import V1, V3, Requires
 from devin_mcp.operations.catalog import (
     CHANGE,
     CREATE,
@@ -28,6 +29,7 @@ from devin_mcp.operations.parameters import (
     FromChar,
     Id,
     PlaybookId,
+    RepositoryName,
     SessionId,
     Tags,
     Text,
@@ -35,8 +37,14 @@ from devin_mcp.operations.parameters import (
 from devin_mcp.operations.results import Next, Result, Truncatable
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.conversation import AfterEvent, assign_event_ids
+from devin_mcp.operations.sessions.messages import LIST_MESSAGES, read_messages
 from devin_mcp.operations.sessions.model import Phase, PhaseText, Session
-from devin_mcp.operations.sessions.start import SessionCreated, SessionRequest, start_session
+from devin_mcp.operations.sessions.start import (
+    Mode,
+    SessionCreated,
+    SessionRequest,
+    start_session,
+)
 from devin_mcp.operations.sessions.view import MessageWindow, SessionView, build_view
 
 IF_REPLY_LOST = (
@@ -44,7 +52,15 @@ IF_REPLY_LOST = (
 )
 
 
-@operation(CREATE, "sessions", v1="POST /v1/sessions", spends=True, if_reply_lost=IF_REPLY_LOST)
+@operation(
+    CREATE,
+    "sessions",
+    v1="POST /v1/sessions",
+    v3="POST /sessions",
+    permission="ManageOrgSessions",
+    spends=True,
+    if_reply_lost=IF_REPLY_LOST,
+)
 async def create_session(
     ctx: Context,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
@@ -54,27 +70,43 @@ async def create_session(
     tags: Annotated[Tags | None, Field(description="At most 50")] = None,
     playbook_id: PlaybookId | None = None,
     knowledge_ids: Annotated[
-        list[Id] | None, Field(description="Notes to use; absent = all, [] = none")
+        list[Id] | None, Field(description="Notes; absent = all, [] = none")
     ] = None,
     secret_ids: Annotated[
-        list[Id] | None, Field(description="Secrets to use; absent = all, [] = none")
+        list[Id] | None, Field(description="Secrets; absent = all, [] = none")
     ] = None,
     session_secrets: Annotated[
-        list[SessionSecret] | None, Field(description="Secrets for this session only")
+        list[SessionSecret] | None, Field(description="For this session only")
     ] = None,
-    snapshot_id: Annotated[Id | None, Field(description="Machine snapshot to start from")] = None,
+    snapshot_id: Annotated[
+        Id | None, Field(description="Machine snapshot to start from"), Requires(V1)
+    ] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
     idempotent: Annotated[
-        bool, Field(description="Return an earlier session with this prompt, even an ended one")
+        bool,
+        Field(description="Return an earlier session with this prompt, even an ended one"),
+        Requires(V1),
     ] = False,
-    unlisted: Annotated[bool, Field(description="Hide it from listings")] = False,
+    unlisted: Annotated[bool, Field(description="Hide it from listings"), Requires(V1)] = False,
+    repositories: Annotated[
+        list[RepositoryName] | None,
+        Field(max_length=50, description="owner/name, at most 50"),
+        Requires(V3),
+    ] = None,
+    attachment_urls: Annotated[
+        list[str] | None,
+        Field(max_length=20, description="Uploaded files, at most 20"),
+        Requires(V3),
+    ] = None,
+    mode: Annotated[Mode | None, Field(description="Default normal"), Requires(V3)] = None,
+    resumable: Annotated[bool, Field(description="Can be woken later"), Requires(V3)] = True,
     structured_output_schema: Annotated[
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
     ] = None,
 ) -> SessionCreated:
-    """Start a session on a task, which costs ACUs. Returns its id and link.
+    """Start a session on a task, which costs ACUs.
 
-    The bare call: devin_delegate_task also takes files and names, and starts nothing twice.
+    devin_delegate_task also takes files and names, and starts nothing twice.
     """
     request = SessionRequest(
         prompt=prompt,
@@ -88,12 +120,22 @@ async def create_session(
         max_acu_limit=max_acu_limit,
         idempotent=idempotent,
         unlisted=unlisted,
+        repositories=repositories,
+        attachment_urls=attachment_urls,
+        mode=mode,
+        resumable=resumable,
         structured_output_schema=structured_output_schema,
     )
     return await start_session(ctx, create_session, request)
 
 
-@operation(READ, "sessions", v1="GET /v1/sessions/{session_id}")
+@operation(
+    READ,
+    "sessions",
+    v1="GET /v1/sessions/{session_id}",
+    v3="GET /sessions/{session_id}",
+    permission="ViewOrgSessions",
+)
 async def get_session(
     ctx: Context,
     session_id: SessionId,
@@ -115,9 +157,21 @@ async def get_session(
 
 
 async def read_session(ctx: Context, session_id: str) -> Session:
-    """The session with its link and an event id for every message. Raises one of errors.py."""
+    """The session with its conversation. Raises one of errors.py.
+
+    Where messages are a request of their own, they are read second, so that they are at least as
+    new as the phase.
+    """
+    session = await read_session_alone(ctx, session_id)
+    if ctx.has(LIST_MESSAGES):
+        session.messages = await read_messages(ctx, session_id)
+    return session
+
+
+async def read_session_alone(ctx: Context, session_id: str) -> Session:
+    """The session with its link; with its messages only where they come with it (v1)."""
     session = await ctx.send(get_session, Session, session_id=session_id)
-    session.url = ctx.web_url(session.session_id)
+    session.url = session.url or ctx.web_url(session.session_id)
     session.messages = assign_event_ids(session.messages)
     return session
 
@@ -130,7 +184,7 @@ class SessionEnded(Result):
 
 
 async def _title_of_session(ctx: Context, session_id: str) -> str | None:
-    session = await read_session(ctx, session_id)
+    session = await read_session_alone(ctx, session_id)
     if not session.can_be_ended:
         raise NothingToConfirm
     return session.title
@@ -140,6 +194,8 @@ async def _title_of_session(ctx: Context, session_id: str) -> str | None:
     DESTROY,
     "sessions",
     v1="DELETE /v1/sessions/{session_id}",
+    v3="DELETE /sessions/{session_id}",
+    permission="ManageOrgSessions",
     confirmation=Confirmation(
         "Terminate the Devin session",
         "It cannot be woken again and unsaved work is lost.",
@@ -147,17 +203,22 @@ async def _title_of_session(ctx: Context, session_id: str) -> str | None:
         _title_of_session,
     ),
 )
-async def terminate_session(ctx: Context, session_id: SessionId) -> SessionEnded:
+async def terminate_session(
+    ctx: Context,
+    session_id: SessionId,
+    archive: Annotated[bool, Field(description="File it away as well"), Requires(V3)] = False,
+) -> SessionEnded:
     """Terminate a session. It cannot be woken again and unsaved work is lost."""
     phase: Phase | None = None
+    query = {"archive": True} if archive else None
     try:
-        await ctx.send(terminate_session, Acknowledgement, session_id=session_id)
+        await ctx.send(terminate_session, Acknowledgement, query=query, session_id=session_id)
     except (ReplyLost, Refused) as doubt:
         if isinstance(doubt, Refused) and doubt.status not in {400, 409}:
             raise
         # Only a running session can be terminated: an earlier attempt may have done it.
         try:
-            session = await read_session(ctx, session_id)
+            session = await read_session_alone(ctx, session_id)
         except DevinError:
             raise doubt from None  # the first error is the one about the session's end
         if session.can_be_ended:
@@ -177,7 +238,13 @@ class TagsUpdated(Result):
     next: Next
 
 
-@operation(CHANGE, "sessions", v1="PUT /v1/sessions/{session_id}/tags")
+@operation(
+    CHANGE,
+    "sessions",
+    v1="PUT /v1/sessions/{session_id}/tags",
+    v3="PUT /sessions/{session_id}/tags",
+    permission="ManageOrgSessions",
+)
 async def update_session_tags(
     ctx: Context,
     session_id: SessionId,
@@ -188,7 +255,7 @@ async def update_session_tags(
     ] = "replace",
 ) -> TagsUpdated:
     """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""
-    session = await read_session(ctx, session_id)
+    session = await read_session_alone(ctx, session_id)
     if "tags" not in session.model_fields_set:
         raise Broken("Devin did not show the session's tags, so this change could lose some.")
     new_tags = _new_tags(session.tags, tags, how)

@@ -5,11 +5,13 @@ conversation.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.results import (
     NO_LIMIT,
     ROOM_FOR_NEXT,
@@ -20,7 +22,10 @@ from devin_mcp.operations.results import (
     truncate_row,
 )
 from devin_mcp.operations.sessions.conversation import Message, latest_messages, messages_after
-from devin_mcp.operations.sessions.model import Session, SessionSummary
+from devin_mcp.operations.sessions.model import Phase, Session, SessionSummary
+
+APPROVAL = "waiting_for_approval"
+"""v3 `status_detail` of a session that a person must approve (v3-additions.md §5.3)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class SessionView(SessionSummary, Result):
     """One session with a window on its conversation."""
 
     next: Next
-    snapshot_id: str | None = None
+    snapshot_id: Annotated[str | None, Requires(V1)] = None
     structured_output: dict[str, Any] | None = Field(
         None, description="As asked for with structured_output_schema"
     )
@@ -144,17 +149,33 @@ def _next(
 
 def next_step(session: Session) -> str:
     """What the caller can do next, in one or two sentences."""
-    match session.phase:
-        case "starting" | "working":
-            return "Devin is at work. Wait for it with devin_wait_for_sessions."
-        case "sleeping":
-            return "The session sleeps. Wake it with devin_send_message."
-        case "ended":
-            return "The session is over and takes no messages. Start anew with devin_delegate_task."
-        case "done" if session.pull_requests:
-            return "Devin is done. Take the pull request."
-        case "done":
-            return "Devin is done. Read its last message."
+    if session.archived:
+        return "The session is archived: it can be read, and takes no messages."
+    if session.phase == "waiting":
+        return _next_of_waiting(session)
+    if session.phase == "done" and session.pull_requests:
+        return "Devin is done. Take the pull request."
+    return NEXT_BY_PHASE[session.phase].format(because=_because(session))
+
+
+NEXT_BY_PHASE: dict[Phase, str] = {
+    "starting": "Devin is at work. Wait for it with devin_wait_for_sessions.",
+    "working": "Devin is at work. Wait for it with devin_wait_for_sessions.",
+    "done": "Devin is done. Read its last message.",
+    "sleeping": "The session sleeps. Wake it with devin_send_message.",
+    "held": "Devin is on hold{because}: a person must act in Devin's web app, for example raise a "
+    "limit or add ACUs. It takes no messages before that.",
+    "failed": "Devin failed{because}. Try devin_send_message, or start anew with "
+    "devin_delegate_task.",
+    "ended": "The session is over and takes no messages. Start anew with devin_delegate_task.",
+}
+"""For a waiting session it depends on what it waits for."""
+
+
+def _next_of_waiting(session: Session) -> str:
+    if session.reason == APPROVAL:
+        where = session.url or "Devin's web app"
+        return f"Devin waits for a person's approval at {where}. No message can approve it."
     last = session.messages[-1] if session.messages else None
     if last is None or not last.is_from_devin:
         # The final message can become readable up to 60 s after the status changes (v1.md §3.6).
@@ -166,3 +187,9 @@ def next_step(session: Session) -> str:
     if is_question or not (session.pull_requests or session.structured_output):
         return "Devin waits for you. Answer it with devin_send_message."
     return "Devin has delivered. Take the pull request or ask for changes with devin_send_message."
+
+
+def _because(session: Session) -> str:
+    """Devin's reason, if it is one plain word."""
+    is_word = session.reason is not None and re.fullmatch(r"[a-z_]{1,60}", session.reason)
+    return f" ({session.reason})" if is_word else ""

@@ -25,6 +25,8 @@ _PHASE_DIGITS: dict[Phase, str] = {
     "done": "D",
     "sleeping": "E",
     "ended": "F",
+    "held": "G",
+    "failed": "H",
 }
 """Part of the format: a digit never changes its meaning, a new phase gets a new one."""
 _PHASES = {digit: phase for phase, digit in _PHASE_DIGITS.items()}

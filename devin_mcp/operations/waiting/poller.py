@@ -39,7 +39,9 @@ SLOW_POLL_SECONDS = 1.0
 MAX_REFUSALS = 3
 """Refusals in a row before polling ends: a single one may come from a proxy or a renewed key."""
 
-ReadSession = Callable[[DevinKey, str], Awaitable[Session]]
+ReadSession = Callable[[DevinKey, str, Session | None], Awaitable[Session]]
+"""Reads a session. The last argument is the session as it was before, if its messages need not be
+read again unless the session has changed since."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,18 @@ class SessionPoller:
         """End of the last successful poll, and of the last failed one; 0 for never."""
         self.messaged_at = messaged_at
         """Time of the last message sent to the session through this server."""
+        self.due_at = math.inf
+        """Time of the next poll while the poller sleeps."""
         self._may_have_missed_changes = False
         """True if changes before the first successful poll may have been missed."""
         self._refusals = 0
         """Number of refusals in a row since the last successful poll."""
         self._invalidations = 0
         self._wake = asyncio.Event()
+        self._has_joined = False
+        """True if the poller was woken only because others of its key are polled now."""
+        self._has_settled = False
+        """True if the last poll found nothing new and nothing was written since."""
         self._read = read
         self._clock = clock
         self._key = key
@@ -123,12 +131,19 @@ class SessionPoller:
             self._grace = FINAL_MESSAGE_GRACE_SECONDS
 
     def poll_now(self) -> None:
+        self._has_joined = False
+        self._wake.set()
+
+    def join_round(self) -> None:
+        """Poll now, together with others, and keep the pace."""
+        self._has_joined = not self._wake.is_set()
         self._wake.set()
 
     def invalidate(self) -> None:
         """The session was written to through this server: what was read before is stale."""
         self._may_have_missed_changes = self._may_have_missed_changes or self.session is None
         self.polled_at = -math.inf
+        self._has_settled = False
         self._invalidations += 1
         self.poll_now()
 
@@ -165,12 +180,16 @@ class SessionPoller:
 
     async def _poll(self) -> None:
         started_at, invalidations = self._clock.now(), self._invalidations
+        can_reuse = self._has_settled and not self.awaiting_final_message
         try:
-            session = await self._read(self._key, self._session_id)
+            session = await self._read(
+                self._key, self._session_id, self.session if can_reuse else None
+            )
         except DevinError as error:
             if isinstance(error, BadKey | NotAllowed | NotFound | Invalid):
                 self._count_refusal(error)
             self._may_have_missed_changes = True
+            self._has_settled = False
             retry_after = getattr(error, "retry_after", None) or 0
             self._interval = max(retry_after, min(POLL_IDLE_SECONDS, self._interval * 2))
             self.failed_at = self._clock.now()
@@ -181,6 +200,7 @@ class SessionPoller:
         self._compare(session)
         if invalidations != self._invalidations:  # this poll may have begun before the write
             self.polled_at = -math.inf
+            self._has_settled = False
 
     def _count_refusal(self, refusal: Refused) -> None:
         """Raises the refusal if it cannot be temporary, or was repeated MAX_REFUSALS times."""
@@ -216,14 +236,22 @@ class SessionPoller:
                 longest = POLL_WORKING_SECONDS if session.is_working else POLL_IDLE_SECONDS
                 self._interval = min(longest, self._interval * BACKOFF_FACTOR)
         self._refusals = 0
+        self._has_settled = previous is not None and change is None
         self.notify(change)
 
     async def _sleep(self) -> None:
         """Until the next poll is due, or the session was written to through this server."""
         seconds = self._interval * random.uniform(1 - JITTER, 1 + JITTER)
-        if await wait_for_event(self._wake, self._clock, seconds):
+        self.due_at = self._clock.now() + seconds
+        try:
+            is_woken = await wait_for_event(self._wake, self._clock, seconds)
+        finally:
+            self.due_at = math.inf
+        if is_woken:
             self._wake.clear()
-            self._interval = POLL_FAST_SECONDS
+            if not self._has_joined:
+                self._interval = POLL_FAST_SECONDS
+        self._has_joined = False
 
     def _log(self, call: CallRecord, outcome: str, error: str | None, seconds: float) -> None:
         event(

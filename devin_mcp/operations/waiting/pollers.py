@@ -23,7 +23,7 @@ MAX_WATCHED_PER_KEY = 60
 """Of these, sessions that are only watched; the others are reserved for callers who wait."""
 
 PollerId = tuple[str, str]
-"""Key fingerprint and bare session id."""
+"""Tenant and bare session id."""
 
 
 class Pollers:
@@ -37,16 +37,16 @@ class Pollers:
         """Time of the last message sent to each session; kept while the API may still return the
         state from before it."""
         self.on_slot_free: Callable[[str], None] = lambda _: None
-        """Receives the key fingerprint when a poller has ended, so that another may start."""
+        """Receives the tenant when a poller has ended, so that another may start."""
         self.stopping = False
         """True once the server stops: waits return the current state."""
 
-    def is_polled(self, key_fingerprint: str, session_id: str) -> bool:
-        return self._get((key_fingerprint, bare_id(session_id))) is not None
+    def is_polled(self, tenant: str, session_id: str) -> bool:
+        return self._get((tenant, bare_id(session_id))) is not None
 
-    def is_live(self, key_fingerprint: str, session_id: str) -> bool:
+    def is_live(self, tenant: str, session_id: str) -> bool:
         """True if the session was read and its listeners are notified of every further change."""
-        poller = self._get((key_fingerprint, bare_id(session_id)))
+        poller = self._get((tenant, bare_id(session_id)))
         return poller is not None and poller.session is not None
 
     @contextmanager
@@ -62,7 +62,7 @@ class Pollers:
 
         Raises SlowDown if this key has `max_pollers` already.
         """
-        poller_id = (key.fingerprint, bare_id(session_id))
+        poller_id = (key.tenant, bare_id(session_id))
         poller = self._get(poller_id) or self._start(poller_id, key, session_id, max_pollers)
         poller.listeners.append(listener)
         try:
@@ -72,6 +72,20 @@ class Pollers:
             if not poller.listeners:
                 poller.task.cancel()
                 self._remove(poller_id, poller)
+
+    def join_round(self, tenant: str, count: int) -> int:
+        """Wake at most `count` sleeping pollers of a tenant, those that are due first. Returns how
+        many.
+        """
+        sleeping = [
+            poller
+            for (owner, _), poller in self._pollers.items()
+            if owner == tenant and not poller.task.done() and poller.due_at < math.inf
+        ]
+        joining = sorted(sleeping, key=lambda poller: poller.due_at)[: max(0, count)]
+        for poller in joining:
+            poller.join_round()
+        return len(joining)
 
     def finish_waits(self) -> None:
         """Let every wait return now, with what is known."""
@@ -85,7 +99,7 @@ class Pollers:
 
     def on_write(self, write: WriteEvent) -> None:
         """A write listener: what was just sent to a session will soon be visible in it."""
-        poller_id = (write.key_fingerprint, bare_id(write.ids.get("session_id", "")))
+        poller_id = (write.tenant, bare_id(write.ids.get("session_id", "")))
         now = self._clock.now()
         if write.operation_id == "send_message":
             self._messaged_at = {
@@ -101,7 +115,7 @@ class Pollers:
     def _start(
         self, poller_id: PollerId, key: DevinKey, session_id: str, max_pollers: int
     ) -> SessionPoller:
-        active = sum(fingerprint == key.fingerprint for fingerprint, _ in self._pollers)
+        active = sum(tenant == key.tenant for tenant, _ in self._pollers)
         if active >= max_pollers:
             raise SlowDown(
                 f"With this key, {max_pollers} sessions are being followed already, the most this "

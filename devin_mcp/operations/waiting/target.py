@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from devin_mcp.operations.sessions.conversation import words_of
 from devin_mcp.operations.sessions.model import WORKING_PHASES, Session
 from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen
 from devin_mcp.operations.waiting.poller import POLL_FAST_SECONDS, SessionPoller
@@ -27,7 +28,7 @@ class ReplyTo:
     """What was in the session before the message."""
     was_readable: bool
     """True if the conversation was readable before: then the position identifies the message,
-    otherwise its timestamp.
+    otherwise its time.
     """
     seen: Seen | None = None
     """What the caller had seen, if it passed a cursor: then everything after that is new to it."""
@@ -41,15 +42,15 @@ class ReplyTo:
 
     def find(self, session: Session) -> int | None:
         """The index of the message; None while it is not in the readable conversation."""
-        words = self.message.split()
+        words = words_of(self.message)
         first = max(self.before.message_count, self.seen.message_count if self.seen else 0)
         matches = [
             index
             for index, message in enumerate(session.messages)
             if index >= first
             and not message.is_from_devin
-            and message.message.split() == words
-            and (self.was_readable or not _is_older(message.timestamp, self.sent_at))
+            and words_of(message.message) == words
+            and (self.was_readable or not _is_older(message.created_at, self.sent_at))
         ]
         if not matches:
             return None

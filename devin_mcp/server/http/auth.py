@@ -13,7 +13,18 @@ from typing import Protocol
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devin_mcp.keys import KEY_HEADER, KEY_PATTERN, WHERE_TO_GET_A_KEY, DevinKey
+from devin_mcp.keys import (
+    DEFAULT_API,
+    KEY_HEADER,
+    KEY_PATTERN,
+    LOGIN_TOKEN_PREFIX,
+    LOGIN_TOKEN_PROBLEM,
+    ORG_ID_HEADER,
+    ORG_ID_PATTERN,
+    WHERE_TO_GET_A_KEY,
+    DevinApi,
+    DevinKey,
+)
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
@@ -23,7 +34,7 @@ from devin_mcp.settings.parsers import parse_bool
 
 READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
-OUR_HEADERS = (KEY_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
+OUR_HEADERS = (KEY_HEADER, ORG_ID_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
 IDENTITY_KEY = "devin_mcp.identity"
 """Key of the Identity in the ASGI scope of an authenticated request."""
 
@@ -60,21 +71,38 @@ class CallerKeyAuth:
 
     accepts_caller_keys = True
 
-    def __init__(self, tokens: CallerTokens | None) -> None:
-        """With `tokens`, a caller needs one of them in addition to the key."""
+    def __init__(
+        self,
+        tokens: CallerTokens | None,
+        org_id: str = "",
+        default_api: DevinApi = DEFAULT_API,
+    ) -> None:
+        """With `tokens`, a caller needs one of them in addition to the key. `org_id` is the
+        organization of callers that name none.
+        """
         self._tokens = tokens
+        self._org_id = org_id
+        self._default_api = default_api
 
     async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
         if self._tokens is None:
-            return Identity(key=_caller_key(headers), restriction=restriction)
+            return Identity(key=self._caller_key(headers), restriction=restriction)
         token = bearer_token(headers)
         name = self._tokens.caller_for(token)
         return Identity(
-            key=_caller_key(headers),
+            key=self._caller_key(headers),
             name=name,
             restriction=restriction,
             is_still_valid=self._tokens.validity_check(token),
         )
+
+    def _caller_key(self, headers: Headers) -> DevinKey:
+        org_id = headers.get(ORG_ID_HEADER, "").strip() or self._org_id
+        if org_id and ORG_ID_PATTERN.fullmatch(org_id) is None:
+            raise RequestRejected(
+                400, "organization", f"{ORG_ID_HEADER} must be an organization's id (org-1a2b)."
+            )
+        return DevinKey(_caller_key_text(headers), org_id, self._default_api)
 
 
 class TokenAuth:
@@ -125,13 +153,8 @@ class AuthMiddleware:
     async def _identify(self, headers: Headers) -> Identity:
         self._check_host_and_origin(headers)
         _check_credential_headers(headers)
-        if KEY_HEADER in headers and not self._authenticator.accepts_caller_keys:
-            raise RequestRejected(
-                400,
-                "unused_key",
-                f"This server uses a Devin key of its own, so {KEY_HEADER} would be ignored and "
-                "somebody else's ACUs spent. Leave it out, or ask for --auth caller-key.",
-            )
+        if not self._authenticator.accepts_caller_keys:
+            _check_unused_headers(headers)
         return await self._authenticator.authenticate(headers, _requested_restriction(headers))
 
     def _check_host_and_origin(self, headers: Headers) -> None:
@@ -161,7 +184,25 @@ def bearer_token(headers: Headers) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _caller_key(headers: Headers) -> DevinKey:
+def _check_unused_headers(headers: Headers) -> None:
+    """Raises RequestRejected if a caller chooses a key or organization that would be ignored."""
+    if KEY_HEADER in headers:
+        raise RequestRejected(
+            400,
+            "unused_key",
+            f"This server uses a Devin key of its own, so {KEY_HEADER} would be ignored and "
+            "somebody else's ACUs spent. Leave it out, or ask for --auth caller-key.",
+        )
+    if ORG_ID_HEADER in headers:
+        raise RequestRejected(
+            400,
+            "organization",
+            f"This server works in the organization of its own Devin key, so {ORG_ID_HEADER} would "
+            "be ignored. Leave it out, or ask for --auth caller-key.",
+        )
+
+
+def _caller_key_text(headers: Headers) -> str:
     """The Devin key of the request. Only what the redaction recognizes is accepted, so that no key
     can be logged.
     """
@@ -172,13 +213,17 @@ def _caller_key(headers: Headers) -> DevinKey:
             "no_key",
             f"Send your own Devin API key in the header {KEY_HEADER} with every request.",
         )
+    if key.startswith(LOGIN_TOKEN_PREFIX):
+        raise RequestRejected(
+            403, "no_key", f"{LOGIN_TOKEN_PROBLEM} Make a key {WHERE_TO_GET_A_KEY}."
+        )
     if KEY_PATTERN.fullmatch(key) is None:
         raise RequestRejected(
             403,
             "no_key",
             f"The header {KEY_HEADER} holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
         )
-    return DevinKey(key)
+    return key
 
 
 def _check_credential_headers(headers: Headers) -> None:

@@ -15,7 +15,7 @@ from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
-from devin_mcp.keys import KEY_HEADER, WHERE_TO_GET_A_KEY
+from devin_mcp.keys import DEFAULT_API, KEY_HEADER, WHERE_TO_GET_A_KEY
 from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_about_key
 from devin_mcp.server.context import Shutdown
@@ -68,7 +68,7 @@ def serve(settings: Settings) -> int:
             url=f"{address}{PATH}",
             version=__version__,
             auth=settings.auth,
-            sandbox=settings.sandbox,
+            sandbox=settings.sandbox or None,
             workers=settings.workers,
             metrics=metrics_url,
         )
@@ -151,7 +151,7 @@ def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authent
     tokens = CallerTokens(settings.caller_tokens_file) if settings.caller_tokens_file else None
     match settings.auth:
         case "caller-key":
-            return CallerKeyAuth(tokens)
+            return CallerKeyAuth(tokens, settings.org_id, settings.api or DEFAULT_API)
         case "token":
             if tokens is None:
                 raise SettingsError(

@@ -38,7 +38,7 @@ async def test_note_with_a_long_trigger_is_readable(connect: Connect, upstream: 
         listed = (await client.ok("list_knowledge"))["knowledge"][0]
     assert full["body"]
     assert full["truncated"] is True
-    assert listed["trigger_description"].endswith("…")
+    assert listed["trigger"].endswith("…")
 
 
 async def test_notes_are_listed_without_bodies_and_with_folders(connect: Connect) -> None:
@@ -61,7 +61,7 @@ async def test_search_folder_and_ids_narrow_the_list(connect: Connect) -> None:
         by_id = await client.ok(
             "list_knowledge", note_ids=["note-0001", "note-0002"], body="snippet"
         )
-    assert [row["id"] for row in by_text["knowledge"]] == ["note-0006"]
+    assert [row["note_id"] for row in by_text["knowledge"]] == ["note-0006"]
     assert by_folder["matching"] == 4
     assert [row["body"][:10] for row in by_id["knowledge"]] == ["Imperative", "ruff and m"]
 
@@ -113,7 +113,7 @@ async def test_megabytes_of_notes_are_listed_page_by_page(
         full = await client("list_knowledge", body="full")
         listed = await client.list_all("list_knowledge", "knowledge")
     assert len(text_of(full)) <= 25_000
-    assert [row["id"] for row in listed] == [f"note-{number}" for number in range(500)]
+    assert [row["note_id"] for row in listed] == [f"note-{number}" for number in range(500)]
 
 
 async def test_note_is_created_updated_cleared_and_deleted(
@@ -124,8 +124,8 @@ async def test_note_is_created_updated_cleared_and_deleted(
             "create_knowledge",
             name="N",
             body="B",
-            trigger_description="T",
-            parent_folder_id="folder-services",
+            trigger="T",
+            folder_id="folder-services",
             pinned_repo="a/b",
             macro="",
         )
@@ -136,21 +136,21 @@ async def test_note_is_created_updated_cleared_and_deleted(
             "parent_folder_id": "folder-services",
             "pinned_repo": "a/b",
         }
-        updated = await client.ok("update_knowledge", note_id=created["id"], body="B2")
+        updated = await client.ok("update_knowledge", note_id=created["note_id"], body="B2")
         assert (updated["name"], updated["pinned_repo"]) == ("N", "a/b")
-        assert updated["parent_folder_id"] == "folder-services"
+        assert updated["folder_id"] == "folder-services"
         cleared = await client.ok(
             "update_knowledge",
-            note_id=created["id"],
-            clear=["pinned_repo", "parent_folder_id"],
+            note_id=created["note_id"],
+            clear=["pinned_repo", "folder_id"],
             name=None,
         )
         assert "pinned_repo" not in cleared
-        assert upstream.organization.notes[created["id"]]["body"] == "B2"
-        assert upstream.organization.notes[created["id"]]["parent_folder_id"] is None
-        deleted = await client.ok("delete_knowledge", note_id=created["id"])
+        assert upstream.organization.notes[created["note_id"]]["body"] == "B2"
+        assert upstream.organization.notes[created["note_id"]]["parent_folder_id"] is None
+        deleted = await client.ok("delete_knowledge", note_id=created["note_id"])
     assert deleted["deleted"] is True
-    assert created["id"] not in upstream.organization.notes
+    assert created["note_id"] not in upstream.organization.notes
 
 
 async def test_empty_text_clears_no_field(connect: Connect, upstream: Upstream) -> None:
@@ -162,7 +162,7 @@ async def test_empty_text_clears_no_field(connect: Connect, upstream: Upstream) 
             note_id="note-0001",
             name="New",
             body=" ",
-            trigger_description="",
+            trigger="",
             macro="",
             pinned_repo="\n",
         )
@@ -211,7 +211,7 @@ async def test_many_folders_leave_room_for_the_notes(connect: Connect, upstream:
     async with connect() as client:
         result = await client.ok("list_knowledge")
         assert len(result["folders"]) + result["folders_left_out"] == 500
-        assert [row["id"] for row in result["knowledge"]] == ["note-1"]
+        assert [row["note_id"] for row in result["knowledge"]] == ["note-1"]
         assert "next_cursor" not in result
         assert "folders" not in await client.ok("list_knowledge", search="note")
 

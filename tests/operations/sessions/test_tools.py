@@ -43,7 +43,7 @@ async def test_session_goes_from_prompt_to_pull_request(
 
         clock.skip(1)
         question = await client.ok("get_session", session_id=session_id)
-        assert question["messages"][-1]["type"] == "devin_message"
+        assert question["messages"][-1]["source"] == "devin"
         assert "devin_send_message" in question["next"]
 
         sent = await client.ok("send_message", session_id=session_id, message="strict")

@@ -29,7 +29,7 @@ def devin_messages_of(result: dict[str, Any], index: int = 0) -> list[str]:
     return [
         message["message"]
         for message in result["sessions"][index].get("messages", [])
-        if message["type"] == "devin_message"
+        if message["source"] == "devin"
     ]
 
 

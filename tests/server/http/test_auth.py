@@ -38,9 +38,13 @@ async def test_caller_key_is_the_key_sent_to_devin(upstream: Upstream) -> None:
         ({"x_devin_api_key": "ghp_something"}, 403, "no Devin API key"),
         ({"x_devin_api_key": "apk_"}, 403, "no Devin API key"),
         ({"x_devin_api_key": "apk_" + "a" * 600}, 403, "no Devin API key"),
-        ({"authorization": "Bearer apk_user_test_0123456789"}, 400, "was sent in Authorization"),
-        ({"authorization": "Bearer\tapk_user_test_0123456789"}, 400, "was sent in Authorization"),
-        ({"authorization": "apk_user_test_0123456789"}, 400, "was sent in Authorization"),
+        ({"authorization": f"Bearer {KEY}"}, 400, "was sent in Authorization"),
+        (
+            {"authorization": f"Bearer\t{KEY}"},
+            400,
+            "was sent in Authorization",
+        ),
+        ({"authorization": KEY}, 400, "was sent in Authorization"),
     ],
 )
 async def test_request_without_valid_caller_key_is_rejected(
@@ -63,13 +67,13 @@ async def test_client_shows_why_it_was_rejected(upstream: Upstream, era: Era) ->
     assert "X-Devin-Api-Key" in str(error.getrepr())
 
 
-async def test_key_of_the_other_api_is_refused_with_advice_for_callers(upstream: Upstream) -> None:
+async def test_refused_key_is_explained_with_advice_for_callers(upstream: Upstream) -> None:
     async with (
         start_http_server(settings_for(upstream, auth="caller-key")) as url,
         connect_over_http(url, {"X-Devin-Api-Key": "cog_abcdefgh"}) as client,
     ):
         text = await client.error("list_playbooks")
-    assert "not served yet" in text
+    assert "does not accept this API key (403)" in text
     assert "X-Devin-Api-Key" in text
     assert "DEVIN_API_KEY" not in text
 

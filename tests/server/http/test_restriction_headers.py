@@ -68,7 +68,10 @@ async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstr
         connect_over_http(url, {"X-Devin-Mcp-Toolsets": "knowledge"}) as client,
     ):
         resources = await client.resources()
-        assert {str(resource.uri).split("/")[2] for resource in resources} == {"knowledge"}
+        assert {str(resource.uri).split("/")[2] for resource in resources} == {
+            "knowledge",
+            "account",
+        }
         templates = (await client.sdk.list_resource_templates()).resource_templates
         assert [template.uri_template for template in templates] == ["devin://knowledge/{note_id}"]
         assert (await client.sdk.list_prompts()).prompts == []

@@ -1,0 +1,69 @@
+"""Walks through the pages of a list (v3.md §3). A list of v1 is one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from devin_mcp.api.call import ApiCall
+from devin_mcp.api.endpoint import HasEndpoints
+from devin_mcp.api.models import ApiModel, ItemList
+
+ItemT = TypeVar("ItemT", bound=ApiModel)
+
+MAX_PAGES = 100
+"""Pages of one walk: 20,000 rows."""
+
+
+@dataclass(frozen=True)
+class Walk(Generic[ItemT]):
+    """The rows of all pages that were read."""
+
+    items: list[ItemT]
+    resume_after: str | None
+    """The cursor to read on from: the end of the last page, or its begin where Devin names no end.
+    None begins with the first row."""
+    resume_count: int
+    """Number of items before `resume_after`."""
+
+
+async def read_pages(
+    call: ApiCall,
+    operation: HasEndpoints,
+    item: type[ItemT],
+    *,
+    query: Mapping[str, Any] | None = None,
+    after: str | None = None,
+    **ids: str,
+) -> Walk[ItemT]:
+    """All rows from the cursor `after` on. An empty or repeated cursor ends the walk.
+
+    `query` has filters; `ids` fill the placeholders of the path. Raises one of errors.py.
+    """
+    page_model: Any = ItemList.__class_getitem__(item)
+    items: list[ItemT] = []
+    cursor, count, seen = after, 0, {after}
+    path_ids: dict[str, Any] = dict(ids)
+    for _ in range(MAX_PAGES):
+        parameters = {**(query or {}), "after": cursor}
+        page: ItemList[ItemT] = await call.send(operation, page_model, query=parameters, **path_ids)
+        items += page.items
+        if page.end_cursor and page.end_cursor not in seen:
+            cursor, count = page.end_cursor, len(items)
+        if page.next_cursor is None or page.next_cursor in seen:
+            break
+        seen.add(page.next_cursor)
+    return Walk(items, cursor, count)
+
+
+async def read_all(
+    call: ApiCall,
+    operation: HasEndpoints,
+    item: type[ItemT],
+    *,
+    query: Mapping[str, Any] | None = None,
+    **ids: str,
+) -> list[ItemT]:
+    """The rows of all pages."""
+    return (await read_pages(call, operation, item, query=query, **ids)).items

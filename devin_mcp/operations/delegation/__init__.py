@@ -1,0 +1,1 @@
+"""Delegation: a session is started with all it needs, never twice."""

@@ -1,0 +1,156 @@
+"""Reads all sessions that are polled with one key by one list request a round (v3.md §4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from devin_mcp.api.endpoint import Lookup
+from devin_mcp.api.models import ItemList
+from devin_mcp.errors import DevinError, Invalid
+from devin_mcp.keys import DevinKey
+from devin_mcp.observability.log import current_call
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.parameters import bare_id
+from devin_mcp.operations.sessions.conversation import Message
+from devin_mcp.operations.sessions.messages import read_messages
+from devin_mcp.operations.sessions.model import Session
+from devin_mcp.operations.sessions.tools import read_session_alone
+
+SESSIONS_BY_ID = Lookup.declare(
+    "sessions_by_id", v3="GET /sessions?first=200", permission="ViewOrgSessions"
+)
+MAX_BATCH = 16
+"""Sessions in one request."""
+JOIN_TICKS = 10
+"""Event loop iterations in which pollers that were woken join the request."""
+MAX_TENANTS = 1000
+"""Tenants whose form of ids is remembered; the least recently used is forgotten first."""
+
+NewContext = Callable[[DevinKey], Context]
+JoinRound = Callable[[str, int], int]
+"""Wakes at most so many sleeping pollers of a tenant. Returns how many."""
+Outcome = Session | DevinError
+
+
+@dataclass
+class _Batch:
+    """Reads that are sent together: bare session id -> who waits for it."""
+
+    reads: dict[str, asyncio.Future[Session]] = field(default_factory=dict)
+
+
+class SessionBatches:
+    """Collects the reads of pollers that are due, and wakes the other pollers of the key to join:
+    one request costs the same for one session and for sixteen.
+    """
+
+    def __init__(self, new_context: NewContext, join_round: JoinRound) -> None:
+        self._new_context = new_context
+        self._join_round = join_round
+        self._batches: dict[str, _Batch] = {}
+        """Tenant -> the batch that is being collected."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._takes_prefix: OrderedDict[str, bool] = OrderedDict()
+        """Tenant -> whether `session_ids` takes ids with their prefix; it is not documented."""
+
+    async def read(self, key: DevinKey, session_id: str) -> Session:
+        """The session without its messages. Raises one of errors.py."""
+        batch = self._batches.get(key.tenant)
+        if batch is None:
+            batch = self._batches[key.tenant] = _Batch()
+            task = asyncio.ensure_future(self._send(key, batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif (call := current_call.get()) is not None:
+            call.attempts += 1  # a request of another call is sent for this one, too
+        future = asyncio.get_running_loop().create_future()
+        batch.reads[bare_id(session_id)] = future
+        session: Session = await future
+        return session
+
+    async def _send(self, key: DevinKey, batch: _Batch) -> None:
+        expected = len(batch.reads)
+        expected += self._join_round(key.tenant, MAX_BATCH - expected)
+        for _ in range(JOIN_TICKS):
+            if len(batch.reads) >= expected:
+                break
+            await asyncio.sleep(0)
+        del self._batches[key.tenant]
+        ids = list(batch.reads)
+        parts = [ids[start : start + MAX_BATCH] for start in range(0, len(ids), MAX_BATCH)]
+        await asyncio.gather(*(self._send_part(key, batch, part) for part in parts))
+
+    async def _send_part(self, key: DevinKey, batch: _Batch, ids: Sequence[str]) -> None:
+        outcomes: dict[str, Outcome]
+        try:
+            outcomes = await self._read_many(self._new_context(key), ids)
+        except DevinError as error:
+            outcomes = dict.fromkeys(ids, error)
+        except BaseException as error:
+            for session_id in ids:
+                batch.reads[session_id].cancel()
+            raise error from None
+        for session_id, outcome in outcomes.items():
+            future = batch.reads[session_id]
+            if future.done():  # the poller was cancelled
+                continue
+            if isinstance(outcome, DevinError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    async def _read_many(self, ctx: Context, ids: Sequence[str]) -> dict[str, Outcome]:
+        """Session or error for each id. What the list does not show is read by itself."""
+        found: dict[str, Outcome] = {}
+        remembered = self._takes_prefix.get(ctx.key.tenant)
+        for prefixed in (False, True) if remembered is None else (remembered,):
+            missing = [session_id for session_id in ids if session_id not in found]
+            if not missing:
+                break
+            names = [f"devin-{session_id}" if prefixed else session_id for session_id in missing]
+            try:
+                page = await ctx.send(
+                    SESSIONS_BY_ID, ItemList[Session], query={"session_ids": names}
+                )
+            except Invalid:
+                continue  # it does not take this form
+            for session in page.items:
+                if (session_id := bare_id(session.session_id)) in missing:
+                    session.url = session.url or ctx.web_url(session.session_id)
+                    found[session_id] = session
+                    self._remember(ctx.key.tenant, takes_prefix=prefixed)
+        missing = [session_id for session_id in ids if session_id not in found]
+        outcomes = await asyncio.gather(*(_read_one(ctx, session_id) for session_id in missing))
+        return found | dict(zip(missing, outcomes, strict=True))
+
+    def _remember(self, tenant: str, *, takes_prefix: bool) -> None:
+        self._takes_prefix[tenant] = takes_prefix
+        self._takes_prefix.move_to_end(tenant)
+        if len(self._takes_prefix) > MAX_TENANTS:
+            self._takes_prefix.popitem(last=False)
+
+
+async def _read_one(ctx: Context, session_id: str) -> Outcome:
+    try:
+        return await read_session_alone(ctx, f"devin-{session_id}")
+    except DevinError as error:
+        return error
+
+
+async def messages_if_moved(
+    ctx: Context, session: Session, previous: Session | None
+) -> list[Message]:
+    """The conversation; the messages of `previous` if the session is as it was then.
+
+    Raises one of errors.py.
+    """
+    if previous is not None and _facts(session) == _facts(previous):
+        return previous.messages
+    return await read_messages(ctx, session.session_id)
+
+
+def _facts(session: Session) -> object:
+    return session.model_copy(update={"messages": []})
