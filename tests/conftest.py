@@ -18,13 +18,14 @@ from mcp import Client
 from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Resource, TextContent, TextResourceContents
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
 from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes
-from tests.upstream import KEY, Upstream, start_upstream
+from tests.upstream import KEY, KEYS, Upstream, start_upstream
 
 Era = Literal["auto", "legacy"]
 Logs = Callable[[], list[dict[str, Any]]]
@@ -68,6 +69,13 @@ def era(request: pytest.FixtureRequest) -> Era:
     """Both protocol eras, as the SDK's client calls them."""
     era: Era = request.param
     return era
+
+
+@pytest.fixture(params=["v1", "v3"])
+def api(request: pytest.FixtureRequest) -> DevinApi:
+    """Both APIs of Devin: `connect` uses a key of this one. Both keys share one organization."""
+    api: DevinApi = request.param
+    return api
 
 
 @pytest.fixture
@@ -191,12 +199,18 @@ def settings_for(upstream: Upstream, **overrides: Any) -> Settings:
 
 
 @pytest.fixture
-def connect(upstream: Upstream, clock: AutoClock) -> Connect:
+def connect(request: pytest.FixtureRequest, upstream: Upstream, clock: AutoClock) -> Connect:
     """`async with connect(read_only=True) as client:` connects in memory to such a server.
+
+    A test that takes `api` runs on both APIs; one marked `one_api` on that one; any other on v1.
 
     `manual_clock` replaces `clock`; notifications to a legacy client are appended to
     `notifications`; `ask` answers elicitation requests.
     """
+    mark = request.node.get_closest_marker("one_api")
+    api: DevinApi = mark.args[0] if mark else "v1"
+    if "api" in request.fixturenames:
+        api = request.getfixturevalue("api")
 
     @asynccontextmanager
     async def connected(
@@ -210,6 +224,7 @@ def connect(upstream: Upstream, clock: AutoClock) -> Connect:
         ask: ElicitationFnT | None = None,
         **overrides: Any,
     ) -> AsyncIterator[ToolClient]:
+        overrides.setdefault("DEVIN_API_KEY", KEYS[api])
         server = build(
             settings_for(upstream, **overrides),
             transport,

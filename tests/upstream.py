@@ -18,13 +18,32 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from devin_mcp.api.endpoint import Endpoint, Lookup
+from devin_mcp.api.organization import GET_SELF, LIST_ORGANIZATIONS
 from devin_mcp.keys import DevinApi
+from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.knowledge.listing import GET_NOTE, LIST_FOLDERS
+from devin_mcp.operations.sessions.listing import LIST_MEMBERS
+from devin_mcp.operations.sessions.messages import LIST_MESSAGES
+from devin_mcp.operations.waiting.batch import SESSIONS_BY_ID
 from devin_mcp.sandbox import Sandbox
 
 KEY = "apk_sandbox-test-0123456789"
 V3_KEY = "cog_sandbox-test-0123456789"
 """Of the same organization as KEY."""
 KEYS: dict[DevinApi, str] = {"v1": KEY, "v3": V3_KEY}
+
+
+LOOKUPS: tuple[Lookup, ...] = (
+    GET_SELF,
+    GET_NOTE,
+    LIST_FOLDERS,
+    LIST_MEMBERS,
+    LIST_MESSAGES,
+    LIST_ORGANIZATIONS,
+    SESSIONS_BY_ID,
+)
+"""Requests that are no operations."""
 
 
 @dataclass
@@ -160,6 +179,21 @@ class Upstream:
     def fail(self, method: str, path: str, *faults: Fault) -> None:
         self._faults.append((method, re.compile(path), deque(faults)))
 
+    def fail_operation(self, operation_id: str, *faults: Fault) -> None:
+        """Queue faults for the requests of an operation, on either API."""
+        for endpoint in endpoints_of(operation_id):
+            self.fail(endpoint.method, path_pattern(endpoint), *faults)
+
+    def sent(self, operation_id: str) -> list[ReceivedRequest]:
+        """The requests of an operation that have arrived, on either API."""
+        return [
+            request
+            for request in self.requests
+            for endpoint in endpoints_of(operation_id)
+            if request.method == endpoint.method
+            and re.fullmatch(path_pattern(endpoint), request.path)
+        ]
+
     def clear_faults(self) -> None:
         self._faults.clear()
 
@@ -251,6 +285,19 @@ async def read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     parts = urlsplit(target)
     return ReceivedRequest(method, parts.path, parts.query, headers, body)
+
+
+def endpoints_of(operation_id: str) -> list[Endpoint]:
+    """The endpoints of an operation or lookup, by its id."""
+    for declared in (*OPERATIONS, *LOOKUPS):
+        endpoints = [item for item in (declared.v1, declared.v3) if item is not None]
+        if endpoints and endpoints[0].operation_id == operation_id:
+            return endpoints
+    raise LookupError(f"nothing with the id {operation_id} has an endpoint")
+
+
+def path_pattern(endpoint: Endpoint) -> str:
+    return re.sub(r"\{\w+\}", "[^/]+", endpoint.template)
 
 
 @asynccontextmanager

@@ -11,29 +11,16 @@ import pytest
 import yaml
 
 from devin_mcp.api.endpoint import Endpoint, HasEndpoints, endpoint_for
-from devin_mcp.api.organization import GET_SELF, LIST_ORGANIZATIONS
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import Operation
-from devin_mcp.operations.knowledge.listing import GET_NOTE, LIST_FOLDERS
-from devin_mcp.operations.sessions.listing import LIST_MEMBERS
-from devin_mcp.operations.sessions.messages import LIST_MESSAGES
-from devin_mcp.operations.waiting.batch import SESSIONS_BY_ID
 from tests.conventions.test_schemas import TOOLS
+from tests.upstream import LOOKUPS
 
 DIRECTORY = Path(__file__).parent
 CONTRACTS: dict[DevinApi, dict[str, Any]] = {
     api: yaml.safe_load((DIRECTORY / f"{api}.openapi.yaml").read_text()) for api in ("v1", "v3")
 }
-LOOKUPS = (
-    GET_SELF,
-    GET_NOTE,
-    LIST_FOLDERS,
-    LIST_MEMBERS,
-    LIST_MESSAGES,
-    LIST_ORGANIZATIONS,
-    SESSIONS_BY_ID,
-)
 NOT_SERVED = {
     "get_consumption": "comes with its own tool",
     "get_session_consumption": "comes with its own tool",
