@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from devin_mcp.api.endpoint import Endpoint, Lookup
+from devin_mcp.api.endpoint import Endpoint, HasEndpoints, Lookup
 from devin_mcp.api.organization import GET_SELF, LIST_ORGANIZATIONS
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
@@ -289,7 +289,8 @@ async def read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 def endpoints_of(operation_id: str) -> list[Endpoint]:
     """The endpoints of an operation or lookup, by its id."""
-    for declared in (*OPERATIONS, *LOOKUPS):
+    declarations: tuple[HasEndpoints, ...] = (*OPERATIONS, *LOOKUPS)
+    for declared in declarations:
         endpoints = [item for item in (declared.v1, declared.v3) if item is not None]
         if endpoints and endpoints[0].operation_id == operation_id:
             return endpoints
