@@ -59,6 +59,7 @@ class Services:
     def close(self) -> None:
         """Cancel background reads."""
         self.pollers.close()
+        self.batches.close()
         self.cache.close()
 
     async def _poll(self, key: DevinKey, session_id: str, previous: Session | None) -> Session:

@@ -16,39 +16,10 @@ import pytest
 import trustme
 
 from tests.cli.command_line import CommandLine
+from tests.cli.doctor_runner import Doctor, text_of_check, verdicts
 from tests.clock import HANG_SECONDS
 from tests.e2e.processes import start_process
 from tests.upstream import KEY, Upstream, answer, page
-
-Report = dict[str, Any]
-
-
-class Doctor:
-    """Runs `doctor --json` beside the fake upstream and checks what holds for every report."""
-
-    def __init__(self, cli: CommandLine) -> None:
-        self._cli = cli
-
-    async def __call__(self, *arguments: str, **variables: str) -> tuple[int, Report]:
-        result = await self._cli.in_thread("doctor", "--json", *arguments, **variables)
-        assert KEY not in result.stdout
-        assert result.stderr == ""
-        return result.status, json.loads(result.stdout)
-
-
-@pytest.fixture
-def doctor(cli: CommandLine) -> Doctor:
-    return Doctor(cli)
-
-
-def verdicts(report: Report) -> dict[str, str]:
-    return {row["check"]: row["verdict"] for row in report["checks"]}
-
-
-def text_of_check(report: Report, check: str) -> str:
-    return next(
-        f"{row['found']} {row['advice']}" for row in report["checks"] if row["check"] == check
-    )
 
 
 async def test_doctor_as_a_process_reports_a_healthy_installation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from devin_mcp.api.endpoint import Lookup
@@ -71,6 +71,10 @@ class SessionBatches:
         session: Session = await future
         return session
 
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
     async def _send(self, key: DevinKey, batch: _Batch) -> None:
         expected = len(batch.reads)
         expected += self._join_round(key.tenant, MAX_BATCH - expected)
@@ -84,20 +88,16 @@ class SessionBatches:
         await asyncio.gather(*(self._send_part(key, batch, part) for part in parts))
 
     async def _send_part(self, key: DevinKey, batch: _Batch, ids: Sequence[str]) -> None:
-        outcomes: dict[str, Outcome]
+        outcomes: Mapping[str, Session | Exception]
         try:
             outcomes = await self._read_many(self._new_context(key), ids)
-        except DevinError as error:
+        except Exception as error:  # noqa: BLE001 - each poller raises it
             outcomes = dict.fromkeys(ids, error)
-        except BaseException as error:
-            for session_id in ids:
-                batch.reads[session_id].cancel()
-            raise error from None
         for session_id, outcome in outcomes.items():
             future = batch.reads[session_id]
             if future.done():  # the poller was cancelled
                 continue
-            if isinstance(outcome, DevinError):
+            if isinstance(outcome, Exception):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devin_mcp.operations.sessions.view import next_step
+from devin_mcp.operations.sessions.model import Session
+from devin_mcp.operations.sessions.view import APPROVAL, next_step
 from devin_mcp.operations.waiting.target import WaitTarget
 
 WAIT_AGAIN = "call devin_wait_for_sessions again with cursor"
@@ -29,16 +30,24 @@ def next_step_of_wait(targets: Sequence[WaitTarget], *, timed_out: bool) -> str:
         return f"Devin is still at work: {WAIT_AGAIN}."
     if len(targets) == 1 and idle:
         return next_step(idle[0])
+    answer = _how_to_answer(idle)
     if idle and is_working:
-        return f"Answer those that wait with devin_send_message. For the others, {WAIT_AGAIN}."
+        return f"{answer} For the others, {WAIT_AGAIN}."
     if idle and not any(session.accepts_messages for session in idle):
         return "All are over. Take what they delivered."
     if idle:
-        return (
-            "None is at work. Answer those that wait with devin_send_message, or take what they "
-            "delivered."
-        )
+        return f"None is at work. {answer} Take what the others delivered."
     return f"Devin is at work: {WAIT_AGAIN}."
+
+
+def _how_to_answer(sessions: Sequence[Session]) -> str:
+    """Some wait for a person, whom no message replaces: their reason says so."""
+    if any(session.reason == APPROVAL or session.phase == "held" for session in sessions):
+        return (
+            "Answer those that wait for a message with devin_send_message; where reason says so, a "
+            "person must act in Devin's web app."
+        )
+    return "Answer those that wait with devin_send_message."
 
 
 def _is_working(target: WaitTarget) -> bool:

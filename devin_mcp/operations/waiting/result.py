@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import NotFound
+from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.results import (
     NO_LIMIT,
@@ -21,7 +22,7 @@ from devin_mcp.operations.results import (
     truncate_row,
 )
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, Message, messages_after
-from devin_mcp.operations.sessions.model import PhaseText, PullRequest
+from devin_mcp.operations.sessions.model import Phase, PhaseText, PullRequest
 from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen, encode_wait_cursor
 from devin_mcp.operations.waiting.next_step import next_step_of_wait
 from devin_mcp.operations.waiting.target import WaitTarget
@@ -35,6 +36,9 @@ MAX_USER_MESSAGE_CHARS = 1000
 """Characters shown of the task, and of other messages that the caller wrote."""
 LIMIT_SHARES = (0.7, 0.4, 0.1, 0.0)
 """Parts of the limit that outputs and messages may take, tried until the result fits."""
+
+EXPLAINED_PHASES: frozenset[Phase] = frozenset({"waiting", "sleeping", "held", "failed"})
+"""Phases whose reason a caller acts on."""
 
 MORE_HINT = "More is there already: call devin_wait_for_sessions again with cursor."
 READ_ON_HINT = (
@@ -54,6 +58,7 @@ class SessionUpdate(ApiModel):
     changed: list[str] | None = Field(
         None, description="phase, messages, pull_requests, structured_output"
     )
+    reason: Annotated[str | None, Requires(V3)] = Field(None, description="Devin's status_detail")
     title: str | None = None
     url: str | None = None
     messages: list[Message] | None = Field(None, description="New ones, oldest first")
@@ -263,6 +268,7 @@ def _row(target: WaitTarget, room: int, *, with_changes: bool = False) -> Sessio
         session_id=target.session_id,
         phase=session.phase,
         changed=changed,
+        reason=session.reason if session.phase in EXPLAINED_PHASES else None,
         title=session.title if seen is None else None,
         url=session.url if seen is None else None,
         pull_requests=session.pull_requests,
@@ -275,7 +281,7 @@ def _row(target: WaitTarget, room: int, *, with_changes: bool = False) -> Sessio
     if json_chars(row) > room:
         row.title = row.url = None
     if not room and not with_changes:
-        row.changed = None
+        row.changed = row.reason = None
         if not differences["pull_requests"]:
             row.pull_requests = None
     return row
