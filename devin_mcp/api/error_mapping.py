@@ -125,6 +125,12 @@ def _not_found(endpoint: Endpoint, quote: str) -> errors.NotFound:
             "Nothing was changed. It is a beta of the Organization API.",
             status=404,
         )
+    if endpoint.placeholders == {"org_id"}:
+        return errors.NotFound(
+            f"Devin does not know the organization, or not with this key (404).{quote}",
+            "Nothing was changed. Check DEVIN_ORG_ID, or leave it out.",
+            status=404,
+        )
     return errors.NotFound(f"Devin does not know that id (404).{quote}", status=404)
 
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.api.models import ApiModel
 from devin_mcp.api.pending_writes import OnSent
+from devin_mcp.operations.attachments import check_url
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
@@ -76,7 +77,7 @@ class SessionRequest:
             "idempotent": self.idempotent or None,
             "unlisted": self.unlisted or None,
             "repos": self._repository_names(),
-            "attachment_urls": self.attachment_urls,
+            "attachment_urls": self._checked_urls(),
             "devin_mode": self.mode,
             "resumable": None if self.resumable else False,
             "structured_output_schema": validate_output_schema(self.structured_output_schema),
@@ -84,6 +85,13 @@ class SessionRequest:
         if self.session_secrets is not None:
             fields["session_secrets"] = [secret.body(ctx.policy) for secret in self.session_secrets]
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _checked_urls(self) -> list[str] | None:
+        """Raises Invalid for what is no web address."""
+        urls = self.attachment_urls or ()
+        return [
+            check_url(url, f"attachment_urls[{index}]") for index, url in enumerate(urls)
+        ] or None
 
     def _repository_names(self) -> list[str] | None:
         names = [repository_name(repository) for repository in self.repositories or ()]
