@@ -93,7 +93,7 @@ class ServerSettings:
         parse_sandbox,
         "simulated Devin instead of the real one: no key, no network, no cost; with its v1 "
         "(default) or its Organization API (v3)",
-        metavar="v1|v3",
+        metavar="[v1|v3]",
         bare="v1",
     )
     confirm: str = setting(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, WithJsonSchema
 
-from devin_mcp.api.models import ApiModel
-from devin_mcp.errors import NotFound
-from devin_mcp.operations.capabilities import V3, Requires
-from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.results import (
     NO_LIMIT,
     ROOM_FOR_NEXT,
@@ -22,48 +18,24 @@ from devin_mcp.operations.results import (
     truncate_row,
 )
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, Message, messages_after
-from devin_mcp.operations.sessions.model import Phase, PhaseText, PullRequest
 from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen, encode_wait_cursor
 from devin_mcp.operations.waiting.next_step import next_step_of_wait
+from devin_mcp.operations.waiting.session_update import SessionUpdate, build_row
 from devin_mcp.operations.waiting.target import WaitTarget
 
 MIN_UPDATE_CHARS = 260
 """Characters for a session's messages, below which they are left for the next call."""
-MAX_PROBLEM_CHARS = 300
-MIN_PROBLEM_CHARS = 60
 MAX_TASK_CHARS = 200
 MAX_USER_MESSAGE_CHARS = 1000
 """Characters shown of the task, and of other messages that the caller wrote."""
 LIMIT_SHARES = (0.7, 0.4, 0.1, 0.0)
 """Parts of the limit that outputs and messages may take, tried until the result fits."""
 
-EXPLAINED_PHASES: frozenset[Phase] = frozenset({"waiting", "sleeping", "held", "failed"})
-"""Phases whose reason a caller acts on."""
-
 MORE_HINT = "More is there already: call devin_wait_for_sessions again with cursor."
 READ_ON_HINT = (
     "Read truncated messages on with devin_get_session: after_event_id is the message's event_id, "
     "from_char the number of its characters shown here."
 )
-
-
-class SessionUpdate(ApiModel):
-    """What is new in one session."""
-
-    session_id: str
-    phase: PhaseText | None = None
-    problem: str | None = Field(
-        None, description="Why it cannot be looked at; it is not waited for"
-    )
-    changed: list[str] | None = Field(
-        None, description="phase, messages, pull_requests, structured_output"
-    )
-    reason: Annotated[str | None, Requires(V3)] = Field(None, description="Devin's status_detail")
-    title: str | None = None
-    url: str | None = None
-    messages: list[Message] | None = Field(None, description="New ones, oldest first")
-    pull_requests: list[PullRequest] | None = None
-    structured_output: dict[str, Any] | None = None
 
 
 class WaitResult(Result):
@@ -154,7 +126,7 @@ def build_wait_result(
 def _rank(target: WaitTarget) -> int:
     if target.session is None:
         return 2
-    return 0 if _row(target, 0, with_changes=True).changed else 1
+    return 0 if build_row(target, 0, with_changes=True).changed else 1
 
 
 def _build(
@@ -167,7 +139,7 @@ def _build(
     others: Sequence[str],
 ) -> WaitResult:
     row_room = int(limit * share) // 3 // len(targets)
-    rows = [_row(target, row_room) for target in targets]
+    rows = [build_row(target, row_room) for target in targets]
     room = limit
     if limit < NO_LIMIT:
         room = int((limit - sum(map(json_chars, rows)) - ROOM_FOR_NEXT) * share)
@@ -243,52 +215,3 @@ def _shorten_own(message: Message) -> Message:
     if message.is_from_devin or len(message.message) <= limit:
         return message
     return message.slice(0, limit)
-
-
-def _row(target: WaitTarget, room: int, *, with_changes: bool = False) -> SessionUpdate:
-    """The session without messages, in about `room` characters."""
-    session, seen = target.session, target.seen
-    if session is None:
-        max_chars = MIN_PROBLEM_CHARS if room < MIN_PROBLEM_CHARS else MAX_PROBLEM_CHARS
-        problem = one_line(_problem(target), max_chars)
-        return SessionUpdate(session_id=target.session_id, problem=problem)
-    now, before = Seen.of(session, len(session.messages)), seen or NOTHING_SEEN
-    differences = {
-        "phase": seen is None or before.phase != now.phase,
-        "messages": now.message_count > before.message_count,
-        "pull_requests": now.pull_requests != before.pull_requests,
-        "structured_output": now.output != before.output,
-    }
-    changed = [name for name, differs in differences.items() if differs]
-    # Until Devin's next turn ends, the session still has the output of the previous one (§3.6).
-    output = None
-    if target.is_idle and differences["structured_output"]:
-        output = session.structured_output
-    row = SessionUpdate(
-        session_id=target.session_id,
-        phase=session.phase,
-        changed=changed,
-        reason=session.reason if session.phase in EXPLAINED_PHASES else None,
-        title=session.title if seen is None else None,
-        url=session.url if seen is None else None,
-        pull_requests=session.pull_requests,
-        structured_output=output,
-    )
-    if json_chars(row) > room:
-        if output is not None:
-            row.structured_output = {"truncated": True, "next": "Read it with devin_get_session."}
-        row.title = row.title and f"{row.title[:40]}…"
-    if json_chars(row) > room:
-        row.title = row.url = None
-    if not room and not with_changes:
-        row.changed = row.reason = None
-        if not differences["pull_requests"]:
-            row.pull_requests = None
-    return row
-
-
-def _problem(target: WaitTarget) -> str:
-    refusal = target.poller.refusal
-    if isinstance(refusal, NotFound):
-        return "Devin does not know this id"
-    return refusal.message if refusal else "Devin has not answered about it yet"
