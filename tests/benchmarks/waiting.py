@@ -21,10 +21,10 @@ from tests.e2e.processes import Process, start_process
 from tests.upstream import KEYS, ReceivedRequest, Upstream, start_upstream
 
 SESSIONS = 16
-SECONDS = 30
-SETTLING_SECONDS = 8.0
-"""Until every session was read twice and none a third time; only then are rounds counted. In the
-first two rounds, the messages of each session are read, too.
+SECONDS = 45
+SETTLING_SECONDS = 13.0
+"""Until every session was read three times and none a fourth time; only then are rounds counted.
+The second round finds that the session has begun, so up to the third one messages are read, too.
 """
 CASES = ((1, 1), (SESSIONS, 1), (SESSIONS, 16), (SESSIONS, 200))
 """Sessions and calls that wait for all of them."""
