@@ -28,7 +28,7 @@ COMMANDS = {
     "stdio": "run the MCP server over stdio (default)",
     "http": "run the MCP server over streamable HTTP, at /mcp",
     "sandbox": "run the simulated Devin (API v1 and v3) as an HTTP server",
-    "demo": "show a complete delegation to a simulated Devin, in about ten seconds",
+    "demo": "show a complete delegation to a simulated Devin, in about twelve seconds",
     "tools": "list the tools that these settings enable",
     "config": "print the configuration for an MCP client, or write it into the client's file",
     "doctor": "check settings, API key and connection to Devin, at no cost",

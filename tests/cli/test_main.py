@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -204,8 +205,14 @@ def test_demo_shows_a_whole_delegation_and_uses_no_key() -> None:
         "A resource",
         "A wrong id",
         "mcp_call",
+        "The other API",
+        "POST /v1/sessions",
+        "/v3/organizations/{org_id}/sessions",
     ):
         assert step in finished.stdout
+    row = r"^ +Task repeated +(devin-\w{32}) +(devin-\w{32})$"
+    ids = re.findall(row, finished.stdout, re.MULTILINE)
+    assert [v1_id == v3_id for v1_id, v3_id in ids] == [True], "the APIs answered another session"
     assert "apk_real" not in finished.stdout + finished.stderr
     demo_text = plain([PROMPT, *shown_lines(finished.stdout)])
     if os.environ.get("UPDATE_DOCS") and plain(read(PICTURE.read_text())) != demo_text:

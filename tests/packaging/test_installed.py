@@ -113,7 +113,7 @@ async def test_server_starts_from_any_directory_and_with_a_read_only_home() -> N
     ids=lambda words: " ".join(words).encode("ascii", "replace").decode(),
 )
 def test_output_is_ascii_where_the_terminal_is(arguments: list[str], tmp_path: Path) -> None:
-    """The demo runs on the lowest libraries: it is a whole delegation, and takes ten seconds."""
+    """The demo runs on the lowest libraries: it is a whole delegation on both APIs."""
     home = tmp_path / "hömé 日本"
     home.mkdir()
     resolution = "lowest-direct" if arguments == ["demo"] else "highest"
