@@ -33,9 +33,14 @@ from tests.docs.pages import (
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
-def test_readme_counts_the_operations_of_v1() -> None:
-    assert sum(operation.v1 is not None for operation in OPERATIONS) == 20
-    assert "All twenty operations of Devin's v1 API" in README.read_text()
+def test_readme_counts_the_operations_of_both_apis() -> None:
+    on_both = [operation for operation in OPERATIONS if operation.v1 and operation.v3]
+    assert len(on_both) == sum(operation.v1 is not None for operation in OPERATIONS) == 20
+    workflows = [operation for operation in OPERATIONS if not (operation.v1 or operation.v3)]
+    assert len(workflows) == 2
+    text = " ".join(README.read_text().split())
+    assert "Twenty operations of Devin's API are available as typed tools, and two more" in text
+    assert "with the same tools" in text
     assert "All twenty operations of the v1 API" in CHANGELOG.read_text()
 
 
