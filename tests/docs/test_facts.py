@@ -10,14 +10,17 @@ import pytest
 from devin_mcp import __version__
 from devin_mcp.keys import API_BY_PREFIX, PERSONAL_V1_PREFIX
 from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.sessions import conversation, model
 from devin_mcp.operations.sessions.model import Phase
 from devin_mcp.operations.waiting import cursor
 from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server import confirmation
 from devin_mcp.server.http import limits, serve
 from devin_mcp.settings import SETTINGS
+from tests.conventions.test_schemas import MAX_INPUT_BYTES, MAX_LISTING_BYTES
 from tests.docs.pages import (
     CHANGELOG,
+    CONTRIBUTING,
     DELEGATING,
     DOCS,
     OPERATING,
@@ -48,6 +51,20 @@ def test_readme_names_every_kind_of_key() -> None:
     text = section(README, "Install")
     prefixes = re.findall(r"^\| [^|]+ key \| `(\w+)` \|", text, re.MULTILINE)
     assert set(prefixes) == {*API_BY_PREFIX, PERSONAL_V1_PREFIX}
+
+
+def test_contributing_page_names_the_budgets() -> None:
+    text = " ".join(CONTRIBUTING.read_text().split())
+    v1, v3 = MAX_INPUT_BYTES["v1"], MAX_INPUT_BYTES["v3"]
+    assert f"{v1:,} bytes on v1 and {v3:,} bytes on v3 ({MAX_LISTING_BYTES:,} with" in text
+
+
+def test_contributing_page_names_what_v1_consists_of() -> None:
+    text = CONTRIBUTING.read_text()
+    assert hasattr(model, "V1_PHASES")
+    assert hasattr(conversation, "V1_SOURCES")
+    assert (ROOT / "devin_mcp" / "sandbox" / "v1.py").exists()
+    assert all(name in text for name in ("`V1_PHASES`", "`V1_SOURCES`", "`sandbox/v1.py`"))
 
 
 def test_readme_names_the_result_limit() -> None:

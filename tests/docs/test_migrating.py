@@ -61,7 +61,7 @@ def _paths(schema: dict[str, Any], parent: tuple[str, ...] = ()) -> Iterator[tup
         yield from _paths(part, (*parent, name))
 
 
-def test_arguments_of_one_api_are_those_of_the_schemas_and_the_declarations() -> None:
+def test_arguments_of_one_api_are_those_of_schemas_and_declarations() -> None:
     for api in SECTIONS:
         declared = {
             (operation.tool_name, name)
