@@ -191,7 +191,7 @@ def test_skill_is_short_and_names_existing_tools_and_arguments() -> None:
     tools = published_tools(FULL["v1"])
     names = {tool["name"] for tool in tools}
     arguments = {name for tool in tools for name in tool["inputSchema"]["properties"]}
-    named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}
+    named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done", "held"}
     assert {"devin_delegate_task", "devin_wait_for_sessions", "devin_send_message"} <= named
     assert named <= names | arguments, named - names - arguments
     assert text.count("\n") <= 60
