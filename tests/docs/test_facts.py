@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from devin_mcp import __version__
-from devin_mcp.keys import API_BY_PREFIX, PERSONAL_V1_PREFIX
+from devin_mcp.keys import API_BY_PREFIX, KEY_PAGES, PERSONAL_V1_PREFIX
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.sessions import conversation, model
 from devin_mcp.operations.sessions.model import Phase
@@ -23,6 +23,7 @@ from tests.docs.pages import (
     CONTRIBUTING,
     DELEGATING,
     DOCS,
+    MIGRATING,
     OPERATING,
     README,
     RESOURCES_AND_PROMPTS,
@@ -51,6 +52,8 @@ def test_readme_names_every_kind_of_key() -> None:
     text = section(README, "Install")
     prefixes = re.findall(r"^\| [^|]+ key \| `(\w+)` \|", text, re.MULTILINE)
     assert set(prefixes) == {*API_BY_PREFIX, PERSONAL_V1_PREFIX}
+    assert KEY_PAGES in text
+    assert KEY_PAGES in MIGRATING.read_text()
 
 
 def test_contributing_page_names_the_budgets() -> None:

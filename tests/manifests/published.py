@@ -16,7 +16,7 @@ from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.keys import KEY_PREFIX_HINT
+from devin_mcp.keys import KEY_PAGES, KEY_PREFIX_HINT
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
@@ -34,7 +34,7 @@ SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the
 """At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
 ORG_ID = "DEVIN_ORG_ID"
-KEY_DESCRIPTION = f"From the Devin web app, Settings > API keys ({KEY_PREFIX_HINT})."
+KEY_DESCRIPTION = f"From the Devin web app, {KEY_PAGES} ({KEY_PREFIX_HINT})."
 ORGANIZATION: dict[str, Any] = {
     "type": "string",
     "title": "Organization id",
