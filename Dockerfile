@@ -1,4 +1,5 @@
-# One image for both transports: HTTP for many callers by default, stdio with `docker run -i --rm -e DEVIN_API_KEY IMAGE stdio`.
+# One image for both transports: HTTP for many callers by default, stdio with `docker run -i --rm -e DEVIN_API_KEY IMAGE stdio`
+# (and `-e DEVIN_ORG_ID` if a cog_ key has several organizations).
 # What is installed is in requirements.lock, by hash; nothing is built, so the same sources give the same files.
 ARG PYTHON=3.13
 

@@ -31,7 +31,8 @@ LOGIN_TOKEN_PREFIX = "devin-session-token$"  # noqa: S105 - a prefix, not a toke
 ORG_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """An organization id, such as org-1a2b (v3.md §1)."""
 KEY_PREFIX_HINT = "keys start with cog_, those of the deprecated v1 with apk_"
-WHERE_TO_GET_A_KEY = f"in the Devin web app under Settings > API keys ({KEY_PREFIX_HINT})"
+KEY_PAGES = "Settings > Service users or Settings > API keys"
+WHERE_TO_GET_A_KEY = f"in the Devin web app under {KEY_PAGES} ({KEY_PREFIX_HINT})"
 
 LOGIN_TOKEN_PROBLEM = (
     "This is the login token of the Devin CLI, which may not be used to read or end a session; it "  # noqa: S105 - a sentence

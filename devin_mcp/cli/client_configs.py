@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from devin_mcp.keys import KEY_HEADER
+from devin_mcp.keys import KEY_HEADER, ORG_ID_HEADER
 
 KEY = "DEVIN_API_KEY"
 TOKEN = "DEVIN_CALLER_TOKEN"  # noqa: S105 - name of a variable
@@ -37,6 +37,8 @@ class ServerEntry:
     auth: str = "caller-key"
     """How the remote server authenticates its callers; a value of --auth."""
     env: Mapping[str, str] = field(default_factory=dict)
+    org_id: str = ""
+    """The organization that a remote server is asked to work in; no secret."""
 
     @property
     def name(self) -> str:
@@ -54,11 +56,21 @@ class ServerEntry:
         return {"type": "http" if self.url else "stdio"}
 
     def headers(self, refer: Reference) -> dict[str, str]:
+        return self.secret_header(refer) | self.plain_headers
+
+    def secret_header(self, refer: Reference) -> dict[str, str]:
+        """The header with the key or token, if one is needed."""
         if not self.secret:
             return {}
         if self.secret == KEY:
             return {KEY_HEADER: refer(KEY)}
         return {"Authorization": f"Bearer {refer(TOKEN)}"}
+
+    @property
+    def plain_headers(self) -> dict[str, str]:
+        """Headers without a secret. Only callers with their own key choose its organization."""
+        has_key = self.url and self.secret == KEY
+        return {ORG_ID_HEADER: self.org_id} if has_key and self.org_id else {}
 
     def entry(self, refer: Reference, url_name: str = "url") -> dict[str, Any]:
         """The entry in the format that most clients share."""
@@ -107,7 +119,7 @@ class Client:
 
 def _placeholder(variable: str) -> str:
     """What the user replaces, for clients that can neither ask nor read a variable."""
-    return "apk_..." if variable == KEY else "your-token"
+    return "cog_..." if variable == KEY else "your-token"
 
 
 def _braces(variable: str) -> str:
@@ -143,10 +155,12 @@ def _claude_desktop(server: ServerEntry) -> dict[str, Any]:
         return _servers(_placeholder)(server)
     args = ["-y", BRIDGE, server.url]
     entry: dict[str, Any] = {"command": "npx", "args": args}
-    for name, value in server.headers(_placeholder).items():
+    for name, value in server.secret_header(_placeholder).items():
         # The value is in a variable, because it may have a space, which breaks args on Windows.
         args += ["--header", f"{name}:${{{server.secret}}}"]
         entry["env"] = {server.secret: value}
+    for name, value in server.plain_headers.items():
+        args += ["--header", f"{name}:{value}"]
     return {"mcpServers": {server.name: entry}}
 
 
@@ -171,6 +185,8 @@ def _codex(server: ServerEntry) -> dict[str, Any]:
             entry["env_http_headers"] = {KEY_HEADER: KEY}
         elif server.secret:
             entry["bearer_token_env_var"] = TOKEN
+        if server.plain_headers:
+            entry["http_headers"] = server.plain_headers
     else:
         entry = {"command": server.command, "args": list(server.args)}
         if server.secret:

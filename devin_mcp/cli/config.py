@@ -78,7 +78,7 @@ def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> Ser
     entry = this_command(tuple(_server_flags(settings, flags)))
     if settings.sandbox:
         return entry
-    names = {"base_url", "app_url", "api", "org_id"} & set(sources(flags))
+    names = {"base_url", "app_url", "api", "org_id"} & (set(sources(flags)) - set(flags))
     env = {
         setting.env: str(getattr(settings, setting.name))
         for setting in SETTINGS
@@ -91,7 +91,9 @@ def _remote_server(
     text: str, settings: Settings, flags: Mapping[str, Sequence[str]]
 ) -> ServerEntry:
     """The server at a URL, and how it authenticates its callers."""
-    server_flags = _server_flags(settings, flags)
+    server_flags = _server_flags(
+        settings, {name: values for name, values in flags.items() if name != "org_id"}
+    )
     for flag in server_flags:
         if flag.startswith("--") and flag != "--sandbox":
             raise SettingsError(
@@ -108,7 +110,12 @@ def _remote_server(
         auth = "none"
     else:
         auth = "caller-key"
-    return ServerEntry("", tuple(server_flags), url, auth)
+    if "org_id" in flags and auth != "caller-key":
+        raise SettingsError(
+            "--org-id goes with --auth caller-key: other servers work in the organization of their "
+            "own key"
+        )
+    return ServerEntry("", tuple(server_flags), url, auth, org_id=settings.org_id)
 
 
 def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> list[str]:

@@ -4,11 +4,22 @@ declaration.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
+from types import UnionType
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from devin_mcp.api.endpoint import Endpoint
 from devin_mcp.keys import DevinApi
@@ -101,7 +112,7 @@ class Operation(Generic[P, R]):
         return {
             name: mark.capability
             for name, hint in hints.items()
-            for mark in getattr(hint, "__metadata__", ())
+            for mark in _marks_of(hint)
             if isinstance(mark, Requires) and mark.capability in {V1, V3}
         }
 
@@ -111,6 +122,14 @@ class Operation(Generic[P, R]):
 
     def __call__(self, ctx: Context, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         return self.function(ctx, *args, **kwargs)
+
+
+def _marks_of(hint: Any) -> Iterator[Any]:
+    """What annotates a type or, in `Annotated[T, mark] | None`, a part of it."""
+    yield from getattr(hint, "__metadata__", ())
+    if get_origin(hint) in {Union, UnionType}:
+        for part in get_args(hint):
+            yield from _marks_of(part)
 
 
 def title_of(function: Callable[..., Any]) -> str:

@@ -50,7 +50,7 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {
             "command": "npx",
             "args": ["-y", BRIDGE, "URL", "--header", "X-Devin-Api-Key:${DEVIN_API_KEY}"],
-            "env": {"DEVIN_API_KEY": "apk_..."},
+            "env": {"DEVIN_API_KEY": "cog_..."},
         },
     ),
     "claude-code": (
@@ -79,7 +79,7 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "zed": (
         "context_servers",
         ".config/zed/settings.json",
-        {"url": "URL", "headers": {"X-Devin-Api-Key": "apk_..."}},
+        {"url": "URL", "headers": {"X-Devin-Api-Key": "cog_..."}},
     ),
     "codex": (
         "mcp_servers",
@@ -100,7 +100,7 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
             "timeout": 120_000,
         },
     ),
-    "json": ("mcpServers", "mcp.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "apk_..."}}),
+    "json": ("mcpServers", "mcp.json", {"url": "URL", "headers": {"X-Devin-Api-Key": "cog_..."}}),
 }
 """Client -> the group, the file and the entry for an address, written down from its own
 documentation."""
@@ -136,6 +136,10 @@ def test_key_in_the_environment_is_not_copied(cli: CommandLine, name: str) -> No
         (["cursor", "--http", ""], "web address"),
         (["cursor", "--auth", "token"], "goes with --http"),
         (["cursor", "--http", "https://h/mcp", "--read-only"], "has settings of its own"),
+        (
+            ["cursor", "--http", "https://h/mcp", "--auth", "token", "--org-id", "org-1"],
+            "--org-id goes with --auth caller-key",
+        ),
         (["claude"], "`devin-mcp config` lists them"),
         (["cursor", "--http", 'https://h/a"b'], "web address"),
         (["apk_user_0123456789"], "[hidden]"),
@@ -231,13 +235,46 @@ async def test_flags_become_arguments_of_the_entry(cli: CommandLine, tmp_path: P
 def test_base_url_is_copied_into_the_entry_and_the_key_is_not(cli: CommandLine) -> None:
     url = "https://devin.example.com"
     result = cli("config", "json", DEVIN_API_KEY=KEY, DEVIN_BASE_URL=url)
-    expected = {"DEVIN_BASE_URL": url, "DEVIN_API_KEY": "apk_..."}
+    expected = {"DEVIN_BASE_URL": url, "DEVIN_API_KEY": "cog_..."}
     assert entry_in("json", result.stdout)["env"] == expected
+
+
+def test_organization_and_api_of_the_shell_are_copied_into_the_entry(cli: CommandLine) -> None:
+    result = cli("config", "json", DEVIN_ORG_ID="org-1a2b", DEVIN_API="v3")
+    expected = {"DEVIN_ORG_ID": "org-1a2b", "DEVIN_API": "v3", "DEVIN_API_KEY": "cog_..."}
+    assert entry_in("json", result.stdout)["env"] == expected
+    with_flag = entry_in(
+        "json", cli("config", "json", "--org-id", "org-2", DEVIN_ORG_ID="org-1").stdout
+    )
+    assert (with_flag["args"], with_flag["env"]) == (
+        ["--org-id", "org-2"],
+        {"DEVIN_API_KEY": "cog_..."},
+    )
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_remote_entry_names_the_organization_for_a_callers_own_key(
+    cli: CommandLine, name: str
+) -> None:
+    remote = ("config", name, "--http", REMOTE)
+    entry = entry_in(name, cli(*remote, DEVIN_ORG_ID="org-1a2b").stdout)
+    if name == "claude-desktop":
+        assert entry["args"][-2:] == ["--header", "X-Devin-Org-Id:org-1a2b"]
+    else:
+        headers = entry["http_headers" if name == "codex" else "headers"]
+        assert headers["X-Devin-Org-Id"] == "org-1a2b"
+    assert (
+        cli(*remote, "--org-id", "org-1a2b").stdout == cli(*remote, DEVIN_ORG_ID="org-1a2b").stdout
+    )
+    for other in ("token", "oauth", "none"):
+        result = cli(*remote, "--auth", other, DEVIN_ORG_ID="org-1a2b")
+        assert "X-Devin-Org-Id" not in result.stdout, "such a server refuses the header"
 
 
 @pytest.mark.parametrize(
     "placeholder",
     [
+        "cog_...",
         "apk_...",
         "apk_user_xxx",
         "<your key>",
@@ -260,3 +297,8 @@ async def test_placeholder_left_in_place_of_the_key_is_reported(
     assert "is a placeholder that the client did not fill in" in json.dumps(logs())
     assert result.is_error
     assert "a placeholder that nobody filled in; nothing was sent" in text_of(result)
+
+
+@pytest.mark.parametrize("text", ["${user_config.org_id}", "${DEVIN_ORG_ID}", ""])
+def test_placeholder_left_in_place_of_the_organization_counts_as_absent(text: str) -> None:
+    assert resolve({}, {"DEVIN_ORG_ID": text}).org_id == ""

@@ -15,6 +15,7 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 DOCS = ROOT / "docs"
 DELEGATING = DOCS / "delegating.md"
 LOGGING = DOCS / "logging.md"
+MIGRATING = DOCS / "migrating.md"
 OPERATING = DOCS / "operating.md"
 RESOURCES_AND_PROMPTS = DOCS / "resources-and-prompts.md"
 SANDBOX = DOCS / "sandbox.md"
@@ -43,7 +44,11 @@ def assert_part_matches(file: Path, name: str, expected: str) -> None:
         text = file.read_text()
         match = _find_part(text, name)
         assert match is not None, f"{file.name} has no part {name}"
-        file.write_text(f"{text[: match.start(2)]}{expected}\n{text[match.end(2) :]}")
+        updated = f"{text[: match.start(2)]}{expected}\n{text[match.end(2) :]}"
+        if updated != text:  # replaced as a whole: another worker of pytest may be reading it
+            new = file.with_suffix(f".{name}.new")
+            new.write_text(updated)
+            new.replace(file)
     assert part(file, name) == f"{expected}\n", f"run UPDATE_DOCS=1 pytest tests/docs: {name}"
 
 

@@ -8,18 +8,22 @@ from typing import get_args
 import pytest
 
 from devin_mcp import __version__
-from devin_mcp.keys import API_BY_PREFIX, PERSONAL_V1_PREFIX
+from devin_mcp.keys import API_BY_PREFIX, KEY_PAGES, PERSONAL_V1_PREFIX
 from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.sessions import conversation, model
 from devin_mcp.operations.sessions.model import Phase
 from devin_mcp.operations.waiting import cursor
 from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server import confirmation
 from devin_mcp.server.http import limits, serve
 from devin_mcp.settings import SETTINGS
+from tests.conventions.test_schemas import MAX_INPUT_BYTES, MAX_LISTING_BYTES
 from tests.docs.pages import (
     CHANGELOG,
+    CONTRIBUTING,
     DELEGATING,
     DOCS,
+    MIGRATING,
     OPERATING,
     README,
     RESOURCES_AND_PROMPTS,
@@ -33,9 +37,14 @@ from tests.docs.pages import (
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
-def test_readme_counts_the_operations_of_v1() -> None:
-    assert sum(operation.v1 is not None for operation in OPERATIONS) == 20
-    assert "All twenty operations of Devin's v1 API" in README.read_text()
+def test_readme_counts_the_operations_of_both_apis() -> None:
+    on_both = [operation for operation in OPERATIONS if operation.v1 and operation.v3]
+    assert len(on_both) == sum(operation.v1 is not None for operation in OPERATIONS) == 20
+    workflows = [operation for operation in OPERATIONS if not (operation.v1 or operation.v3)]
+    assert len(workflows) == 2
+    text = " ".join(README.read_text().split())
+    assert "Twenty operations of Devin's API are available as typed tools, and two more" in text
+    assert "with the same tools" in text
     assert "All twenty operations of the v1 API" in CHANGELOG.read_text()
 
 
@@ -43,6 +52,22 @@ def test_readme_names_every_kind_of_key() -> None:
     text = section(README, "Install")
     prefixes = re.findall(r"^\| [^|]+ key \| `(\w+)` \|", text, re.MULTILINE)
     assert set(prefixes) == {*API_BY_PREFIX, PERSONAL_V1_PREFIX}
+    assert KEY_PAGES in text
+    assert KEY_PAGES in MIGRATING.read_text()
+
+
+def test_contributing_page_names_the_budgets() -> None:
+    text = " ".join(CONTRIBUTING.read_text().split())
+    v1, v3 = MAX_INPUT_BYTES["v1"], MAX_INPUT_BYTES["v3"]
+    assert f"{v1:,} bytes on v1 and {v3:,} bytes on v3 ({MAX_LISTING_BYTES:,} with" in text
+
+
+def test_contributing_page_names_what_v1_consists_of() -> None:
+    text = CONTRIBUTING.read_text()
+    assert hasattr(model, "V1_PHASES")
+    assert hasattr(conversation, "V1_SOURCES")
+    assert (ROOT / "devin_mcp" / "sandbox" / "v1.py").exists()
+    assert all(name in text for name in ("`V1_PHASES`", "`V1_SOURCES`", "`sandbox/v1.py`"))
 
 
 def test_readme_names_the_result_limit() -> None:

@@ -20,18 +20,22 @@ from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
+from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.operations.waiting import pollers
 from devin_mcp.server.http import limits
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import CALL_DEADLINE_SECONDS, SETTINGS
+from tests.conventions.test_contract import LEFT_OUT
 from tests.conventions.test_schemas import FULL
 from tests.docs.pages import (
     CONTRIBUTING,
+    MIGRATING,
     OPERATING,
     README,
     RESOURCES_AND_PROMPTS,
+    SECURITY,
     SETTINGS_PAGE,
     assert_part_matches,
     table,
@@ -188,6 +192,22 @@ def metrics_table() -> str:
     return table(("metric", "type", "labels", "meaning"), rows)
 
 
+def left_out_table() -> str:
+    return table(("field", "why"), [(f"`{name}`", why) for name, why in LEFT_OUT.items()])
+
+
+def permissions_table() -> str:
+    """Without the workflows, which use other operations."""
+    tools: dict[str, list[str]] = {}
+    for operation in OPERATIONS:
+        if operation.v3 is not None:
+            tools.setdefault(operation.v3.permission, []).append(f"`{operation.tool_name}`")
+    return table(
+        ("permission", "tools"),
+        [(permission, ", ".join(names)) for permission, names in tools.items()],
+    )
+
+
 def example_operation() -> str:
     """The declaration of an operation up to the end of its docstring."""
     source = inspect.getsource(playbooks)
@@ -206,6 +226,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "resources": (RESOURCES_AND_PROMPTS, resources_table),
     "prompts": (RESOURCES_AND_PROMPTS, prompts_table),
     "limits": (OPERATING, limits_table),
+    "left-out": (MIGRATING, left_out_table),
+    "permissions": (SECURITY, permissions_table),
     "metrics": (OPERATING, metrics_table),
     "example-operation": (CONTRIBUTING, example_operation),
 }

@@ -21,7 +21,9 @@ from tests.conftest import Connect, text_of
 from tests.docs.pages import TROUBLESHOOTING, part
 from tests.e2e.processes import COMMAND, environment, start_http_process, start_process
 from tests.packaging.installed import SCRIPTS, run_subdirectory, uv_environment
-from tests.upstream import Upstream, answer, lose_reply, page
+from tests.upstream import V3_KEY, Upstream, answer, lose_reply, page
+
+ENTERPRISE_KEY = "cog_sandbox_enterprise-test"
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,30 @@ async def key_rejected(setup: Setup) -> str:
     return await setup.error_of("list_sessions")
 
 
+async def several_organizations(setup: Setup) -> str:
+    return await key_is(ENTERPRISE_KEY)(setup)
+
+
+async def organization_unknown(setup: Setup) -> str:
+    setup.upstream.fail("GET", "/v3/enterprise/organizations", answer(403))
+    return await key_is(ENTERPRISE_KEY)(setup)
+
+
+async def other_organization(setup: Setup) -> str:
+    settings = {"DEVIN_API_KEY": V3_KEY, "DEVIN_ORG_ID": "org-other"}
+    return await setup.error_of("list_sessions", settings=settings)
+
+
+async def permission_missing(setup: Setup) -> str:
+    setup.upstream.fail("GET", "/v3/organizations/org-sandbox/sessions", answer(403))
+    return await key_is(V3_KEY)(setup)
+
+
+async def argument_of_v1(setup: Setup) -> str:
+    settings = {"DEVIN_API_KEY": V3_KEY}
+    return await setup.error_of("create_session", settings=settings, prompt="p", unlisted=True)
+
+
 async def captive_portal(setup: Setup) -> str:
     setup.upstream.fail("GET", "/v1/sessions", page(200))
     return await setup.error_of("list_sessions")
@@ -191,6 +217,10 @@ async def no_caller_key(_: Setup) -> str:
     return await http_ping("--auth", "caller-key", headers={})
 
 
+async def organization_header(_: Setup) -> str:
+    return await http_ping("--sandbox", headers={"X-Devin-Org-Id": "org-1a2b"})
+
+
 async def unknown_host_header(_: Setup) -> str:
     return await http_ping("--sandbox", headers={"host": "mcp.example.com"})
 
@@ -206,7 +236,12 @@ CAUSES: dict[str, Cause] = {
     "There is no Devin API key, so nothing was sent.": key_is(""),
     "is a placeholder that nobody filled in": key_is("${DEVIN_API_KEY}"),
     "This is the login token of the Devin CLI": key_is("devin-session-token$x"),
-    "Devin does not accept this API key (401).": key_rejected,
+    "Devin does not accept this API key": key_rejected,
+    "This key has 2 organizations": several_organizations,
+    "Devin does not say which organization this key is for.": organization_unknown,
+    "was chosen, but the key belongs to": other_organization,
+    "Devin accepts the key, so either it lacks the permission": permission_missing,
+    "exists on v1 only": argument_of_v1,
     "The Devin organization is out of quota (403).": session_with("sandbox:quota"),
     "Too many sessions are running in this organization (429).": session_with(
         "sandbox:session-limit"
@@ -221,6 +256,7 @@ CAUSES: dict[str, Cause] = {
     "is not a setting of devin-mcp": setting_misspelt,
     "is not a loopback address, so say who may call": public_address_without_auth,
     "Send your own Devin API key in the header X-Devin-Api-Key": no_caller_key,
+    "This server works in the organization of its own Devin key": organization_header,
     "This server is not known by that name": unknown_host_header,
     "cannot be used on 127.0.0.1": port_in_use,
 }

@@ -9,13 +9,14 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
-from devin_mcp.keys import KEY_PREFIX_HINT
+from devin_mcp.keys import KEY_PAGES, KEY_PREFIX_HINT
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
@@ -32,7 +33,15 @@ name."""
 SUMMARY = "Hand Devin a task from any MCP client, follow it, answer it, take the pull request."
 """At most 100 characters, the limit of the registry."""
 AUTHOR = {"name": "The devin-mcp authors"}
-KEY_DESCRIPTION = f"From the Devin web app, Settings > API keys ({KEY_PREFIX_HINT})."
+ORG_ID = "DEVIN_ORG_ID"
+KEY_DESCRIPTION = f"From the Devin web app, {KEY_PAGES} ({KEY_PREFIX_HINT})."
+ORGANIZATION: dict[str, Any] = {
+    "type": "string",
+    "title": "Organization id",
+    "description": "Only if a cog_ key has several organizations: the one to work in (org-1a2b).",
+    "required": False,
+}
+"""Without it the key decides."""
 
 
 def server_json() -> dict[str, Any]:
@@ -63,7 +72,7 @@ def _variable(setting: Setting) -> dict[str, Any]:
         "format": setting.kind,
     }
     if setting.env == KEY:
-        variable |= {"isRequired": True, "placeholder": "apk_..."}
+        variable |= {"isRequired": True, "placeholder": "cog_..."}
     if setting.secret:
         variable["isSecret"] = True
     if setting.default not in (None, "", (), False):
@@ -84,7 +93,11 @@ def bundle() -> dict[str, Any]:
     command = {
         "command": "uv",
         "args": ["run", "--quiet", "--project", "${__dirname}", "devin-mcp"],
-        "env": {KEY: "${user_config.api_key}", "DEVIN_MCP_READ_ONLY": "${user_config.read_only}"},
+        "env": {
+            KEY: "${user_config.api_key}",
+            ORG_ID: "${user_config.org_id}",
+            "DEVIN_MCP_READ_ONLY": "${user_config.read_only}",
+        },
     }
     return {
         "manifest_version": "0.4",
@@ -111,6 +124,7 @@ def bundle() -> dict[str, Any]:
                 "sensitive": True,
                 "required": True,
             },
+            "org_id": ORGANIZATION | {"default": ""},
             "read_only": {
                 "type": "boolean",
                 "title": "Only read",
@@ -128,6 +142,7 @@ def bundle() -> dict[str, Any]:
 
 def plugin() -> dict[str, Any]:
     """The plugin for Claude Code: the server and the skill."""
+    server = replace(PUBLISHED, env={ORG_ID: "${user_config.org_id}"})
     return {
         "name": "devin",
         "version": __version__,
@@ -143,8 +158,9 @@ def plugin() -> dict[str, Any]:
                 "sensitive": True,
                 "required": True,
             },
+            "org_id": ORGANIZATION,
         },
-        "mcpServers": {PUBLISHED.name: PUBLISHED.entry(lambda _: "${user_config.api_key}")},
+        "mcpServers": {PUBLISHED.name: server.entry(lambda _: "${user_config.api_key}")},
     }
 
 

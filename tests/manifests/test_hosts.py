@@ -28,14 +28,14 @@ from tests.upstream import KEY
 
 SKILL = MANIFESTS / "claude-code-plugin" / "skills" / "delegating-to-devin" / "SKILL.md"
 KEY_REFERENCES = {
-    "claude-desktop": "apk_...",
+    "claude-desktop": "cog_...",
     "claude-code": "${DEVIN_API_KEY}",
     "vs-code": "${input:devin_key}",
     "cursor": "${env:DEVIN_API_KEY}",
     "windsurf": "${env:DEVIN_API_KEY}",
-    "zed": "apk_...",
+    "zed": "cog_...",
     "gemini": "$DEVIN_API_KEY",
-    "json": "apk_...",
+    "json": "cog_...",
 }
 """What stands in place of the key, by each client's documentation; Codex names the variable
 instead."""
@@ -122,7 +122,11 @@ async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
         node, "--input-type=module", "--eval", script, str(unpacked), KEY, cwd=PACKAGES.parent
     )
     config = json.loads(resolved)
-    assert config["env"] == {"DEVIN_API_KEY": KEY, "DEVIN_MCP_READ_ONLY": "false"}
+    assert config["env"] == {
+        "DEVIN_API_KEY": KEY,
+        "DEVIN_ORG_ID": "",
+        "DEVIN_MCP_READ_ONLY": "false",
+    }
     assert (
         await count_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
         == 22
@@ -187,7 +191,7 @@ def test_skill_is_short_and_names_existing_tools_and_arguments() -> None:
     tools = published_tools(FULL["v1"])
     names = {tool["name"] for tool in tools}
     arguments = {name for tool in tools for name in tool["inputSchema"]["properties"]}
-    named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done"}
+    named = set(re.findall(r"`([a-z_]+)`", text)) - {"waiting", "done", "held"}
     assert {"devin_delegate_task", "devin_wait_for_sessions", "devin_send_message"} <= named
     assert named <= names | arguments, named - names - arguments
     assert text.count("\n") <= 60

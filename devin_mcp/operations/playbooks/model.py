@@ -27,14 +27,19 @@ class PlaybookSummary(ApiModel):
     body: str | None = None
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole body, when cut")
-    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
     status: Annotated[str | None, Requires(V1)] = None
     access_type: str | None = None
     updated_at: Time | None = None
     updated_by_user_name: Annotated[str | None, Requires(V1)] = None
 
 
-class Playbook(PlaybookSummary):
+class PlaybookWithSchema(PlaybookSummary):
+    """A playbook with the schema that its sessions fill; a list leaves it out."""
+
+    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
+
+
+class Playbook(PlaybookWithSchema):
     """A playbook as Devin returns it."""
 
     created_at: Time | None = None

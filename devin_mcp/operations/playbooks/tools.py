@@ -23,6 +23,7 @@ from devin_mcp.operations.playbooks.model import (
     Playbook,
     PlaybookIndex,
     PlaybookSummary,
+    PlaybookWithSchema,
     PlaybookWrite,
 )
 from devin_mcp.operations.results import (
@@ -111,7 +112,7 @@ async def read_playbook(ctx: Context, playbook_id: str) -> Playbook:
     return await ctx.send(get_playbook, Playbook, playbook_id=playbook_id)
 
 
-class PlaybookView(PlaybookSummary, Result):
+class PlaybookView(PlaybookWithSchema, Result):
     """One playbook with its body, or a part of it."""
 
     next: Next
@@ -134,7 +135,7 @@ async def get_playbook(
 
 def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
     body = playbook.body or ""
-    summary = playbook.model_dump(include=set(PlaybookSummary.model_fields))
+    summary = playbook.model_dump(include=set(PlaybookWithSchema.model_fields))
 
     def build(limit: int) -> PlaybookView:
         if limit >= NO_LIMIT:
