@@ -11,7 +11,8 @@ import pytest
 
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
-from tests.operations.delegations import SESSIONS, session_bodies
+from tests.fake_session import SESSIONS
+from tests.operations.delegations import session_bodies
 from tests.operations.waiting.conversations import wait
 from tests.upstream import (
     Exchange,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect
-from tests.operations.delegations import SESSIONS
+from tests.fake_session import SESSIONS
 from tests.upstream import (
     Exchange,
     Fault,
@@ -100,7 +100,7 @@ async def test_gateway_timeout_is_treated_as_a_lost_reply(
         await exchange.forward(exchange.request)
         await exchange.reply(status, b"", {})
 
-    upstream.fail("POST", "/v1/sessions", start_and_time_out)
+    upstream.fail("POST", SESSIONS, start_and_time_out)
     async with connect() as client:
         delegated = await client.ok("delegate_task", prompt="p")
     assert list(upstream.organization.sessions) == [delegated["session_id"]]

@@ -37,7 +37,7 @@ async def test_task_with_file_and_playbook_ends_in_a_pull_request(
         result = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
         assert result["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
         assert "Take the pull request" in result["next"]
-    assert upstream.count("POST", "/v1/sessions") == 1
+    assert upstream.count("POST", SESSIONS) == 1
 
 
 async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
@@ -73,7 +73,7 @@ async def test_sixteen_parallel_tasks_are_asked_and_answered_once_each(
 async def test_lost_reply_and_restart_start_one_session(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    upstream.fail("POST", "/v1/sessions", lose_reply)
+    upstream.fail("POST", SESSIONS, lose_reply)
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", idempotency_key="k", max_wait_s=20)
         question = await advance_during(manual_clock, delegating, 1, 8, 8, 8)
@@ -95,7 +95,7 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=45)
         question = await advance_during(manual_clock, delegating, *STEPS)
-        upstream.fail("POST", ".*/message", lose_reply)
+        upstream.fail("POST", MESSAGE, lose_reply)
         text = await client.error(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
@@ -103,7 +103,7 @@ async def test_message_with_lost_reply_is_answered_without_sending_it_again(
         arguments = {"session_ids": [question["session_id"]], "cursor": question["cursor"]}
         result = await wait(client, manual_clock, *STEPS, **arguments)
     assert devin_messages_of(result)[0].startswith("Done")
-    assert upstream.count("POST", ".*/message") == 1
+    assert upstream.count("POST", MESSAGE) == 1
 
 
 async def test_exhausted_quota_is_named_while_starting_and_then_refused(

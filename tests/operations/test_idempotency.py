@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
-from tests.operations.delegations import SESSIONS, session_bodies
+from tests.fake_session import SESSIONS
+from tests.operations.delegations import session_bodies
 from tests.upstream import Upstream, answer, delay_reply, lose_reply
 
 
@@ -29,8 +30,8 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
             await manual_clock.advance(1, until_asleep=1)
 
     upstream.sandbox.parallel = upstream.organization.parallel = 50
-    upstream.fail("POST", "/v1/sessions", *[lose_reply, answer(502)] * 20)
-    upstream.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
+    upstream.fail("POST", SESSIONS, *[lose_reply, answer(502)] * 20)
+    upstream.fail("GET", SESSIONS, *[answer(503), answer(200, {"sessions": []})] * 20)
     async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(advance_forever())
         ids = await asyncio.gather(

@@ -15,7 +15,7 @@ from tests.upstream import Upstream, answer
 async def test_refused_message_keeps_its_reason_when_session_is_unreadable(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", ".*/message", answer(400, {"detail": "no shouting"}))
+    upstream.fail("POST", MESSAGE, answer(400, {"detail": "no shouting"}))
     upstream.fail("GET", "/v1/sessions/.*", answer(500, {}))
     async with connect() as client:
         assert "no shouting" in await client.error(
@@ -26,7 +26,7 @@ async def test_refused_message_keeps_its_reason_when_session_is_unreadable(
 async def test_delivered_message_with_long_detail_is_no_error(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("POST", ".*/message", answer(200, {"detail": "d" * 9000}))
+    upstream.fail("POST", MESSAGE, answer(200, {"detail": "d" * 9000}))
     async with connect(result_limit=2000) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="m")
     assert sent["delivered"] is True
@@ -39,14 +39,14 @@ async def test_message_to_a_starting_session_is_retried(
         session_id = await client.create_session()
         await client.ok("send_message", session_id=session_id, message="one more thing")
     assert len(clock.waits) == 1
-    assert upstream.count("POST", ".*/message") == 2
+    assert upstream.count("POST", MESSAGE) == 2
 
 
 async def test_session_that_never_starts_is_reported_before_the_deadline(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
     upstream.fail(
-        "POST", ".*/message", *[answer(400, {"detail": "Devin session still initializing"})] * 99
+        "POST", MESSAGE, *[answer(400, {"detail": "Devin session still initializing"})] * 99
     )
     async with connect() as client:
         text = await client.error("send_message", session_id="devin-1", message="hello")
