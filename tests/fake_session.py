@@ -35,7 +35,7 @@ MESSAGE = f"{SESSIONS}/[^/]+/messages?"
 V3_LIST = "/v3/organizations/[^/]+/sessions"
 POLL = f"/v1/sessions/[^/]+|{V3_LIST}"
 """What a poller requests: on v1 its session, on v3 the list, by id."""
-EMPTY_PAGE = {"items": [], "end_cursor": None, "has_next_page": False}
+EMPTY_PAGE: dict[str, Any] = {"items": [], "end_cursor": None, "has_next_page": False}
 
 
 def path_of(session_id: str) -> str:
@@ -181,7 +181,9 @@ def _list_by_id(upstream: Upstream) -> Fault:
 
 def _v3_message(message: dict[str, Any]) -> dict[str, Any]:
     """A message of v1 as v3 returns it (v3.md §5.5)."""
-    row = {name: message[name] for name in ("event_id", "message") if name in message}
+    row: dict[str, Any] = {
+        name: message[name] for name in ("event_id", "message") if name in message
+    }
     row["source"] = "devin" if message["type"] == "devin_message" else "user"
     if "timestamp" in message:
         row["created_at"] = _seconds(message["timestamp"])
@@ -228,6 +230,15 @@ def pages_of(*sessions: FakeSession) -> Fault:
         await answer(200, page)(exchange)
 
     return fault
+
+
+def polled_ids(upstream: Upstream) -> set[str]:
+    """The ids of the sessions that were polled."""
+    ids = set()
+    for request in upstream.requests:
+        if request.method == "GET" and re.fullmatch(POLL, request.path):
+            ids |= set(parse_qs(request.query).get("session_ids", [request.path.split("/")[-1]]))
+    return {f"devin-{bare_id(session_id)}" for session_id in ids}
 
 
 def lose_sight(upstream: Upstream, count: int) -> None:
