@@ -153,6 +153,8 @@ class Upstream:
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    fake_sessions: dict[str, Any] = field(default_factory=dict)
+    """Session id -> a FakeSession that a test serves (fake_session.py)."""
 
     @property
     def url(self) -> str:

@@ -6,9 +6,6 @@ from typing import Any
 
 from tests.upstream import Upstream
 
-SESSIONS = "/v1/sessions"
-"""The path that creates and lists sessions."""
-
 
 def session_bodies(upstream: Upstream) -> list[Any]:
     """The request bodies of the sessions that exist."""

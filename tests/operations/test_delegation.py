@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.keys import DevinApi
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
-from tests.operations.delegations import SESSIONS, session_bodies
+from tests.fake_session import POLL, SESSIONS, lose_sight
+from tests.operations.delegations import session_bodies
 from tests.operations.waiting.conversations import wait
 from tests.upstream import (
-    Exchange,
     Upstream,
     answer,
-    lose_reply,
 )
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_session_that_vanishes_during_the_wait_is_not_called_working(
@@ -28,9 +30,9 @@ async def test_session_that_vanishes_during_the_wait_is_not_called_working(
         waiting = asyncio.ensure_future(
             client.ok("delegate_task", prompt="sandbox:forever", max_wait_s=45)
         )
-        await upstream.wait_for("GET", "/v1/sessions/devin-.*")
+        await upstream.wait_for("GET", POLL)
         await manual_clock.wait_for_sleepers(2)
-        upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
+        lose_sight(upstream, 9)
         # polls after 5, 10 and 20 seconds, with jitter
         result = await advance_during(manual_clock, waiting, 6.5, 12.5, 24.5, until_asleep=2)
     assert result["sessions"][0]["problem"] == "Devin does not know this id"
@@ -39,7 +41,7 @@ async def test_session_that_vanishes_during_the_wait_is_not_called_working(
 
 
 async def test_delegate_sends_the_task_with_all_its_parts(
-    connect: Connect, upstream: Upstream, files: Path
+    connect: Connect, upstream: Upstream, files: Path, api: DevinApi
 ) -> None:
     (files / "log.txt").write_text("it crashed")
     async with connect(files_root=files) as client:
@@ -56,14 +58,19 @@ async def test_delegate_sends_the_task_with_all_its_parts(
             max_acu_limit=5,
             structured_output_schema={"type": "object"},
         )
-    (body,) = session_bodies(upstream)
-    text, empty, first, second = body["prompt"].rsplit("\n", 3)
-    assert text == "Fix the crash\n\nRepository: acme/shop"
-    assert empty == ""
-    assert re.fullmatch(
-        r'ATTACHMENT:"https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt"', first
-    )
-    assert second == f'ATTACHMENT:"{url}"'
+    (request,) = upstream.sent("create_session")
+    body = request.json
+    if api == "v1":
+        text, empty, *lines = body["prompt"].rsplit("\n", 3)
+        assert text == "Fix the crash\n\nRepository: acme/shop"
+        assert empty == ""
+        urls = [line.removeprefix('ATTACHMENT:"').removesuffix('"') for line in lines]
+    else:
+        assert (body["prompt"], body["repos"]) == ("Fix the crash", ["acme/shop"])
+        urls = body["attachment_urls"]
+    first, second = urls
+    assert re.fullmatch("https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt", first)
+    assert second == url
     assert (body["title"], body["max_acu_limit"]) == ("Crash", 5)
     assert body["structured_output_schema"] == {"type": "object"}
     assert body["playbook_id"] == "playbook-0001"
@@ -115,10 +122,8 @@ async def test_playbook_is_found_by_id_macro_or_title(
 
 
 async def test_unlisted_playbook_is_read_by_its_id(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail(
-        "GET",
-        "/v1/playbooks/playbook-mine",
-        answer(200, {"playbook_id": "playbook-mine", "title": "Mine"}),
+    upstream.fail_operation(
+        "get_playbook", answer(200, {"playbook_id": "playbook-mine", "title": "Mine"})
     )
     async with connect() as client:
         await client.ok("delegate_task", prompt="p", playbook="playbook-mine")
@@ -128,7 +133,7 @@ async def test_unlisted_playbook_is_read_by_its_id(connect: Connect, upstream: U
 async def test_playbook_title_of_one_word_is_not_taken_for_an_id(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("GET", "/v1/playbooks/Deploy", answer(422, {"detail": "no such id"}))
+    upstream.fail_operation("get_playbook", answer(422, {"detail": "no such id"}))
     async with connect() as client:
         created = await client.ok("create_playbook", title="Deploy", body="b")
         await client.ok("delegate_task", prompt="p", playbook="Deploy")
@@ -151,7 +156,7 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
         await client.ok("delegate_task", prompt="all")
         await client.ok("delegate_task", prompt="none", knowledge=[])
     assert [body.get("knowledge_ids") for body in session_bodies(upstream)] == [None, []]
-    assert upstream.count("GET", "/v1/knowledge") == 0
+    assert upstream.sent("list_knowledge") == []
 
 
 @pytest.mark.parametrize(
@@ -171,13 +176,11 @@ async def test_absent_knowledge_means_all_and_empty_means_none(
         ),
         ({"files": ["good.txt", "missing.txt"]}, "no file that can be read"),
         ({"files": ["../secret.txt"]}, "outside the allowed directories"),
-        ({"files": ["https://evil.example/x"]}, "no attachment's"),
         ({"structured_output_schema": {"type": "nonsense"}}, "not valid JSON Schema"),
         ({"tags": ["devin-mcp-mine"]}, "this server's own"),
         ({"tags": [f"t{number}" for number in range(50)]}, "tags"),
         ({"repository": "shop"}, "repository"),
         ({"max_acu_limit": 9}, "--max-acu"),
-        ({"prompt": "p" * 29_990, "repository": "acme/shop"}, "30013 characters"),
     ],
 )
 async def test_invalid_argument_is_refused_before_anything_is_sent(
@@ -189,83 +192,6 @@ async def test_invalid_argument_is_refused_before_anything_is_sent(
         text = await client.error("delegate_task", **{"prompt": "p", **argument})
     assert re.search(says, text)
     assert upstream.count("POST") == 0
-
-
-async def test_files_are_urls_over_http(connect: Connect, upstream: Upstream) -> None:
-    async with connect(transport="http", DEVIN_APP_URL="https://sandbox.invalid") as client:
-        text = await client.error("delegate_task", prompt="p", files=["log.txt"])
-        assert "devin_upload_attachment" in text
-        url = (await client.ok("upload_attachment", content="x", name="a.csv"))["url"]
-        await client.ok("delegate_task", prompt="p", files=[url])
-    assert session_bodies(upstream)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
-
-
-async def test_file_url_with_another_host_gets_the_host_of_the_web_app(
-    connect: Connect, upstream: Upstream
-) -> None:
-    async with connect(transport="http", DEVIN_APP_URL="https://sandbox.invalid") as client:
-        url = (await client.ok("upload_attachment", content="x", name="a.csv"))["url"]
-        other_url = url.replace("sandbox.invalid", "evil.example") + "?x=1"
-        await client.ok("delegate_task", prompt="p", files=[other_url])
-    assert session_bodies(upstream)[0]["prompt"].endswith(f'\n\nATTACHMENT:"{url}"')
-
-
-async def test_file_url_is_normalized_where_the_web_app_is_unknown(
-    connect: Connect, upstream: Upstream
-) -> None:
-    async with connect() as client:
-        await client.ok(
-            "delegate_task",
-            prompt="p",
-            files=["https://acme.example:8443/x/attachments/1-2/Über%20uns.txt?sig=3#4"],
-        )
-    line = session_bodies(upstream)[0]["prompt"].splitlines()[-1]
-    assert line == 'ATTACHMENT:"https://acme.example:8443/attachments/1-2/%C3%9Cber%20uns.txt"'
-
-
-@pytest.mark.parametrize(
-    "url",
-    ['https://a"\n/attachments/1-2/a.txt', "https://user:pass@a/attachments/1-2/a.txt"],
-)
-async def test_file_url_with_credentials_or_line_breaks_is_refused(
-    connect: Connect, upstream: Upstream, url: str
-) -> None:
-    async with connect() as client:
-        text = await client.error("delegate_task", prompt="p", files=[url])
-    assert "files[0] names no file" in text
-    assert upstream.requests == []
-
-
-async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    for name in ("a.txt", "b.txt"):
-        (files / name).write_text(name)
-
-    async def upload_then_fail(exchange: Exchange) -> None:
-        upstream.fail("POST", "/v1/attachments", lose_reply)
-        response = await exchange.forward(exchange.request)
-        await exchange.reply(
-            response.status_code, response.content, {"content-type": "application/json"}
-        )
-
-    upstream.fail("POST", "/v1/attachments", upload_then_fail)
-    async with connect(files_root=files) as client:
-        text = await client.error("delegate_task", prompt="p", files=["a.txt", "b.txt"])
-    assert "No session was started" in text
-    assert re.search(
-        r"to be given as files: https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt", text
-    )
-    assert session_bodies(upstream) == []
-
-
-async def test_max_sessions_is_checked_before_the_upload(
-    connect: Connect, upstream: Upstream, files: Path
-) -> None:
-    (files / "a.txt").write_text("a")
-    async with connect(files_root=files, max_sessions=0) as client:
-        assert "--max-sessions" in await client.error("delegate_task", prompt="p", files=["a.txt"])
-    assert upstream.requests == []
 
 
 async def test_delegate_without_time_left_starts_nothing(
@@ -293,7 +219,7 @@ async def test_refused_start_is_reported_as_refused(
 async def test_failed_wait_still_returns_the_session_id(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("GET", f"{SESSIONS}/.*", *[answer(403, {"detail": "no"})] * 5)
+    upstream.fail("GET", POLL, *[answer(403, {"detail": "no"})] * 5)
     async with connect() as client:
         delegated = await client.ok("delegate_task", prompt="p", max_wait_s=20)
     assert delegated["session_id"] in upstream.organization.sessions

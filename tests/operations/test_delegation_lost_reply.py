@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
+from devin_mcp.keys import DevinApi
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect
-from tests.operations.delegations import SESSIONS
+from tests.fake_session import SESSIONS, listed
 from tests.upstream import (
     Exchange,
     Fault,
@@ -20,6 +21,8 @@ from tests.upstream import (
     lose_reply,
     never_answer,
 )
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ async def test_session_with_lost_reply_is_found_after_failed_searches(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     upstream.fail("POST", SESSIONS, lose_reply)
-    upstream.fail("GET", SESSIONS, answer(500), answer(200, {"sessions": []}))
+    upstream.fail("GET", SESSIONS, answer(500), listed())
     async with connect(manual_clock=manual_clock) as client:
         delegating = client.ok("delegate_task", prompt="p", max_wait_s=30)
         delegated = await advance_during(manual_clock, delegating, 1, 2, 3, 6, 6)
@@ -55,22 +58,24 @@ async def test_session_with_lost_reply_is_found_after_failed_searches(
 
 
 async def test_session_that_is_not_found_is_reported_with_its_tag(
-    connect: Connect, upstream: Upstream, clock: AutoClock
+    connect: Connect, upstream: Upstream, clock: AutoClock, api: DevinApi
 ) -> None:
     upstream.fail("POST", SESSIONS, drop_connection)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p")
-    (tag,) = upstream.requests[0].json["tags"]
+    (request,) = upstream.sent("create_session")
+    (tag,) = request.json["tags"]
     assert f"tags=[{tag}]" in text
     assert "may still appear and cost ACUs" in text
-    assert upstream.count("GET", SESSIONS) == 5
+    searches = {"v1": 5, "v3": 5 * 2}  # v3 is asked for archived sessions, too
+    assert upstream.count("GET", SESSIONS) == searches[api]
     assert sum(clock.waits) < 12
 
 
 async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
     upstream.fail("POST", SESSIONS, delay_reply(gate))
-    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 2)
+    upstream.fail("GET", SESSIONS, *[listed()] * 2)
 
     async def open_gate() -> None:
         await upstream.wait_for("GET", SESSIONS, 2)
@@ -100,7 +105,7 @@ async def test_gateway_timeout_is_treated_as_a_lost_reply(
         await exchange.forward(exchange.request)
         await exchange.reply(status, b"", {})
 
-    upstream.fail("POST", "/v1/sessions", start_and_time_out)
+    upstream.fail("POST", SESSIONS, start_and_time_out)
     async with connect() as client:
         delegated = await client.ok("delegate_task", prompt="p")
     assert list(upstream.organization.sessions) == [delegated["session_id"]]

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from devin_mcp.keys import DevinApi
 from tests.clock import AutoClock, ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
-from tests.operations.delegations import SESSIONS, session_bodies
+from tests.fake_session import SESSION, SESSIONS, FakeSession, listed, pages_of
+from tests.operations.delegations import session_bodies
 from tests.upstream import Upstream, answer, delay_reply, lose_reply
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
@@ -29,8 +35,8 @@ async def test_repeated_calls_with_lost_replies_start_one_session_per_key(
             await manual_clock.advance(1, until_asleep=1)
 
     upstream.sandbox.parallel = upstream.organization.parallel = 50
-    upstream.fail("POST", "/v1/sessions", *[lose_reply, answer(502)] * 20)
-    upstream.fail("GET", "/v1/sessions", *[answer(503), answer(200, {"sessions": []})] * 20)
+    upstream.fail("POST", SESSIONS, *[lose_reply, answer(502)] * 20)
+    upstream.fail("GET", SESSIONS, *[answer(503), listed()] * 20)
     async with connect(manual_clock=manual_clock) as client:
         driving = asyncio.ensure_future(advance_forever())
         ids = await asyncio.gather(
@@ -79,7 +85,7 @@ async def test_same_key_with_another_prompt_is_refused(
 
 
 async def test_key_is_recognized_after_a_restart(
-    connect: Connect, upstream: Upstream, clock: AutoClock, files: Path
+    connect: Connect, upstream: Upstream, clock: AutoClock, files: Path, api: DevinApi
 ) -> None:
     (files / "a.txt").write_text("a")
     async with connect(files_root=files) as client:
@@ -91,8 +97,8 @@ async def test_key_is_recognized_after_a_restart(
         idle = await client.ok("delegate_task", prompt=" p", files=["a.txt"], idempotency_key="k")
         refused = await client.error("delegate_task", prompt="other", idempotency_key="k")
     assert working["session_id"] == idle["session_id"] == first["session_id"]
-    # the prompt can be compared only once the messages are readable
-    assert "cannot be read while Devin works" in working["remark"]
+    # on v1 the prompt can be compared only once the messages are readable
+    assert ("cannot be read while Devin works" in working["remark"]) is (api == "v1")
     assert "cannot be read" not in idle["remark"]
     assert first["session_id"] in refused
     assert len(session_bodies(upstream)) == 1
@@ -113,7 +119,7 @@ async def test_earlier_session_is_returned_although_it_is_unreadable(
 ) -> None:
     async with connect() as client:
         first = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-        upstream.fail("GET", "/v1/sessions/.*", *[answer(500)] * 4)
+        upstream.fail("GET", SESSION, *[answer(500)] * 4)
         again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
     assert (again["session_id"], again["is_new_session"]) == (first["session_id"], False)
     assert "could not be read" in again["remark"]
@@ -136,7 +142,7 @@ async def test_cancelled_start_is_returned_to_the_next_call(
 ) -> None:
     gate = asyncio.Event()
     upstream.fail("POST", SESSIONS, delay_reply(gate))
-    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 9)  # not listed yet
+    upstream.fail("GET", SESSIONS, *[listed()] * 9)  # not listed yet
     async with connect() as client:
         first = asyncio.ensure_future(client("delegate_task", prompt="p", idempotency_key="k"))
         await upstream.wait_for("POST", SESSIONS)
@@ -152,10 +158,11 @@ async def test_cancelled_start_is_returned_to_the_next_call(
 
 
 async def test_lost_start_is_searched_for_before_another_is_made(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
     upstream.fail("POST", SESSIONS, lose_reply)
-    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": []})] * 8)
+    requests_per_search = {"v1": 1, "v3": 2}[api]
+    upstream.fail("GET", SESSIONS, *[listed()] * 8 * requests_per_search)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")
         assert "may still appear" in text
@@ -163,11 +170,8 @@ async def test_lost_start_is_searched_for_before_another_is_made(
     assert list(upstream.organization.sessions) == [result["session_id"]]
 
 
-OTHER_ROWS = [
-    {"session_id": f"devin-{number}", "tags": ["x"], "status_enum": "working"}
-    for number in range(100)
-]
-"""A page of sessions without the tag, as from an API that ignores the tag filter."""
+OTHERS = [FakeSession(f"devin-{number}", fields={"tags": ["x"]}) for number in range(3000)]
+"""Sessions without the tag, as from an API that ignores the tag filter."""
 
 
 async def test_session_is_found_although_the_tag_filter_is_ignored(
@@ -175,13 +179,8 @@ async def test_session_is_found_although_the_tag_filter_is_ignored(
 ) -> None:
     async with connect() as client:
         first = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-    row = {"session_id": first["session_id"], "tags": [first["tag"]], "status_enum": "working"}
-    upstream.fail(
-        "GET",
-        SESSIONS,
-        answer(200, {"sessions": OTHER_ROWS}),
-        answer(200, {"sessions": [*OTHER_ROWS[:5], row]}),
-    )
+    row = FakeSession(first["session_id"], fields={"tags": [first["tag"]]})
+    upstream.fail("GET", SESSIONS, *[pages_of(*OTHERS[:205], row)] * 9)
     async with connect() as client:
         again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
     assert again["session_id"] == first["session_id"]
@@ -193,7 +192,7 @@ async def test_ignored_tag_filter_returns_no_other_session(
 ) -> None:
     async with connect() as client:
         await client.ok("delegate_task", prompt="p", idempotency_key="k")
-    upstream.fail("GET", SESSIONS, *[answer(200, {"sessions": OTHER_ROWS})] * 10)
+    upstream.fail("GET", SESSIONS, *[pages_of(*OTHERS)] * 10)
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")
     assert "Nothing was started" in text

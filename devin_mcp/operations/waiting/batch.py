@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from devin_mcp.api.endpoint import Lookup
@@ -32,7 +32,6 @@ MAX_TENANTS = 1000
 NewContext = Callable[[DevinKey], Context]
 JoinRound = Callable[[str, int], int]
 """Wakes at most so many sleeping pollers of a tenant. Returns how many."""
-Outcome = Session | DevinError
 
 
 @dataclass
@@ -40,6 +39,15 @@ class _Batch:
     """Reads that are sent together: bare session id -> who waits for it."""
 
     reads: dict[str, asyncio.Future[Session]] = field(default_factory=dict)
+
+    def resolve(self, session_id: str, outcome: Session | Exception) -> None:
+        future = self.reads[session_id]
+        if future.done():  # the poller was cancelled, or has its session already
+            return
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 class SessionBatches:
@@ -88,23 +96,17 @@ class SessionBatches:
         await asyncio.gather(*(self._send_part(key, batch, part) for part in parts))
 
     async def _send_part(self, key: DevinKey, batch: _Batch, ids: Sequence[str]) -> None:
-        outcomes: Mapping[str, Session | Exception]
         try:
-            outcomes = await self._read_many(self._new_context(key), ids)
+            await self._read_many(self._new_context(key), batch, ids)
         except Exception as error:  # noqa: BLE001 - each poller raises it
-            outcomes = dict.fromkeys(ids, error)
-        for session_id, outcome in outcomes.items():
-            future = batch.reads[session_id]
-            if future.done():  # the poller was cancelled
-                continue
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            for session_id in ids:
+                batch.resolve(session_id, error)
 
-    async def _read_many(self, ctx: Context, ids: Sequence[str]) -> dict[str, Outcome]:
-        """Session or error for each id. What the list does not show is read by itself."""
-        found: dict[str, Outcome] = {}
+    async def _read_many(self, ctx: Context, batch: _Batch, ids: Sequence[str]) -> None:
+        """Resolve each id as soon as it is known. What the list does not show is read by itself,
+        and delays none of the others.
+        """
+        found: set[str] = set()
         remembered = self._takes_prefix.get(ctx.key.tenant)
         for prefixed in (False, True) if remembered is None else (remembered,):
             missing = [session_id for session_id in ids if session_id not in found]
@@ -120,11 +122,11 @@ class SessionBatches:
             for session in page.items:
                 if (session_id := bare_id(session.session_id)) in missing:
                     session.url = session.url or ctx.web_url(session.session_id)
-                    found[session_id] = session
+                    found.add(session_id)
+                    batch.resolve(session_id, session)
                     self._remember(ctx.key.tenant, takes_prefix=prefixed)
         missing = [session_id for session_id in ids if session_id not in found]
-        outcomes = await asyncio.gather(*(_read_one(ctx, session_id) for session_id in missing))
-        return found | dict(zip(missing, outcomes, strict=True))
+        await asyncio.gather(*(_read_one(ctx, batch, session_id) for session_id in missing))
 
     def _remember(self, tenant: str, *, takes_prefix: bool) -> None:
         self._takes_prefix[tenant] = takes_prefix
@@ -133,11 +135,13 @@ class SessionBatches:
             self._takes_prefix.popitem(last=False)
 
 
-async def _read_one(ctx: Context, session_id: str) -> Outcome:
+async def _read_one(ctx: Context, batch: _Batch, session_id: str) -> None:
     try:
-        return await read_session_alone(ctx, f"devin-{session_id}")
+        session = await read_session_alone(ctx, f"devin-{session_id}")
     except DevinError as error:
-        return error
+        batch.resolve(session_id, error)
+    else:
+        batch.resolve(session_id, session)
 
 
 async def messages_if_moved(

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+import pytest
+
+from devin_mcp.keys import DevinApi
 from tests.conftest import Connect
-from tests.upstream import Exchange, Fault, Upstream, answer
+from tests.fake_session import SESSIONS, FakeSession, listed, pages_of
+from tests.upstream import Upstream, answer
 
-ROW: dict[str, Any] = {
-    "session_id": "devin-1",
-    "status": "x",
-    "status_enum": "blocked",
-    "created_at": "x",
-    "updated_at": "x",
-}
+pytestmark = pytest.mark.usefixtures("api")
+
+EMAIL = "you@sandbox.invalid"
+"""Of the only member of the organization."""
 
 
-def waiting_and_working(count: int) -> list[dict[str, Any]]:
+def sessions(count: int) -> list[FakeSession]:
+    """Sessions that wait: devin-0, devin-1 and so on."""
+    return [FakeSession(f"devin-{number}", "blocked") for number in range(count)]
+
+
+def waiting_and_working(count: int) -> list[FakeSession]:
     """Rows of which every fortieth waits, from the eighth on."""
     return [
-        ROW
-        | {
-            "session_id": f"devin-{number}",
-            "status_enum": "blocked" if number % 40 == 7 else "working",
-        }
+        FakeSession(f"devin-{number}", "blocked" if number % 40 == 7 else "working")
         for number in range(count)
     ]
 
 
-def pages_of(rows: list[dict[str, Any]]) -> Fault:
-    """The page of these rows that the request asks for."""
-
-    async def fault(exchange: Exchange) -> None:
-        query = dict(part.split("=") for part in exchange.request.query.split("&"))
-        first = int(query["offset"])
-        await answer(200, {"sessions": rows[first : first + int(query["limit"])]})(exchange)
-
-    return fault
-
-
+@pytest.mark.one_api("v1", reason="v3 says whether a further page follows.")
 async def test_page_shorter_than_its_limit_may_not_be_the_last(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": [ROW] * 100}))
+    upstream.fail("GET", SESSIONS, listed(*sessions(100)))
     async with connect() as client:
         assert "next_cursor" in await client.ok("list_sessions", limit=500)
 
@@ -51,33 +42,28 @@ async def test_page_shorter_than_its_limit_may_not_be_the_last(
 async def test_session_started_while_paging_repeats_no_row(
     connect: Connect, upstream: Upstream
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{number}"} for number in range(120)]
-    later_rows = [ROW | {"session_id": "devin-new", "status_enum": "working"}, *rows]
-    upstream.fail(
-        "GET",
-        "/v1/sessions",
-        answer(200, {"sessions": rows[:100]}),
-        answer(200, {"sessions": later_rows[100:]}),
-    )
-    async with connect() as client:
-        result = await client.ok("list_sessions", phase=["waiting"], limit=200)
+    rows = sessions(220)
+    later_rows = [FakeSession("devin-new"), *rows]
+    upstream.fail("GET", SESSIONS, pages_of(*rows), *[pages_of(*later_rows)] * 9)
+    async with connect(result_limit=100_000) as client:
+        result = await client.ok("list_sessions", phase=["waiting"], limit=300)
     assert [row["session_id"] for row in result["sessions"]] == [
-        f"devin-{number}" for number in range(120)
+        f"devin-{number}" for number in range(220)
     ]
 
 
 async def test_rows_before_an_error_are_returned_with_a_cursor(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
-    rows = [ROW | {"session_id": f"devin-{number}"} for number in range(100)]
-    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": rows}), answer(500))
-    async with connect() as client:
-        result = await client.ok("list_sessions", phase=["waiting"], limit=200)
-    assert (len(result["sessions"]), "next_cursor" in result) == (100, True)
+    upstream.fail("GET", SESSIONS, pages_of(*sessions(300)), answer(500))
+    async with connect(result_limit=100_000) as client:
+        result = await client.ok("list_sessions", phase=["waiting"], limit=300)
+    first_page = {"v1": 100, "v3": 200}[api]
+    assert (len(result["sessions"]), "next_cursor" in result) == (first_page, True)
 
 
 async def test_phase_filter_searches_across_pages(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("GET", "/v1/sessions", *[pages_of(waiting_and_working(250))] * 30)
+    upstream.fail("GET", SESSIONS, *[pages_of(*waiting_and_working(250))] * 30)
     async with connect() as client:
         result = await client.ok("list_sessions", phase=["waiting"])
         nothing = await client.ok("list_sessions", phase=["sleeping"])
@@ -90,7 +76,7 @@ async def test_phase_filter_searches_across_pages(connect: Connect, upstream: Up
 
 
 async def test_phase_filter_continues_at_the_cursor(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("GET", "/v1/sessions", *[pages_of(waiting_and_working(250))] * 30)
+    upstream.fail("GET", SESSIONS, *[pages_of(*waiting_and_working(250))] * 30)
     arguments = {"phase": ["waiting"], "limit": 2}
     async with connect() as client:
         first = await client.ok("list_sessions", **arguments)
@@ -104,11 +90,11 @@ async def test_phase_filter_and_result_limit_lose_no_row(
     connect: Connect, upstream: Upstream
 ) -> None:
     rows = waiting_and_working(250)
-    upstream.fail("GET", "/v1/sessions", *[pages_of(rows)] * 60)
+    upstream.fail("GET", SESSIONS, *[pages_of(*rows)] * 60)
     async with connect(result_limit=2000) as client:
         listed = await client.list_all("list_sessions", "sessions", phase=["working"], limit=100)
     assert [row["session_id"] for row in listed] == [
-        row["session_id"] for row in rows if row["status_enum"] == "working"
+        session.session_id for session in rows if session.status_enum == "working"
     ]
 
 
@@ -127,31 +113,39 @@ async def test_empty_list_suggests_delegating(connect: Connect) -> None:
     assert "devin_delegate_task" in empty["next"]
 
 
-async def test_default_page_has_20_rows(connect: Connect, upstream: Upstream) -> None:
+async def test_default_page_has_20_rows(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
     async with connect() as client:
         await client.ok("list_sessions")
-    assert upstream.requests[0].query == "limit=20&offset=0"
+    (request,) = upstream.sent("list_sessions")
+    queries = {"v1": "limit=20&offset=0", "v3": "first=20&is_archived=false"}
+    assert request.query == queries[api]
 
 
 async def test_filter_without_matches_does_not_suggest_delegating(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        for filters in ({"tags": ["nosuch"]}, {"user_email": "a@b.c"}, {"phase": ["sleeping"]}):
+        for filters in ({"tags": ["nosuch"]}, {"user_email": EMAIL}, {"phase": ["sleeping"]}):
             result = await client.ok("list_sessions", **filters)
             assert result["next"] == "No session matches; leave the filter out to see all."
 
 
 async def test_list_filters_are_sent_as_query_parameters(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
     async with connect() as client:
-        await client.ok("list_sessions", tags=["a", "b"], user_email="me@example.com", limit=5)
-    assert (
-        upstream.requests[0].query == "limit=5&offset=0&tags=a&tags=b&user_email=me%40example.com"
-    )
+        await client.ok("list_sessions", tags=["a", "b"], user_email=EMAIL, limit=5)
+    (request,) = upstream.sent("list_sessions")
+    queries = {
+        "v1": "limit=5&offset=0&tags=a&tags=b&user_email=you%40sandbox.invalid",
+        "v3": "first=5&is_archived=false&tags=a&tags=b&user_ids=user-sandbox",
+    }
+    assert request.query == queries[api]
 
 
+@pytest.mark.one_api("v1", reason="v3 returns the link with every session.")
 async def test_url_is_shown_only_where_the_web_app_is_known(connect: Connect) -> None:
     async with connect() as client:
         await client.ok("create_session", prompt="p")

@@ -7,7 +7,10 @@ from mcp import MCPError
 
 from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.upstream import Upstream, answer
+from tests.fake_session import SESSIONS, FakeSession, listed
+from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_session_is_read_as_a_report(
@@ -36,13 +39,11 @@ async def test_long_session_stays_within_the_limit_and_names_the_next_uri(
         {"type": "devin_message", "event_id": f"e{number}", "message": "line\n" * 300}
         for number in range(40)
     ]
-    body = {
-        "session_id": "devin-1",
-        "status_enum": "blocked",
-        "messages": messages,
-        "structured_output": {"x": "y" * 30_000},
-    }
-    upstream.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 50)
+    FakeSession(
+        status_enum="blocked",
+        messages=messages,
+        fields={"structured_output": {"x": "y" * 30_000}},
+    ).at(upstream)
     async with connect(result_limit=8000) as client:
         report = await client.read("devin://sessions/devin-1")
         uri, conversation, pages = "devin://sessions/devin-1/messages", "", 0
@@ -61,8 +62,8 @@ async def test_long_session_stays_within_the_limit_and_names_the_next_uri(
 async def test_index_shows_urls_and_ids_uncut(connect: Connect, upstream: Upstream) -> None:
     url = f"https://git.example.com/{'storefront-' * 15}/pull/1"
     session_id = "devin-" + "a" * 120
-    row = {"session_id": session_id, "pull_request": {"url": url}, "title": "t" * 200}
-    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": [row]}))
+    fields = {"pull_request": {"url": url}, "title": "t" * 200}
+    upstream.fail("GET", SESSIONS, listed(FakeSession(session_id, fields=fields)))
     async with connect() as client:
         table = await client.read("devin://sessions")
     assert url in table
@@ -74,11 +75,7 @@ async def test_messages_without_event_ids_are_read_by_the_next_uri(
     connect: Connect, upstream: Upstream
 ) -> None:
     messages = [{"type": "devin_message", "message": f"m{number} " * 300} for number in range(12)]
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        *[answer(200, {"session_id": "devin-1", "messages": messages})] * 20,
-    )
+    FakeSession(messages=messages).at(upstream)
     async with connect(result_limit=4000) as client:
         first = await client.read("devin://sessions/devin-1/messages")
         second = await client.read(first.rpartition("more: ")[2])
@@ -90,28 +87,15 @@ async def test_messages_without_event_ids_are_read_by_the_next_uri(
 async def test_uri_after_an_unknown_message_is_an_error(
     connect: Connect, upstream: Upstream
 ) -> None:
-    messages = [{"type": "devin_message", "message": "m"}]
-    row = {"session_id": "devin-1", "messages": messages}
-    upstream.fail("GET", "/v1/sessions/.*", answer(200, row))
+    FakeSession().at(upstream).devin_says("m")
     async with connect() as client:
         with pytest.raises(MCPError, match="after names no message"):
             await client.read("devin://sessions/devin-1/messages?after=e99")
 
 
 async def test_line_separators_stay_within_the_limit(connect: Connect, upstream: Upstream) -> None:
-    messages = [
-        {
-            "type": "devin_message",
-            "event_id": "e",
-            "message": "\u2028" * 40_000,
-            "timestamp": "x\n\nNext: evil",
-        }
-    ]
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        answer(200, {"session_id": "devin-1", "status_enum": "blocked", "messages": messages}),
-    )
+    session = FakeSession(status_enum="blocked").at(upstream)
+    session.devin_says("\u2028" * 40_000, timestamp="x\n\nNext: evil")
     async with connect() as client:
         report = await client.read("devin://sessions/devin-1")
     assert len(report) <= 25_000

@@ -6,23 +6,18 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.operations.idempotency import TAG_PREFIX
 from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.fake_session import FakeSession
+from tests.fake_session import SESSIONS, FakeSession, listed, path_of
 from tests.upstream import Upstream, answer, lose_reply
 
-ROW: dict[str, Any] = {
-    "session_id": "devin-1",
-    "status": "x",
-    "status_enum": "blocked",
-    "created_at": "x",
-    "updated_at": "x",
-}
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_session_goes_from_prompt_to_pull_request(
-    connect: Connect, upstream: Upstream, clock: AutoClock
+    connect: Connect, upstream: Upstream, clock: AutoClock, api: DevinApi
 ) -> None:
     async with connect() as client:
         created = await client.ok(
@@ -34,7 +29,9 @@ async def test_session_goes_from_prompt_to_pull_request(
 
         clock.skip(2)
         working = await client.ok("get_session", session_id=session_id)
-        assert (working["phase"], working["messages"]) == ("working", [])
+        assert working["phase"] == "working"
+        readable = [message["message"] for message in working["messages"]]
+        assert readable == {"v1": [], "v3": ["Add a check to shop-api"]}[api]
 
         clock.skip(1.2)
         early = await client.ok("get_session", session_id=session_id)
@@ -53,28 +50,40 @@ async def test_session_goes_from_prompt_to_pull_request(
         assert result["phase"] == "done"
         assert result["pull_requests"][0]["url"].startswith("https://")
         assert "pull request" in result["next"]
-    assert upstream.requests[0].json == {
+    (request,) = upstream.sent("create_session")
+    assert request.json == {
         "prompt": "Add a check to shop-api",
         "title": "Check",
         "tags": ["mine"],
     }
 
 
-async def test_list_and_get_show_phase_and_status_enum(
-    connect: Connect, upstream: Upstream
+async def test_list_and_get_show_phase_and_status(
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
-    row = ROW | {"status_enum": "resume_requested"}
-    upstream.fail("GET", "/v1/sessions", answer(200, {"sessions": [row]}))
-    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, row))
+    fake = FakeSession(status_enum="resume_requested")
+    upstream.fail("GET", SESSIONS, listed(fake))
+    fake.at(upstream)
     async with connect() as client:
-        listed = (await client.ok("list_sessions"))["sessions"][0]
+        row = (await client.ok("list_sessions"))["sessions"][0]
         session = await client.ok("get_session", session_id="devin-1")
-    assert listed["phase"] == session["phase"] == "working"
-    assert listed["status_enum"] == session["status_enum"] == "resume_requested"
+    assert row["phase"] == session["phase"] == "working"
+    status = {"v1": ("running", "resume_requested"), "v3": ("resuming", None)}[api]
+    for shown in (row, session):
+        assert (shown["status"], shown.get("status_enum")) == status
 
 
-async def test_create_session_sends_every_field(connect: Connect, upstream: Upstream) -> None:
-    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
+FIELDS: dict[DevinApi, dict[str, Any]] = {
+    "v1": {"snapshot_id": "snap-1", "idempotent": True, "unlisted": True},
+    "v3": {"attachment_urls": ["https://a.example/attachments/1/a.txt"], "resumable": False},
+}
+"""Fields that one API alone has, and that are called alike in its request."""
+
+
+async def test_create_session_sends_every_field(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
     arguments: dict[str, Any] = {
         "prompt": "p",
         "title": "t",
@@ -82,27 +91,30 @@ async def test_create_session_sends_every_field(connect: Connect, upstream: Upst
         "playbook_id": "playbook-1",
         "knowledge_ids": [],
         "secret_ids": ["s-1"],
-        "snapshot_id": "snap-1",
         "max_acu_limit": 3,
-        "idempotent": True,
-        "unlisted": True,
-        "structured_output_schema": schema,
+        "structured_output_schema": SCHEMA,
+        **FIELDS[api],
     }
+    v3 = api == "v3"
+    renamed = {"repositories": ["https://github.com/acme/shop"], "mode": "fast"} if v3 else {}
     async with connect() as client:
         await client.ok(
-            "create_session", **arguments, session_secrets=[{"key": "K", "value": "shh-secret"}]
+            "create_session",
+            **arguments,
+            **renamed,
+            session_secrets=[{"key": "K", "value": "shh-secret"}],
         )
-    assert upstream.requests[0].json == arguments | {
-        "session_secrets": [{"key": "K", "value": "shh-secret", "sensitive": True}]
+    (request,) = upstream.sent("create_session")
+    assert request.json == arguments | {
+        "session_secrets": [{"key": "K", "value": "shh-secret", "sensitive": True}],
+        **({"repos": ["acme/shop"], "devin_mode": "fast"} if v3 else {}),
     }
 
 
 async def test_structured_output_is_always_an_object(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail(
-        "GET",
-        "/v1/sessions/devin-1",
-        answer(200, ROW | {"structured_output": [1, 2]}),
-        answer(200, ROW | {"structured_output": {"a": None}}),
+    FakeSession(status_enum="blocked").at(upstream).then(
+        {"fields": {"structured_output": [1, 2]}},
+        {"fields": {"structured_output": {"a": None}}},
     )
     async with connect() as client:
         outputs = [
@@ -147,7 +159,7 @@ async def test_terminate_succeeds_after_a_lost_reply_and_when_repeated(
     async with connect() as client:
         session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
-        upstream.fail("DELETE", "/v1/sessions/.*", lose_reply)
+        upstream.fail_operation("terminate_session", lose_reply)
         first = await client.ok("terminate_session", session_id=session_id)
         again = await client.ok("terminate_session", session_id=session_id)
     assert first["terminated"] is True
@@ -158,7 +170,7 @@ async def test_terminate_succeeds_after_a_lost_reply_and_when_repeated(
 async def test_refused_terminate_of_a_running_session_is_an_error(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    upstream.fail("DELETE", "/v1/sessions/.*", answer(400, {"detail": "Not now"}))
+    upstream.fail_operation("terminate_session", answer(400, {"detail": "Not now"}))
     async with connect() as client:
         session_id = await client.create_session("sandbox:forever")
         clock.skip(2)
@@ -176,9 +188,9 @@ async def test_terminate_that_cannot_be_verified_does_not_claim_no_change(
 ) -> None:
     async with connect() as client:
         session_id = await client.create_session()
-        upstream.fail("DELETE", ".*", *[lose_reply] * 4)
-        upstream.fail("GET", "/v1/sessions/.*", answer(500))
-        upstream.fail("DELETE", ".*", answer(400, {"detail": "x"}))
+        upstream.fail_operation("terminate_session", *[lose_reply] * 4)
+        upstream.fail_operation("get_session", *[answer(500)] * 9)
+        upstream.fail_operation("terminate_session", answer(400, {"detail": "x"}))
         text = await client.error("terminate_session", session_id=session_id)
     assert "unknown" in text or "did not accept" in text
     assert "server error (500). Nothing was changed" not in text
@@ -196,7 +208,6 @@ async def test_update_replaces_all_tags(connect: Connect, upstream: Upstream) ->
 
 def _session_with_tags(upstream: Upstream, tags: list[str]) -> None:
     FakeSession(fields={"tags": tags}).at(upstream)
-    upstream.fail("PUT", "/v1/sessions/devin-1/tags", answer(200, None))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +250,7 @@ async def test_tags_that_are_there_already_send_no_request(
 
 
 async def test_unreadable_tags_are_not_overwritten(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("GET", "/v1/sessions/devin-1", answer(200, {"session_id": "devin-1"}))
+    upstream.fail("GET", path_of("devin-1"), answer(200, {"session_id": "devin-1"}))
     async with connect() as client:
         text = await client.error(
             "update_session_tags", session_id="devin-1", tags=["x"], how="add"

@@ -10,9 +10,6 @@ from typing import Any
 from tests.clock import ManualClock, advance_during
 from tests.conftest import ToolClient
 
-BASE: dict[str, Any] = {"status": "x", "created_at": "x", "updated_at": "x"}
-"""Fields that every session has and that no test here looks at."""
-
 
 def message(number: int, text: str, author: str = "devin") -> dict[str, Any]:
     """A message as Devin returns it, by `devin` or by `user`."""

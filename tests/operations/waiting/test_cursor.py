@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from tests.operations.waiting.conversations import (
     wait,
 )
 from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_cursor_returns_each_change_once(connect: Connect, manual_clock: ManualClock) -> None:

@@ -10,13 +10,14 @@ from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect
 from tests.fake_session import FakeSession
 from tests.operations.waiting.conversations import (
-    BASE,
     devin_messages_of,
     message,
     messages_of,
     wait,
 )
-from tests.upstream import Upstream, answer
+from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 @pytest.mark.parametrize("types", [["devin_message", "user_message"], ["initial_user_message"]])
@@ -27,8 +28,7 @@ async def test_turn_without_a_final_message_ends_the_wait_early(
         {"type": kind, "event_id": f"e{number}", "message": "x"}
         for number, kind in enumerate(types)
     ]
-    body = BASE | {"session_id": "devin-1", "status_enum": "finished", "messages": messages}
-    upstream.fail("GET", "/v1/sessions/.*", *[answer(200, body)] * 20)
+    FakeSession(status_enum="finished", messages=messages).at(upstream)
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(client, manual_clock, 7, 7, session_ids=["devin-1"])
     assert result["timed_out"] is False
@@ -38,14 +38,11 @@ async def test_turn_without_a_final_message_ends_the_wait_early(
 async def test_wait_lasts_until_the_final_message_is_readable(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     prompt, question = message(0, "p", "initial_user"), message(1, "Which?")
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        answer(200, row | {"status_enum": "working", "messages": []}),
-        answer(200, row | {"messages": [prompt]}),
-        answer(200, row | {"messages": [prompt, question]}),
+    FakeSession().at(upstream).then(
+        {},
+        {"status_enum": "blocked", "messages": [prompt]},
+        {"messages": [prompt, question]},
     )
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(client, manual_clock, 7, 7, 7, session_ids=["devin-1"])

@@ -9,9 +9,12 @@ import pytest
 
 from tests.clock import ManualClock
 from tests.conftest import Connect, eventually
+from tests.fake_session import POLL, FakeSession, lose_sight
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.operations.waiting.conversations import skip
-from tests.upstream import Fault, Upstream, answer, delay_work, page
+from tests.upstream import Upstream, answer, delay_work, page
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_poll_interval_grows_while_nothing_changes(
@@ -41,7 +44,7 @@ async def test_errors_lengthen_the_poll_interval_and_do_not_end_it(
             await manual_clock.advance(1)
             upstream.fail(
                 "GET",
-                "/v1/sessions/.*",
+                POLL,
                 answer(500),
                 answer(200, b"<html>"),
                 answer(500),
@@ -67,14 +70,14 @@ async def test_errors_lengthen_the_poll_interval_and_do_not_end_it(
 async def test_session_refused_at_the_first_poll_is_not_polled_again(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, status: int, logs: Any
 ) -> None:
-    upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+    upstream.fail("GET", POLL, answer(status, {"detail": "x"}))
     async with (
         connect(manual_clock=manual_clock) as client,
         subscribe(client, NotificationRecorder(), "auto", "devin://sessions/devin-x"),
     ):
         await eventually(lambda: any(line.get("method") == "watch" for line in logs()))
         assert manual_clock.sleepers == 0, "no further poll is scheduled"
-    assert upstream.count("GET", "/v1/sessions/.*") == 1
+    assert upstream.count("GET", POLL) == 1
     assert [line["outcome"] for line in logs() if line.get("method") == "watch"] == ["tool_error"]
 
 
@@ -85,7 +88,7 @@ async def test_change_before_the_first_successful_poll_is_notified(
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         skip(manual_clock, 4)
-        upstream.fail("GET", "/v1/sessions/.*", answer(500))
+        upstream.fail("GET", POLL, answer(500))
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.wait_for_sleepers(1)
             await client.ok("send_message", session_id=session_id, message="m")
@@ -102,7 +105,7 @@ async def test_transient_refusal_does_not_end_polling(
         session_id = await client.create_session()
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.wait_for_sleepers(1)
-            upstream.fail("GET", "/v1/sessions/.*", answer(status, {"detail": "x"}))
+            upstream.fail("GET", POLL, answer(status, {"detail": "x"}))
             await manual_clock.advance(7)
             await manual_clock.advance(20)
             await notifications.expect(f"devin://sessions/{session_id}")
@@ -117,7 +120,7 @@ async def test_single_refusal_is_notified_and_does_not_end_polling(
         session_id = await client.create_session()
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.wait_for_sleepers(1)
-            upstream.fail("GET", "/v1/sessions/.*", page(status))
+            upstream.fail("GET", POLL, page(status))
             await manual_clock.advance(7)
             await notifications.expect(f"devin://sessions/{session_id}")
             await manual_clock.advance(20)
@@ -133,7 +136,7 @@ async def test_three_refusals_in_a_row_end_polling(
         session_id = await client.create_session()
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.wait_for_sleepers(1)
-            upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 3)
+            lose_sight(upstream, 3)
             for _ in range(3):
                 await manual_clock.advance(70)
             await manual_clock.wait_for_sleepers(0)
@@ -151,7 +154,7 @@ async def test_terminated_session_that_is_unreadable_is_notified(
             client, notifications, "auto", f"devin://sessions/{session_id}", "devin://sessions"
         ):
             await manual_clock.wait_for_sleepers(1)
-            upstream.fail("GET", "/v1/sessions/.*", *[answer(404, {})] * 9)
+            lose_sight(upstream, 9)
             await client.ok("terminate_session", session_id=session_id)
             await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
 
@@ -162,9 +165,9 @@ async def test_change_during_a_slow_first_poll_is_notified(
     notifications, gate = NotificationRecorder(), asyncio.Event()
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
-        upstream.fail("GET", "/v1/sessions/.*", delay_work(gate))
+        upstream.fail("GET", POLL, delay_work(gate))
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
-            await upstream.wait_for("GET", f"/v1/sessions/{session_id}")
+            await upstream.wait_for("GET", POLL)
             assert "starting" in await client.read(f"devin://sessions/{session_id}")
             skip(manual_clock, 6)
             gate.set()
@@ -174,20 +177,9 @@ async def test_change_during_a_slow_first_poll_is_notified(
 async def test_message_that_vanishes_and_returns_is_notified_once(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    def session_with(*ids: str) -> Fault:
-        messages = [{"type": "devin_message", "event_id": name, "message": "m"} for name in ids]
-        row = {"session_id": "devin-1", "status_enum": "working", "messages": messages}
-        return answer(200, row)
-
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        session_with("a"),
-        session_with("a", "b"),
-        session_with(),
-        session_with("a", "b"),
-        session_with("a", "b", "c"),
-        *[session_with("a", "b", "c")] * 9,
+    messages = [{"type": "devin_message", "event_id": name, "message": "m"} for name in "abc"]
+    FakeSession(messages=messages).at(upstream).then(
+        *({"visible_count": count} for count in (1, 2, 0, 2, 3))
     )
     notifications, uri = NotificationRecorder(), "devin://sessions/devin-1"
     async with (
@@ -203,4 +195,4 @@ async def test_message_that_vanishes_and_returns_is_notified_once(
         await notifications.expect()
         await manual_clock.advance(30)
         await notifications.expect(uri)  # message c
-        assert upstream.count("GET", "/v1/sessions/devin-1") == 5
+        assert upstream.count("GET", POLL) == 5

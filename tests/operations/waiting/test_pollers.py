@@ -6,23 +6,24 @@ import asyncio
 from typing import Any
 
 import anyio
+import pytest
 
+from devin_mcp.keys import DevinApi
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect, Logs, eventually
+from tests.fake_session import POLL, FakeSession, lose_sight, polled_ids
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.server.callers import two_callers
-from tests.upstream import Fault, Upstream, answer
+from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
-def working(session_id: str) -> Fault:
-    return answer(200, {"session_id": session_id, "status_enum": "working"})
-
-
-def finished(session_id: str) -> Fault:
-    """Over, with a final message: it is polled no more."""
-    messages = [{"type": "devin_message", "event_id": "e", "message": "Done."}]
-    row = {"session_id": session_id, "status_enum": "finished", "messages": messages}
-    return answer(200, row)
+def working(upstream: Upstream, count: int) -> list[str]:
+    """The URIs of so many sessions that work: devin-0, devin-1 and so on."""
+    for number in range(count):
+        FakeSession(f"devin-{number}").at(upstream, times=5)
+    return [f"devin://sessions/devin-{number}" for number in range(count)]
 
 
 async def test_many_waiters_share_one_poller_per_session(
@@ -64,8 +65,10 @@ async def test_watchers_share_one_poller_that_ends_with_them(
                 await recorder.expect(f"devin://sessions/{session_id}")
             end.set()
         await manual_clock.wait_for_sleepers(0)
-        polls = upstream.count("GET", "/v1/sessions/.*")
-        assert polls == len(upstream.requests) - before <= 4
+        polls = upstream.count("GET", POLL)
+        messages = len(upstream.sent("list_messages"))
+        assert polls + messages == len(upstream.requests) - before
+        assert polls <= 4
 
 
 async def test_listening_without_a_session_sends_no_request(
@@ -89,15 +92,14 @@ async def test_unsubscribing_at_once_leaves_no_poller(
         async with subscribe(client, NotificationRecorder(), "auto"):
             await anyio.sleep(0.05)  # nothing is polled
             assert manual_clock.sleepers == 0
-    assert upstream.count("GET") <= 1
+    assert upstream.count("GET") - len(upstream.sent("get_self")) <= 1
 
 
 async def test_watched_sessions_are_limited_to_60(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Any
 ) -> None:
-    uris = [f"devin://sessions/devin-{number}" for number in range(150)]
-    upstream.fail("GET", ".*/devin-200", finished("devin-200"))
-    upstream.fail("GET", ".*", *[working("devin-x")] * 200)
+    uris = working(upstream, 150)
+    FakeSession("devin-200", "expired").at(upstream)
     async with (
         connect(manual_clock=manual_clock) as client,
         subscribe(client, NotificationRecorder(), "auto", *uris),
@@ -107,29 +109,27 @@ async def test_watched_sessions_are_limited_to_60(
         assert manual_clock.sleepers == 60
         # slots for waits are reserved
         result = await client.ok("wait_for_sessions", session_ids=["devin-200"], max_wait_s=1)
-        assert result["sessions"][0]["phase"] == "done"
+        assert result["sessions"][0]["phase"] == "ended"
     assert [line["not_watched"] for line in logs() if line["event"] == "too_many_watches"] == [90]
 
 
 async def test_free_slot_goes_to_a_session_that_was_left_out(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    uris = [f"devin://sessions/devin-{number}" for number in range(61)]
-    upstream.fail("GET", ".*/devin-60", *[working("devin-60")] * 9)
-    upstream.fail("GET", ".*/devin-7", finished("devin-7"))
-    upstream.fail("GET", ".*", *[working("devin-x")] * 200)
+    uris = working(upstream, 61)
+    upstream.fake_sessions["devin-7"].status_enum = "expired"
     async with (
         connect(manual_clock=manual_clock) as client,
         subscribe(client, NotificationRecorder(), "auto", *uris),
     ):
-        await upstream.wait_for("GET", "/v1/sessions/devin-60")
+        await eventually(lambda: "devin-60" in polled_ids(upstream))
         assert manual_clock.sleepers <= 60
 
 
 async def test_new_watch_starts_an_ended_poller_again(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock, logs: Logs
 ) -> None:
-    upstream.fail("GET", "/v1/sessions/.*", answer(404, {"detail": "not yet"}))
+    lose_sight(upstream, 1)
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session()
         uri = f"devin://sessions/{session_id}"
@@ -140,9 +140,11 @@ async def test_new_watch_starts_an_ended_poller_again(
                 await manual_clock.wait_for_sleepers(1)
 
 
-async def test_each_key_has_its_own_poller(upstream: Upstream, manual_clock: ManualClock) -> None:
+async def test_each_key_has_its_own_poller(
+    upstream: Upstream, manual_clock: ManualClock, api: DevinApi
+) -> None:
     notifications, other_notifications = NotificationRecorder(), NotificationRecorder()
-    async with two_callers(upstream, manual_clock) as (first, second):
+    async with two_callers(upstream, manual_clock, api) as (first, second):
         session_id = await first.create_session()
         uri = f"devin://sessions/{session_id}"
         async with (

@@ -6,14 +6,14 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect, ToolClient
-from tests.fake_session import FakeSession
+from tests.fake_session import MESSAGE, POLL, FakeSession, path_of
 from tests.operations.waiting.conversations import (
-    BASE,
     devin_messages_of,
     message,
     messages_of,
@@ -21,6 +21,8 @@ from tests.operations.waiting.conversations import (
     wait,
 )
 from tests.upstream import Upstream, answer, delay_work
+
+pytestmark = pytest.mark.usefixtures("api")
 
 STEPS = st.lists(
     st.sampled_from(["devin", "hide", "show", "wait", "answer", "block", "work"]),
@@ -42,15 +44,9 @@ async def send_and_wait(
 async def test_reply_is_returned_although_the_sent_message_was_changed(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     messages = [message(0, "[changed on the way]", "user"), message(1, "Yes.")]
-    upstream.fail("POST", ".*/message", answer(200, None))
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        answer(200, row | {"messages": []}),
-        *[answer(200, row | {"messages": messages})] * 20,
-    )
+    upstream.fail("POST", MESSAGE, answer(200, None))
+    FakeSession(status_enum="blocked").at(upstream).then({}, {"messages": messages})
     async with connect(manual_clock=manual_clock) as client:
         sending = client.ok("send_message", session_id="devin-1", message="mine", max_wait_s=10)
         sent = await advance_during(manual_clock, sending, 11, until_asleep=2)
@@ -62,19 +58,16 @@ async def test_reply_is_returned_although_the_sent_message_was_changed(
 async def test_repeated_message_does_not_return_the_old_reply(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    def turn(*texts: str, **more: Any) -> Any:
+    def turn(*texts: str, **fields: Any) -> dict[str, Any]:
         messages = [
             message(number, text, "devin" if number % 2 else "user")
             for number, text in enumerate(texts)
         ]
-        row = {"session_id": "devin-1", "status_enum": "blocked", "messages": messages}
-        return answer(200, BASE | row | more)
+        return {"messages": messages, "fields": fields}
 
     old = turn("yes", "Shall I delete the table?", structured_output={"n": 1})
-    upstream.fail("POST", ".*/message", answer(200, None))
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
+    upstream.fail("POST", MESSAGE, answer(200, None))
+    FakeSession(status_enum="blocked").at(upstream).then(
         old,
         old,
         turn("yes", "Shall I delete the table?", "yes", "Deleted.", structured_output={"n": 2}),
@@ -89,16 +82,14 @@ async def test_repeated_message_does_not_return_the_old_reply(
 async def test_wait_after_a_message_does_not_return_the_old_question(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    row = BASE | {"session_id": "devin-1", "status_enum": "blocked"}
     question = [message(0, "Which?")]
     answered = [*question, message(1, "this", "user")]
-    upstream.fail("POST", ".*/message", answer(200, None))
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        *[answer(200, row | {"messages": question})] * 2,
-        answer(200, row | {"messages": answered}),
-        answer(200, row | {"messages": [*answered, message(2, "Done.")]}),
+    upstream.fail("POST", MESSAGE, answer(200, None))
+    FakeSession(status_enum="blocked").at(upstream).then(
+        {"messages": question},
+        {"messages": question},
+        {"messages": answered},
+        {"messages": [*answered, message(2, "Done.")]},
     )
     async with connect(manual_clock=manual_clock) as client:
         first = await wait(client, manual_clock)
@@ -176,7 +167,7 @@ async def test_old_reply_is_told_apart_by_its_timestamp(
         sending = asyncio.ensure_future(
             client.ok("send_message", session_id="devin-1", message="go on", max_wait_s=40)
         )
-        await upstream.wait_for("GET", "/v1/sessions/devin-1", 2)
+        await upstream.wait_for("GET", f"{POLL}|{path_of('devin-1')}", 2)
         await manual_clock.wait_for_sleepers(2)
         session.status_enum = "blocked"
         session.visible_count = 2  # the turn has ended, and its final message is late
@@ -192,7 +183,7 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
+    upstream.fail("GET", path_of("devin-1"), delay_work(gate))
     session = FakeSession(status_enum="blocked").at(upstream)
     async with connect(manual_clock=manual_clock, deadline=7) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
@@ -204,8 +195,8 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
 async def test_failed_wait_gives_its_reason_and_the_message_stays_delivered(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    upstream.fail("POST", ".*/message", answer(200, None))
-    upstream.fail("GET", "/v1/sessions/devin-1", answer(500), *[answer(403, {"detail": "no"})] * 9)
+    upstream.fail("POST", MESSAGE, answer(200, None))
+    upstream.fail("GET", path_of("devin-1"), answer(500), *[answer(403, {"detail": "no"})] * 9)
     async with connect(manual_clock=manual_clock) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=5)
     assert sent["delivered"] is True

@@ -8,15 +8,16 @@ import pytest
 
 from tests.clock import ManualClock
 from tests.conftest import Connect
-from tests.fake_session import FakeSession
+from tests.fake_session import FakeSession, path_of
 from tests.operations.waiting.conversations import (
-    BASE,
     devin_messages_of,
     message,
     messages_of,
     wait,
 )
 from tests.upstream import Upstream, answer
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,9 @@ async def test_result_fits_its_limit(
     ]
     ids = [f"devin-{number:032x}" for number in range(count)]
     for session_id in ids:
-        body = BASE | {
-            "session_id": session_id,
-            "status_enum": "blocked",
-            "title": "t" * 300,
-            "messages": messages,
-        }
-        upstream.fail("GET", f"/v1/sessions/{session_id}", *[answer(200, body)] * 5)
+        FakeSession(session_id, "blocked", messages=messages, fields={"title": "t" * 300}).at(
+            upstream
+        )
     async with connect(manual_clock=manual_clock, result_limit=limit) as client:
         result = await wait(client, manual_clock, session_ids=ids)
         assert len(json.dumps(result, separators=(",", ":"), ensure_ascii=False)) <= limit
@@ -64,17 +61,17 @@ async def test_result_fits_its_limit(
 async def test_structured_output_of_the_previous_turn_is_not_returned(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
-    row = BASE | {"session_id": "devin-1", "structured_output": {"n": 1}}
     messages = [message(0, "first")]
     later = [*messages, message(1, "more", "user"), message(2, "second")]
-    upstream.fail(
-        "GET",
-        "/v1/sessions/.*",
-        answer(200, row | {"status_enum": "blocked", "messages": messages}),
-        answer(200, row | {"status_enum": "working", "messages": []}),
-        answer(
-            200, row | {"status_enum": "blocked", "structured_output": {"n": 2}, "messages": later}
-        ),
+    FakeSession(fields={"structured_output": {"n": 1}}).at(upstream).then(
+        {"status_enum": "blocked", "messages": messages},
+        {"status_enum": "working", "visible_count": 0},
+        {
+            "status_enum": "blocked",
+            "fields": {"structured_output": {"n": 2}},
+            "messages": later,
+            "visible_count": None,
+        },
     )
     async with connect(manual_clock=manual_clock) as client:
         first = await wait(client, manual_clock)
@@ -131,7 +128,7 @@ async def test_sixteen_sessions_pass_the_smallest_limit_over_several_calls(
         if index < refused:
             upstream.fail(
                 "GET",
-                f"/v1/sessions/{session_id}",
+                path_of(session_id),
                 *[answer(403, {"detail": "You do not have the permission to see it " * 9})] * 99,
             )
             continue

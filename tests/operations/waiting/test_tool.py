@@ -11,9 +11,11 @@ from mcp.types import CallToolResult
 
 from tests.clock import ManualClock, advance_during
 from tests.conftest import Connect, Era, eventually
-from tests.fake_session import FakeSession
+from tests.fake_session import POLL, FakeSession, path_of
 from tests.operations.waiting.conversations import devin_messages_of, messages_of, wait
 from tests.upstream import Upstream, answer, delay_work
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_question_reply_and_result_take_one_call_each(
@@ -40,7 +42,7 @@ async def test_unreadable_session_does_not_hide_a_question(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     FakeSession(status_enum="blocked").at(upstream).devin_says("Which?")
-    upstream.fail("GET", "/v1/sessions/devin-2", *[answer(500)] * 20)
+    upstream.fail("GET", path_of("devin-2"), *[answer(500)] * 20)
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(client, manual_clock, session_ids=["devin-1", "devin-2"])
     assert devin_messages_of(result) == ["Which?"]
@@ -53,13 +55,13 @@ async def test_id_that_devin_rejects_ends_the_wait_at_once(
 ) -> None:
     upstream.fail(
         "GET",
-        "/v1/sessions/devin-odd",
+        path_of("devin-odd"),
         *[answer(422, {"detail": [{"loc": ["path"], "msg": "bad id"}]})] * 9,
     )
     async with connect(manual_clock=manual_clock) as client:
         text = await client.error("wait_for_sessions", session_ids=["devin-odd"])
     assert "bad id" in text
-    assert upstream.count("GET") == 1
+    assert len(upstream.sent("get_session")) == 1
 
 
 async def test_until_any_returns_with_the_first_session(
@@ -140,10 +142,10 @@ async def test_wait_survives_server_errors(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session("sandbox:quick")
-        upstream.fail("GET", "/v1/sessions/.*", answer(500), answer(500))
+        upstream.fail("GET", POLL, answer(500), answer(500))
         result = await wait(client, manual_clock, 13, 25, session_ids=[session_id])
     assert devin_messages_of(result)
-    assert upstream.count("GET", "/v1/sessions/.*") == 3
+    assert upstream.count("GET", POLL) == 3
 
 
 async def test_wait_without_any_answer_is_an_error(
@@ -151,7 +153,7 @@ async def test_wait_without_any_answer_is_an_error(
 ) -> None:
     async with connect(manual_clock=manual_clock) as client:
         session_id = await client.create_session("sandbox:quick")
-        upstream.fail("GET", "/v1/sessions/.*", *[answer(500)] * 9)
+        upstream.fail("GET", POLL, *[answer(500)] * 9)
         waiting = client.error("wait_for_sessions", session_ids=[session_id], max_wait_s=10)
         text = await advance_during(manual_clock, waiting, 11, until_asleep=2)
     assert "could not be asked" in text
@@ -188,12 +190,12 @@ async def test_cancelled_wait_stops_polling(
         session_id = await client.create_session("sandbox:forever")
         waiting = asyncio.ensure_future(client("wait_for_sessions", session_ids=[session_id]))
         await manual_clock.advance(8, until_asleep=2)
-        await upstream.wait_for("GET", f"/v1/sessions/{session_id}", 2)
+        await upstream.wait_for("GET", POLL, 2)
         await manual_clock.wait_for_sleepers(2)
         waiting.cancel()
         await manual_clock.wait_for_sleepers(0)
         await anyio.sleep(0.05)  # no request follows
-        assert upstream.count("GET", f"/v1/sessions/{session_id}") == 2
+        assert upstream.count("GET", POLL) == 2
 
 
 async def test_question_is_returned_while_another_session_hangs(
@@ -201,7 +203,7 @@ async def test_question_is_returned_while_another_session_hangs(
 ) -> None:
     session, gate = FakeSession(status_enum="blocked").at(upstream), asyncio.Event()
     session.devin_says("Which?")
-    upstream.fail("GET", "/v1/sessions/devin-2", delay_work(gate))
+    upstream.fail("GET", path_of("devin-2"), delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         result = await wait(
             client, manual_clock, 2.5, session_ids=["devin-1", "devin-2"], until_asleep=2
@@ -217,7 +219,7 @@ async def test_wait_for_a_hanging_session_ends_soon_after_max_wait_s(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/sessions/devin-1", delay_work(gate))
+    upstream.fail("GET", path_of("devin-1"), delay_work(gate))
     async with connect(manual_clock=manual_clock) as client:
         waiting = client.error("wait_for_sessions", session_ids=["devin-1"], max_wait_s=3)
         text = await advance_during(manual_clock, waiting, 2, 2, 10)
@@ -249,7 +251,7 @@ async def test_forbidden_session_is_reported_and_the_others_are_waited_for(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
     session = FakeSession().at(upstream)
-    upstream.fail("GET", "/v1/sessions/devin-2", *[answer(403, {"detail": "Not yours"})] * 9)
+    upstream.fail("GET", path_of("devin-2"), *[answer(403, {"detail": "Not yours"})] * 9)
     async with connect(manual_clock=manual_clock) as client:
         waiting = asyncio.ensure_future(
             client.ok("wait_for_sessions", session_ids=["devin-1", "devin-2"])
@@ -260,7 +262,7 @@ async def test_forbidden_session_is_reported_and_the_others_are_waited_for(
         result = await advance_during(manual_clock, waiting, 7, until_asleep=2)
     assert result["sessions"][0]["phase"] == "done"
     assert "may not do that" in result["sessions"][1]["problem"]
-    assert upstream.count("GET", "/v1/sessions/devin-2") == 1
+    assert upstream.count("GET", path_of("devin-2")) == 1
 
 
 async def test_wait_returns_everything_without_progress_support(
