@@ -71,7 +71,14 @@ def era(request: pytest.FixtureRequest) -> Era:
     return era
 
 
-@pytest.fixture(params=["v1", "v3"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `api` on both APIs, or on the one that its mark one_api names."""
+    if "api" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("one_api")
+        metafunc.parametrize("api", [mark.args[0]] if mark else ["v1", "v3"], indirect=True)
+
+
+@pytest.fixture
 def api(request: pytest.FixtureRequest) -> DevinApi:
     """Both APIs of Devin: `connect` uses a key of this one. Both keys share one organization."""
     api: DevinApi = request.param
