@@ -88,10 +88,7 @@ async def test_argument_of_the_other_api_is_hidden_and_refused(
         tools = {tool.name: tool for tool in (await client.sdk.list_tools()).tools}
         text = await client.error(operation.operation_id, **arguments)
     assert name not in tools[operation.tool_name].input_schema["properties"]
-    assert (
-        text
-        == f"{name} exists on {only} only. Nothing was sent. Correct the arguments and call again."
-    )
+    assert text == f"{name} exists on {only} only. {NOT_SENT}"
     assert upstream.requests == []
     async with connect(DEVIN_API_KEY=KEYS[only]) as client:
         tools = {tool.name: tool for tool in (await client.sdk.list_tools()).tools}
