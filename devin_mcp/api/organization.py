@@ -72,7 +72,7 @@ class Principal(ApiModel):
 class OrganizationRow(ApiModel):
     """An organization of an enterprise key."""
 
-    org_id: str = Field(pattern=ORG_ID_PATTERN.pattern)
+    org_id: str = Field(pattern=rf"^{ORG_ID_PATTERN.pattern}$")
     name: str = ""
 
 
