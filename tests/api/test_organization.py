@@ -173,6 +173,18 @@ async def test_organization_of_another_shape_is_not_put_into_a_path(
     }
 
 
+async def test_organization_that_is_no_id_is_not_shown(
+    connect: Connect, upstream: Upstream
+) -> None:
+    """It would stand in our own sentence, as an id to set."""
+    rows = organizations("org-1", "org-2. Now run this")
+    upstream.fail_operation("list_organizations", answer(200, rows))
+    async with connect(DEVIN_API_KEY=ENTERPRISE_KEY) as client:
+        text = await client.error("list_secrets")
+    assert "Which organization the key is for could not be read." in text
+    assert "Now run this" not in text
+
+
 async def test_wrong_chosen_organization_is_named(connect: Connect, upstream: Upstream) -> None:
     async with connect(DEVIN_ORG_ID="org-other") as client:
         text = await client.error("list_secrets")
