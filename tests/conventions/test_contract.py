@@ -15,7 +15,7 @@ from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import Operation
 from tests.conventions.test_schemas import TOOLS
-from tests.upstream import LOOKUPS
+from tests.endpoints import LOOKUPS
 
 DIRECTORY = Path(__file__).parent
 CONTRACTS: dict[DevinApi, dict[str, Any]] = {

@@ -11,7 +11,6 @@ from tests.upstream import KEYS, Upstream, answer
 
 PAT_KEY = KEYS["v3"].replace("sandbox", "sandbox_pat")
 ENTERPRISE_KEY = KEYS["v3"].replace("sandbox", "sandbox_enterprise")
-V3_ONLY = pytest.mark.one_api("v3", reason="v1 does not say who a key is.")
 
 
 async def test_account_names_the_api_and_what_may_be_read(connect: Connect, api: DevinApi) -> None:
@@ -50,7 +49,7 @@ async def test_account_of_a_wrong_key_is_an_error(
             assert "- Reads" not in await client.read("devin://account")
 
 
-@V3_ONLY
+@pytest.mark.one_api("v3", reason="v1 does not say who a key is.")
 async def test_account_of_a_person(connect: Connect) -> None:
     async with connect(DEVIN_API_KEY=PAT_KEY) as client:
         text = await client.read("devin://account")
@@ -58,7 +57,7 @@ async def test_account_of_a_person(connect: Connect) -> None:
     assert "- Organization: org-sandbox\n" in text
 
 
-@V3_ONLY
+@pytest.mark.one_api("v3", reason="v1 does not say who a key is.")
 async def test_account_of_an_enterprise_lists_its_organizations(
     connect: Connect, upstream: Upstream
 ) -> None:
@@ -71,7 +70,7 @@ async def test_account_of_an_enterprise_lists_its_organizations(
     assert upstream.sent("list_sessions") == []
 
 
-@V3_ONLY
+@pytest.mark.one_api("v3", reason="v1 does not say who a key is.")
 async def test_account_of_the_chosen_organization(connect: Connect, upstream: Upstream) -> None:
     async with connect(DEVIN_API_KEY=ENTERPRISE_KEY, DEVIN_ORG_ID="org-sandbox-second") as client:
         text = await client.read("devin://account")

@@ -24,18 +24,18 @@ async def test_schema_is_created_shown_changed_and_cleared(
         )
         playbook_id = created["playbook_id"]
 
-        async def shown() -> Any:
+        async def read_schema() -> Any:
             playbook = await client.ok("get_playbook", playbook_id=playbook_id)
             return playbook.get("structured_output_schema")
 
-        assert await shown() == SCHEMA
+        assert await read_schema() == SCHEMA
         await client.ok("update_playbook", playbook_id=playbook_id, title="U")
-        assert await shown() == SCHEMA
+        assert await read_schema() == SCHEMA
         await client.ok("update_playbook", playbook_id=playbook_id, structured_output_schema=other)
-        assert await shown() == other
+        assert await read_schema() == other
         clear = ["structured_output_schema"]
         await client.ok("update_playbook", playbook_id=playbook_id, clear=clear)
-        assert await shown() is None
+        assert await read_schema() is None
         await client.ok("update_playbook", playbook_id=playbook_id, body="C")
     bodies = [request.json for request in upstream.sent("update_playbook")]
     schemas = [body.get("structured_output_schema", "absent") for body in bodies]
