@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -72,8 +73,13 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `api` on both APIs, or on the one that its mark one_api names."""
-    if "api" in metafunc.fixturenames:
+    """Run a test that takes `api` on both APIs, or on the one that its mark one_api names.
+
+    A test that parametrizes `api` itself is left alone.
+    """
+    marks = metafunc.definition.iter_markers("parametrize")
+    is_own = any(re.search(r"\bapi\b", str(mark.args[0])) for mark in marks)
+    if "api" in metafunc.fixturenames and not is_own:
         mark = metafunc.definition.get_closest_marker("one_api")
         metafunc.parametrize("api", [mark.args[0]] if mark else ["v1", "v3"], indirect=True)
 

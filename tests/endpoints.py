@@ -1,4 +1,4 @@
-"""The endpoints of operations and lookups, by id."""
+"""The endpoints of operations and lookups by id, and the paths that they match."""
 
 from __future__ import annotations
 

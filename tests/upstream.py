@@ -193,6 +193,12 @@ class Upstream:
             self.arrived.clear()
             await self.arrived.wait()
 
+    async def wait_for_operation(self, operation_id: str, count: int = 1) -> None:
+        """Wait until `count` requests of an operation or lookup have arrived."""
+        while len(self.sent(operation_id)) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
     @property
     def organization(self) -> Any:
         """The organization of the tests' key: what was really created and changed."""

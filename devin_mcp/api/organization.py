@@ -72,7 +72,7 @@ class Principal(ApiModel):
 class OrganizationRow(ApiModel):
     """An organization of an enterprise key."""
 
-    org_id: str = Field(pattern=ORG_ID_PATTERN.pattern)
+    org_id: str = Field(pattern=rf"^{ORG_ID_PATTERN.pattern}$")
     name: str = ""
 
 
@@ -152,9 +152,13 @@ class Organizations:
             )
             refusal.advice = f"Nothing was changed. {HOW_TO_CHOOSE} Or leave it out."
         elif endpoint.permission:
-            refusal.advice = (
-                "Nothing was changed. Devin accepts the key, so either it lacks the permission "
-                f"{endpoint.permission}, or what the id names is gone."
+            causes = [f"it lacks the permission {endpoint.permission}"]
+            if chosen and not own:
+                causes.append(f"the chosen organization {chosen} is none of its own")
+            if endpoint.placeholders > {"org_id"}:
+                causes.append("what the id names is gone")
+            refusal.advice = "Nothing was changed. Devin accepts the key, so " + (
+                f"either {', or '.join(causes)}." if len(causes) > 1 else f"{causes[0]}."
             )
         return refusal
 

@@ -297,8 +297,3 @@ async def test_placeholder_left_in_place_of_the_key_is_reported(
     assert "is a placeholder that the client did not fill in" in json.dumps(logs())
     assert result.is_error
     assert "a placeholder that nobody filled in; nothing was sent" in text_of(result)
-
-
-@pytest.mark.parametrize("text", ["${user_config.org_id}", "${DEVIN_ORG_ID}", ""])
-def test_placeholder_left_in_place_of_the_organization_counts_as_absent(text: str) -> None:
-    assert resolve({}, {"DEVIN_ORG_ID": text}).org_id == ""

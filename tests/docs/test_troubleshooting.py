@@ -240,7 +240,7 @@ CAUSES: dict[str, Cause] = {
     "This key has 2 organizations": several_organizations,
     "Devin does not say which organization this key is for.": organization_unknown,
     "was chosen, but the key belongs to": other_organization,
-    "Devin accepts the key, so either it lacks the permission": permission_missing,
+    "Devin accepts the key, so it lacks the permission": permission_missing,
     "exists on v1 only": argument_of_v1,
     "The Devin organization is out of quota (403).": session_with("sandbox:quota"),
     "Too many sessions are running in this organization (429).": session_with(

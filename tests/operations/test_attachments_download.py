@@ -15,6 +15,8 @@ from tests.clock import AutoClock
 from tests.conftest import Connect, ToolClient, text_of
 from tests.upstream import Upstream, answer, cut_reply
 
+pytestmark = pytest.mark.usefixtures("api")
+
 MAX_INLINE_BYTES = 512 * 1024
 """The largest file that is returned in a result."""
 PIXEL = base64.b64decode(
@@ -132,7 +134,7 @@ async def test_save_to_an_unsafe_path_is_refused(
 async def test_image_type_is_detected_from_the_content(
     connect: Connect, upstream: Upstream, declared: str
 ) -> None:
-    upstream.fail("GET", "/v1/attachments/.*", answer(200, PIXEL, content_type=declared))
+    upstream.fail_operation("download_attachment", answer(200, PIXEL, content_type=declared))
     async with connect() as client:
         result = await client("download_attachment", uuid="u", name="shot")
     image = next(part for part in result.content if isinstance(part, ImageContent))
@@ -148,9 +150,8 @@ async def test_svg_is_returned_as_text(connect: Connect, upstream: Upstream) -> 
 async def test_text_is_decoded_in_its_declared_charset(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail(
-        "GET",
-        "/v1/attachments/.*",
+    upstream.fail_operation(
+        "download_attachment",
         answer(200, "für".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1"),
         answer(200, b"\xff\xfe", content_type="text/plain; charset=nonsense"),
     )
@@ -191,8 +192,8 @@ async def test_long_text_is_read_on_from_a_character(connect: Connect, upstream:
 async def test_cut_text_is_counted_from_the_start_of_the_file(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail(
-        "GET", "/v1/attachments/.*", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2
+    upstream.fail_operation(
+        "download_attachment", *[answer(200, b"x" * 60_000, content_type="text/plain")] * 2
     )
 
     async def facts_of_download(client: ToolClient, **arguments: int) -> dict[str, Any]:
@@ -232,18 +233,20 @@ async def test_broken_download_leaves_no_partial_file(
 async def test_download_redirect_must_be_https(
     connect: Connect, upstream: Upstream, location: str
 ) -> None:
-    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    upstream.fail_operation("download_attachment", answer(307, None, location=location))
     async with connect() as client:
         text = await client.error("download_attachment", uuid="abc", name="n")
     assert "redirect" in text.lower()
-    assert [request.path for request in upstream.requests] == ["/v1/attachments/abc/n"]
+    (sent,) = upstream.sent("download_attachment")
+    assert sent.path.endswith("/attachments/abc/n")
+    assert upstream.requests[-1] is sent
 
 
 @pytest.mark.parametrize("location", ["https://xn--zzzzzz-/", "https:x", "javascript:x"])
 async def test_download_redirect_to_an_invalid_url_is_refused(
     connect: Connect, upstream: Upstream, location: str
 ) -> None:
-    upstream.fail("GET", "/v1/attachments/.*", answer(307, None, location=location))
+    upstream.fail_operation("download_attachment", answer(307, None, location=location))
     async with connect() as client:
         text = await client.error("download_attachment", uuid="abc", name="n")
     assert "a bug in it" not in text, "it is an expected error"

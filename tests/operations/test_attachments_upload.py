@@ -12,8 +12,11 @@ from typing import Any
 import anyio
 import pytest
 
+from devin_mcp.keys import DevinApi
 from tests.conftest import Connect, eventually
 from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQ"
@@ -21,13 +24,18 @@ PIXEL = base64.b64decode(
 )
 
 
-async def test_uploaded_text_returns_its_line_for_the_prompt(
-    connect: Connect, upstream: Upstream
+async def test_uploaded_text_returns_its_url(
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
+    """v1 attaches a file by a line of the prompt, v3 by a field with the URL."""
     async with connect() as client:
         uploaded = await client.ok("upload_attachment", content="hello\n", name="notes.txt")
-    assert uploaded["line"] == f'ATTACHMENT:"{uploaded["url"]}"'
-    assert list(upstream.organization.files.values()) == [("text/plain", b"hello\n")]
+    lines = {"v1": f'ATTACHMENT:"{uploaded["url"]}"', "v3": None}
+    assert uploaded.get("line") == lines[api]
+    ((file_id, name), stored) = next(iter(upstream.organization.files.items()))
+    assert stored == ("text/plain", b"hello\n")
+    assert uploaded["url"].endswith(f"/attachments/{file_id}/{name}")
+    assert len(upstream.organization.files) == 1
 
 
 async def test_base64_and_files_in_an_allowed_directory_are_uploaded(
@@ -145,7 +153,7 @@ async def test_cancelled_upload_completes_with_its_whole_file(
 
     server = await asyncio.start_server(read_after_the_gate, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, connect(files_root=files, DEVIN_BASE_URL=address) as client:
+    async with server, connect(files_root=files, DEVIN_BASE_URL=address, org_id="org-1") as client:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: client("upload_attachment", path="large.bin"))
             await started.wait()

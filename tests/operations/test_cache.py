@@ -14,6 +14,8 @@ from tests.clock import AutoClock
 from tests.conftest import Connect, eventually
 from tests.upstream import Fault, Upstream, answer, delay_reply, delay_work
 
+pytestmark = pytest.mark.usefixtures("api")
+
 
 async def test_reads_send_no_request_until_the_ttl_ends(
     connect: Connect, upstream: Upstream, clock: AutoClock
@@ -22,17 +24,17 @@ async def test_reads_send_no_request_until_the_ttl_ends(
         for _ in range(3):
             await client.resources()
             await client.read("devin://knowledge/note-0001")
-        assert upstream.count("GET", "/v1/knowledge") == 1
+        assert len(upstream.sent("list_knowledge")) == 1
         clock.skip(31)
         await client.read("devin://knowledge/note-0001")
-    assert upstream.count("GET", "/v1/knowledge") == 2
+    assert len(upstream.sent("list_knowledge")) == 2
 
 
 async def test_ttl_of_zero_disables_the_cache(connect: Connect, upstream: Upstream) -> None:
     async with connect(cache_ttl=0) as client:
         await client.read("devin://knowledge/note-0001")
         await client.read("devin://knowledge/note-0001")
-    assert upstream.count("GET", "/v1/knowledge") == 2
+    assert len(upstream.sent("list_knowledge")) == 2
 
 
 async def test_list_tool_reads_afresh_and_its_cursor_reads_the_cache(
@@ -41,10 +43,10 @@ async def test_list_tool_reads_afresh_and_its_cursor_reads_the_cache(
     async with connect(result_limit=2000) as client:
         await client.ok("list_knowledge", body="full")
         page = await client.ok("list_knowledge", body="full")
-        assert upstream.count("GET", "/v1/knowledge") == 2
+        assert len(upstream.sent("list_knowledge")) == 2
         await client.ok("list_knowledge", body="full", cursor=page["next_cursor"])
         await client.read("devin://knowledge/note-0002")
-    assert upstream.count("GET", "/v1/knowledge") == 2
+    assert len(upstream.sent("list_knowledge")) == 2
 
 
 @pytest.mark.parametrize(
@@ -70,24 +72,24 @@ async def test_write_invalidates_the_cache(
 async def test_failed_write_invalidates_the_cache_unless_it_was_refused(
     connect: Connect, upstream: Upstream, fault: Fault, reads: int
 ) -> None:
-    upstream.fail("POST", "/v1/knowledge", fault)
+    upstream.fail_operation("create_knowledge", fault)
     async with connect() as client:
         await client.read("devin://knowledge")
         await client.error("create_knowledge", name="n", body="b", trigger="t")
         await client.read("devin://knowledge")
-    assert upstream.count("GET", "/v1/knowledge") == reads
+    assert len(upstream.sent("list_knowledge")) == reads
 
 
 async def test_write_of_a_cancelled_call_invalidates_the_cache(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("PUT", "/v1/playbooks/.*", delay_work(gate))
+    upstream.fail_operation("update_playbook", delay_work(gate))
     async with connect() as client:
         writing = asyncio.ensure_future(
             client("update_playbook", playbook_id="playbook-0001", title="Late")
         )
-        await upstream.wait_for("PUT", "/v1/playbooks/.*")
+        await upstream.wait_for_operation("update_playbook")
         writing.cancel()
         await eventually(lambda: any(line.get("outcome") == "cancelled" for line in logs()))
         assert "Late" not in await client.read("devin://playbooks")
@@ -100,10 +102,10 @@ async def test_read_that_overlaps_a_write_is_not_cached(
     connect: Connect, upstream: Upstream
 ) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", delay_reply(gate))
+    upstream.fail_operation("list_knowledge", delay_reply(gate))
     async with connect() as client:
         reading = asyncio.ensure_future(client.read("devin://knowledge"))
-        await upstream.arrived.wait()
+        await upstream.wait_for_operation("list_knowledge")
         await client.ok("create_knowledge", name="Brand new", body="b", trigger="t")
         gate.set()
         assert "Brand new" not in await reading
@@ -112,23 +114,23 @@ async def test_read_that_overlaps_a_write_is_not_cached(
 
 async def test_concurrent_reads_share_one_request(connect: Connect, upstream: Upstream) -> None:
     gate = asyncio.Event()
-    upstream.fail("GET", "/v1/knowledge", delay_reply(gate))
+    upstream.fail_operation("list_knowledge", delay_reply(gate))
     async with connect() as client:
         reads = [
             asyncio.ensure_future(client.read("devin://knowledge/note-0001")) for _ in range(20)
         ]
-        await upstream.arrived.wait()
+        await upstream.wait_for_operation("list_knowledge")
         reads[0].cancel()  # the others go on without the first
         gate.set()
         texts = await asyncio.gather(*reads[1:])
     assert len(set(texts)) == 1
-    assert upstream.count("GET", "/v1/knowledge") == 1
+    assert len(upstream.sent("list_knowledge")) == 1
 
 
 async def test_cached_value_survives_a_failed_refresh(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         before = await client.read("devin://knowledge")
-        upstream.fail("GET", "/v1/knowledge", answer(500))
+        upstream.fail_operation("list_knowledge", answer(500))
         await client.error("list_knowledge")
         assert await client.read("devin://knowledge") == before
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import Connect
 
+pytestmark = pytest.mark.usefixtures("api")
+
 LISTS: dict[str, dict[str, Any]] = {
     "list_sessions": {"limit": 1, "tags": ["a"]},
     "list_secrets": {},

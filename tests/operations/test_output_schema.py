@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import Connect
 from tests.upstream import Upstream
 
+pytestmark = pytest.mark.usefixtures("api")
+
 
 @pytest.mark.parametrize(
     ("schema", "says"),

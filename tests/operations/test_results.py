@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Connect
 from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_completed_write_is_no_error_because_of_its_length(

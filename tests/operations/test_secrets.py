@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import pytest
 
+from devin_mcp.keys import DevinApi
 from tests.conftest import Connect
+from tests.operations.records import by_id, secret
 from tests.upstream import Upstream, answer
 
+pytestmark = pytest.mark.usefixtures("api")
 
-async def test_secret_is_created_listed_and_deleted(connect: Connect, upstream: Upstream) -> None:
+
+async def test_secret_is_created_listed_and_deleted(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
+    gone = {"v1": "404", "v3": "does not know that secret id"}[api]
     async with connect() as client:
         created = await client.ok(
             "create_secret", type="key-value", key="DB", value="hunter2-hunter2", note="for tests"
         )
         listed = await client.ok("list_secrets")
         deleted = await client.ok("delete_secret", secret_id=created["secret_id"])
-        assert "404" in await client.error("delete_secret", secret_id=created["secret_id"])
+        assert gone in await client.error("delete_secret", secret_id=created["secret_id"])
     row = listed["secrets"][-1]
     assert row["secret_id"] == created["secret_id"]
     assert (row["secret_type"], row["key"]) == ("key-value", "DB")
     assert "hunter2" not in str(created) + str(listed)
     assert deleted["deleted"] is True
-    assert upstream.requests[0].json == {
+    assert upstream.sent("create_secret")[0].json == {
         "type": "key-value",
         "key": "DB",
         "value": "hunter2-hunter2",
-        "sensitive": True,
+        {"v1": "sensitive", "v3": "is_sensitive"}[api]: True,
         "note": "for tests",
     }
 
@@ -44,8 +51,8 @@ async def test_value_from_env_reads_an_allowed_variable(
             session_secrets=[{"key": "B", "value_from_env": "MY_TOKEN"}],
         )
     assert "value-from" not in str(created)
-    assert upstream.requests[0].json["value"] == "value-from-the-environment"
-    assert upstream.requests[1].json["session_secrets"] == [
+    assert upstream.sent("create_secret")[0].json["value"] == "value-from-the-environment"
+    assert upstream.sent("create_session")[0].json["session_secrets"] == [
         {"key": "B", "value": "value-from-the-environment", "sensitive": True}
     ]
 
@@ -107,8 +114,8 @@ async def test_rejected_secret_value_is_not_quoted(connect: Connect, upstream: U
             }
         ]
     }
-    upstream.fail(
-        "POST", "/v1/secrets", answer(422, body), answer(400, {"detail": "half: hunter2-hun"})
+    upstream.fail_operation(
+        "create_secret", answer(422, body), answer(400, {"detail": "half: hunter2-hun"})
     )
     async with connect() as client:
         for _ in range(2):
@@ -119,8 +126,9 @@ async def test_rejected_secret_value_is_not_quoted(connect: Connect, upstream: U
 
 
 async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstream) -> None:
-    rows = [{"id": f"s-{number}", "type": "totp", "key": "K" * 50} for number in range(100)]
-    upstream.fail("GET", "/v1/secrets", *[answer(200, rows)] * 10)
+    upstream.organization.secrets = by_id(
+        *(secret(f"s-{number}", key="K" * 50) for number in range(100))
+    )
     async with connect(result_limit=3000) as client:
         first = await client.ok("list_secrets")
         listed = await client.list_all("list_secrets", "secrets")
@@ -129,7 +137,7 @@ async def test_secrets_are_listed_page_by_page(connect: Connect, upstream: Upstr
 
 
 async def test_empty_list_suggests_create_secret(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail("GET", "/v1/secrets", answer(200, []))
+    upstream.organization.secrets = {}
     async with connect() as client:
         result = await client.ok("list_secrets")
     assert "devin_create_secret" in result["next"]

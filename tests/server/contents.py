@@ -5,18 +5,19 @@ from __future__ import annotations
 from mcp.types import GetPromptResult, TextContent
 
 from devin_mcp.sandbox.sample_data import playbook
+from tests.operations.records import note
 from tests.upstream import Upstream
 
 
 def write_notes(upstream: Upstream, count: int, size: int = 10) -> None:
     """Replace all notes by so many, each with a body of this size."""
     upstream.organization.notes = {
-        f"note-{number:05d}": {
-            "id": f"note-{number:05d}",
-            "name": f"Note {number:05d}",
-            "trigger_description": f"When {number}",
-            "body": "x" * size,
-        }
+        f"note-{number:05d}": note(
+            f"note-{number:05d}",
+            name=f"Note {number:05d}",
+            trigger_description=f"When {number}",
+            body="x" * size,
+        )
         for number in range(count)
     }
 

@@ -42,6 +42,7 @@ async def test_lists_and_objects_may_be_json_strings(connect: Connect, upstream:
     }
 
 
+@pytest.mark.usefixtures("api")
 async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> None:
     async with connect(max_acu=7) as client:
         await client.ok(
@@ -54,21 +55,22 @@ async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> No
             session_secrets=None,
         )
         assert "prompt" in await client.error("create_session", prompt=None)
-    assert upstream.requests[0].json == {"prompt": "p", "max_acu_limit": 7}
+    (sent,) = upstream.sent("create_session")
+    assert sent.json == {"prompt": "p", "max_acu_limit": 7}
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
-@pytest.mark.parametrize("api", API_CAPABILITIES.values(), ids=API_CAPABILITIES)
+@pytest.mark.parametrize("blank", ["", " ", "\n\t", None], ids=repr)
+@pytest.mark.parametrize("capability", API_CAPABILITIES.values(), ids=API_CAPABILITIES)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.tool_name)
 def test_blank_optional_argument_counts_as_absent(
-    operation: Operation[Any, Any], api: Capability, blank: str
+    operation: Operation[Any, Any], capability: Capability, blank: str | None
 ) -> None:
     """Some hosts fill in every argument, those of the other API as well. A required text may not be
     blank.
     """
     model = arguments_model(operation.function)
     schema = input_schema(model)
-    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, api})
+    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, capability})
     properties = schema["properties"]
     required = {name: _example(properties[name]) for name in schema.get("required", [])}
     blanks = dict.fromkeys(set(properties) - set(required), blank)
@@ -83,6 +85,7 @@ def _example(schema: Schema) -> Any:
     return schema.get("enum", ["x"])[0]
 
 
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
 @pytest.mark.parametrize(
     ("tool", "arguments", "blank_argument"),
@@ -110,10 +113,12 @@ async def test_blank_required_text_is_refused(
     assert upstream.requests == []
 
 
+@pytest.mark.usefixtures("api")
 async def test_empty_list_is_not_absent(connect: Connect, upstream: Upstream) -> None:
     async with connect() as client:
         await client.ok("create_session", prompt="p", knowledge_ids=[], tags=[])
-    assert upstream.requests[0].json == {"prompt": "p", "knowledge_ids": [], "tags": []}
+    (sent,) = upstream.sent("create_session")
+    assert sent.json == {"prompt": "p", "knowledge_ids": [], "tags": []}
 
 
 @pytest.mark.parametrize(
@@ -161,6 +166,7 @@ async def test_error_names_the_argument_and_its_bound_but_not_the_value(
     assert upstream.requests == []
 
 
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize(
     "value",
     [

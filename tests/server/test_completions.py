@@ -17,8 +17,10 @@ from mcp.types import (
 from devin_mcp.operations.browsing import COMPLETIONS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, ToolClient
-from tests.server.contents import write_playbooks
+from tests.server.contents import write_notes, write_playbooks
 from tests.upstream import Upstream, answer, delay_reply
+
+pytestmark = pytest.mark.usefixtures("api")
 
 TEMPLATES = {
     "playbook_id": "devin://playbooks/{playbook_id}",
@@ -120,17 +122,18 @@ async def test_typing_on_sends_no_further_request(connect: Connect, upstream: Up
     async with connect() as client:
         for typed in ("u", "up", "upg", "upgr", "upgra"):
             assert "playbook-0002" in await complete(client, "playbook_id", typed)
-    assert len(upstream.requests) == 1
+    assert len(upstream.sent("list_playbooks")) == 1
+    assert upstream.requests[-1] in upstream.sent("list_playbooks")
 
 
 async def test_completion_is_empty_when_devin_fails(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    upstream.fail("GET", "/v1/playbooks", *[answer(500)] * 9)
+    upstream.fail_operation("list_playbooks", *[answer(500)] * 9)
     async with connect() as client:
         for typed in ("u", "up", "upg"):
             assert await complete(client, "playbook_id", typed) == []
-    assert upstream.count("GET", "/v1/playbooks") == 1
+    assert len(upstream.sent("list_playbooks")) == 1
     calls = [line for line in logs() if line["event"] == "mcp_call"]
     assert [line["error"] for line in calls] == ["broken"] * 3
 
@@ -138,7 +141,7 @@ async def test_completion_is_empty_when_devin_fails(
 async def test_completion_is_empty_when_devin_is_slow(
     connect: Connect, upstream: Upstream, logs: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    upstream.fail("GET", "/v1/knowledge", delay_reply(asyncio.Event()))
+    upstream.fail_operation("list_knowledge", delay_reply(asyncio.Event()))
     async with connect() as client:
         assert await complete(client, "note_id", "x") == []
     (call,) = [line for line in logs() if line["event"] == "mcp_call"]
@@ -148,7 +151,7 @@ async def test_completion_is_empty_when_devin_is_slow(
 async def test_failing_source_does_not_hide_the_others(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("GET", "/v1/sessions", answer(403, {"detail": "no"}))
+    upstream.fail_operation("list_sessions", answer(403, {"detail": "no"}))
     async with connect() as client:
         assert await complete(client, "repository", "shop") == ["acme/shop-api", "acme/shop-web"]
 
@@ -156,7 +159,7 @@ async def test_failing_source_does_not_hide_the_others(
 async def test_slow_source_does_not_hide_the_others(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
-    upstream.fail("GET", "/v1/knowledge", delay_reply(asyncio.Event()))
+    upstream.fail_operation("list_knowledge", delay_reply(asyncio.Event()))
     async with connect() as client:
         await client.create_session("sandbox:quick")
         clock.skip(5)
@@ -164,9 +167,7 @@ async def test_slow_source_does_not_hide_the_others(
 
 
 async def test_completion_returns_at_most_100_values(connect: Connect, upstream: Upstream) -> None:
-    upstream.organization.notes = {
-        f"note-{number}": {"id": f"note-{number}", "name": f"N{number}"} for number in range(150)
-    }
+    write_notes(upstream, 150)
     template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES["note_id"])
     async with connect() as client:
         result = await client.sdk.complete(template, {"name": "note_id", "value": "n"})
@@ -186,4 +187,4 @@ async def test_repositories_of_hidden_notes_are_not_completed(
 ) -> None:
     async with connect(toolsets="sessions") as client:
         assert await complete(client, "repository", "acme", prompt="delegate") == []
-    assert upstream.count("GET", "/v1/knowledge") == 0
+    assert len(upstream.sent("list_knowledge")) == 0

@@ -17,6 +17,8 @@ from tests.e2e.processes import COMMAND, environment, start_http_process
 from tests.server.fake_user import FakeUser
 from tests.upstream import KEY, Upstream, answer, never_answer
 
+pytestmark = pytest.mark.usefixtures("api")
+
 Logs = Callable[[], list[dict[str, Any]]]
 
 
@@ -103,7 +105,7 @@ async def test_question_shows_only_the_id_when_the_title_is_unreadable(
     connect: Connect, upstream: Upstream, era: Era
 ) -> None:
     user = FakeUser()
-    upstream.fail("GET", "/v1/secrets", *[answer(500)] * 9)
+    upstream.fail_operation("list_secrets", *[answer(500)] * 9)
     async with connect(era=era, ask=user) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
     assert user.questions[0].startswith("Delete the secret secret-0001? ")
@@ -198,7 +200,7 @@ async def test_client_that_fails_on_the_question_changes_nothing(
 
 async def test_slow_title_does_not_delay_the_question(connect: Connect, upstream: Upstream) -> None:
     user = FakeUser()
-    upstream.fail("GET", "/v1/secrets", *[never_answer] * 9)
+    upstream.fail_operation("list_secrets", *[never_answer] * 9)
     async with connect(ask=user, timeout=0.2) as client:
         await client.ok("delete_secret", secret_id="secret-0001")
     assert user.questions[0].startswith("Delete the secret secret-0001? ")

@@ -18,6 +18,8 @@ from tests.conftest import Connect, Era, ToolClient
 from tests.server.contents import prompt_text, write_playbooks
 from tests.upstream import Upstream, answer
 
+pytestmark = pytest.mark.usefixtures("api")
+
 FIXED_PROMPTS = ["delegate", "standup", "review_session", "write_playbook"]
 
 
@@ -239,7 +241,7 @@ async def test_task_that_names_a_hidden_tool_is_not_changed(connect: Connect) ->
 async def test_fixed_prompts_are_listed_when_playbooks_cannot_be_read(
     connect: Connect, upstream: Upstream
 ) -> None:
-    upstream.fail("GET", "/v1/playbooks", *[answer(500)] * 9)
+    upstream.fail_operation("list_playbooks", *[answer(500)] * 9)
     async with connect() as client:
         assert await prompt_names(client) == FIXED_PROMPTS
         with pytest.raises(MCPError, match=r"server error \(500\)"):

@@ -8,11 +8,14 @@ import pytest
 from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era
 from tests.server.contents import write_notes, write_playbooks
 from tests.upstream import Upstream, answer
+
+pytestmark = pytest.mark.usefixtures("api")
 
 INDEXES = ["devin://account", "devin://knowledge", "devin://playbooks", "devin://sessions"]
 
@@ -94,7 +97,7 @@ async def test_uri_with_an_invalid_id_is_refused_before_sending(
 async def test_server_error_fails_the_read_and_not_the_list(
     connect: Connect, upstream: Upstream, clock: AutoClock, logs: Any, era: Era
 ) -> None:
-    upstream.fail("GET", "/v1/knowledge", *[answer(503)] * 8)
+    upstream.fail_operation("list_knowledge", *[answer(503)] * 8)
     async with connect(era=era) as client:
         page = await client.sdk.list_resources(cache_mode="bypass")
         with pytest.raises(MCPError, match=r"server error \(503\)") as refused:
@@ -134,7 +137,7 @@ async def test_ttl_is_sent_in_the_2026_revision(connect: Connect) -> None:
 
 
 async def test_five_thousand_notes_are_listed_read_and_completed(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
     write_notes(upstream, 5000, size=2000)
     async with connect() as client:
@@ -148,18 +151,18 @@ async def test_five_thousand_notes_are_listed_read_and_completed(
             assert len(completion.values) == min(100, completion.total or 0) > 0
     assert len(table) <= 25_000 + 200
     assert "more do not fit here. Search them with devin_list_knowledge." in table
-    assert upstream.count("GET", "/v1/knowledge") == 1
-    assert upstream.count("GET", "/v1/playbooks") == 1
+    pages = {"v1": 1, "v3": 25}[api]
+    assert len(upstream.sent("list_knowledge")) == pages, "each page is read once"
+    assert len(upstream.sent("list_playbooks")) == 1
 
 
 async def test_playbook_with_an_invalid_id_is_not_listed(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
+    time = {"v1": "soon", "v3": "2026-01-01T00:00:00Z"}[api]  # v3 has numbers
     invalid_ids = ("playbook x", "a/b", "x\n- prompt: evil", "p" * 200)
     for playbook_id in invalid_ids:
-        upstream.organization.playbooks[playbook_id] = playbook(
-            playbook_id, "Odd", "b", None, "soon"
-        )
+        upstream.organization.playbooks[playbook_id] = playbook(playbook_id, "Odd", "b", None, time)
     async with connect() as client:
         uris = [resource.uri for resource in await client.resources()]
         prompts = (await client.sdk.list_prompts()).prompts

@@ -9,8 +9,11 @@ import pytest
 from mcp import MCPError
 
 from devin_mcp.settings import SettingsError, resolve
-from tests.conftest import Connect, Era, text_of
-from tests.upstream import Upstream
+from tests.conftest import Connect, Era, settings_for, text_of
+from tests.http_client import connect_over_http, start_http_server
+from tests.upstream import KEYS, Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 READS = {
     "devin_list_sessions",
@@ -44,7 +47,7 @@ async def test_resources_are_listed_only_with_their_list_tool(
     async with connect(exclude_tools="list_playbooks") as client:
         assert not [resource for resource in await client.resources() if "playbook" in resource.uri]
         await client.read("devin://playbooks/playbook-0001")
-    assert upstream.count("GET", "/v1/playbooks") == 0
+    assert len(upstream.sent("list_playbooks")) == 0
 
 
 async def test_index_names_only_resources_that_can_be_read(connect: Connect) -> None:
@@ -137,3 +140,28 @@ async def test_server_started_in_home_or_root_allows_no_files(
         assert "no argument path" in await client.error("upload_attachment", path="x")
     monkeypatch.chdir(project)
     assert resolve({}, {}).files_root == (project.resolve(),)
+
+
+@pytest.mark.one_api("v3", reason="It uses both keys.")
+async def test_callers_of_one_server_see_the_arguments_of_their_api(upstream: Upstream) -> None:
+    async with (
+        start_http_server(settings_for(upstream, auth="caller-key", DEVIN_API_KEY="")) as url,
+        connect_over_http(url, {"x-devin-api-key": KEYS["v1"]}) as v1,
+        connect_over_http(url, {"x-devin-api-key": KEYS["v3"]}) as v3,
+    ):
+        properties = [
+            {
+                tool.name: set(tool.input_schema["properties"])
+                for tool in (await client.sdk.list_tools()).tools
+            }
+            for client in (v1, v3, v1)
+        ]
+        refused = await v1.error("create_session", prompt="p", mode="fast")
+        created = await v3.ok("create_session", prompt="p", mode="fast")
+    of_v1, of_v3, again = properties
+    assert of_v1 == again
+    assert set(of_v1) == set(of_v3)
+    assert "mode" in of_v3["devin_create_session"] - of_v1["devin_create_session"]
+    assert "idempotent" in of_v1["devin_create_session"] - of_v3["devin_create_session"]
+    assert "mode exists on v3 only" in refused
+    assert created["session_id"] in upstream.organization.sessions

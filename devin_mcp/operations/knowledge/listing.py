@@ -139,8 +139,8 @@ async def find_notes(ctx: Context, note_filter: NoteFilter, *, fresh: bool) -> K
     """The notes that match. v3 searches itself; v1 returns all notes. Raises NotFound."""
     ids = note_filter.note_ids
     if ids is not None and ctx.has(GET_NOTE) and len(ids) <= MAX_SINGLE_READS:
-        read = await asyncio.gather(*(_note_or_none(ctx, note_id) for note_id in ids))
-        return KnowledgeBase(note_filter.apply([note for note in read if note]), [])
+        read = await asyncio.gather(*(_find_note(ctx, note_id) for note_id in ids))
+        return KnowledgeBase(note_filter.apply([note for note in read if note is not None]), [])
     if note_filter == NoteFilter() or ids is not None or not ctx.has(LIST_FOLDERS):
         knowledge = await knowledge_base(ctx, fresh=fresh)
         return KnowledgeBase(note_filter.apply(knowledge.notes), knowledge.folders)
@@ -162,7 +162,7 @@ async def _folder_path(ctx: Context, folder_id: str | None) -> str | None:
     raise NotFound("There is no folder with this id.")
 
 
-async def _note_or_none(ctx: Context, note_id: str) -> Note | None:
+async def _find_note(ctx: Context, note_id: str) -> Note | None:
     try:
         return await read_note(ctx, note_id)
     except NotFound:

@@ -41,8 +41,6 @@ class Note(ApiModel):
     )
     created_at: Time | None = None
     created_by: Annotated[Author | None, Requires(V1)] = None
-    folder_path: str | None = Field(None, exclude=True)
-    """Of v3; its last part is the folder's name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -121,8 +119,7 @@ class KnowledgeBase:
 
     def folder_name(self, note: Note) -> str | None:
         """The name of the note's folder, else its id; None without a folder."""
-        name = (note.folder_path or "").rpartition("/")[2]
-        return self._folder_names.get(note.folder_id or "", name or note.folder_id)
+        return self._folder_names.get(note.folder_id or "", note.folder_id)
 
     def markdown(self, note: Note) -> str:
         head = facts(

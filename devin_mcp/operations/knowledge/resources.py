@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from devin_mcp.errors import NotFound
 from devin_mcp.operations.browsing import ResourceContent, ResourceEntry, completes, resource
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge, read_note
-from devin_mcp.operations.knowledge.model import KnowledgeBase
+from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, one_line, table
 from devin_mcp.operations.matching import Candidate
 from devin_mcp.operations.parameters import NoteId
@@ -53,10 +53,11 @@ async def note_entries(ctx: Context) -> list[ResourceEntry]:
 @resource("devin://knowledge/{note_id}", tool=list_knowledge, entries=note_entries)
 async def knowledge(ctx: Context, note_id: NoteId) -> ResourceContent:
     """One note as markdown, with its name, trigger, folder and pinned repository on top."""
-    note = await read_note(ctx, note_id)
-    has_name = note.folder_id is None or note.folder_path is not None
-    folders = [] if has_name else (await knowledge_base(ctx)).folders
-    return ResourceContent(KnowledgeBase([note], folders).markdown(note))
+    notes = await knowledge_base(ctx)
+    note = notes.find(note_id)
+    if note is None:
+        raise NotFound("Devin does not know that note id.")
+    return ResourceContent(notes.markdown(note))
 
 
 @completes("note_id", tool=list_knowledge)

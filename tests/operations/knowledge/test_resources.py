@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Connect
+from tests.operations.records import by_id, folder, note
 from tests.upstream import Upstream
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_note_is_read_as_markdown_with_folder_and_repository(connect: Connect) -> None:
@@ -32,10 +37,10 @@ async def test_name_cannot_inject_markdown(connect: Connect, upstream: Upstream)
 
 async def test_index_contains_notes_of_the_same_name(connect: Connect, upstream: Upstream) -> None:
     """They differ in the trigger alone, which one of them lacks."""
-    upstream.organization.notes = {
-        note_id: {"id": note_id, "name": "Same", "trigger_description": trigger, "body": "b"}
-        for note_id, trigger in (("note-0001", None), ("note-0002", "When 1"))
-    }
+    upstream.organization.notes = by_id(
+        note("note-0001", name="Same", trigger_description=None),
+        note("note-0002", name="Same", trigger_description="When 1"),
+    )
     async with connect() as client:
         assert (await client.read("devin://knowledge")).count("| Same |") == 2
 
@@ -51,7 +56,7 @@ async def test_index_with_many_folders_stays_within_the_limit(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.organization.folders = [
-        {"id": f"folder-{number}", "name": f"Folder {number}"} for number in range(1500)
+        folder(f"folder-{number}", f"Folder {number}") for number in range(1500)
     ]
     async with connect() as client:
         table = await client.read("devin://knowledge")

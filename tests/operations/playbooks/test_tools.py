@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.conftest import Connect
 from tests.upstream import Upstream, answer
+
+pytestmark = pytest.mark.usefixtures("api")
 
 
 async def test_playbooks_are_listed_with_bodies_only_on_request(connect: Connect) -> None:
@@ -20,9 +24,8 @@ async def test_playbooks_are_listed_with_bodies_only_on_request(connect: Connect
 
 
 async def test_list_wrapped_in_an_object_is_read(connect: Connect, upstream: Upstream) -> None:
-    upstream.fail(
-        "GET",
-        "/v1/playbooks",
+    upstream.fail_operation(
+        "list_playbooks",
         answer(
             200, {"items": [{"playbook_id": "playbook-1", "title": "T", "body": "B", "news": 1}]}
         ),
@@ -37,7 +40,7 @@ async def test_body_that_does_not_fit_the_list_is_marked(
     connect: Connect, upstream: Upstream
 ) -> None:
     row = {"playbook_id": "playbook-1", "title": "T", "body": "step\n" * 2000}
-    upstream.fail("GET", "/v1/playbooks", answer(200, [row, row]))
+    upstream.fail_operation("list_playbooks", answer(200, {"items": [row, row]}))
     async with connect(result_limit=3000) as client:
         listed = await client.ok("list_playbooks", body=True)
     assert listed["playbooks"] == [
@@ -50,7 +53,7 @@ async def test_update_that_would_erase_an_unreadable_body_is_refused(
     connect: Connect, upstream: Upstream
 ) -> None:
     row = {"playbook_id": "playbook-1", "title": "t"}
-    upstream.fail("GET", "/v1/playbooks/.*", answer(200, row))
+    upstream.fail_operation("get_playbook", answer(200, row))
     async with connect() as client:
         text = await client.error("update_playbook", playbook_id="playbook-1", title="u")
     assert "Give body too" in text
@@ -60,7 +63,7 @@ async def test_update_that_would_erase_an_unreadable_body_is_refused(
 async def test_long_body_is_read_in_pieces(connect: Connect, upstream: Upstream) -> None:
     text = "step\n" * 2000
     row = {"playbook_id": "playbook-1", "title": "T", "body": text}
-    upstream.fail("GET", "/v1/playbooks/.*", *[answer(200, row)] * 20)
+    upstream.fail_operation("get_playbook", *[answer(200, row)] * 20)
     read, start = "", 0
     async with connect(result_limit=3000) as client:
         while True:
