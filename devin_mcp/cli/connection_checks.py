@@ -108,9 +108,12 @@ def _account_checks(account: Account) -> list[Check]:
         return [*checks, Check("Organization", "FAIL", problem.message, problem.advice)]
     if account.org_id:
         checks.append(Check("Organization", "ok", account.org_id))
-    summary = f"the key reads {', '.join(account.readable) or 'nothing'}"
+    summary = f"the key reads {', '.join(account.readable)}"
     if not account.refused:
         return [*checks, Check("Accepted", "ok", summary)]
+    if not account.readable:
+        refusal = next(iter(account.refused.values()))
+        return [*checks, Check("Accepted", "FAIL", refusal.message, refusal.advice)]
     found = f"{summary}, but not {', '.join(account.refused)}"
     missing = [
         f"{toolset}: {error.advice.removeprefix('Nothing was changed. ')}"
@@ -118,7 +121,7 @@ def _account_checks(account: Account) -> list[Check]:
         if isinstance(error, NotAllowed)
     ]
     advice = " ".join([*missing, "Whether it may write is only known when it does."])
-    return [*checks, Check("Accepted", "note" if account.readable else "FAIL", found, advice)]
+    return [*checks, Check("Accepted", "note", found, advice)]
 
 
 def _refusal(status: int, key: DevinKey) -> tuple[str, str]:

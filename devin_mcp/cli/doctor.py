@@ -77,7 +77,7 @@ def run_doctor(settings: Settings, sources: Mapping[str, str], *, as_json: bool)
 
 
 def _print(check: Check) -> None:
-    label = f"{check.verdict:<5} {check.check:<11} "
+    label = f"{check.verdict:<5} {check.check:<13} "
     for text in filter(None, (check.found, check.advice)):
         print_wrapped(label, printable(text).encode("ascii", "backslashreplace").decode())
         label = " " * len(label)
