@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from devin_mcp.api.models import Acknowledgement, ApiModel
-from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, NotSent, SlowDown
+from devin_mcp.errors import Broken, DevinError, NotAllowed, NotSent, Refused, SlowDown
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.context import Context
@@ -38,6 +38,10 @@ class MessageSent(WithUpdates):
 
 READ_BEFORE_TIMEOUT = 5.0
 """Seconds for reading the session before the message is sent."""
+
+SESSION_REFUSED_STATUSES = frozenset({400, 403, 409, 422})
+"""May mean that the session takes no messages: 400 on v1, not documented on v3 (v3-additions.md
+§13)."""
 
 IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
@@ -97,10 +101,9 @@ class MessageReply(ApiModel):
 async def _deliver(ctx: Context, session_id: str, body: Mapping[str, Any]) -> MessageSent:
     try:
         reply = await ctx.send(send_message, MessageReply, body=body, session_id=session_id)
-    except Invalid as refusal:
-        if refusal.status != 400:
-            raise
-        await _raise_if_over(ctx, session_id, refusal)
+    except Refused as refusal:
+        if refusal.status in SESSION_REFUSED_STATUSES:
+            await _raise_if_closed(ctx, session_id, refusal)
         raise
     return MessageSent(
         session_id=session_id,
@@ -111,8 +114,10 @@ async def _deliver(ctx: Context, session_id: str, body: Mapping[str, Any]) -> Me
     )
 
 
-async def _raise_if_over(ctx: Context, session_id: str, refusal: Invalid) -> None:
-    """Raises NotAllowed if the session is over. Devin's 400 does not say so, so it is read."""
+async def _raise_if_closed(ctx: Context, session_id: str, refusal: Refused) -> None:
+    """Raises NotAllowed if the session takes no messages. Devin's answer does not say so, so the
+    session is read.
+    """
     try:
         session = await read_session_alone(ctx, session_id)
     except DevinError:
@@ -122,7 +127,7 @@ async def _raise_if_over(ctx: Context, session_id: str, refusal: Invalid) -> Non
             f"Session {session_id} takes no messages: {_why_closed(session)}.",
             "Nothing was delivered. Start a new one with devin_delegate_task and tell it what "
             "this one knew.",
-            status=400,
+            status=refusal.status,
         ) from None
 
 

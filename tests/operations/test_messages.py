@@ -37,7 +37,7 @@ async def test_delivered_message_with_long_detail_is_no_error(
     assert sent["delivered"] is True
 
 
-@pytest.mark.one_api("v1", reason="v3 takes messages as soon as a session exists.")
+@pytest.mark.one_api("v1", reason="v3 documents no refusal while a session starts.")
 async def test_message_to_a_starting_session_is_retried(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:

@@ -44,8 +44,8 @@ async def test_read_tools_show_acus_and_the_state_of_pull_requests(
         session = await client.ok("get_session", session_id="devin-1")
         (row,) = (await client.ok("list_sessions"))["sessions"]
     expected = [{"url": f"{base}/10"}, {"url": f"{base}/9", "state": "merged"}]
-    for result in (session, row):
-        assert (result["pull_requests"], result["acus"]) == (expected, 2.5)
+    for item in (session, row):
+        assert (item["pull_requests"], item["acus"]) == (expected, 2.5)
 
 
 async def test_count_of_zero_acus_is_not_shown(connect: Connect, clock: AutoClock) -> None:

@@ -69,8 +69,8 @@ async def test_list_and_get_show_phase_and_status(
         session = await client.ok("get_session", session_id="devin-1")
     assert row["phase"] == session["phase"] == "working"
     status = {"v1": ("running", "resume_requested"), "v3": ("resuming", None)}[api]
-    for result in (row, session):
-        assert (result["status"], result.get("status_enum")) == status
+    for item in (row, session):
+        assert (item["status"], item.get("status_enum")) == status
 
 
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
