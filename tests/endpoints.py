@@ -9,7 +9,7 @@ from devin_mcp.api.organization import GET_SELF, LIST_ORGANIZATIONS
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.knowledge.listing import GET_NOTE, LIST_FOLDERS
 from devin_mcp.operations.sessions.listing import LIST_MEMBERS
-from devin_mcp.operations.sessions.messages import LIST_MESSAGES
+from devin_mcp.operations.sessions.message_pages import LIST_MESSAGES
 from devin_mcp.operations.waiting.batch import SESSIONS_BY_ID
 
 LOOKUPS: tuple[Lookup, ...] = (

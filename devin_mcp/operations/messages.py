@@ -9,7 +9,16 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from devin_mcp.api.models import Acknowledgement, ApiModel
-from devin_mcp.errors import Broken, DevinError, NotAllowed, NotSent, Refused, SlowDown
+from devin_mcp.errors import (
+    Broken,
+    DevinError,
+    NotAllowed,
+    NotReady,
+    NotSent,
+    OutOfQuota,
+    Refused,
+    SlowDown,
+)
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.catalog import CHANGE, operation
 from devin_mcp.operations.context import Context
@@ -101,6 +110,8 @@ class MessageReply(ApiModel):
 async def _deliver(ctx: Context, session_id: str, body: Mapping[str, Any]) -> MessageSent:
     try:
         reply = await ctx.send(send_message, MessageReply, body=body, session_id=session_id)
+    except (NotReady, OutOfQuota):
+        raise
     except Refused as refusal:
         if refusal.status in SESSION_REFUSED_STATUSES:
             await _raise_if_closed(ctx, session_id, refusal)

@@ -37,7 +37,7 @@ from devin_mcp.operations.parameters import (
 from devin_mcp.operations.results import Next, Result, Truncatable
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.conversation import AfterEvent, assign_event_ids
-from devin_mcp.operations.sessions.messages import LIST_MESSAGES, read_messages
+from devin_mcp.operations.sessions.message_pages import LIST_MESSAGES, read_messages
 from devin_mcp.operations.sessions.model import Phase, PhaseText, Session
 from devin_mcp.operations.sessions.start import (
     Mode,

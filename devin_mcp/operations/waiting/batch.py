@@ -15,7 +15,7 @@ from devin_mcp.observability.log import current_call
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import bare_id
 from devin_mcp.operations.sessions.conversation import Message
-from devin_mcp.operations.sessions.messages import read_messages
+from devin_mcp.operations.sessions.message_pages import read_messages
 from devin_mcp.operations.sessions.model import Session
 from devin_mcp.operations.sessions.tools import read_session_alone
 
