@@ -94,11 +94,10 @@ async def account(ctx: Context) -> ResourceContent:
 
     found = await ctx.cache.get(ctx.key.tenant, "account", load)
     head = facts(
-        api=found.api,
         owner=found.principal,
         organization=found.org_id,
         reads=", ".join(found.readable),
         may_not_read=", ".join(found.refused),
     )
     problem = str(found.problem) if found.problem else ""
-    return ResourceContent(f"# Account\n\n{head}".rstrip(), problem)
+    return ResourceContent(f"# Account\n\n- API: {found.api}\n{head}".rstrip(), problem)

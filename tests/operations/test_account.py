@@ -17,8 +17,8 @@ async def test_account_names_the_api_and_what_may_be_read(connect: Connect, api:
     async with connect() as client:
         text = await client.read("devin://account")
     facts = {
-        "v1": "- Api: v1\n- Reads: ",
-        "v3": "- Api: the Organization API (v3)\n- Owner: service user sandbox\n"
+        "v1": "- API: v1\n- Reads: ",
+        "v3": "- API: the Organization API (v3)\n- Owner: service user sandbox\n"
         "- Organization: org-sandbox\n- Reads: ",
     }
     assert text.startswith(f"# Account\n\n{facts[api]}")
