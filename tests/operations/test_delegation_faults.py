@@ -1,0 +1,87 @@
+"""Whatever fails in a delegation, and however often it is repeated: one session at most."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from devin_mcp.keys import DevinApi
+from tests.conftest import Connect
+from tests.upstream import (
+    Exchange,
+    Fault,
+    Upstream,
+    answer,
+    cut_reply,
+    drop_connection,
+    lose_reply,
+    page,
+)
+
+
+async def refuse_tags(exchange: Exchange) -> None:
+    """An organization whose list of allowed tags is empty."""
+    if exchange.request.body and "tags" in exchange.request.json:
+        await answer(422, {"detail": "tags are not allowed"})(exchange)
+        return
+    response = await exchange.forward(exchange.request)
+    await answer(response.status_code, response.json())(exchange)
+
+
+FAULTS: dict[str, Fault] = {
+    "lost": lose_reply,
+    "dropped": drop_connection,
+    "cut": cut_reply,
+    "500": answer(500, {"detail": "x"}),
+    "504": answer(504, b""),
+    "web page": page(200),
+    "403": answer(403, {"detail": "Forbidden"}),
+    "429": answer(429, {"detail": "slow down"}),
+    "refused tags": refuse_tags,
+    "refused repos": answer(422, {"detail": [{"loc": ["body", "repos"], "msg": "no"}]}),
+}
+REQUESTS = ("get_self", "list_sessions", "create_session", "list_playbooks", "get_session")
+TASK = {
+    "prompt": "p",
+    "repository": "acme/shop-api",
+    "playbook": "!fixtest",
+    "idempotency_key": "k",
+}
+REPEATS = 3
+LASTING = {"refused tags"}
+"""Faults that last: an organization does not change its list of tags between two calls."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("operation_id", REQUESTS)
+async def test_fault_at_any_request_starts_no_second_session(
+    connect: Connect, upstream: Upstream, api: DevinApi, operation_id: str, fault: str
+) -> None:
+    """First on one server, then on a new one, which knows of nothing."""
+    for count in (1, 5):
+        upstream.clear_faults()
+        times = 99 if fault in LASTING else count
+        upstream.fail_operation(operation_id, *[FAULTS[fault]] * times)
+        task = TASK | {"idempotency_key": f"k{count}"}
+        for _ in range(2):
+            async with connect(cache_ttl=0) as client:
+                for _ in range(REPEATS):
+                    await client("delegate_task", **task)
+        if fault not in LASTING:
+            upstream.clear_faults()
+        async with connect(cache_ttl=0) as client:
+            delegated = await client.ok("delegate_task", **task)
+        assert delegated["is_new_session"] is False
+    assert len(upstream.organization.sessions) == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_concurrent_calls_with_a_fault_start_one_session(
+    connect: Connect, upstream: Upstream, api: DevinApi, fault: str
+) -> None:
+    upstream.fail_operation("create_session", *[FAULTS[fault]] * (99 if fault in LASTING else 1))
+    async with connect(cache_ttl=0) as client:
+        await asyncio.gather(*(client("delegate_task", **TASK) for _ in range(6)))
+        await client.ok("delegate_task", **TASK)
+    assert len(upstream.organization.sessions) == 1
