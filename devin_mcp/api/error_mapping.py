@@ -91,9 +91,8 @@ def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors
     if status == 403:
         return errors.NotAllowed(
             f"This API key may not do that (403).{quote}",
-            f"Nothing was changed. The key may be of another kind ({KEY_PREFIX_HINT}) or its "
-            "user may lack the permission; writing playbooks needs the permission to manage the "
-            "organization's playbooks.",
+            f"Nothing was changed. The key may be of another kind ({KEY_PREFIX_HINT}), or its "
+            "user may lack the permission.",
             status=status,
         )
     if is_initializing(response):

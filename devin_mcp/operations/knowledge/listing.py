@@ -103,9 +103,7 @@ GET_NOTE = Lookup.declare(
 )
 async def list_knowledge(
     ctx: Context,
-    search: Annotated[
-        str | None, Field(max_length=200, description="Words that must all occur")
-    ] = None,
+    search: Annotated[str | None, Field(max_length=200, description="Words to search for")] = None,
     folder_id: FolderId | None = None,
     pinned_repo: Annotated[
         str | None, Field(max_length=300, description="Only pinned to this"), Requires(V3)
