@@ -22,6 +22,9 @@ MAX_QUOTE_CHARS = 300
 MIN_ECHO_CHARS = 4
 """Shorter texts of the request may appear in Devin's reason: they are ordinary words."""
 
+SYNONYMS = {"repos": ("repository", "repositories")}
+"""Field of a request -> other words for it in Devin's reasons."""
+
 _GATEWAY_TIMEOUTS = frozenset({408, 499})
 """A gateway gave up waiting, although it had passed the request on."""
 _QUOTA = re.compile(rb"out[ _]of[ _]quota|billing error|quota exceeded", re.IGNORECASE)
@@ -193,7 +196,8 @@ def _detail(response: httpx.Response) -> str:
     if isinstance(detail, str):
         return detail
     if not isinstance(detail, list):
-        return body["detail"] if isinstance(body.get("detail"), str) else ""
+        texts = (body.get("detail"), body.get("title"))  # RFC 9457: detail may be null
+        return next((text for text in texts if isinstance(text, str)), "")
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
         for item in detail
@@ -223,7 +227,9 @@ def _named_fields(detail: str, sent: object) -> frozenset[str]:
     if not isinstance(sent, dict):
         return frozenset()
     words = set(re.findall(r"[a-z_]+", detail.lower()))
-    return frozenset(name for name in sent if words & {name, name.removesuffix("s")})
+    return frozenset(
+        name for name in sent if words & {name, name.removesuffix("s"), *SYNONYMS.get(name, ())}
+    )
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -146,7 +146,7 @@ class Organizations:
         except DevinError:
             return refusal
         own, chosen = principal.org_id, call.key.org_id
-        if own and chosen and own != chosen:
+        if own and chosen and chosen not in {own, principal.devin_sessions_org_id}:
             refusal.message = (
                 f"The organization {chosen} was chosen, but the key belongs to {own} (403)."
             )

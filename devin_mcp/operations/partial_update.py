@@ -43,8 +43,8 @@ class Change:
         """
         if not clear and all(value is None for value in values.values()):
             raise Invalid(
-                f"Nothing to change: give at least one of {', '.join(values)}, or name fields to "
-                "empty in clear (an empty text counts as absent)."
+                "Nothing to change: give at least one field a value, or name fields to empty in "
+                "clear (an empty text counts as absent)."
             )
         if both := [name for name in clear if values[name] is not None]:
             raise Invalid(f"{both[0]} has a value and is in clear. Give one of the two.")

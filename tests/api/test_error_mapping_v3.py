@@ -184,3 +184,12 @@ async def test_setting_decides_for_keys_of_unknown_shape_only(
         await client("list_secrets")
     assert upstream.requests
     assert all(request.path.startswith(prefix) for request in upstream.requests)
+
+
+async def test_title_of_a_problem_without_detail_is_quoted(
+    connect: Connect, upstream: Upstream
+) -> None:
+    body = {"type": "about:blank", "title": "Playbook is archived", "status": 422, "detail": None}
+    upstream.fail_operation("create_session", answer(422, body))
+    async with connect() as client:
+        assert "Playbook is archived" in await client.error("create_session", prompt="p")

@@ -191,3 +191,21 @@ async def test_unfound_session_with_a_marked_title_is_searched_for_first(
         again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
     assert list(upstream.organization.sessions) == [again["session_id"]]
     assert again["is_new_session"] is False
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "Repository acme/shop is not connected"},
+        {"title": "Unknown repositories", "detail": None},
+        {"detail": [{"loc": ["body", "repos", 0], "msg": "not found"}]},
+    ],
+)
+async def test_refused_repository_is_recognized_in_any_words(
+    connect: Connect, upstream: Upstream, body: dict[str, Any]
+) -> None:
+    upstream.fail_operation("create_session", answer(422, body))
+    async with connect() as client:
+        delegated = await client.ok("delegate_task", prompt="p", repository="acme/shop")
+    assert delegated["remark"] == REPOSITORY_REMARK
+    assert len(upstream.organization.sessions) == 1

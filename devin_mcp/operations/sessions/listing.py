@@ -135,6 +135,7 @@ async def _scan(
     """
     found = SessionPage([], [start], has_more=True)
     seen: set[str] = set()
+    cursors = {start.after}
     position = start
     for _ in range(MAX_PAGES):
         size = None if phases else limit - len(found.rows)
@@ -156,8 +157,10 @@ async def _scan(
             if len(found.rows) == limit:
                 found.has_more = found.scanned < len(page.rows) or page.has_more or bool(phases)
                 return found
-        if not page.has_more or (not phases and not page.is_by_cursor):
-            found.has_more = page.has_more
+        is_repeated = page.is_by_cursor and position.after in cursors
+        cursors.add(position.after)
+        if is_repeated or not page.has_more or (not phases and not page.is_by_cursor):
+            found.has_more = page.has_more and not is_repeated
             break
     found.positions[-1] = position
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.fake_session import SESSIONS, FakeSession, pages_of
-from tests.upstream import Upstream, answer
+from tests.upstream import Fault, Upstream, answer
 
 pytestmark = pytest.mark.one_api("v3", reason="v1 has offsets and fewer filters.")
 
@@ -217,3 +217,18 @@ async def test_repeated_cursor_ends_the_list(
     assert ids_of(page["sessions"]) == ids[:400]
     assert "next_cursor" not in page
     assert len(upstream.sent("list_sessions")) == 2
+
+
+async def test_cursors_that_go_in_a_circle_end_the_list(
+    connect: Connect, upstream: Upstream
+) -> None:
+    def page_to(cursor: str, number: int) -> Fault:
+        row = {"session_id": f"{number:032x}", "org_id": "o", "status": "new"}
+        return answer(200, {"items": [row], "end_cursor": cursor, "has_next_page": True})
+
+    circle = [page_to("A", 1), page_to("B", 2), page_to("A", 3), page_to("B", 4)]
+    upstream.fail_operation("list_sessions", *circle)
+    async with connect() as client:
+        listed = await client.ok("list_sessions", limit=12)
+    assert len(listed["sessions"]) == 3
+    assert "next_cursor" not in listed
