@@ -8,7 +8,7 @@ from typing import Any
 
 from devin_mcp.api.models import Acknowledgement
 from devin_mcp.api.organization import GET_SELF
-from devin_mcp.errors import BadKey, DevinError
+from devin_mcp.errors import BadKey, DevinError, NotAllowed, NotFound
 from devin_mcp.keys import API_TITLES
 from devin_mcp.operations.browsing import ResourceContent, resource
 from devin_mcp.operations.catalog import OPERATIONS, Operation
@@ -77,11 +77,12 @@ def _is_list(ctx: Context, operation: Operation[Any, Any]) -> bool:
 
 
 async def _try_to_read(ctx: Context, operation: Operation[Any, Any]) -> DevinError | None:
+    """The refusal, if there is one. Raises what says nothing about the key, and BadKey."""
     query = {"first": 1} if ctx.endpoint(operation).is_paged else None
     try:
         await ctx.send(operation, Acknowledgement, query=query)
-    except DevinError as error:
-        return error
+    except (NotAllowed, NotFound) as refusal:
+        return refusal
     return None
 
 

@@ -42,11 +42,17 @@ async def test_account_of_a_wrong_key_is_an_error(
     for name in ("get_self", "list_sessions", "list_secrets", "list_playbooks", "list_knowledge"):
         upstream.fail_operation(name, refused)
     async with connect() as client:
-        if api == "v3":
-            with pytest.raises(MCPError, match="does not accept this API key"):
-                await client.read("devin://account")
-        else:
-            assert "- Reads" not in await client.read("devin://account")
+        with pytest.raises(MCPError, match="does not accept this API key"):
+            await client.read("devin://account")
+
+
+async def test_list_that_devin_cannot_show_now_is_not_called_forbidden(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
+    upstream.fail_operation("list_secrets", *[answer(500)] * 9)
+    async with connect() as client:
+        with pytest.raises(MCPError, match="server error"):
+            await client.read("devin://account")
 
 
 @pytest.mark.one_api("v3", reason="v1 does not say who a key is.")
