@@ -57,7 +57,7 @@ IF_REPLY_LOST = (
     "sessions",
     v1="POST /v1/sessions",
     v3="POST /sessions",
-    permission="ManageOrgSessions",
+    permission="ManageOrgSessions or UseDevinSessions",
     spends=True,
     if_reply_lost=IF_REPLY_LOST,
 )
@@ -251,7 +251,7 @@ async def update_session_tags(
     tags: Annotated[Tags, Field(description="At most 50")],
     how: Annotated[
         Literal["replace", "add", "remove"],
-        Field(description="Default replace; [] then removes all"),
+        Field(description="Default replace; [] removes yours"),
     ] = "replace",
 ) -> TagsUpdated:
     """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""

@@ -155,6 +155,14 @@ def next_step(session: Session) -> str:
         return _next_of_waiting(session)
     if session.phase == "done" and session.pull_requests:
         return "Devin is done. Take the pull request."
+    if session.phase == "done" and session.structured_output:
+        return "Devin is done. Take the structured output."
+    if session.phase == "sleeping" and (session.pull_requests or session.structured_output):
+        # Finished work falls asleep after a while (v3.md §5.3).
+        return (
+            "The session sleeps and has delivered: take the pull request or the structured output. "
+            "devin_send_message wakes it, which costs ACUs."
+        )
     return NEXT_BY_PHASE[session.phase].format(because=_because(session))
 
 
