@@ -85,6 +85,12 @@ def error_from_response(
 
 def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
     status = response.status_code
+    if status in {401, 403} and "html" in response.headers.get("content-type", ""):
+        return errors.Refused(
+            f"A web page answered instead of Devin ({status}).",
+            "Nothing was changed. A proxy in between may refuse, or want somebody to sign in.",
+            status=status,
+        )
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
     if status == 403 and _QUOTA.search(response.content):

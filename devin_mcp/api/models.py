@@ -65,12 +65,21 @@ ListOrNull = Annotated[list[T], BeforeValidator(_empty_for_null)]
 """A list that may come as null."""
 
 
+def _none_unless_text(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+def _true_unless_denied(value: object) -> bool:
+    """A value that cannot be read may mean that more follows."""
+    return value not in (None, False)
+
+
 class ItemList(ApiModel, Generic[T]):
     """A page `{items, end_cursor, has_next_page}` of v3 (v3.md §3), or a bare array (v1.md §7)."""
 
     items: list[T]
-    end_cursor: str | None = None
-    has_next_page: bool = False
+    end_cursor: Annotated[str | None, BeforeValidator(_none_unless_text)] = None
+    has_next_page: Annotated[bool, BeforeValidator(_true_unless_denied)] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -81,6 +90,13 @@ class ItemList(ApiModel, Generic[T]):
     def next_cursor(self) -> str | None:
         """Cursor of the next page; None on the last one."""
         return self.end_cursor or None if self.has_next_page else None
+
+    def is_cut_off(self, after: str | None) -> bool:
+        """True if more follows and no cursor leads there: what is not on this page may exist.
+
+        `after` is the cursor that this page was read with.
+        """
+        return self.has_next_page and self.end_cursor in {None, "", after}
 
 
 class Acknowledgement(ApiModel):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -26,6 +26,7 @@ MAX_KEYS = 1000
 """Keys whose organization is remembered; the least recently used is forgotten first."""
 PRINCIPAL_TTL_SECONDS = 300.0
 """Age of a principal that still proves that Devin accepts the key."""
+MAX_NAME_CHARS = 80
 MAX_NAMED = 5
 """Organizations that an error names."""
 HOW_TO_CHOOSE = (
@@ -50,14 +51,18 @@ class Call(Protocol):
     async def send(self, operation: HasEndpoints, returns: type[ModelT], /) -> ModelT: ...
 
 
+OrgId = Annotated[str, Field(pattern=rf"^{ORG_ID_PATTERN.pattern}$")]
+"""Stands in paths and in our sentences; any other text counts as not given."""
+
+
 class Principal(ApiModel):
     """The owner of a key: a service user, or a person with a personal access token (PAT)."""
 
     principal_type: str = ""
     service_user_name: str | None = None
     user_name: str | None = None
-    org_id: str | None = None
-    devin_sessions_org_id: str | None = None
+    org_id: OrgId | None = None
+    devin_sessions_org_id: OrgId | None = None
 
     @property
     def name(self) -> str:
@@ -72,7 +77,7 @@ class Principal(ApiModel):
 class OrganizationRow(ApiModel):
     """An organization of an enterprise key."""
 
-    org_id: str = Field(pattern=rf"^{ORG_ID_PATTERN.pattern}$")
+    org_id: OrgId
     name: str = ""
 
 
@@ -167,14 +172,15 @@ class Organizations:
         if principal.organization_id:
             return principal.organization_id
         try:
-            rows = (await call.send(LIST_ORGANIZATIONS, ItemList[OrganizationRow])).items
+            page = await call.send(LIST_ORGANIZATIONS, ItemList[OrganizationRow])
         except NotAllowed:
             raise Invalid(
                 "Devin does not say which organization this key is for.",
                 f"Nothing was sent. {HOW_TO_CHOOSE} The id is shown in the Devin web app under "
                 "Settings > Service users.",
             ) from None
-        if len(rows) == 1:
+        rows = page.items
+        if len(rows) == 1 and not page.has_next_page:
             return rows[0].org_id
         raise Invalid(_several(rows), f"Nothing was sent. {HOW_TO_CHOOSE}")
 
@@ -188,9 +194,10 @@ class Organizations:
 def _several(rows: list[OrganizationRow]) -> str:
     if not rows:
         return "This key has no organization."
-    names = ", ".join(f"{row.name!r} ({row.org_id})" for row in rows[:MAX_NAMED])
+    names = ", ".join(f"{row.name[:MAX_NAME_CHARS]!r} ({row.org_id})" for row in rows[:MAX_NAMED])
     more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
-    return f"This key has {len(rows)} organizations: {names}{more}."
+    count = str(len(rows)) if len(rows) > 1 else "more than one of the"
+    return f"This key has {count} organizations: {names}{more}."
 
 
 def _forget_oldest(entries: OrderedDict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from devin_mcp.api.call import ApiCall
 from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.api.models import ApiModel, ItemList
+from devin_mcp.errors import Broken
 
 ItemT = TypeVar("ItemT", bound=ApiModel)
 
@@ -26,6 +27,8 @@ class Walk(Generic[ItemT]):
     None begins with the first row."""
     resume_count: int
     """Number of items before `resume_after`."""
+    has_more: bool
+    """True if pages follow that were not read."""
 
 
 async def read_pages(
@@ -52,9 +55,9 @@ async def read_pages(
         if page.end_cursor and page.end_cursor not in seen:
             cursor, count = page.end_cursor, len(items)
         if page.next_cursor is None or page.next_cursor in seen:
-            break
+            return Walk(items, cursor, count, has_more=False)
         seen.add(page.next_cursor)
-    return Walk(items, cursor, count)
+    return Walk(items, cursor, count, has_more=True)
 
 
 async def read_all(
@@ -65,5 +68,8 @@ async def read_all(
     query: Mapping[str, Any] | None = None,
     **ids: str,
 ) -> list[ItemT]:
-    """The rows of all pages."""
-    return (await read_pages(call, operation, item, query=query, **ids)).items
+    """The rows of all pages. Raises Broken if there are more than MAX_PAGES pages."""
+    walk = await read_pages(call, operation, item, query=query, **ids)
+    if walk.has_more:
+        raise Broken(f"The list has more than {len(walk.items)} rows, the most this server reads.")
+    return walk.items

@@ -34,6 +34,8 @@ def tag_for(idempotency_key: str | None) -> str:
 class IdempotentStart:
     """One delegation: whether its session was started, as far as this process knows."""
 
+    has_key: bool = False
+    """True if the caller gave an idempotency key, so that an earlier call may have started it."""
     session_id: str | None = None
     prompt_digest: bytes = b""
     """SHA-256 of the words of the prompt that the session was started with."""
@@ -94,9 +96,10 @@ class IdempotencyRegistry:
         self._starts: dict[tuple[str, str], IdempotentStart] = {}
 
     def get(self, organization: str, tag: str) -> IdempotentStart:
-        start = self._starts.setdefault((organization, tag), IdempotentStart())
+        start = self._starts.setdefault((organization, tag), IdempotentStart(has_key=True))
         excess = max(0, len(self._starts) - MAX_STARTS)
         for start_id in list(self._starts)[:excess]:
-            if not self._starts[start_id].is_busy:
+            oldest = self._starts[start_id]
+            if not oldest.is_busy and not oldest.in_doubt:
                 del self._starts[start_id]
         return start

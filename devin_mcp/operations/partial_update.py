@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from devin_mcp.api.models import ApiModel
-from devin_mcp.errors import Invalid
+from devin_mcp.errors import Broken, Invalid
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.capabilities import API_CAPABILITIES, Requires
 
@@ -22,15 +22,27 @@ Clear = Annotated[list[FieldName], Field(description="Fields to empty")]
 WriteT = TypeVar("WriteT", bound=BaseModel)
 
 
+NOT_SHOWN = object()
+"""In place of a field that Devin did not send; null says that it is empty."""
+MAY_BE_LEFT_OUT = "may be left out"
+"""Marks a field that keeps its value if a PUT leaves it out (v3-additions.md §6, §7)."""
+
+
 class RawRecord(ApiModel):
     """A record with every field as Devin sent it, unknown ones included."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     def value(self, name: str, v1_name: str | None) -> Any:
-        """The field under its name or under its name in v1; None if Devin sent none."""
+        """The field under its name or under its name in v1; NOT_SHOWN if Devin sent none."""
         fields = self.model_extra or {}
-        return fields.get(name, fields.get(v1_name or name))
+        return fields.get(name, fields.get(v1_name or name, NOT_SHOWN))
+
+    def check_id(self, wanted_id: str, name: str) -> None:
+        """Raises Broken if this is another record, which would be written over the wanted one."""
+        record_id = self.value(name, None)
+        if record_id is not NOT_SHOWN and record_id != wanted_id:
+            raise Broken("Devin answered with another record than the one that was asked for.")
 
 
 class Change:
@@ -68,15 +80,23 @@ class Change:
                 merged[name] = None
                 continue
             value = self._values.get(name)
+            if value is None and current is NOT_SHOWN:
+                if MAY_BE_LEFT_OUT in field.metadata:
+                    continue
+                raise _not_shown(name)
             value = current if value is None else value
             if value is not None or field.is_required():
                 merged[name] = value
         try:
             return write.model_validate(merged, strict=True)
         except ValidationError as error:
-            field_name = error.errors(include_input=False)[0]["loc"][0]
-            raise Invalid(
-                f"Devin did not show {field_name} in a form that can be sent back, so this change "
-                "would lose it.",
-                f"Nothing was changed. Give {field_name} too.",
-            ) from None
+            raise _not_shown(str(error.errors(include_input=False)[0]["loc"][0])) from None
+
+
+def _not_shown(name: str) -> Invalid:
+    argument = name.removeprefix("is_")
+    return Invalid(
+        f"Devin did not show {argument} in a form that can be sent back, so this change would lose "
+        "it.",
+        f"Nothing was changed. Give {argument} too.",
+    )

@@ -78,6 +78,8 @@ class _Decoder:
         for choice in value if isinstance(value, list) else [value]:
             if isinstance(choice, str) and choice in hidden:
                 raise Invalid(f"{path}: {_exists_only(choice, hidden[choice])}", NOT_SENT)
+        if hidden:
+            _check_choices(value, schema, hidden, path)
         if kind == "object" and isinstance(value, dict) and "properties" in schema:
             return self.decode_object(value, schema, path)
         if kind == "array" and isinstance(value, list):
@@ -102,6 +104,16 @@ class _Decoder:
             raise Invalid(_exists_only(_join(path, name), required), NOT_SENT)
         names = sorted(other for other, schema in properties.items() if self._exists(schema))
         raise Invalid(_unknown_argument(name, names, path), NOT_SENT)
+
+
+def _check_choices(value: Any, schema: Schema, hidden: Mapping[str, str], path: str) -> None:
+    """Raises Invalid for an unknown choice; the model's own error would name hidden ones."""
+    choices = [name for name in schema.get("items", schema).get("enum", []) if name not in hidden]
+    for index, choice in enumerate(value if isinstance(value, list) else [value]):
+        if isinstance(choice, str) and choice not in choices:
+            place = f"{path}[{index}]" if isinstance(value, list) else path
+            expected = ", ".join(repr(name) for name in choices[:-1]) + f" or {choices[-1]!r}"
+            raise Invalid(f"{place} must be {expected.removeprefix(' or ')}.", NOT_SENT)
 
 
 def _exists_only(name: str, api: str) -> str:

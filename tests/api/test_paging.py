@@ -55,7 +55,8 @@ async def test_endless_list_is_read_to_a_bound(connect: Connect, upstream: Upstr
     pages = [page_of(n, end_cursor=f"c{n}", has_next_page=True) for n in range(MAX_PAGES + 5)]
     upstream.fail_operation("list_secrets", *(answer(200, page) for page in pages))
     async with connect() as client:
-        await client.ok("list_secrets")
+        text = await client.error("list_secrets")
+    assert "the most this server reads" in text
     assert len(upstream.sent("list_secrets")) == MAX_PAGES
 
 

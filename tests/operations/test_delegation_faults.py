@@ -85,3 +85,42 @@ async def test_concurrent_calls_with_a_fault_start_one_session(
         await asyncio.gather(*(client("delegate_task", **TASK) for _ in range(6)))
         await client.ok("delegate_task", **TASK)
     assert len(upstream.organization.sessions) == 1
+
+
+async def test_session_of_a_refused_tag_is_found_when_tags_are_taken_again(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
+    upstream.fail_operation("create_session", refuse_tags)
+    ids = set()
+    for _ in range(2):
+        async with connect() as client:
+            ids.add((await client.ok("delegate_task", **TASK))["session_id"])
+    assert ids == set(upstream.organization.sessions)
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("repository", [None, "acme/shop-api"])
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (401, "repo and tag"),
+        (403, "Your role may not use this repo or tag"),
+        (404, "No such repo or tag"),
+        (409, "A session with this tag exists already for the repo"),
+        (413, "Too large for this repo and its tags"),
+        (429, "Too many sessions running for this repo and tag"),
+    ],
+)
+async def test_refusal_that_only_speaks_of_a_field_is_not_worked_around(
+    connect: Connect,
+    upstream: Upstream,
+    api: DevinApi,
+    status: int,
+    detail: str,
+    repository: str | None,
+) -> None:
+    upstream.fail_operation("create_session", *[answer(status, {"detail": detail})] * 4)
+    async with connect() as client:
+        await client.error("delegate_task", prompt="p", repository=repository)
+    assert upstream.organization.sessions == {}
+    assert status == 429 or len(upstream.sent("create_session")) == 1

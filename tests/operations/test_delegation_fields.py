@@ -182,7 +182,7 @@ async def test_unfound_session_with_a_marked_title_is_searched_for_first(
     refused = answer(422, {"detail": [{"loc": ["body", "tags"], "msg": "not allowed"}]})
     upstream.fail_operation("create_session", refused, lose_reply)
     async with connect() as client:
-        looks = [answer(200, {"items": []})] * 4  # by tag, then by title before the start
+        looks = [answer(200, {"items": []})] * 6  # by tag and title, then by title as tags fail
         fails = [answer(503)] * 40
         upstream.fail_operation("list_sessions", *looks, *fails)
         text = await client.error("delegate_task", prompt="p", idempotency_key="k")

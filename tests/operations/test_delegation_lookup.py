@@ -101,9 +101,13 @@ async def test_lookup_asks_for_a_year_and_for_archived_sessions_too(
     async with connect() as client:
         delegated = await client.ok("delegate_task", prompt="p", idempotency_key="k")
     now = upstream.sandbox.clock.now().timestamp()
-    assert [query["is_archived"] for query in lookups(upstream)] == [["false"], ["true"]]
-    for query in lookups(upstream):
+    by_tag, by_title = lookups(upstream)[:2], lookups(upstream)[2:]
+    for looks in (by_tag, by_title):
+        assert [query["is_archived"] for query in looks] == [["false"], ["true"]]
+    assert [query.get("tags") for query in by_title] == [None, None]
+    for query in by_tag:
         assert query["tags"] == [delegated["tag"]]
+    for query in lookups(upstream):
         assert 0 <= now - YEAR_SECONDS - int(query["created_after"][0]) < 600
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from devin_mcp.errors import (
@@ -15,7 +14,6 @@ from devin_mcp.errors import (
     Invalid,
     NotAllowed,
     NotSent,
-    Refused,
     ReplyLost,
     SlowDown,
 )
@@ -24,7 +22,11 @@ from devin_mcp.operations.delegation.result import Delegated
 from devin_mcp.operations.delegation.task import Task, prompt_with_repository
 from devin_mcp.operations.idempotency import IdempotentStart
 from devin_mcp.operations.parameters import MAX_TEXT_CHARS
-from devin_mcp.operations.sessions.lookup import sessions_with_tag, sessions_with_title_mark
+from devin_mcp.operations.sessions.lookup import (
+    latest_sessions_with_title_mark,
+    sessions_with_tag,
+    sessions_with_title_mark,
+)
 from devin_mcp.operations.sessions.model import SessionSummary
 from devin_mcp.operations.sessions.start import SessionRequest, start_session
 from devin_mcp.operations.sessions.tools import create_session, read_session
@@ -41,6 +43,12 @@ IDEMPOTENCY_DAYS = 365
 """
 CLOCK_DIFFERENCE_SECONDS = 300
 """Devin's clock may be this much behind."""
+FIELD_REFUSED_STATUSES = frozenset({400, 422})
+"""A refusal of a value. Any other one, such as a limit or a missing permission, is not worked
+around."""
+MAX_MARKED_TITLE_CHARS = 200
+"""Of a title with a mark at its end. Devin's limit is not documented; a title that Devin shortens
+loses the mark."""
 MAX_TITLE_CHARS = 60
 """Of a title that is made from the prompt."""
 
@@ -77,16 +85,16 @@ async def start_once(
             created = await start_session(starting, create_session, attempt.request, start.on_sent)
         except ReplyLost as lost:
             return await _find_after_lost_reply(ctx, start, tag, attempt, lost, sent_at)
-        except Refused as refusal:
+        except Invalid as refusal:
             next_attempt = _without_refused_field(attempt, refusal, tag)
             if next_attempt is None:
                 raise
-            if next_attempt.find is not attempt.find:
+            if next_attempt.find is not attempt.find and start.has_key:
                 earlier = await next_attempt.find(ctx, tag, _oldest())
                 if earlier:
                     session_id = earlier[-1].session_id
                     return await _describe_earlier(ctx, session_id, tag, start, task)
-                start.marks_title = True
+            start.marks_title = next_attempt.find is sessions_with_title_mark
             attempt = next_attempt
             continue
         return Delegated(
@@ -101,9 +109,11 @@ async def start_once(
         )
 
 
-def _without_refused_field(attempt: Attempt, refusal: Refused, tag: str) -> Attempt | None:
+def _without_refused_field(attempt: Attempt, refusal: Invalid, tag: str) -> Attempt | None:
     """The attempt without what Devin refused; None if that was something else."""
     request = attempt.request
+    if refusal.status not in FIELD_REFUSED_STATUSES:
+        return None
     if "repos" in refusal.named_fields and request.repositories:
         prompt = prompt_with_repository(request.prompt, ", ".join(request.repositories))
         if len(prompt) > MAX_TEXT_CHARS:
@@ -116,6 +126,7 @@ def _without_refused_field(attempt: Attempt, refusal: Refused, tag: str) -> Atte
         )
     if "tags" in refusal.named_fields and request.tags and tag in request.tags:
         title = request.title or " ".join(request.prompt.split())[:MAX_TITLE_CHARS]
+        title = title[: MAX_MARKED_TITLE_CHARS - len(tag)]
         remark = f"Devin accepts only certain tags, so the title ends with {tag} instead."
         return replace(
             attempt,
@@ -149,8 +160,11 @@ async def find_earlier(
             raise
         if not rows and start.in_doubt:
             find = sessions_with_title_mark if start.marks_title else sessions_with_tag
-            late = await _search(ctx, start, tag, find, _oldest())
+            late = await _search(ctx, start, tag, find, _oldest(), must_look=True)
             rows = [late] if late else []
+        if not rows:
+            # Tags may have been refused then, and not now, or not on the other API.
+            rows = await latest_sessions_with_title_mark(ctx, tag, _oldest())
         if not rows:
             return None
         session_id, others = rows[-1].session_id, len(rows) - 1
@@ -231,18 +245,36 @@ async def _find_after_lost_reply(
 
 
 async def _search(
-    ctx: Context, start: IdempotentStart, tag: str, find: Find, created_after: int
+    ctx: Context,
+    start: IdempotentStart,
+    tag: str,
+    find: Find,
+    created_after: int,
+    *,
+    must_look: bool = False,
 ) -> SessionSummary | None:
-    """Look a few times for a session that may have been started; a late reply ends the search."""
+    """Look a few times for a session that may have been started; a late reply ends the search.
+
+    With `must_look`, raises the error of the last look: then it is not known that there is none.
+    """
+    failure: DevinError | None = None
     if ctx.report is not None:
         await ctx.report("The reply was lost; looking whether the session was started")
     for delay in SEARCH_DELAYS_SECONDS:
         await ctx.client.clock.sleep(min(delay, ctx.deadline.seconds_left()))
         if start.session_id is not None:
-            return SessionSummary(session_id=start.session_id, phase="starting")
-        with suppress(DevinError):
+            return SessionSummary.model_construct(session_id=start.session_id, phase="starting")
+        try:
             if rows := await find(ctx, tag, created_after):
                 return rows[-1]
+            failure = None
+        except DevinError as error:
+            failure = error
+    if failure is not None and must_look:
+        raise NotSent(
+            "A session may have been started before, and whether it was could not be looked up. "
+            f"{failure.message}"
+        )
     return None
 
 

@@ -16,7 +16,7 @@ from devin_mcp.operations.capabilities import V1, V3, Requires
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
 from devin_mcp.operations.matching import Candidate, macro_text
 from devin_mcp.operations.parameters import is_id
-from devin_mcp.operations.partial_update import RawRecord
+from devin_mcp.operations.partial_update import MAY_BE_LEFT_OUT, RawRecord
 from devin_mcp.operations.results import TextSlice
 
 
@@ -77,7 +77,7 @@ class NoteWrite(ApiModel):
     folder_id: str | None = Field(None, alias="parent_folder_id")
     macro: Annotated[str | None, Requires(V1)] = None
     pinned_repo: str | None = None
-    is_enabled: Annotated[bool | None, Requires(V3)] = None
+    is_enabled: Annotated[bool | None, Requires(V3), MAY_BE_LEFT_OUT] = None
 
 
 class KnowledgeFolder(ApiModel):

@@ -114,7 +114,9 @@ async def update_knowledge(
 async def _read_record(ctx: Context, note_id: str) -> RawRecord:
     """The note with every field. v1 has no request for one note (v1.md §2). Raises NotFound."""
     if ctx.has(GET_NOTE):
-        return await ctx.send(GET_NOTE, RawRecord, note_id=note_id)
+        record = await ctx.send(GET_NOTE, RawRecord, note_id=note_id)
+        record.check_id(note_id, "note_id")
+        return record
     for record in (await ctx.send(list_knowledge, RawNotes)).knowledge:
         if record.value("note_id", "id") == note_id:
             return record

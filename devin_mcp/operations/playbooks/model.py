@@ -16,6 +16,7 @@ from devin_mcp.operations.capabilities import V1, V3, Requires
 from devin_mcp.operations.markdown import document, facts, first_line, one_line
 from devin_mcp.operations.matching import Candidate, macro_text, slug, unique_names
 from devin_mcp.operations.parameters import is_id
+from devin_mcp.operations.partial_update import MAY_BE_LEFT_OUT
 
 
 class PlaybookSummary(ApiModel):
@@ -56,7 +57,7 @@ class PlaybookWrite(ApiModel):
     title: str
     body: str
     macro: str | None = None
-    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
+    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3), MAY_BE_LEFT_OUT] = None
 
 
 class PlaybookIndex:

@@ -220,6 +220,7 @@ async def update_playbook(
     }
     change = Change(values, clear or ())
     record = await ctx.send(get_playbook, RawRecord, playbook_id=playbook_id)
+    record.check_id(playbook_id, "playbook_id")
     playbook = change.merge(record, PlaybookWrite, ctx.key.api)
     await ctx.send(update_playbook, Acknowledgement, body=playbook, playbook_id=playbook_id)
     return _saved(playbook_id, playbook.title, playbook.macro)

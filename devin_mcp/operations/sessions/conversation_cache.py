@@ -12,7 +12,7 @@ MAX_CHARS_PER_TENANT = 2_000_000
 MAX_CHARS = 16_000_000
 """Characters that are kept in all."""
 MESSAGE_OVERHEAD_CHARS = 500
-"""Counted per message for what is not its text."""
+"""Counted per message, and once per conversation, for what is not text."""
 
 ConversationId = tuple[str, str]
 """Tenant and session id."""
@@ -28,7 +28,13 @@ class Conversation:
 
     @property
     def chars(self) -> int:
-        return sum(len(message.message) + MESSAGE_OVERHEAD_CHARS for message in self.messages)
+        texts = (
+            len(text or "")
+            for message in self.messages
+            for text in (message.message, message.event_id, message.source, message.username)
+        )
+        overhead = (len(self.messages) + 1) * MESSAGE_OVERHEAD_CHARS
+        return sum(texts) + len(self.cursor or "") + overhead
 
 
 class ConversationCache:

@@ -1,4 +1,7 @@
-"""Finding the session that a delegation started: by its tag, or by the mark in its title."""
+"""Finding the session that a delegation started: by its tag, or by the mark in its title.
+
+"Could not look" is an error: only a look through all sessions says that there is none.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.model import SessionSummary
 from devin_mcp.operations.sessions.pages import MAX_PAGES, read_page
 
+MAX_TITLE_PAGES = 50
+"""Pages read in search of a title, which Devin itself cannot filter for."""
+
 Matches = Callable[[SessionSummary], bool]
 
 
@@ -22,44 +28,64 @@ async def sessions_with_tag(
 
     Raises Broken if that cannot be determined.
     """
-    # Whether Devin filters exactly is not documented (v1.md §3.2, v3-additions.md §4).
-    return await _find(ctx, lambda row: tag in row.tags, created_after, tags=[tag])
+
+    def matches(row: SessionSummary) -> bool:
+        if "tags" not in row.model_fields_set:
+            raise Broken(
+                "Devin did not show the tags of a session that was looked up.",
+                "Nothing was started.",
+            )
+        # Whether Devin filters exactly is not documented (v1.md §3.2, v3-additions.md §4).
+        return tag in row.tags
+
+    return await _find(ctx, matches, created_after, MAX_PAGES, tags=[tag])
 
 
 async def sessions_with_title_mark(
     ctx: Context, mark: str, created_after: int | None = None
 ) -> list[SessionSummary]:
-    """The recent sessions whose title ends with the mark, newest first. Raises Broken."""
-    return await _find(
-        ctx, lambda row: (row.title or "").endswith(mark), created_after, is_exhaustive=False
-    )
+    """The sessions whose title ends with the mark, newest first. Raises Broken as above."""
+    return await _find(ctx, _ends_with(mark), created_after, MAX_TITLE_PAGES)
+
+
+async def latest_sessions_with_title_mark(
+    ctx: Context, mark: str, created_after: int | None = None
+) -> list[SessionSummary]:
+    """The same among the sessions of the latest page: one request instead of many."""
+    return await _find(ctx, _ends_with(mark), created_after, 1, is_exhaustive=False)
+
+
+def _ends_with(mark: str) -> Matches:
+    return lambda row: (row.title or "").endswith(mark)
 
 
 async def _find(
     ctx: Context,
     matches: Matches,
     created_after: int | None,
+    max_pages: int,
     *,
     is_exhaustive: bool = True,
     **filters: Any,
 ) -> list[SessionSummary]:
     scanned = 0
     for view in _views(ctx, created_after):
-        position = Position()
-        for _ in range(MAX_PAGES):
+        position, has_more = Position(), True
+        for _ in range(max_pages):
             page = await read_page(ctx, list_sessions, {**filters, **view}, position)
             scanned += len(page.rows)
             if found := [row for row in page.rows if matches(row)]:
                 return found
+            has_more = page.has_more or page.is_cut_off
             if not page.has_more:
                 break
             position = page.positions[-1]
-        else:
-            if is_exhaustive:
-                raise Broken(
-                    f"Devin showed {scanned} sessions without the tag that was asked for.",
-                    "Nothing was started.",
-                )
+        if has_more and is_exhaustive:
+            raise Broken(
+                f"Devin showed {scanned} sessions without the one that was looked for, and has "
+                "more.",
+                "Nothing was started.",
+            )
     return []
 
 

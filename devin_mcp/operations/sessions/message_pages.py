@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devin_mcp.api.endpoint import Lookup
 from devin_mcp.api.paging import Walk, read_pages
-from devin_mcp.errors import Invalid
+from devin_mcp.errors import BadKey, Broken, Refused, SlowDown
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.sessions.conversation import Message, assign_event_ids
 from devin_mcp.operations.sessions.conversation_cache import Conversation
@@ -24,10 +24,10 @@ async def read_messages(ctx: Context, session_id: str) -> list[Message]:
     earlier = ctx.conversations.get(ctx.key.tenant, session_id)
     try:
         walk = await _read_after(ctx, session_id, earlier)
-    except Invalid:
-        if earlier.cursor is None:
+    except (Refused, Broken) as error:
+        if earlier.cursor is None or isinstance(error, BadKey | SlowDown):
             raise
-        earlier = Conversation()  # Devin does not accept the cursor any more
+        earlier = Conversation()  # the cursor may be what Devin does not accept any more
         walk = await _read_after(ctx, session_id, earlier)
     before_cursor = (*earlier.messages, *walk.items[: walk.resume_count])
     ctx.conversations.put(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -97,9 +98,9 @@ class SessionSummary(ApiModel):
         """Derive the phase and what this model calls otherwise than Devin."""
         if not isinstance(value, dict):
             return value
-        if "phase" in value:  # made by this server
-            return value
         session = {**value, "pull_requests": _pull_requests(value)}
+        if session.get("tags", ()) is None and _is_of_v3(value):
+            del session["tags"]  # v3 always has a list (v3.md §5.2), so these could not be read
         output = session.get("structured_output")
         if output is not None and not isinstance(output, dict):
             session["structured_output"] = {"value": output}
@@ -115,7 +116,7 @@ def phase_of(session: dict[str, Any]) -> Phase:
 
 def _is_of_v3(session: dict[str, Any]) -> bool:
     """v1 has no organization in a session, v3 always (v3.md §5.2)."""
-    return "status_enum" not in session and ("org_id" in session or "status_detail" in session)
+    return "org_id" in session or "status_detail" in session
 
 
 def _v1_fields(session: dict[str, Any]) -> dict[str, Any]:
@@ -123,15 +124,16 @@ def _v1_fields(session: dict[str, Any]) -> dict[str, Any]:
     if status is not None and not isinstance(status, str):
         status = "unknown"
     phase = "starting" if status is None else V1_PHASES.get(status.lower(), "working")
-    return {"status_enum": status, "phase": phase}
+    return {"status_enum": status, "phase": phase} | dict.fromkeys(("reason", "acus", "archived"))
 
 
 def _v3_fields(session: dict[str, Any]) -> dict[str, Any]:
     status, detail = str(session.get("status")).lower(), session.get("status_detail")
     phase = V3_PHASES.get(f"{status}/{detail}", V3_PHASES.get(status, "working"))
     acus = session.get("acus_consumed")
-    has_count = isinstance(acus, int | float) and acus > 0
+    has_count = isinstance(acus, int | float) and isfinite(acus) and acus > 0
     return {
+        "status_enum": None,
         "phase": phase,
         "reason": detail if isinstance(detail, str) else None,
         "acus": acus if has_count else None,

@@ -37,6 +37,8 @@ class SessionPage:
     """`positions[n]` is the place after `n` rows."""
     has_more: bool
     is_by_cursor: bool = False
+    is_cut_off: bool = False
+    """True if more sessions exist and cannot be reached."""
     scanned: int = 0
     """Rows that were looked through for these."""
 
@@ -91,4 +93,5 @@ async def _read_by_cursor(
     has_more = page.next_cursor is not None and page.next_cursor != start.after
     if has_more:
         positions[-1] = Position(0, page.next_cursor or "")
-    return SessionPage(rows, positions, has_more, is_by_cursor=True)
+    is_cut_off = page.is_cut_off(start.after or None)
+    return SessionPage(rows, positions, has_more, is_by_cursor=True, is_cut_off=is_cut_off)

@@ -6,9 +6,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from devin_mcp.api.endpoint import Lookup
-from devin_mcp.api.models import ItemList
+from devin_mcp.api.models import ApiModel
 from devin_mcp.errors import DevinError, Invalid
 from devin_mcp.keys import DevinKey
 from devin_mcp.observability.log import current_call
@@ -32,6 +35,19 @@ MAX_TENANTS = 1000
 NewContext = Callable[[DevinKey], Context]
 JoinRound = Callable[[str, int], int]
 """Wakes at most so many sleeping pollers of a tenant. Returns how many."""
+
+
+def _with_id(rows: object) -> object:
+    """Without rows that cannot be told from each other: they hide no other session."""
+    if not isinstance(rows, list):
+        return rows
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("session_id"), str)]
+
+
+class SessionRows(ApiModel):
+    """The sessions of one request."""
+
+    items: Annotated[list[Session], BeforeValidator(_with_id)]
 
 
 @dataclass
@@ -114,11 +130,13 @@ class SessionBatches:
                 break
             names = [f"devin-{session_id}" if prefixed else session_id for session_id in missing]
             try:
-                page = await ctx.send(
-                    SESSIONS_BY_ID, ItemList[Session], query={"session_ids": names}
-                )
+                page = await ctx.send(SESSIONS_BY_ID, SessionRows, query={"session_ids": names})
             except Invalid:
                 continue  # it does not take this form
+            except DevinError as error:
+                if error.status != 405:
+                    raise
+                break  # a deployment without the list: each is read by itself
             for session in page.items:
                 if (session_id := bare_id(session.session_id)) in missing:
                     session.url = session.url or ctx.web_url(session.session_id)
