@@ -21,6 +21,7 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints, endpoint_for
 from devin_mcp.api.error_mapping import (
     describe_transport_error,
     error_from_response,
+    is_web_page,
     no_response_error,
     reply_lost,
 )
@@ -245,7 +246,8 @@ class ApiCall:
     ) -> DevinError:
         """The error for a response that is not a success."""
         error = error_from_response(response, endpoint, body, private=private)
-        if endpoint.api == "v3" and isinstance(error, NotAllowed):
+        is_devins = not is_web_page(response)
+        if endpoint.api == "v3" and isinstance(error, NotAllowed) and is_devins:
             if endpoint is GET_SELF.v3:
                 error = BadKey("Devin does not accept this API key (403).", status=403)
             else:
@@ -256,7 +258,7 @@ class ApiCall:
 
 
 def _unreadable(response: httpx.Response, endpoint: Endpoint) -> DevinError:
-    is_page = "html" in response.headers.get("content-type", "")
+    is_page = is_web_page(response)
     message = (
         "Devin answered with a web page instead of data (a proxy in between?)."
         if is_page

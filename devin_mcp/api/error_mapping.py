@@ -83,10 +83,15 @@ def error_from_response(
     return error
 
 
+def is_web_page(response: httpx.Response) -> bool:
+    """True for a page of a proxy in between, whose words are not Devin's."""
+    return "html" in response.headers.get("content-type", "")
+
+
 def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
     status = response.status_code
-    if status in {401, 403} and "html" in response.headers.get("content-type", ""):
-        return errors.Refused(
+    if status in {401, 403} and is_web_page(response):
+        return errors.NotAllowed(
             f"A web page answered instead of Devin ({status}).",
             "Nothing was changed. A proxy in between may refuse, or want somebody to sign in.",
             status=status,
