@@ -70,9 +70,13 @@ async def advance_during(
     task = asyncio.ensure_future(work)
     for step in steps:
         await anyio.sleep(0.05)
+        sleeping = asyncio.ensure_future(manual_clock.wait_for_sleepers(until_asleep))
+        await asyncio.wait({task, sleeping}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
+            sleeping.cancel()
             break
-        await manual_clock.advance(step, until_asleep=until_asleep)
+        await sleeping
+        await manual_clock.advance(step)
     with anyio.fail_after(HANG_SECONDS):
         return await task
 
