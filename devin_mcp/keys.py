@@ -34,10 +34,7 @@ KEY_PREFIX_HINT = "keys start with cog_, those of the deprecated v1 with apk_"
 KEY_PAGES = "Settings > Service users or Settings > API keys"
 WHERE_TO_GET_A_KEY = f"in the Devin web app under {KEY_PAGES} ({KEY_PREFIX_HINT})"
 
-LOGIN_TOKEN_PROBLEM = (
-    "This is the login token of the Devin CLI, which may not be used to read or end a session; it "  # noqa: S105 - a sentence
-    "is no API key."
-)
+LOGIN_TOKEN_PROBLEM = "This is the login token of the Devin CLI, not an API key."  # noqa: S105 - a sentence
 KEY_PROBLEMS: dict[KeyState, str] = {
     "missing": "There is no Devin API key, so nothing was sent.",
     "placeholder": "Where the Devin API key belongs is a placeholder that nobody filled in; "

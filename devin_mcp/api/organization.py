@@ -176,13 +176,13 @@ class Organizations:
         except NotAllowed:
             raise Invalid(
                 "Devin does not say which organization this key is for.",
-                f"Nothing was sent. {HOW_TO_CHOOSE} The id is shown in the Devin web app under "
+                f"Nothing was changed. {HOW_TO_CHOOSE} The id is shown in the Devin web app under "
                 "Settings > Service users.",
             ) from None
         rows = page.items
         if len(rows) == 1 and not page.has_next_page:
             return rows[0].org_id
-        raise Invalid(_several(rows), f"Nothing was sent. {HOW_TO_CHOOSE}")
+        raise Invalid(_several(rows), f"Nothing was changed. {HOW_TO_CHOOSE}")
 
     def _store(self, key_fingerprint: str, search: asyncio.Task[str]) -> None:
         del self._searches[key_fingerprint]

@@ -125,7 +125,7 @@ async def test_token_whose_organization_is_not_said_names_the_setting(
         text = await client.error("create_session", prompt="p")
     assert "Devin does not say which organization this key is for." in text
     assert "Set DEVIN_ORG_ID or --org-id" in text
-    assert "Nothing was sent" in text
+    assert "Nothing was changed" in text
     assert upstream.sent("create_session") == []
 
 

@@ -226,11 +226,14 @@ async def test_lost_reply_leaves_a_session(sandbox: Sandbox) -> None:
         assert len((await read(client, SESSIONS))["items"]) == 1
 
 
-async def test_idempotent_is_ignored(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("field", ["idempotent", "titel"])
+async def test_field_that_is_not_in_the_contract_is_refused(sandbox: Sandbox, field: str) -> None:
+    """The real API ignores it: a test shall notice that it protects or names nothing."""
     async with v3_client(sandbox) as client:
-        assert await start(client, "p", idempotent=True) != await start(
-            client, "p", idempotent=True
-        )
+        refused = await client.post(SESSIONS, json={"prompt": "p", field: True})
+        assert refused.status_code == 422
+        assert refused.json()["detail"][0]["loc"] == ["body", field]
+        assert (await read(client, SESSIONS))["items"] == []
 
 
 @pytest.mark.parametrize(("word", "status"), [("quota", 403), ("session-limit", 429)])

@@ -27,7 +27,7 @@ from devin_mcp.operations.sessions.lookup import (
     sessions_with_tag,
     sessions_with_title_mark,
 )
-from devin_mcp.operations.sessions.model import SessionSummary
+from devin_mcp.operations.sessions.model import WORKING_PHASES, SessionSummary
 from devin_mcp.operations.sessions.start import SessionRequest, start_session
 from devin_mcp.operations.sessions.tools import create_session, read_session
 from devin_mcp.operations.sessions.view import next_step
@@ -240,7 +240,9 @@ async def _find_after_lost_reply(
         is_new_session=True,
         tag=tag if has_tag else None,
         remark=f"{attempt.remark} {remark}".strip(),
-        next="Devin is starting. Wait for it with devin_wait_for_sessions.",
+        next="Devin has begun. Wait for it with devin_wait_for_sessions."
+        if row.phase in WORKING_PHASES
+        else "Look at it with devin_get_session.",
     )
 
 

@@ -251,7 +251,7 @@ async def update_session_tags(
     tags: Annotated[Tags, Field(description="At most 50")],
     how: Annotated[
         Literal["replace", "add", "remove"],
-        Field(description="Default replace; [] removes yours"),
+        Field(description="Default replace; [] leaves a delegation's own"),
     ] = "replace",
 ) -> TagsUpdated:
     """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""

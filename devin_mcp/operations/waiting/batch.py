@@ -29,6 +29,10 @@ MAX_BATCH = 16
 """Sessions in one request."""
 JOIN_TICKS = 10
 """Event loop iterations in which pollers that were woken join the request."""
+UNLISTED_SECONDS = 60.0
+"""Time in which a session that the list did not show, such as an archived one, is only read by
+itself."""
+MAX_UNLISTED = 10_000
 MAX_TENANTS = 1000
 """Tenants whose form of ids is remembered; the least recently used is forgotten first."""
 
@@ -79,6 +83,9 @@ class SessionBatches:
         self._tasks: set[asyncio.Task[None]] = set()
         self._takes_prefix: OrderedDict[str, bool] = OrderedDict()
         """Tenant -> whether `session_ids` takes ids with their prefix; it is not documented."""
+        self._unlisted: OrderedDict[tuple[str, str], float] = OrderedDict()
+        """Tenant and bare id of a session that the list did not show -> when to ask the list for
+        it again."""
 
     async def read(self, key: DevinKey, session_id: str) -> Session:
         """The session without its messages. Raises one of errors.py."""
@@ -122,10 +129,12 @@ class SessionBatches:
         """Resolve each id as soon as it is known. What the list does not show is read by itself,
         and delays none of the others.
         """
+        now = ctx.client.clock.now()
+        listed = [item for item in ids if self._unlisted.get((ctx.key.tenant, item), 0.0) <= now]
         found: set[str] = set()
         remembered = self._takes_prefix.get(ctx.key.tenant)
         for prefixed in (False, True) if remembered is None else (remembered,):
-            missing = [session_id for session_id in ids if session_id not in found]
+            missing = [session_id for session_id in listed if session_id not in found]
             if not missing:
                 break
             names = [f"devin-{session_id}" if prefixed else session_id for session_id in missing]
@@ -144,7 +153,15 @@ class SessionBatches:
                     batch.resolve(session_id, session)
                     self._remember(ctx.key.tenant, takes_prefix=prefixed)
         missing = [session_id for session_id in ids if session_id not in found]
+        for session_id in set(missing) & set(listed):
+            self._remember_unlisted(ctx.key.tenant, session_id, now + UNLISTED_SECONDS)
         await asyncio.gather(*(_read_one(ctx, batch, session_id) for session_id in missing))
+
+    def _remember_unlisted(self, tenant: str, session_id: str, until: float) -> None:
+        self._unlisted[tenant, session_id] = until
+        self._unlisted.move_to_end((tenant, session_id))
+        if len(self._unlisted) > MAX_UNLISTED:
+            self._unlisted.popitem(last=False)
 
     def _remember(self, tenant: str, *, takes_prefix: bool) -> None:
         self._takes_prefix[tenant] = takes_prefix

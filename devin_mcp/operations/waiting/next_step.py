@@ -36,6 +36,8 @@ def next_step_of_wait(targets: Sequence[WaitTarget], *, timed_out: bool) -> str:
     if idle and not any(session.accepts_messages for session in idle):
         return "All are over. Take what they delivered."
     if idle:
+        if any(target.poller.refusal for target in targets):
+            return f"None is at work. {answer} See problem for those that cannot be looked at."
         return f"None is at work. {answer} Take what the others delivered."
     return f"Devin is at work: {WAIT_AGAIN}."
 

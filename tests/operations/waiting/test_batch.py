@@ -176,6 +176,20 @@ async def test_session_missing_from_the_list_is_read_by_itself(
     assert paths == {hidden}
 
 
+async def test_unlisted_sessions_are_not_looked_for_in_every_round(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    upstream.fail("GET", V3_LIST, *[IGNORED] * 99)
+    async with connect(manual_clock=manual_clock) as client:
+        ids = [await client.create_session("sandbox:forever") for _ in range(4)]
+        async with waiting_for(client, manual_clock, ids):
+            assert len(batches(upstream)) == 2, "both forms of the ids"
+            for _ in range(3):
+                await next_round(manual_clock, 7, 5)
+            assert len(batches(upstream)) == 2
+            assert len(upstream.sent("get_session")) >= 8
+
+
 async def test_unknown_id_is_reported_beside_sessions_of_the_list(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:
