@@ -119,6 +119,10 @@ def _run(
     return serve_stdio(settings)
 
 
+_VERSION = re.compile(r"v\d+")
+"""No command or client is called so: after `--sandbox` it is meant as the value."""
+
+
 def _with_bare_values(arguments: Sequence[str]) -> list[str]:
     """The arguments, in which a flag that may stand alone has its value: `--sandbox http` becomes
     `--sandbox=v1 http`.
@@ -127,7 +131,9 @@ def _with_bare_values(arguments: Sequence[str]) -> list[str]:
     result = []
     for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         setting = settings.get(argument)
-        is_bare = setting is not None and not (following and setting.is_text_of(following))
+        is_bare = setting is not None and not (
+            following and (setting.is_text_of(following) or _VERSION.fullmatch(following))
+        )
         result.append(f"{argument}={setting.bare}" if setting and is_bare else argument)
     return result
 

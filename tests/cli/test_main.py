@@ -59,6 +59,7 @@ from tests.e2e.processes import COMMAND, environment
         (["confg"], {}, "did you mean config?"),
         (["--read-only=no"], {}, "see devin-mcp --help"),
         (["--max-acu"], {}, "expected one argument"),
+        (["--sandbox", "v4"], {}, "--sandbox must be v1 or v3 (it is 'v4')"),
     ],
 )
 def test_wrong_value_is_one_line_and_status_2(
