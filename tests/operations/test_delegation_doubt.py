@@ -8,6 +8,7 @@ import pytest
 
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.delegation.start import SEARCH_DELAYS_SECONDS
+from devin_mcp.operations.idempotency import MAX_STARTS, IdempotencyRegistry
 from tests.conftest import Connect
 from tests.upstream import Fault, Upstream, answer, lose_reply
 
@@ -93,3 +94,13 @@ async def test_list_of_organizations_that_goes_on_is_no_choice(
     async with connect() as client:
         assert "more than one" in await client.error("delegate_task", **TASK)
     assert upstream.organization.sessions == {}
+
+
+def test_start_in_doubt_is_remembered_however_many_follow() -> None:
+    registry = IdempotencyRegistry()
+    doubtful, settled = registry.get("o", "doubtful"), registry.get("o", "settled")
+    doubtful.in_doubt = True
+    for number in range(MAX_STARTS):
+        registry.get("o", str(number))
+    assert registry.get("o", "doubtful") is doubtful
+    assert registry.get("o", "settled") is not settled

@@ -144,6 +144,30 @@ async def test_end_of_a_running_or_finished_session_is_asked_about(
     assert len(upstream.sent("terminate_session")) == agrees
 
 
+@pytest.mark.parametrize("detail", ["waiting_for_user", "finished"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status_enum": "finished"},
+        {"status_enum": "expired"},
+        {"phase": "ended"},
+        {"phase": "done", "status_enum": "finished"},
+        {"can_be_ended": False},
+    ],
+    ids=str,
+)
+async def test_fields_unknown_to_v3_do_not_skip_the_question(
+    connect: Connect, upstream: Upstream, detail: str, fields: dict[str, Any]
+) -> None:
+    session = {"status": "running", "status_detail": detail, **fields}
+    FakeSession(fields=session).at(upstream)
+    user = FakeUser("decline")
+    async with connect(ask=user) as client:
+        await client.error("terminate_session", session_id="devin-1")
+    assert len(user.questions) == 1
+    assert upstream.sent("terminate_session") == []
+
+
 async def test_end_of_an_ended_session_is_not_asked_about(
     connect: Connect, upstream: Upstream, clock: AutoClock
 ) -> None:
