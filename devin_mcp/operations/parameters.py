@@ -72,7 +72,20 @@ def repository_name(repository: str) -> str:
 
 
 MAX_TAGS = 50
-Tag = Annotated[str, Field(max_length=256), NOT_BLANK]
+OWN_TAG_PREFIX = "devin-mcp-"
+"""Prefix of the tags that identify delegations; callers cannot set them."""
+
+
+def _refuse_own_tag(tag: str) -> str:
+    if tag.startswith(OWN_TAG_PREFIX):
+        raise PydanticCustomError("own_tag", "begins with the prefix of this server's own tags")
+    return tag
+
+
+SearchedTag = Annotated[str, Field(max_length=256), NOT_BLANK]
+Tag = Annotated[SearchedTag, AfterValidator(_refuse_own_tag)]
+"""A tag that a caller sets. One that begins with our prefix could pass for a delegation."""
+SearchedTags = Annotated[list[SearchedTag], Field(max_length=MAX_TAGS)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 
 FromChar = Annotated[int, Field(ge=0, description="Read on from this character")]

@@ -5,9 +5,11 @@ variables.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Protocol
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
@@ -69,50 +71,81 @@ class Policy:
         return secret
 
 
+class SharedSessionCount(Protocol):
+    """The sessions that all replicas have started within the last hour."""
+
+    async def has_room(self, key_fingerprint: str, max_sessions: int) -> bool:
+        """False if the limit is reached."""
+        ...
+
+    async def add(self, key_fingerprint: str, max_sessions: int, member: str) -> bool:
+        """Count a start unless the limit is reached. Returns whether the start may go on."""
+        ...
+
+    async def remove(self, key_fingerprint: str, member: str) -> None:
+        """Undo `add`."""
+        ...
+
+
 @dataclass
 class SessionRateLimit:
     """Refuses a session if its key has started too many within the last hour.
 
-    Counts only sessions started through this process.
+    Counts the sessions of this process, and with `shared` those of all replicas.
     """
 
     max_sessions: int
     clock: Clock
+    shared: SharedSessionCount | None = None
     _started_at: dict[str, deque[float]] = field(default_factory=dict)
     """Key fingerprint -> time of each start."""
 
-    def check(self, key_fingerprint: str) -> None:
+    async def check(self, key_fingerprint: str) -> None:
         """Raises NotAllowed if the limit is reached."""
-        self._drop_expired()
-        count = len(self._started_at.get(key_fingerprint, ()))
-        if count >= self.max_sessions:
-            raise NotAllowed(
-                f"This server has started {count} sessions within the last hour, its limit "
-                "(--max-sessions).",
-                "Nothing was started. Go on with a running session, or ask the person who runs "
-                "this server to raise --max-sessions.",
-            )
+        self._check_own(key_fingerprint)
+        shared = self.shared
+        if shared is not None and not await shared.has_room(key_fingerprint, self.max_sessions):
+            raise self._is_reached()
 
-    @contextmanager
-    def reserve(self, key_fingerprint: str) -> Iterator[Callable[[], None]]:
+    @asynccontextmanager
+    async def reserve(self, key_fingerprint: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         """Count a start before it is sent. The count is undone if the start provably failed.
 
         Yields a function that undoes it, for a start that created no new session.
         """
-        self.check(key_fingerprint)
-        now = self.clock.now()
+        self._check_own(key_fingerprint)
+        now, member, shared = self.clock.now(), token_hex(8), self.shared
         times = self._started_at.setdefault(key_fingerprint, deque())
         times.append(now)
 
-        def release() -> None:
+        async def release() -> None:
             with suppress(ValueError):
                 times.remove(now)
+            if shared is not None:
+                await shared.remove(key_fingerprint, member)
 
         try:
+            if shared is not None and not await shared.add(
+                key_fingerprint, self.max_sessions, member
+            ):
+                raise self._is_reached()
             yield release
         except (NotSent, Refused):
-            release()
+            await release()
             raise
+
+    def _check_own(self, key_fingerprint: str) -> None:
+        self._drop_expired()
+        if len(self._started_at.get(key_fingerprint, ())) >= self.max_sessions:
+            raise self._is_reached()
+
+    def _is_reached(self) -> NotAllowed:
+        return NotAllowed(
+            f"With this key, {self.max_sessions} sessions were started within the last hour, the "
+            "server's limit (--max-sessions).",
+            "Nothing was started. Go on with a running session, or ask the person who runs this "
+            "server to raise --max-sessions.",
+        )
 
     def _drop_expired(self) -> None:
         expired = self.clock.now() - HOUR_SECONDS

@@ -34,7 +34,7 @@ class Services:
         self.policy = policy
         self.session_limit = SessionRateLimit(max_sessions, client.clock)
         self.cache = Cache(cache_ttl, client.clock)
-        self.idempotency = IdempotencyRegistry()
+        self.idempotency = IdempotencyRegistry(client.clock)
         self.conversations = ConversationCache()
         self.pollers = Pollers(self._poll, client.clock)
         self.batches = SessionBatches(self.context, self.pollers.join_round)

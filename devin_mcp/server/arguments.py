@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.capabilities import API_CAPABILITIES, REQUIRES, Capability
+from devin_mcp.operations.parameters import OWN_TAG_PREFIX
 from devin_mcp.server.schema import Schema, hidden_choices
 from devin_mcp.suggest import closest
 
@@ -154,6 +155,8 @@ _REASONS = {
     "list tool shows it (of a link, its last part)",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "must not be empty",
+    "own_tag": f"begins with {OWN_TAG_PREFIX}: such tags are this server's own; leave it out, it "
+    "is kept",
     "too_long": "has more than {max_length} items",
     "too_short": "has fewer than {min_length} items",
     "literal_error": "must be {expected}",

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.capabilities import API_CAPABILITIES
-from devin_mcp.operations.delegation.start import IDEMPOTENCY_DAYS
+from devin_mcp.operations.delegation.search import IDEMPOTENCY_DAYS
 from devin_mcp.operations.sessions.start import Mode
 from devin_mcp.settings import SETTINGS
 from tests.conftest import Connect

@@ -246,7 +246,7 @@ CAUSES: dict[str, Cause] = {
     "Too many sessions are running in this organization (429).": session_with(
         "sandbox:session-limit"
     ),
-    "its limit (--max-sessions).": session_rate_limit,
+    "the server's limit (--max-sessions).": session_rate_limit,
     "so it may have been carried out.": reply_lost,
     "its certificate did not verify": devin_behind_tls_proxy,
     "its name does not resolve": host_name_unknown,

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from devin_mcp.api.clock import Deadline
+from devin_mcp.errors import ReplyLost, SlowDown
 from devin_mcp.keys import DevinApi
-from devin_mcp.operations.delegation.start import SEARCH_DELAYS_SECONDS
-from devin_mcp.operations.idempotency import MAX_STARTS, IdempotencyRegistry
+from devin_mcp.operations.delegation.search import SEARCH_DELAYS_SECONDS
+from devin_mcp.operations.idempotency import (
+    LISTING_LAG_SECONDS,
+    MAX_STARTS,
+    MAX_STARTS_PER_TENANT,
+    IdempotencyRegistry,
+)
+from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.upstream import Fault, Upstream, answer, lose_reply
+from tests.upstream import Fault, Upstream, answer, drop_connection, lose_reply
 
 TASK = {"prompt": "p", "idempotency_key": "k"}
 NOTHING: dict[DevinApi, Fault] = {
@@ -96,11 +105,91 @@ async def test_list_of_organizations_that_goes_on_is_no_choice(
     assert upstream.organization.sessions == {}
 
 
-def test_start_in_doubt_is_remembered_however_many_follow() -> None:
-    registry = IdempotencyRegistry()
-    doubtful, settled = registry.get("o", "doubtful"), registry.get("o", "settled")
-    doubtful.in_doubt = True
-    for number in range(MAX_STARTS):
-        registry.get("o", str(number))
-    assert registry.get("o", "doubtful") is doubtful
-    assert registry.get("o", "settled") is not settled
+async def test_lost_start_starts_nothing_while_the_list_may_lag(
+    connect: Connect, upstream: Upstream, api: DevinApi, clock: AutoClock
+) -> None:
+    """Devin has the session, and does not list it for longer than a search takes."""
+    requests_per_look = {"v1": 1, "v3": 2}[api]
+    looks = 2 + len(SEARCH_DELAYS_SECONDS) + 1 + len(SEARCH_DELAYS_SECONDS)
+    upstream.fail_operation("create_session", lose_reply)
+    upstream.fail_operation("list_sessions", *[NOTHING[api]] * looks * requests_per_look)
+    async with connect() as client:
+        lost = await client.error("delegate_task", **TASK)
+        unlisted = await client.error("delegate_task", **TASK)
+        assert len(upstream.sent("create_session")) == 1
+        clock.skip(LISTING_LAG_SECONDS)
+        found = await client.ok("delegate_task", **TASK)
+    assert "call again with the same idempotency_key" in lost
+    assert f"may lag {LISTING_LAG_SECONDS:.0f} seconds behind" in unlisted
+    assert "returns the session or starts it" in unlisted
+    assert list(upstream.organization.sessions) == [found["session_id"]]
+
+
+@pytest.mark.usefixtures("api")
+async def test_start_that_is_not_listed_after_the_lag_is_started_again(
+    connect: Connect, upstream: Upstream, clock: AutoClock
+) -> None:
+    upstream.fail_operation("create_session", drop_connection)
+    async with connect() as client:
+        await client.error("delegate_task", **TASK)
+        clock.skip(LISTING_LAG_SECONDS)
+        started = await client.ok("delegate_task", **TASK)
+    assert started["is_new_session"] is True
+    assert list(upstream.organization.sessions) == [started["session_id"]]
+
+
+async def attempt(
+    registry: IdempotencyRegistry, clock: AutoClock, tenant: str, tag: str, error: Exception | None
+) -> None:
+    """An attempt whose request ends with this error, or whose call is refused before it."""
+
+    async def request() -> None:
+        if error is not None:
+            raise error
+
+    async with registry.attempt(tenant, tag, Deadline.after(clock, 50)) as start:
+        if error is not None:
+            sending = asyncio.ensure_future(request())
+            start.on_sent(sending)
+            await asyncio.wait({sending})
+
+
+async def test_start_in_doubt_is_remembered_however_many_follow(clock: AutoClock) -> None:
+    registry, lost = IdempotencyRegistry(clock), ReplyLost("lost")
+    await attempt(registry, clock, "own", "k", lost)
+    for number in range(MAX_STARTS + 40):
+        await attempt(registry, clock, "own", f"refused {number}", None)
+        await attempt(registry, clock, f"stranger {number}", "k", lost)
+    async with registry.attempt("own", "k", Deadline.after(clock, 50)) as start:
+        assert start.seconds_in_doubt > LISTING_LAG_SECONDS - 30
+
+
+async def test_starts_in_doubt_are_bounded_per_key(clock: AutoClock) -> None:
+    registry, lost = IdempotencyRegistry(clock), ReplyLost("lost")
+    for number in range(MAX_STARTS_PER_TENANT):
+        await attempt(registry, clock, "own", f"k{number}", lost)
+    with pytest.raises(SlowDown, match="not known whether"):
+        await attempt(registry, clock, "own", "one more", None)
+    await attempt(registry, clock, "other", "k", None)
+    clock.skip(LISTING_LAG_SECONDS)
+    await attempt(registry, clock, "own", "one more", None)
+    assert registry.count <= MAX_STARTS_PER_TENANT
+
+
+async def test_waiting_attempts_of_one_key_share_one_start(clock: AutoClock) -> None:
+    """The first attempt is refused while others wait: they and later ones stay apart in time."""
+    registry, running, most = IdempotencyRegistry(clock), 0, 0
+
+    async def one_attempt() -> None:
+        nonlocal running, most
+        async with registry.attempt("own", "k", Deadline.after(clock, 50)):
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            running -= 1
+
+    for _ in range(3):
+        await asyncio.gather(*(one_attempt() for _ in range(5)), asyncio.sleep(0))
+    assert most == 1
+    assert registry.count == 0

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from devin_mcp.keys import DevinApi
+from devin_mcp.operations.idempotency import LISTING_LAG_SECONDS
+from tests.clock import AutoClock
 from tests.conftest import Connect
 from tests.upstream import (
     Exchange,
@@ -56,9 +58,16 @@ LASTING = {"refused tags"}
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation_id", REQUESTS)
 async def test_fault_at_any_request_starts_no_second_session(
-    connect: Connect, upstream: Upstream, api: DevinApi, operation_id: str, fault: str
+    connect: Connect,
+    upstream: Upstream,
+    api: DevinApi,
+    clock: AutoClock,
+    operation_id: str,
+    fault: str,
 ) -> None:
-    """First on one server, then on a new one, which knows of nothing."""
+    """First on one server, then on a new one, which knows of nothing. Each call comes when Devin
+    lists every session that was started before.
+    """
     for count in (1, 5):
         upstream.clear_faults()
         times = 99 if fault in LASTING else count
@@ -68,6 +77,7 @@ async def test_fault_at_any_request_starts_no_second_session(
             async with connect(cache_ttl=0) as client:
                 for _ in range(REPEATS):
                     await client("delegate_task", **task)
+                    clock.skip(LISTING_LAG_SECONDS)
         if fault not in LASTING:
             upstream.clear_faults()
         async with connect(cache_ttl=0) as client:

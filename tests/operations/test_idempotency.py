@@ -204,7 +204,8 @@ async def test_second_session_with_the_same_key_is_reported(
 ) -> None:
     async with connect() as client:
         first = await client.ok("delegate_task", prompt="p", idempotency_key="k")
-        await client.ok("create_session", prompt="p", tags=[first["tag"]])
+        second = await client.ok("create_session", prompt="p")
+    upstream.organization.sessions[second["session_id"]].tags = [first["tag"]]
     clock.skip(5)
     async with connect() as client:
         again = await client.ok("delegate_task", prompt="p", idempotency_key="k")
@@ -217,10 +218,10 @@ async def test_tag_survives_an_update_of_the_tags(connect: Connect) -> None:
         delegated = await client.ok("delegate_task", prompt="p", tags=["old"], idempotency_key="k")
         session_id, tag = delegated["session_id"], delegated["tag"]
         updated = await client.ok("update_session_tags", session_id=session_id, tags=["new"])
-        again = await client.ok("update_session_tags", session_id=session_id, tags=updated["tags"])
+        again = await client.ok("update_session_tags", session_id=session_id, tags=["newer"])
         listed = await client.ok("list_sessions", tags=[tag])
     assert updated["tags"] == ["new", tag]
-    assert again["tags"] == ["new", tag]
+    assert again["tags"] == ["newer", tag]
     assert [row["session_id"] for row in listed["sessions"]] == [session_id]
 
 

@@ -4,18 +4,20 @@ outcome.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.errors import Invalid
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.operations.catalog import CREATE, workflow
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.result import Delegated
-from devin_mcp.operations.delegation.start import find_earlier, start_once
+from devin_mcp.operations.delegation.search import find_earlier
+from devin_mcp.operations.delegation.start import start_once
 from devin_mcp.operations.delegation.task import Task
-from devin_mcp.operations.idempotency import TAG_PREFIX, IdempotentStart, tag_for
+from devin_mcp.operations.idempotency import IdempotentStart, tag_for
 from devin_mcp.operations.knowledge.listing import resolve_notes
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Repository, Tag, Text
@@ -71,20 +73,15 @@ async def delegate_task(
     max_wait_s it goes on as devin_wait_for_sessions does.
     """
     validate_output_schema(structured_output_schema)
-    if any(tag.startswith(TAG_PREFIX) for tag in tags or ()):
-        raise Invalid(f"Tags that begin with {TAG_PREFIX} are this server's own.")
     task = Task(prompt, repository)
     tag = tag_for(idempotency_key)
-    start = IdempotentStart()
-    if idempotency_key is not None:
-        start = ctx.idempotency.get(f"{ctx.key.fingerprint} {await ctx.organization()}", tag)
-    async with start.lock(ctx.deadline):
+    async with _attempt(ctx, tag, has_key=idempotency_key is not None) as start:
         delegated = None
         if idempotency_key is not None:
             delegated = await find_earlier(ctx, start, tag, task)
         if delegated is None:
             ctx.policy.acu_limit(max_acu_limit)
-            ctx.session_limit.check(ctx.key.fingerprint)
+            await ctx.session_limit.check(ctx.key.fingerprint)
             playbook_id = None if playbook is None else await resolve_playbook(ctx, playbook)
             knowledge_ids = None if knowledge is None else await resolve_notes(ctx, knowledge)
             takes_repositories = create_session.takes("repositories", ctx.key.api)
@@ -107,3 +104,14 @@ async def delegate_task(
     if max_wait_s:
         return await wait_after(ctx, delegated, None, max_wait_s)
     return with_updates(delegated, None)
+
+
+@asynccontextmanager
+async def _attempt(ctx: Context, tag: str, *, has_key: bool) -> AsyncIterator[IdempotentStart]:
+    """What is known of the delegation. Without an idempotency key there is nothing to know."""
+    if not has_key:
+        yield IdempotentStart(ctx.client.clock)
+        return
+    tenant = f"{ctx.key.fingerprint} {await ctx.organization()}"
+    async with ctx.idempotency.attempt(tenant, tag, ctx.deadline) as start:
+        yield start

@@ -15,7 +15,7 @@ from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery, Position
-from devin_mcp.operations.parameters import Repository, Tags, repository_name
+from devin_mcp.operations.parameters import Repository, SearchedTags, repository_name
 from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
 from devin_mcp.operations.sessions.model import V3_PHASE_NAMES, Phase, SessionSummary
 from devin_mcp.operations.sessions.pages import MAX_PAGES, SessionPage, read_page
@@ -58,7 +58,7 @@ async def list_sessions(
     ctx: Context,
     limit: Annotated[int, Field(ge=1, le=1000, description="Rows on this page")] = 20,
     cursor: Cursor | None = None,
-    tags: Annotated[Tags | None, Field(description="Only with these tags")] = None,
+    tags: Annotated[SearchedTags | None, Field(description="Only with these tags")] = None,
     user_email: Annotated[str | None, Field(max_length=320, description="Only this user's")] = None,
     phase: Annotated[
         list[Phase] | None,

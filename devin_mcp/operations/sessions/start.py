@@ -110,7 +110,7 @@ async def start_session(
     call. Raises NotAllowed at the operator's limits, ReplyLost if the outcome is unknown.
     """
     body = request.body(ctx)
-    with ctx.session_limit.reserve(ctx.key.fingerprint) as release:
+    async with ctx.session_limit.reserve(ctx.key.fingerprint) as release:
         reply = await ctx.send(
             operation,
             SessionReply,
@@ -119,7 +119,7 @@ async def start_session(
             on_sent=on_sent,
         )
         if reply.is_new_session is False:
-            release()
+            await release()
     if reply.is_new_session is False:
         text = (
             "This is an earlier session with the same prompt, maybe an ended one. Look with "

@@ -22,10 +22,10 @@ from devin_mcp.operations.catalog import (
     operation,
 )
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.idempotency import TAG_PREFIX
 from devin_mcp.operations.output_schema import OutputSchema
 from devin_mcp.operations.parameters import (
     MAX_TAGS,
+    OWN_TAG_PREFIX,
     FromChar,
     Id,
     PlaybookId,
@@ -277,7 +277,7 @@ async def update_session_tags(
 
 def _new_tags(current: list[str], tags: list[str], how: str) -> list[str]:
     """The tag of a delegation stays: it keeps the session from being started twice."""
-    own = [tag for tag in current if tag.startswith(TAG_PREFIX)]
+    own = [tag for tag in current if tag.startswith(OWN_TAG_PREFIX)]
     if how == "add":
         wanted = [*current, *tags]
     elif how == "remove":

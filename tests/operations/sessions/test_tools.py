@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from devin_mcp.keys import DevinApi
-from devin_mcp.operations.idempotency import TAG_PREFIX
+from devin_mcp.operations.parameters import OWN_TAG_PREFIX
 from tests.clock import AutoClock
 from tests.conftest import Connect
 from tests.fake_session import SESSIONS, FakeSession, listed, path_of
@@ -231,13 +231,15 @@ async def test_tags_are_replaced_added_or_removed(
 
 @pytest.mark.parametrize("how", ["replace", "add", "remove"])
 async def test_tag_of_a_delegation_stays(connect: Connect, upstream: Upstream, how: str) -> None:
-    own = f"{TAG_PREFIX}1"
+    own = f"{OWN_TAG_PREFIX}1"
     _session_with_tags(upstream, ["a", own])
     async with connect() as client:
-        result = await client.ok(
+        result = await client.ok("update_session_tags", session_id="devin-1", tags=["a"], how=how)
+        refused = await client.error(
             "update_session_tags", session_id="devin-1", tags=["a", own], how=how
         )
     assert own in result["tags"]
+    assert "leave it out, it is kept" in refused
 
 
 async def test_tags_that_are_there_already_send_no_request(
