@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -131,14 +131,17 @@ def _insert_call_log(server: MCPServer[ServerState], *, shared_state_keys: bool)
     server.middleware.insert(boundary, log_calls(shared_state_keys=shared_state_keys))
 
 
-def _replication(settings: Settings, services: Services) -> AbstractAsyncContextManager[None]:
+@asynccontextmanager
+async def _replication(settings: Settings, services: Services) -> AsyncIterator[None]:
     if not settings.redis_url:
-        return nullcontext()
+        yield
+        return
     from devin_mcp.server.replication import replicate_writes
+    from devin_mcp.server.shared_starts import share_starts
 
-    return replicate_writes(
-        settings.redis_url, services.client.pending_writes, services.cache.drop_all
-    )
+    url, writes = settings.redis_url, services.client.pending_writes
+    async with replicate_writes(url, writes, services.cache.drop_all), share_starts(url, services):
+        yield
 
 
 def warn_about_key(settings: Settings) -> None:

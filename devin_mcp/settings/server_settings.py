@@ -132,7 +132,7 @@ class ServerSettings:
         "maximum ACUs per session; used if a call gives no limit, and higher limits are refused",
     )
     max_sessions: int = setting(
-        30, int_between(0, 10_000), "maximum sessions started per hour, process and API key"
+        30, int_between(0, 10_000), "maximum sessions started per hour and API key"
     )
     allow_secret_env: tuple[str, ...] = setting(
         (),

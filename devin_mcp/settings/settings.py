@@ -134,7 +134,7 @@ class Settings(ServerSettings):
     redis_url: str = setting(
         "",
         parse_redis_url,
-        "Redis server through which replicas notify each other of changes, such as "
+        "Redis server through which replicas share changes and starts, such as "
         "redis://host:6379; needs the extra redis",
         metavar="URL",
         secret=True,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,25 @@ async def test_write_reaches_clients_and_caches_of_other_replicas(cluster: Clust
         await writer.ok("create_playbook", title="After the junk", body="b")
         await updates.wait_for(2)
         group.cancel_scope.cancel()
+
+
+async def test_one_key_on_all_replicas_in_the_same_instant_starts_one_session(
+    cluster: Cluster,
+) -> None:
+    key = {"X-Devin-Api-Key": "apk_user_instant_6"}
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(connect_over_http(f"http://127.0.0.1:{port}/mcp", key))
+            for port in cluster.replicas
+        ]
+        for number in range(4):
+            task = {"prompt": f"p{number}", "idempotency_key": f"k{number}"}
+            results = await asyncio.gather(
+                *(client.ok("delegate_task", **task) for client in clients)
+            )
+            assert len({result["session_id"] for result in results}) == 1
+            assert sum(result["is_new_session"] for result in results) == 1
+    assert len(await cluster.sessions(key["X-Devin-Api-Key"])) == 4
 
 
 async def test_server_runs_on_without_its_broker() -> None:

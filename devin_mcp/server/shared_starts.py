@@ -1,0 +1,213 @@
+"""What replicas share about starts over Redis: one attempt at a time per idempotency key, starts in
+doubt, and the sessions per hour (--max-sessions).
+
+Redis holds hashes, session ids and times: no key and nothing of what was asked for. While it cannot
+be reached, each replica works as without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from devin_mcp.api.clock import Deadline
+from devin_mcp.api.pending_writes import DETACHED_WRITE_TIMEOUT
+from devin_mcp.observability.log import event
+from devin_mcp.operations.idempotency import (
+    LISTING_LAG_SECONDS,
+    IdempotentStart,
+    still_starting,
+)
+from devin_mcp.operations.parameters import is_id
+from devin_mcp.operations.policy import HOUR_SECONDS
+from devin_mcp.operations.services import Services
+from devin_mcp.settings import CALL_DEADLINE_SECONDS
+
+T = TypeVar("T")
+
+PREFIX = "devin-mcp:"
+TIMEOUT = 2.0
+"""Seconds for one command."""
+RECONNECT_SECONDS = 5.0
+"""After a failure, Redis is left alone for so long: a call has 50 seconds in all."""
+REQUEST_SECONDS = CALL_DEADLINE_SECONDS + DETACHED_WRITE_TIMEOUT
+"""The longest time from the begin of a call to the end of its request."""
+LOCK_SECONDS = REQUEST_SECONDS + 10
+"""After this time, the lock of a replica that was killed is free."""
+KNOWN_SECONDS = 3600
+"""A started session is remembered for so long; later its tag is listed for certain."""
+
+_ADD_UNLESS_FULL = """
+local now = redis.call('TIME')[1]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+if ARGV[3] ~= '' then
+  redis.call('ZADD', KEYS[1], now, ARGV[3])
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+end
+return 1
+"""
+"""Sorted set, maximum, seconds, member -> 1 if there was room. An empty member only asks."""
+
+
+@asynccontextmanager
+async def share_starts(url: str, services: Services) -> AsyncIterator[None]:
+    """Share this process's starts with the other replicas."""
+    shared = RedisStarts(url)
+    services.idempotency.shared = services.session_limit.shared = shared
+    try:
+        yield
+    finally:
+        services.idempotency.shared = services.session_limit.shared = None
+        await shared.aclose()
+
+
+class RedisStarts:
+    """The starts of all replicas."""
+
+    def __init__(self, url: str) -> None:
+        from redis.asyncio import Redis
+
+        self._redis: Any = Redis.from_url(
+            url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT
+        )
+        self._add_unless_full = self._redis.register_script(_ADD_UNLESS_FULL)
+        self._away_until = 0.0
+        self._settling: set[asyncio.Task[None]] = set()
+        """Starts whose call has ended before their request."""
+
+    async def aclose(self) -> None:
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=TIMEOUT)
+        with suppress(OSError, RuntimeError):
+            await self._redis.aclose()
+
+    @asynccontextmanager
+    async def lock(
+        self, start_id: str, start: IdempotentStart, deadline: Deadline
+    ) -> AsyncIterator[None]:
+        """One attempt at a time in all replicas. The lock is held until the request has ended."""
+        name = f"{PREFIX}start:{sha256(start_id.encode()).hexdigest()}"
+        lock = self._redis.lock(f"{name}:lock", timeout=LOCK_SECONDS)
+        is_locked: bool | None = False
+        is_announced = False
+
+        async def announce() -> None:
+            nonlocal is_announced
+            is_announced = True
+            seconds = REQUEST_SECONDS + LISTING_LAG_SECONDS
+            await self._save(name, start, in_doubt=True, seconds=seconds)
+
+        async def settle() -> None:
+            if start.request is not None:
+                await asyncio.wait({start.request})
+            if is_announced:
+                await self._save_outcome(name, start)
+            if is_locked:
+                await self._release(lock)
+
+        try:
+            is_locked = await self._try(lock.acquire(blocking_timeout=deadline.seconds_left()))
+            if is_locked is False:
+                raise still_starting()
+            await self._load(name, start)
+            start.announce = announce
+            yield
+        finally:
+            start.announce = None
+            settling = asyncio.ensure_future(settle())
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+            if start.request is None:
+                await asyncio.shield(settling)
+
+    async def has_room(self, key_fingerprint: str, max_sessions: int) -> bool:
+        """False if the replicas together have started as many sessions as the key may."""
+        return await self.add(key_fingerprint, max_sessions, "")
+
+    async def add(self, key_fingerprint: str, max_sessions: int, member: str) -> bool:
+        """Count a start unless that is too many. Returns whether it may go on."""
+        arguments: list[str | int] = [max_sessions, int(HOUR_SECONDS), member]
+        added = await self._try(self._add_unless_full([_counter(key_fingerprint)], arguments))
+        return added != 0
+
+    async def remove(self, key_fingerprint: str, member: str) -> None:
+        """Undo `add`."""
+        await self._try(self._redis.zrem(_counter(key_fingerprint), member))
+
+    async def _release(self, lock: Any) -> None:
+        from redis.exceptions import LockError
+
+        with suppress(LockError):  # it has expired
+            await self._try(lock.release())
+
+    async def _save_outcome(self, name: str, start: IdempotentStart) -> None:
+        if start.session_id is not None:
+            await self._save(name, start, in_doubt=False, seconds=KNOWN_SECONDS)
+        elif start.seconds_in_doubt:
+            await self._save(name, start, in_doubt=True, seconds=start.seconds_in_doubt)
+        else:
+            await self._try(self._redis.delete(name))
+
+    async def _load(self, name: str, start: IdempotentStart) -> None:
+        """Complete what is known here by what the replicas know."""
+        text = await self._try(self._redis.get(name))
+        milliseconds_left = await self._try(self._redis.pttl(name))
+        if text is None or milliseconds_left is None:
+            return
+        try:
+            record = json.loads(text)
+            session_id, digest = record["session_id"], bytes.fromhex(record["prompt_digest"])
+            in_doubt, marks_title = bool(record["in_doubt"]), bool(record["marks_title"])
+        except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or forged
+            event("shared_starts", level="warning", outcome="unreadable")
+            return
+        start.prompt_digest, start.marks_title = digest, marks_title
+        if in_doubt:
+            in_doubt_until = start.clock.now() + milliseconds_left / 1000
+            start.in_doubt_until = max(start.in_doubt_until, in_doubt_until)
+        elif isinstance(session_id, str) and is_id(session_id):
+            start.session_id = session_id
+
+    async def _save(
+        self, name: str, start: IdempotentStart, *, in_doubt: bool, seconds: float
+    ) -> None:
+        record = {
+            "session_id": start.session_id,
+            "prompt_digest": start.prompt_digest.hex(),
+            "marks_title": start.marks_title,
+            "in_doubt": in_doubt,
+        }
+        await self._try(self._redis.set(name, json.dumps(record), px=int(seconds * 1000) + 1))
+
+    async def _try(self, command: Awaitable[T]) -> T | None:
+        """The result, or None while Redis cannot be reached."""
+        from redis.exceptions import LockError, RedisError
+
+        task = asyncio.ensure_future(command)
+        if time.monotonic() < self._away_until:
+            task.cancel()
+            return None
+        try:
+            return await task
+        except LockError:
+            raise
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + RECONNECT_SECONDS
+            event(
+                "shared_starts",
+                level="warning",
+                outcome="not_shared",
+                error=type(error).__name__,
+                retry_in_s=RECONNECT_SECONDS,
+            )
+            return None
+
+
+def _counter(key_fingerprint: str) -> str:
+    return f"{PREFIX}sessions:{key_fingerprint}"
