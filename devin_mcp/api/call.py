@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from devin_mcp.api.client import DevinClient
 from devin_mcp.api.clock import Deadline
 from devin_mcp.api.connections import HEADERS
-from devin_mcp.api.decoding import decode
+from devin_mcp.api.decoding import decode_response
 from devin_mcp.api.endpoint import Endpoint, HasEndpoints, endpoint_for
 from devin_mcp.api.error_mapping import (
     describe_transport_error,
@@ -175,7 +175,12 @@ class ApiCall:
         self.check_key()
         parameters = {**endpoint.query, **(query or {})}
         state = RequestState(
-            endpoint, self.deadline, self.client.read_timeout, self.report, stream=stream
+            endpoint,
+            self.deadline,
+            self.client.read_timeout,
+            self.client.memory.hold(),
+            self.report,
+            stream=stream,
         )
         # Built directly: AsyncClient.build_request would parse and merge URL and headers again.
         request = httpx.Request(
@@ -211,14 +216,19 @@ class ApiCall:
         *,
         private: bool,
     ) -> T:
-        async with self.client.pools.client(self.key.fingerprint) as http:
-            response = await self.deliver(http, request, state)
-        if not response.is_success:
-            raise await self.failure(response, state.endpoint, body, private=private)
+        fingerprint = self.key.fingerprint
         try:
-            return decode(returns, response.content)
-        except ValueError:
-            raise _unreadable(response, state.endpoint) from None
+            async with self.client.key_checks.request(fingerprint):
+                async with self.client.pools.client(fingerprint) as http:
+                    response = await self.deliver(http, request, state)
+                if not response.is_success:
+                    raise await self.failure(response, state.endpoint, body, private=private)
+            try:
+                return await decode_response(returns, response.content)
+            except ValueError:
+                raise _unreadable(response, state.endpoint) from None
+        finally:
+            state.memory.release()
 
     async def _in_time(self, work: Awaitable[R], state: RequestState) -> R:
         try:
@@ -254,6 +264,8 @@ class ApiCall:
                 error = await self.client.organizations.explain_refusal(self, error, endpoint)
         if isinstance(error, BadKey):
             error.advice = self.client.key_advice
+            self.client.key_checks.forget(self.key.fingerprint)
+            self.client.pools.refuse(self.key.fingerprint)
         return error
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from devin_mcp.api.clock import Clock, RealClock
 from devin_mcp.api.connections import ConnectionPools, app_url, base_url
+from devin_mcp.api.key_checks import KeyChecks
+from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.api.organization import Organizations
 from devin_mcp.api.pending_writes import PendingWrites
 from devin_mcp.errors import BadKey
@@ -32,16 +34,19 @@ class DevinClient:
         *,
         app: Any = None,
         clock: Clock | None = None,
+        memory: MemoryBudget | None = None,
         call_deadline: float = CALL_DEADLINE_SECONDS,
         key_advice: str = BadKey.advice_by_default,
     ) -> None:
         """`app` is an ASGI application to call instead of the network (the sandbox).
 
-        `key_advice` is shown to a caller without a usable key: where to create one and where to
-        set it.
+        `memory` bounds what all calls hold; by default nothing does. `key_advice` is shown to a
+        caller without a usable key: where to create one and where to set it.
         """
         self.clock: Clock = clock or RealClock()
+        self.memory = memory or MemoryBudget()
         self.pools = ConnectionPools(settings, app, self.clock)
+        self.key_checks = KeyChecks(enabled=settings.auth == "caller-key")
         self.pending_writes = PendingWrites()
         self.organizations = Organizations(self.clock)
         self.base_url = base_url(settings)

@@ -17,6 +17,8 @@ import httpx
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.fair_slots import FairSlots
+from devin_mcp.api.response_body import ACCEPT_ENCODING
 from devin_mcp.api.retry import RetryTransport, UpstreamState
 from devin_mcp.errors import NotSent
 from devin_mcp.settings import Settings
@@ -25,9 +27,13 @@ KEEP_ALIVE_SECONDS = 15.0
 """An idle connection is closed after this time."""
 MAX_IDLE_POOLS = 1000
 """More idle pools are closed, the least recently used first."""
+MAX_IDLE_CONNECTIONS = 8
+"""Of one caller's key. The server's own key has no such limit."""
+IDLE_SHARE = 4
+"""One in so many of the process's file descriptors may be an idle connection to Devin."""
 HEADERS = {
     "accept": "application/json",
-    "accept-encoding": "gzip, deflate",
+    "accept-encoding": ACCEPT_ENCODING,
     "user-agent": f"devin-mcp/{__version__}",
 }
 
@@ -58,6 +64,8 @@ class _Pool:
     client: httpx.AsyncClient
     users: int = 0
     used_at: float = 0.0
+    is_refused: bool = False
+    """True once Devin has refused the key: its connections are closed at once."""
 
 
 class ConnectionPools:
@@ -70,14 +78,15 @@ class ConnectionPools:
         self._pools: OrderedDict[str, _Pool] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
         self._cleanup_scheduled = False
-        self.upstream = UpstreamState(asyncio.Semaphore(settings.max_upstream_requests))
+        self._max_idle_pools = max_idle_pools()
+        self.upstream = UpstreamState(FairSlots(settings.max_upstream_requests))
 
     @asynccontextmanager
     async def client(self, key_fingerprint: str) -> AsyncIterator[httpx.AsyncClient]:
         """The key's HTTP client, kept open as long as the block lasts."""
         pool = self._pools.get(key_fingerprint)
         if pool is None:
-            pool = self._pools[key_fingerprint] = _Pool(self._new_client())
+            pool = self._pools[key_fingerprint] = _Pool(self._new_client(key_fingerprint))
         pool.users += 1
         try:
             yield pool.client
@@ -86,9 +95,19 @@ class ConnectionPools:
             pool.used_at = self._clock.now()
             if self._pools.get(key_fingerprint) is pool:  # False once the server has been closed
                 self._pools.move_to_end(key_fingerprint)
-                if len(self._pools) > MAX_IDLE_POOLS:
+                if pool.is_refused and not pool.users:
+                    self._close(key_fingerprint)
+                if len(self._pools) > self._max_idle_pools:
                     self._close_idle_pools()
                 self._schedule_cleanup()
+
+    def refuse(self, key_fingerprint: str) -> None:
+        """Close the connections of a key that Devin refused, when the last request has ended."""
+        pool = self._pools.get(key_fingerprint)
+        if pool is not None and self._settings.auth == "caller-key":
+            pool.is_refused = True
+            if not pool.users:
+                self._close(key_fingerprint)
 
     async def aclose(self) -> None:
         pools, self._pools = list(self._pools.values()), OrderedDict()
@@ -113,30 +132,34 @@ class ConnectionPools:
         for key_fingerprint, pool in list(self._pools.items())[:-1]:
             if pool.users:
                 continue
-            if pool.used_at > expired and len(self._pools) <= MAX_IDLE_POOLS:
+            if pool.used_at > expired and len(self._pools) <= self._max_idle_pools:
                 break
-            del self._pools[key_fingerprint]
-            task = asyncio.ensure_future(pool.client.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._close(key_fingerprint)
+
+    def _close(self, key_fingerprint: str) -> None:
+        pool = self._pools.pop(key_fingerprint)
+        task = asyncio.ensure_future(pool.client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
         """Loaded at the first request: it takes longer than the rest of the start."""
         return ssl_context(self._settings)
 
-    def _new_client(self) -> httpx.AsyncClient:
+    def _new_client(self, key_fingerprint: str) -> httpx.AsyncClient:
         if self._app is not None:
             transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
             return httpx.AsyncClient(
-                transport=RetryTransport(transport, self.upstream),
+                transport=RetryTransport(transport, self.upstream, key_fingerprint),
                 cookies=_NoCookies(),
                 trust_env=False,
             )
         max_connections = self._settings.max_upstream_requests
+        is_callers = self._settings.auth == "caller-key"
         limits = httpx.Limits(
             max_connections=max_connections,
-            max_keepalive_connections=max_connections,
+            max_keepalive_connections=MAX_IDLE_CONNECTIONS if is_callers else max_connections,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
         try:
@@ -149,21 +172,35 @@ class ConnectionPools:
                 "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the "
                 "variable, and restart the server.",
             ) from None
-        _wrap_transports(client, self.upstream)
+        _wrap_transports(client, self.upstream, key_fingerprint)
         return client
 
 
-def _wrap_transports(client: httpx.AsyncClient, upstream: UpstreamState) -> None:
+def _wrap_transports(
+    client: httpx.AsyncClient, upstream: UpstreamState, key_fingerprint: str
+) -> None:
     """Httpx builds the environment's proxies only together with its default transport.
 
     There is no public way to wrap those transports, so two private attributes are replaced.
     """
     transport, mounts = client._transport, client._mounts  # noqa: SLF001 - see above
-    client._transport = RetryTransport(transport, upstream)  # noqa: SLF001 - see above
+    client._transport = RetryTransport(transport, upstream, key_fingerprint)  # noqa: SLF001 - see above
     client._mounts = {  # noqa: SLF001 - see above
-        pattern: None if mounted is None else RetryTransport(mounted, upstream)
+        pattern: None if mounted is None else RetryTransport(mounted, upstream, key_fingerprint)
         for pattern, mounted in mounts.items()
     }
+
+
+def max_idle_pools() -> int:
+    """How many callers may keep idle connections, by the process's limit of file descriptors."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MAX_IDLE_POOLS
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MAX_IDLE_POOLS
+    return max(1, min(MAX_IDLE_POOLS, descriptors // IDLE_SHARE // MAX_IDLE_CONNECTIONS))
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:

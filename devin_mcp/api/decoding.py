@@ -12,11 +12,16 @@ import re
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+import anyio.to_thread
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
 Location = tuple[int | str, ...]
 
+IN_THREAD_BYTES = 64 * 1024
+"""A larger body is decoded in a thread, so that other calls are served in the meantime."""
+MAX_ERRORS = 50_000
+"""With more fields of another shape, a body counts as unreadable."""
 MAX_ROUNDS = 6
 """Removing a field can make its parent fail, and so on upwards."""
 
@@ -27,6 +32,13 @@ _ESCAPE = re.compile(
 )
 
 
+async def decode_response(model: type[T], body: bytes) -> T:
+    """As `decode`."""
+    if len(body) > IN_THREAD_BYTES:
+        return await anyio.to_thread.run_sync(decode, model, body)
+    return decode(model, body)
+
+
 def decode(model: type[T], body: bytes) -> T:
     """Raises ValueError (pydantic's ValidationError is one) if the body is unreadable."""
     adapter = _adapter(model)
@@ -34,6 +46,8 @@ def decode(model: type[T], body: bytes) -> T:
         return cast("T", adapter.validate_json(body or b"null"))
     except ValidationError as error:
         failure = error
+    if failure.error_count() > MAX_ERRORS:
+        raise failure
     try:
         data: Any = json.loads(replace_lone_surrogates(body.decode("utf-8", "replace")))
     except RecursionError:

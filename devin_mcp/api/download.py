@@ -13,6 +13,7 @@ from devin_mcp.api.connections import HEADERS
 from devin_mcp.api.endpoint import Endpoint, HasEndpoints
 from devin_mcp.api.error_mapping import describe_transport_error, no_response_error
 from devin_mcp.api.request_state import RequestState
+from devin_mcp.api.response_body import decoded_parts
 from devin_mcp.errors import Broken
 from devin_mcp.settings.parsers import LOOPBACK
 
@@ -72,12 +73,18 @@ def _presigned_request(
         raise Broken(
             "Devin redirected the download to an address that is not https.", "Nothing was fetched."
         )
-    state = RequestState(PRESIGNED_FILE, call.deadline, call.client.read_timeout, stream=True)
+    state = RequestState(
+        PRESIGNED_FILE,
+        call.deadline,
+        call.client.read_timeout,
+        call.client.memory.hold(),
+        stream=True,
+    )
     return httpx.Request("GET", url, headers=HEADERS, extensions={"state": state}), state
 
 
 async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[bytes]:
-    chunks = response.aiter_bytes()
+    chunks = decoded_parts(response)
     try:
         while True:
             async with asyncio.timeout(call.deadline.seconds_left()):

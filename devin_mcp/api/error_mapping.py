@@ -14,6 +14,7 @@ import httpx
 from devin_mcp import errors
 from devin_mcp.api.endpoint import BETA_PREFIX, Endpoint
 from devin_mcp.api.request_state import RequestState
+from devin_mcp.api.response_body import ResponseNotHeld
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
 from devin_mcp.keys import KEY_PREFIX_HINT
 from devin_mcp.observability.redaction import redactor
@@ -164,27 +165,33 @@ def describe_transport_error(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ProxyError):
         return "could not be reached through the configured proxy"
     if isinstance(error, httpx.ConnectError):
-        cause = _root_cause(error)
-        if isinstance(cause, ssl.SSLError):
-            return (
-                "could not be trusted: its certificate did not verify "
-                "(SSL_CERT_FILE adds a company's own)"
-            )
-        check = "(is DEVIN_BASE_URL right, is a proxy needed?)"
-        if isinstance(cause, socket.gaierror):
-            return f"could not be found: its name does not resolve {check}"
-        if isinstance(cause, ConnectionRefusedError):
-            return f"could not be reached: the connection was refused {check}"
-        return f"could not be reached {check}"
+        return _describe_connect_error(error)
     if isinstance(error, httpx.ConnectTimeout):
         return "could not be reached (is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(error, httpx.PoolTimeout):
         return "could not be asked: too many requests were already waiting"
     if isinstance(error, httpx.TimeoutException):
         return "did not answer in time"
+    if isinstance(error, ResponseNotHeld):
+        return "sent an answer that does not fit into this server's memory while it serves others"
     if isinstance(error, httpx.DecodingError):
         return "sent an answer that is too large or damaged"
     return "broke the connection off before its answer was complete"
+
+
+def _describe_connect_error(error: httpx.ConnectError) -> str:
+    cause = _root_cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return (
+            "could not be trusted: its certificate did not verify "
+            "(SSL_CERT_FILE adds a company's own)"
+        )
+    check = "(is DEVIN_BASE_URL right, is a proxy needed?)"
+    if isinstance(cause, socket.gaierror):
+        return f"could not be found: its name does not resolve {check}"
+    if isinstance(cause, ConnectionRefusedError):
+        return f"could not be reached: the connection was refused {check}"
+    return f"could not be reached {check}"
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from devin_mcp.api.connections import HEADERS, ssl_context
+from devin_mcp.api.response_body import decoded_parts
 from devin_mcp.errors import Broken
 from devin_mcp.settings import Settings
 
@@ -39,7 +40,7 @@ async def fetch_json(
         ):
             response.raise_for_status()
             body = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in decoded_parts(response):
                 body += chunk
                 if len(body) > max_bytes:
                     raise ValueError(f"The response has more than {max_bytes} bytes.")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from devin_mcp.api.memory import current_memory
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.errors import NotSent, Refused, ReplyLost
 from devin_mcp.observability.log import current_call, event
@@ -70,6 +71,9 @@ class PendingWrites:
         Its outcome is then logged as `late_reply`.
         """
         task = asyncio.ensure_future(request)
+        if (memory := current_memory.get()) is not None:  # the task holds what it sends
+            memory.retain()
+            task.add_done_callback(lambda _: memory.release())
         if on_sent is not None:
             on_sent(task)
         self._tasks.add(task)

@@ -8,6 +8,7 @@ from typing import Any
 
 from devin_mcp.api.clock import Deadline
 from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.api.memory import HeldMemory
 
 ReportProgress = Callable[[str], Awaitable[None]]
 """Receives one sentence whenever a caller has to wait longer than usual."""
@@ -20,6 +21,8 @@ class RequestState:
     endpoint: Endpoint
     deadline: Deadline
     read_timeout: float
+    memory: HeldMemory
+    """What the response holds."""
     report: ReportProgress | None = None
     stream: bool = False
     attempt: int = 0

@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 from opentelemetry import trace
 
+from devin_mcp.api.fair_slots import FairSlots
 from devin_mcp.api.request_state import RequestState
+from devin_mcp.api.response_body import read_body
 from devin_mcp.api.responses import (
     is_initializing,
     is_session_limit,
@@ -36,9 +38,6 @@ MAX_RETRY_AFTER_SECONDS = 20.0
 INITIALIZING_PAUSE_SECONDS = 5.0
 """A production client pauses so long before a message to a starting session (v1.md §3.7)."""
 MIN_TIMEOUT = 0.05
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""After decompression: 5,000 notes of 10 KB."""
-
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -48,7 +47,7 @@ class UpstreamState:
     a response below 500.
     """
 
-    slots: asyncio.Semaphore
+    slots: FairSlots
     is_healthy: bool | None = None
     """None before the first response. For /readyz and metrics only: it never stops a request."""
 
@@ -56,9 +55,12 @@ class UpstreamState:
 class RetryTransport(httpx.AsyncBaseTransport):
     """Wraps the transport that sends, directly or through a proxy."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, upstream: UpstreamState) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, upstream: UpstreamState, key_fingerprint: str
+    ) -> None:
         self._inner = inner
         self._upstream = upstream
+        self._key_fingerprint = key_fingerprint
         self._traces_sending = isinstance(inner, httpx.AsyncHTTPTransport)
 
     async def aclose(self) -> None:
@@ -70,7 +72,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             request.extensions["trace"] = state.trace
         while True:
             state.attempt += 1
-            async with self._upstream.slots:
+            async with self._upstream.slots.slot(self._key_fingerprint):
                 attempt = _Attempt(request, state)
                 try:
                     response, error = await self._attempt(request, state)
@@ -109,7 +111,9 @@ class RetryTransport(httpx.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(request)
             if not state.stream or response.status_code >= 300:
-                await _read_body(response)  # here, so that a truncated body belongs to the attempt
+                await read_body(
+                    response, state
+                )  # here, so that a truncated body belongs to the attempt
         except httpx.RequestError as error:
             state.sent = state.sent and not isinstance(error, _NEVER_SENT)
             if response is not None:
@@ -129,17 +133,6 @@ def _final_response(
     if request.method == "DELETE" and response.status_code == 404 and state.may_have_arrived:
         return httpx.Response(204, request=request)  # an earlier attempt deleted it
     return response
-
-
-async def _read_body(response: httpx.Response) -> None:
-    """Like `response.aread()`, but bounded: a small body can inflate without end."""
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_RESPONSE_BYTES:
-            raise httpx.DecodingError("too large")
-    response._content = b"".join(parts)  # noqa: SLF001 - httpx has no bounded read
 
 
 def _timeouts(state: RequestState) -> dict[str, float]:

@@ -22,6 +22,7 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.file_content import FileContent, file_content
 from devin_mcp.operations.parameters import FromChar
 from devin_mcp.operations.results import Next, Result, Truncatable
+from devin_mcp.operations.text_file import TextFile
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_INLINE_BYTES = 512 * 1024
@@ -99,7 +100,9 @@ async def upload_attachment(
     if content is None or name is None:
         needed = "path, or content and name" if ctx.policy.readable_files.roots else None
         raise Invalid(f"Give {needed or 'content and name'}.")
-    return await _upload(ctx, name, io.BytesIO(_decode(content, encoding)))
+    if encoding == "text":
+        return await _upload(ctx, name, io.BufferedReader(TextFile(content)))
+    return await _upload(ctx, name, io.BytesIO(_decode_base64(content)))
 
 
 async def _upload(ctx: Context, name: str, data: BinaryIO) -> Attachment:
@@ -135,9 +138,12 @@ def attachment_line(url: str) -> str:
     return f'ATTACHMENT:"{url}"'
 
 
-def _decode(content: str, encoding: str) -> bytes:
-    if encoding == "text":
-        return content.encode()
+def _decode_base64(content: str) -> bytes:
+    """Raises Invalid. Line ends are allowed; copies of the content are not made for nothing."""
+    try:
+        return base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        pass
     try:
         return base64.b64decode("".join(content.split()), validate=True)
     except (binascii.Error, ValueError):

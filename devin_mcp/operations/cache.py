@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import DevinError
+from devin_mcp.operations.bounded_store import MIB, BoundedStore
+from devin_mcp.operations.sizes import size_of
 
 T = TypeVar("T")
 
 ERROR_TTL = 5.0
 """Seconds an error is cached, so that completion does not send a request per keystroke."""
-MAX_ENTRIES = 600
-MAX_ENTRIES_PER_KEY = 12
-"""So that no caller evicts the entries of others."""
+MAX_BYTES = 64 * MIB
+"""What is cached in all."""
+MAX_BYTES_PER_CALLERS_KEY = 16 * MIB
+"""What is cached for one of many keys, so that no caller evicts what others have."""
 
 EntryId = tuple[str, str]
 """Tenant and name: the toolset the data comes from, or a part of it (`sessions/ID`)."""
@@ -34,11 +37,11 @@ class _Entry:
 class Cache:
     """Concurrent loads of one entry share one request. What was read before a write is dropped."""
 
-    def __init__(self, ttl: float, clock: Clock) -> None:
+    def __init__(self, ttl: float, clock: Clock, max_bytes_per_tenant: int = MAX_BYTES) -> None:
         """`ttl` in seconds; 0 caches nothing and shares nothing."""
         self.ttl = ttl
         self._clock = clock
-        self._entries: dict[EntryId, _Entry] = {}
+        self._entries = BoundedStore[_Entry](MAX_BYTES, max_bytes_per_tenant)
         self._loads: dict[EntryId, asyncio.Task[Any]] = {}
         self._waiting: Counter[asyncio.Task[Any]] = Counter()
         """Callers that wait for each load, dropped ones included."""
@@ -60,8 +63,8 @@ class Cache:
             return await load()
         entry_id = (tenant, name)
         if not fresh:
-            self._drop_expired()
-            if (entry := self._entries.get(entry_id)) is not None:
+            entry = self._valid_entry(entry_id)
+            if entry is not None:
                 value: T = entry.outcome.result()
                 return value
         task = self._loads.get(entry_id)
@@ -87,10 +90,12 @@ class Cache:
 
         A load in progress is not stored either: it may have been read before the write.
         """
-        for entries in (self._entries, self._loads):
-            for entry_id in list(entries):
-                if entry_id[0] == tenant and entry_id[1].split("/")[0] == name:
-                    del entries[entry_id]
+        for entry_name in self._entries.names(tenant):
+            if entry_name.split("/")[0] == name:
+                self._entries.remove(tenant, entry_name)
+        for entry_id in list(self._loads):
+            if entry_id[0] == tenant and entry_id[1].split("/")[0] == name:
+                del self._loads[entry_id]
 
     def drop_all(self) -> None:
         self._entries.clear()
@@ -108,25 +113,15 @@ class Cache:
         del self._loads[entry_id]
         if task.cancelled() or (error is not None and not isinstance(error, DevinError)):
             return
-        self._drop_expired()
-        if error is not None and entry_id in self._entries:
+        if error is not None and self._valid_entry(entry_id) is not None:
             return  # an older value is better than an error
         ttl = self.ttl if error is None else min(self.ttl, ERROR_TTL)
-        self._entries.pop(entry_id, None)
-        self._entries[entry_id] = _Entry(task, self._clock.now() + ttl)
-        self._evict(entry_id[0])
+        size = size_of(task.result()) if error is None else 0
+        self._entries.put(*entry_id, _Entry(task, self._clock.now() + ttl), size)
 
-    def _evict(self, tenant: str) -> None:
-        own = [entry_id for entry_id in self._entries if entry_id[0] == tenant]
-        if len(own) > MAX_ENTRIES_PER_KEY:
-            # Parts go first: they are cheap to read again.
-            part = next((entry_id for entry_id in own if "/" in entry_id[1]), own[0])
-            del self._entries[part]
-        while len(self._entries) > MAX_ENTRIES:
-            del self._entries[next(iter(self._entries))]
-
-    def _drop_expired(self) -> None:
-        now = self._clock.now()
-        expired = [entry_id for entry_id, entry in self._entries.items() if entry.expires_at <= now]
-        for entry_id in expired:
-            del self._entries[entry_id]
+    def _valid_entry(self, entry_id: EntryId) -> _Entry | None:
+        entry = self._entries.get(*entry_id)
+        if entry is not None and entry.expires_at <= self._clock.now():
+            self._entries.remove(*entry_id)
+            return None
+        return entry

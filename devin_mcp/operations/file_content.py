@@ -22,6 +22,15 @@ _IMAGE_SIGNATURES = {
 }
 """Images that models can see. Others are files; an SVG is text."""
 
+CHARSETS = frozenset(
+    {
+        *("utf-8", "utf8", "us-ascii", "ascii", "utf-16", "utf-16le", "utf-16be"),
+        *("iso-8859-1", "latin1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251"),
+        *("windows-1252", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb2312", "big5"),
+    }
+)
+"""Character encodings of files that are decoded as declared."""
+
 
 class FileContent(Result):
     """A file. Rendered as content blocks instead of structured data."""
@@ -58,10 +67,9 @@ def file_content(
     if (image_type := _image_type(data)) is not None:
         image = FileContent(name=name, size=size, media_type=image_type, image=data)
         return Truncatable(lambda _: image)
-    charset = re.search(r"charset=\"?([\w.:-]{1,40})", content_type)
     try:
-        text = data.decode(charset[1] if charset else "utf-8")
-    except (UnicodeDecodeError, LookupError):
+        text = data.decode(_charset(content_type))
+    except UnicodeDecodeError:
         raise Invalid(
             f"The file is binary ({media_type}, {size} bytes) and is not shown.", alternative
         ) from None
@@ -86,6 +94,14 @@ def _truncate(file: FileContent, limit: int) -> FileContent:
     return file.model_copy(
         update={"text": text_part, "truncated": True, "length": length, "next": hint}
     )
+
+
+def _charset(content_type: str) -> str:
+    """The declared charset if it is a common one, else UTF-8: some of Python's codecs take seconds
+    for a file, or are no character encodings.
+    """
+    charset = re.search(r"charset=\"?([\w.:-]{1,40})", content_type, re.IGNORECASE)
+    return charset[1] if charset and charset[1].lower() in CHARSETS else "utf-8"
 
 
 def _image_type(data: bytes) -> str | None:

@@ -10,9 +10,18 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
+import anyio.to_thread
+
 from devin_mcp.errors import Invalid
 
 MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 64
+"""Nested objects and lists: each level of a schema has about two."""
+MAX_SCHEMA_LIST = 2000
+"""Items of a list, such as the values of an enum."""
+MAX_TYPES = 7
+"""Items of `type`: draft 7 knows no more types."""
+MAX_PATTERN_CHARS = 1000
 MAX_SCHEMA_PATH_CHARS = 100
 
 OutputSchema = dict[str, Any]
@@ -22,13 +31,40 @@ _DATA_KEYWORDS = frozenset({"default", "const", "enum", "examples"})
 _REFERENCE_KEYWORDS = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
-def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
+async def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
     """The schema itself. Raises Invalid with what is wrong with it."""
-    if schema is None:
-        return None
+    if schema is not None:
+        _check_size(schema)
+        # In a thread: 64 KB take a tenth of a second, in which no other call would be served.
+        await anyio.to_thread.run_sync(_check, schema)
+    return schema
+
+
+def _check_size(schema: OutputSchema) -> None:
+    """Raises Invalid for a schema that is too large to be checked, in any direction."""
+    pending: list[tuple[str, Any, int]] = [("", schema, 1)]
+    while pending:
+        name, value, depth = pending.pop()
+        if depth > MAX_SCHEMA_DEPTH:
+            raise Invalid(
+                f"structured_output_schema is nested more than {MAX_SCHEMA_DEPTH} levels deep."
+            )
+        if isinstance(value, dict):
+            pending += [(key, part, depth + 1) for key, part in value.items()]
+        elif isinstance(value, list):
+            if len(value) > (MAX_TYPES if name == "type" else MAX_SCHEMA_LIST):
+                raise Invalid(
+                    f"structured_output_schema has a list of {len(value)} items, which is too long."
+                )
+            pending += [("", part, depth + 1) for part in value]
+        elif name == "pattern" and isinstance(value, str) and len(value) > MAX_PATTERN_CHARS:
+            raise Invalid(
+                "structured_output_schema has a pattern of more than "
+                f"{MAX_PATTERN_CHARS} characters."
+            )
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError):  # NaN, a lone surrogate, or endless nesting
+    except ValueError:  # NaN or a lone surrogate
         raise Invalid(
             "structured_output_schema holds something that cannot be written as JSON."
         ) from None
@@ -36,6 +72,9 @@ def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
         raise Invalid(
             f"structured_output_schema has {size} bytes; Devin takes at most {MAX_SCHEMA_BYTES}."
         )
+
+
+def _check(schema: OutputSchema) -> None:
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise Invalid(
@@ -49,16 +88,20 @@ def validate_output_schema(schema: OutputSchema | None) -> OutputSchema | None:
         raise Invalid(
             "structured_output_schema names another dialect; Devin takes JSON Schema draft 7."
         )
-    import jsonschema
+    from jsonschema import Draft7Validator
 
+    validator = Draft7Validator(
+        Draft7Validator.META_SCHEMA, format_checker=Draft7Validator.FORMAT_CHECKER
+    )
     try:
-        jsonschema.Draft7Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
+        error = next(validator.iter_errors(schema), None)  # the others are not needed
+    except RecursionError:
+        raise Invalid("structured_output_schema has a pattern that is nested too deeply.") from None
+    if error is not None:
         raise Invalid(
             "structured_output_schema is not valid JSON Schema draft 7, at "
             f"{_describe_path(error.path)}."
-        ) from None
-    return schema
+        )
 
 
 def _describe_path(path: Iterable[str | int]) -> str:

@@ -7,7 +7,7 @@ from devin_mcp.api.clock import Deadline
 from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.api.request_state import ReportProgress
 from devin_mcp.keys import DevinKey
-from devin_mcp.operations.cache import Cache
+from devin_mcp.operations.cache import MAX_BYTES, Cache
 from devin_mcp.operations.catalog import toolset_of
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.idempotency import IdempotencyRegistry
@@ -27,13 +27,19 @@ class Services:
     """The API client, the operator's policy, caches and pollers."""
 
     def __init__(
-        self, client: DevinClient, policy: Policy, *, max_sessions: int, cache_ttl: float
+        self,
+        client: DevinClient,
+        policy: Policy,
+        *,
+        max_sessions: int,
+        cache_ttl: float,
+        max_cached_bytes_per_tenant: int = MAX_BYTES,
     ) -> None:
         """`max_sessions` per key and hour; `cache_ttl` in seconds, 0 caches nothing."""
         self.client = client
         self.policy = policy
         self.session_limit = SessionRateLimit(max_sessions, client.clock)
-        self.cache = Cache(cache_ttl, client.clock)
+        self.cache = Cache(cache_ttl, client.clock, max_cached_bytes_per_tenant)
         self.idempotency = IdempotencyRegistry(client.clock)
         self.conversations = ConversationCache()
         self.pollers = Pollers(self._poll, client.clock)

@@ -13,9 +13,11 @@ from mcp.server.request_state import RequestStateBoundary
 from devin_mcp import __version__
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS, DevinClient
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.errors import BadKey
 from devin_mcp.keys import DEFAULT_API, LOGIN_TOKEN_PROBLEM, SANDBOX_KEYS, DevinKey
 from devin_mcp.observability.log import event
+from devin_mcp.operations.cache import MAX_BYTES, MAX_BYTES_PER_CALLERS_KEY
 from devin_mcp.operations.capabilities import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
 from devin_mcp.operations.local_files import LocalFiles
 from devin_mcp.operations.policy import Policy
@@ -45,6 +47,7 @@ def build(
     transport: Transport,
     *,
     clock: Clock | None = None,
+    memory: MemoryBudget | None = None,
     deadline: float = CALL_DEADLINE_SECONDS,
     grace: float = SHUTDOWN_GRACE_SECONDS,
     identify: Identify | None = None,
@@ -60,7 +63,8 @@ def build(
     is shown to a caller without a usable key. `state_key` seals confirmation state if the
     operator has set no keys; by default a random key of this process does. `on_start` runs when
     everything is started, the listeners of `shutdown` when the server begins to stop, `on_closed`
-    when everything is closed. `clock` and `deadline` (seconds of one call) are for tests.
+    when everything is closed. `memory` bounds what all calls hold; by default nothing does. `clock`
+    and `deadline` (seconds of one call) are for tests.
 
     Raises SettingsError if a setting names an unknown tool.
     """
@@ -72,13 +76,21 @@ def build(
     async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
         app = _sandbox() if settings.sandbox else None
         client = DevinClient(
-            settings, app=app, clock=clock, call_deadline=deadline, key_advice=key_advice
+            settings,
+            app=app,
+            clock=clock,
+            memory=memory,
+            call_deadline=deadline,
+            key_advice=key_advice,
         )
         services = Services(
             client,
             _policy(settings, visible),
             max_sessions=settings.max_sessions,
             cache_ttl=settings.cache_ttl,
+            max_cached_bytes_per_tenant=MAX_BYTES_PER_CALLERS_KEY
+            if settings.auth == "caller-key"
+            else MAX_BYTES,
         )
         subscriptions = Subscriptions(services.pollers, visible)
         client.pending_writes.listeners.append(subscriptions.on_write)

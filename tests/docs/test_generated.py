@@ -147,8 +147,8 @@ def limits_table() -> str:
         ("request body", f"{limits.MAX_BODY_BYTES >> 20} MiB", "413"),
         ("time to receive a request body", f"{limits.BODY_TIMEOUT:g} s", "408"),
         (
-            "request bodies being received, per process",
-            f"{limits.MAX_BODIES_BYTES >> 20} MiB",
+            "memory that all calls hold until they have ended, per process",
+            f"{limits.MAX_CALLS_BYTES >> 20} MiB",
             "503",
         ),
         ("request line and headers", f"{limits.MAX_HEAD_BYTES >> 10} KiB", "400"),

@@ -72,7 +72,7 @@ async def delegate_task(
     Checks and uploads everything before starting. Returns the session's id, link and phase; with
     max_wait_s it goes on as devin_wait_for_sessions does.
     """
-    validate_output_schema(structured_output_schema)
+    await validate_output_schema(structured_output_schema)
     task = Task(prompt, repository)
     tag = tag_for(idempotency_key)
     async with _attempt(ctx, tag, has_key=idempotency_key is not None) as start:

@@ -186,7 +186,7 @@ async def create_playbook(
     """Create a playbook. Needs the permission to manage playbooks."""
     fields: dict[str, Any] = {"title": title, "body": body, "macro": macro}
     if structured_output_schema is not None:
-        fields["structured_output_schema"] = validate_output_schema(structured_output_schema)
+        fields["structured_output_schema"] = await validate_output_schema(structured_output_schema)
     playbook = await ctx.send(create_playbook, PlaybookSummary, body=fields)
     return _saved(playbook.playbook_id, playbook.title, playbook.macro)
 
@@ -216,7 +216,7 @@ async def update_playbook(
         "title": title,
         "body": body,
         "macro": macro,
-        "structured_output_schema": validate_output_schema(structured_output_schema),
+        "structured_output_schema": await validate_output_schema(structured_output_schema),
     }
     change = Change(values, clear or ())
     record = await ctx.send(get_playbook, RawRecord, playbook_id=playbook_id)

@@ -80,7 +80,7 @@ class SessionRequest:
             "attachment_urls": self._checked_urls(),
             "devin_mode": self.mode,
             "resumable": None if self.resumable else False,
-            "structured_output_schema": validate_output_schema(self.structured_output_schema),
+            "structured_output_schema": self.structured_output_schema,
         }
         if self.session_secrets is not None:
             fields["session_secrets"] = [secret.body(ctx.policy) for secret in self.session_secrets]
@@ -109,6 +109,7 @@ async def start_session(
     `operation` is create_session. `on_sent` receives the task of the request, which may outlive the
     call. Raises NotAllowed at the operator's limits, ReplyLost if the outcome is unknown.
     """
+    await validate_output_schema(request.structured_output_schema)
     body = request.body(ctx)
     async with ctx.session_limit.reserve(ctx.key.fingerprint) as release:
         reply = await ctx.send(

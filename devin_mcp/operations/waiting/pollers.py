@@ -32,10 +32,11 @@ class Pollers:
     def __init__(self, read: ReadSession, clock: Clock) -> None:
         self._read = read
         self._clock = clock
-        self._pollers: dict[PollerId, SessionPoller] = {}
+        self._pollers: dict[str, dict[str, SessionPoller]] = {}
+        """Tenant -> bare session id -> poller."""
         self._messaged_at: dict[PollerId, float] = {}
-        """Time of the last message sent to each session; kept while the API may still return the
-        state from before it."""
+        """Time of the last message sent to each session, the oldest first; kept while the API may
+        still return the state from before it."""
         self.on_slot_free: Callable[[str], None] = lambda _: None
         """Receives the tenant when a poller has ended, so that another may start."""
         self.stopping = False
@@ -79,8 +80,8 @@ class Pollers:
         """
         sleeping = [
             poller
-            for (owner, _), poller in self._pollers.items()
-            if owner == tenant and not poller.task.done() and poller.due_at < math.inf
+            for poller in self._pollers.get(tenant, {}).values()
+            if not poller.task.done() and poller.due_at < math.inf
         ]
         joining = sorted(sleeping, key=lambda poller: poller.due_at)[: max(0, count)]
         for poller in joining:
@@ -90,11 +91,11 @@ class Pollers:
     def finish_waits(self) -> None:
         """Let every wait return now, with what is known."""
         self.stopping = True
-        for poller in list(self._pollers.values()):
+        for poller in self._all():
             poller.notify(None)
 
     def close(self) -> None:
-        for poller in list(self._pollers.values()):
+        for poller in self._all():
             poller.task.cancel()
 
     def on_write(self, write: WriteEvent) -> None:
@@ -102,37 +103,51 @@ class Pollers:
         poller_id = (write.tenant, bare_id(write.ids.get("session_id", "")))
         now = self._clock.now()
         if write.operation_id == "send_message":
-            self._messaged_at = {
-                other: time
-                for other, time in self._messaged_at.items()
-                if time > now - MESSAGE_VISIBILITY_LAG_SECONDS
-            } | {poller_id: now}
-        poller = self._pollers.get(poller_id)
+            self._forget_old_messages(now)
+            self._messaged_at.pop(poller_id, None)  # it goes to the end
+            self._messaged_at[poller_id] = now
+        tenant, session_id = poller_id
+        poller = self._pollers.get(tenant, {}).get(session_id)
         if poller is not None:
             poller.messaged_at = self._messaged_at.get(poller_id, -math.inf)
             poller.invalidate()
 
+    def _forget_old_messages(self, now: float) -> None:
+        while self._messaged_at:
+            oldest = next(iter(self._messaged_at))
+            if self._messaged_at[oldest] > now - MESSAGE_VISIBILITY_LAG_SECONDS:
+                return
+            del self._messaged_at[oldest]
+
     def _start(
         self, poller_id: PollerId, key: DevinKey, session_id: str, max_pollers: int
     ) -> SessionPoller:
-        active = sum(tenant == key.tenant for tenant, _ in self._pollers)
-        if active >= max_pollers:
+        own = self._pollers.setdefault(key.tenant, {})
+        if len(own) >= max_pollers:
             raise SlowDown(
                 f"With this key, {max_pollers} sessions are being followed already, the most this "
                 "server allows."
             )
         messaged_at = self._messaged_at.get(poller_id, -math.inf)
         poller = SessionPoller(self._read, self._clock, key, session_id, messaged_at)
-        self._pollers[poller_id] = poller
+        own[poller_id[1]] = poller
         poller.task.add_done_callback(lambda _: self._remove(poller_id, poller))
         return poller
 
     def _get(self, poller_id: PollerId) -> SessionPoller | None:
         """Ignores a finished poller; its done-callback removes it on the next loop iteration."""
-        poller = self._pollers.get(poller_id)
+        tenant, session_id = poller_id
+        poller = self._pollers.get(tenant, {}).get(session_id)
         return None if poller is None or poller.task.done() else poller
 
     def _remove(self, poller_id: PollerId, poller: SessionPoller) -> None:
-        if self._pollers.get(poller_id) is poller:
-            del self._pollers[poller_id]
-            self.on_slot_free(poller_id[0])
+        tenant, session_id = poller_id
+        own = self._pollers.get(tenant, {})
+        if own.get(session_id) is poller:
+            del own[session_id]
+            if not own:
+                del self._pollers[tenant]
+            self.on_slot_free(tenant)
+
+    def _all(self) -> list[SessionPoller]:
+        return [poller for own in self._pollers.values() for poller in own.values()]

@@ -15,9 +15,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.server.context import Identify
 from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_BODY_BYTES, REVALIDATE_SECONDS, Limits
+from devin_mcp.server.http.limits import (
+    BODY_TIMEOUT,
+    MAX_BODY_BYTES,
+    MAX_CALLS_BYTES,
+    REVALIDATE_SECONDS,
+    Limits,
+)
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
@@ -52,6 +59,7 @@ def http_app(
     max_calls_per_caller: int = 16,
     body_timeout: float = BODY_TIMEOUT,
     revalidate_seconds: float = REVALIDATE_SECONDS,
+    memory: MemoryBudget | None = None,
     public_routes: Sequence[Route] = (),
     stateless: bool = True,
     **options: Any,
@@ -59,8 +67,8 @@ def http_app(
     """The application around `server`.
 
     `allowed_hosts` None accepts any Host header; `public_routes` need no caller; `body_timeout` is
-    in seconds. `stateless` and `options` go to the SDK's application: the conformance suite needs
-    sessions, this server does not.
+    in seconds; `memory` bounds what all calls hold. `stateless` and `options` go to the SDK's
+    application: the conformance suite needs sessions, this server does not.
     """
     # AuthMiddleware checks Host and Origin: the SDK can only check both or neither.
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -76,6 +84,7 @@ def http_app(
         max_calls_per_caller=max_calls_per_caller,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
+        memory=memory or MemoryBudget(MAX_CALLS_BYTES),
     )
     mcp_app: ASGIApp = AuthMiddleware(limits, authenticator, allowed_hosts, allowed_origins)
     if stateless:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from devin_mcp.api.json_scan import JsonScanner, TooManyValues
+from devin_mcp.api.memory import MIB, HeldMemory, MemoryBudget, MemoryExceeded, current_memory
 from devin_mcp.observability.log import event
 from devin_mcp.server.http.auth import IDENTITY_KEY
 from devin_mcp.server.http.rejections import RequestRejected
@@ -20,8 +22,18 @@ at the start.
 """
 MAX_STREAMS = 1000
 MAX_BODY_BYTES = 4 * 1024 * 1024
-MAX_BODIES_BYTES = 64 * 1024 * 1024
-"""MAX_STREAMS and MAX_BODIES_BYTES are per process, because callers can invent keys."""
+MAX_BODY_VALUES = 50_000
+"""JSON values of a request: decoding more would stop all other calls for too long."""
+MAX_CALLS_BYTES = 256 * MIB
+"""What all calls hold until they have ended: bodies as received, decoded and encoded, and Devin's
+responses. MAX_STREAMS and this are per process, because callers can invent keys."""
+BODY_COPIES = 4
+"""The SDK keeps a body twice, the text of its arguments is another copy, and what is sent to Devin
+may be one more."""
+WIDE_BODY_COPIES = 7
+"""One character outside of Latin-1 makes Python store a whole text with up to four bytes each."""
+VALUE_BYTES = 100
+"""Of a JSON value as an object, besides its text."""
 BODY_TIMEOUT = 20.0
 """Seconds for a body to arrive. Slow headers are left to the proxy (docs/operating.md)."""
 REVALIDATE_SECONDS = 5.0
@@ -42,15 +54,15 @@ class Limits:
         max_calls_per_caller: int,
         body_timeout: float = BODY_TIMEOUT,
         revalidate_seconds: float = REVALIDATE_SECONDS,
+        memory: MemoryBudget,
     ) -> None:
         self._app = app
+        self._memory = memory
         self._max_calls_per_caller = max_calls_per_caller
         self._body_timeout = body_timeout
         self._revalidate_seconds = revalidate_seconds
         self._calls: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
-        self._buffered_bytes = 0
-        """Bytes of the bodies that are being received."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity: Identity = scope[IDENTITY_KEY]
@@ -59,19 +71,23 @@ class Limits:
         is_listen = Headers(scope=scope).get("mcp-method") == _LISTEN_METHOD
         counter = self._streams if is_listen else self._calls
         principal = identity.principal
+        memory = self._memory.hold()
+        current_memory.set(memory)
         try:
             self._check_count(principal, is_listen=is_listen)
             counter[principal] += 1
             try:
-                body = await self._read_body(Headers(scope=scope), receive)
+                body = await self._read_body(Headers(scope=scope), receive, memory)
                 if body is None:
                     return
                 response = self._app(scope, _replay(body, receive), send)
+                del body  # the SDK has copies
                 if is_listen:
                     await self._serve_while_valid(response, identity.is_still_valid)
                 else:
                     await response
             finally:
+                memory.release()
                 counter[principal] -= 1
                 if not counter[principal]:
                     del counter[principal]
@@ -104,7 +120,9 @@ class Limits:
                 {"retry-after": "60"},
             )
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+    async def _read_body(
+        self, headers: Headers, receive: Receive, memory: HeldMemory
+    ) -> bytes | None:
         """The whole body, or None when the client disconnects first.
 
         It is read here, before the request occupies anything in the SDK, so that a slow sender
@@ -113,7 +131,7 @@ class Limits:
         declared_size = headers.get("content-length", "0")
         if declared_size.isdecimal() and int(declared_size) > MAX_BODY_BYTES:
             raise _too_large()
-        body = bytearray()
+        body, scanner = bytearray(), JsonScanner(MAX_BODY_VALUES)
         try:
             async with asyncio.timeout(self._body_timeout):
                 while True:
@@ -122,20 +140,18 @@ class Limits:
                         return None
                     chunk = message.get("body", b"")
                     is_last = not message.get("more_body", False)
-                    if self._buffered_bytes + len(chunk) > MAX_BODIES_BYTES:
-                        raise RequestRejected(
-                            503,
-                            "bodies",
-                            "This server is receiving as much as it can hold.",
-                            {"retry-after": "1"},
-                            close_at_once=is_last,
-                        )
+                    self._hold(memory, len(chunk) * BODY_COPIES, is_last=is_last)
+                    scanner.feed(chunk)
                     body += chunk
-                    self._buffered_bytes += len(chunk)
                     if is_last:
+                        self._hold_decoded(memory, body, scanner)
                         return bytes(body)
                     if len(body) > MAX_BODY_BYTES:
                         raise _too_large()
+        except TooManyValues:
+            raise RequestRejected(
+                413, "large_body", f"A request may have {MAX_BODY_VALUES} JSON values."
+            ) from None
         except TimeoutError:
             raise RequestRejected(
                 408,
@@ -148,7 +164,26 @@ class Limits:
                 503, "ending", "This server is ending; nothing was done.", close_at_once=True
             ) from None
         finally:
-            self._buffered_bytes -= len(body)
+            body.clear()  # the error's traceback refers to it
+
+    def _hold_decoded(self, memory: HeldMemory, body: bytearray, scanner: JsonScanner) -> None:
+        """Hold what decoding adds to the copies of the body."""
+        is_wide = not body.isascii() or b"\\u" in body
+        wide_bytes = (WIDE_BODY_COPIES - BODY_COPIES) * len(body) if is_wide else 0
+        self._hold(memory, wide_bytes + scanner.values * VALUE_BYTES, is_last=True)
+
+    def _hold(self, memory: HeldMemory, size: int, *, is_last: bool) -> None:
+        """Raises RequestRejected if the calls of the process hold too much already."""
+        try:
+            memory.add(size)
+        except MemoryExceeded:
+            raise RequestRejected(
+                503,
+                "memory",
+                "This server holds as much as it can; nothing was done.",
+                {"retry-after": "1"},
+                close_at_once=is_last,
+            ) from None
 
     async def _serve_while_valid(
         self, response: Awaitable[None], is_still_valid: Callable[[], bool]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from secrets import token_hex
 from socket import socket
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
 from devin_mcp.keys import DEFAULT_API, KEY_HEADER, WHERE_TO_GET_A_KEY
@@ -24,7 +25,12 @@ from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, Tok
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.health import Readiness, health_routes
 from devin_mcp.server.http.jwks import JwksCache
-from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES, REVALIDATE_SECONDS
+from devin_mcp.server.http.limits import (
+    BODY_TIMEOUT,
+    MAX_CALLS_BYTES,
+    MAX_HEAD_BYTES,
+    REVALIDATE_SECONDS,
+)
 from devin_mcp.server.http.oauth import OAuthAuth
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.replication import check_redis_installed
@@ -87,6 +93,7 @@ def serve(settings: Settings) -> int:
 def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> None:
     """Serve on a listening socket, which several processes can share."""
     _keep_streams_open_during_grace()
+    _raise_descriptor_limit()
     shutdown = Shutdown()
     run(
         build_app(settings, shutdown, state_key=state_key),
@@ -108,6 +115,17 @@ def _keep_streams_open_during_grace() -> None:
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
 
 
+def _raise_descriptor_limit() -> None:
+    """Allow as many file descriptors as the system does: each client and each request needs one."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS refuses its own "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+
+
 def build_app(
     settings: Settings,
     shutdown: Shutdown,
@@ -119,11 +137,13 @@ def build_app(
 ) -> ASGIApp:
     """The application that the settings describe. Tests give it a clock and shorter times."""
     readiness, authenticator = Readiness(), authenticator_for(settings, clock)
+    memory = MemoryBudget(MAX_CALLS_BYTES)
     shutdown.on_start(readiness.mark_draining)
     server = build(
         settings,
         "http",
         clock=clock,
+        memory=memory,
         grace=WRITES_GRACE_SECONDS,
         shutdown=shutdown,
         state_key=state_key,
@@ -140,6 +160,7 @@ def build_app(
         max_calls_per_caller=settings.max_calls_per_caller,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
+        memory=memory,
         public_routes=[*health_routes(readiness), *metadata],
     )
 
