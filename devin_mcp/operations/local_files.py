@@ -1,26 +1,20 @@
-"""Local files below allowed directories. Links are resolved before a path is judged, nothing is
-overwritten.
+"""Local files below allowed directories. Links are resolved before a path is judged; what was
+judged is opened without following links. Nothing is overwritten.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from devin_mcp.errors import Invalid, NotAllowed
-
-# O_NOFOLLOW and O_NONBLOCK: neither a link swapped in after the check nor a pipe may be opened.
-_OPEN_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+from devin_mcp.operations.open_directory import OpenDirectory, open_directory
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,8 @@ class LocalFiles:
         """Name and open file, which the caller closes. Raises Invalid or NotAllowed."""
         resolved = self._resolve(path, argument)
         try:
-            descriptor = os.open(resolved, _OPEN_FLAGS)
+            with self._open_parent(resolved) as (directory, name):
+                descriptor = directory.open(name)
         except OSError:
             raise Invalid(f"{argument} names no file that can be read.") from None
         # Checked before fdopen, which fails on a directory.
@@ -46,27 +41,40 @@ class LocalFiles:
     def create(self, path: str, name: str) -> Iterator[tuple[Path, BinaryIO]]:
         """A new file at `path`, or called `name` if `path` is a directory.
 
-        It is removed again if the block fails. Raises Invalid or NotAllowed.
+        It gets its name when the block ends, and is removed if the block fails. Only if the
+        process is killed a hidden temporary file is left. Raises Invalid or NotAllowed.
         """
         resolved = self._resolve(path, "save_to")
-        try:
-            if resolved.is_dir():
-                resolved = self._resolve(str(resolved / name), "save_to")
-            self._refuse_hidden(resolved)
-            data = resolved.open("xb")
-        except FileExistsError:
-            raise Invalid(
-                "save_to names a file that exists already; nothing is overwritten."
-            ) from None
-        except OSError:
-            raise Invalid("save_to cannot be written; does its directory exist?") from None
-        try:
-            with data:
-                yield resolved, data
-        except BaseException:
-            with suppress(OSError):
-                resolved.unlink()
-            raise
+        temporary = f".devin-mcp-{secrets.token_hex(8)}.part"
+        with ExitStack() as stack:
+            with _refuse_unwritable():
+                if resolved.is_dir():
+                    resolved = self._resolve(str(resolved / name), "save_to")
+                self._refuse_hidden(resolved)
+                directory, name = stack.enter_context(self._open_parent(resolved))
+                if directory.exists(name):
+                    raise FileExistsError
+                descriptor = directory.create(temporary)
+            try:
+                with os.fdopen(descriptor, "wb") as data:
+                    yield resolved, data
+                with _refuse_unwritable():
+                    directory.publish(temporary, name)
+            except BaseException:
+                with suppress(OSError):
+                    directory.remove(temporary)
+                raise
+
+    @contextmanager
+    def _open_parent(self, resolved: Path) -> Iterator[tuple[OpenDirectory, str]]:
+        """The directory of a path without links, and the name in it.
+
+        Raises OSError if a link is in the path by now.
+        """
+        root = next(root for root in self.roots if resolved.is_relative_to(root))
+        relative = resolved.relative_to(root)
+        with open_directory(root, relative.parts[:-1]) as directory:
+            yield directory, relative.name or "."
 
     def _refuse_hidden(self, path: Path) -> None:
         """Programs execute what they find in .git, .venv or .vscode."""
@@ -95,3 +103,14 @@ class LocalFiles:
                 f"Nothing was done. Allowed: {allowed}",
             )
         return resolved
+
+
+@contextmanager
+def _refuse_unwritable() -> Iterator[None]:
+    """Raises Invalid for an OSError of the block, which does not run while data arrives."""
+    try:
+        yield
+    except FileExistsError:
+        raise Invalid("save_to names a file that exists already; nothing is overwritten.") from None
+    except OSError:
+        raise Invalid("save_to cannot be written; does its directory exist?") from None
