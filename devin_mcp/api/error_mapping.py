@@ -17,6 +17,7 @@ from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import ResponseNotHeld
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
 from devin_mcp.keys import KEY_PREFIX_HINT
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.observability.redaction import redactor
 
 MAX_QUOTE_CHARS = 300
@@ -235,9 +236,7 @@ def _quote(detail: str, sent: object) -> str:
     words = redactor.clean(detail).split()
     detail = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in words)
     detail = re.sub(r"…(?: …)+", "…", detail)
-    if len(detail) > MAX_QUOTE_CHARS:
-        detail = detail[: MAX_QUOTE_CHARS - 1] + "…"
-    return f" Devin says: {json.dumps(detail.rstrip('.'), ensure_ascii=False)}."
+    return f" Devin says: {quote_line(detail.rstrip('.'), MAX_QUOTE_CHARS)}."
 
 
 def _named_fields(detail: str, sent: object) -> frozenset[str]:

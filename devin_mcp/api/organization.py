@@ -16,6 +16,7 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints, Lookup
 from devin_mcp.api.models import ApiModel, ItemList
 from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.keys import ORG_ID_HEADER, ORG_ID_PATTERN, DevinKey
+from devin_mcp.observability.printable import quote_line
 
 GET_SELF = Lookup.declare("get_self", v3="GET /v3/self")
 LIST_ORGANIZATIONS = Lookup.declare(
@@ -194,7 +195,9 @@ class Organizations:
 def _several(rows: list[OrganizationRow]) -> str:
     if not rows:
         return "This key has no organization."
-    names = ", ".join(f"{row.name[:MAX_NAME_CHARS]!r} ({row.org_id})" for row in rows[:MAX_NAMED])
+    names = ", ".join(
+        f"{quote_line(row.name, MAX_NAME_CHARS)} ({row.org_id})" for row in rows[:MAX_NAMED]
+    )
     more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
     count = str(len(rows)) if len(rows) > 1 else "more than one of the"
     return f"This key has {count} organizations: {names}{more}."

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
 from devin_mcp.cli.config_files import config_file, this_command, write
-from devin_mcp.cli.terminal import printable
+from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
 from devin_mcp.suggest import did_you_mean
@@ -26,7 +26,7 @@ def configure_client(
     """
     if options.client is None:
         for name, client in CLIENTS.items():
-            print(printable(f"{name:<16} {client.title:<16} {config_file(name)}"))
+            print_text(f"{name:<16} {client.title:<16} {config_file(name)}")
         return 0
     name = options.client.lower()
     if name not in CLIENTS:
@@ -44,7 +44,7 @@ def configure_client(
                 f"{entry.command} is not found, so no client could start it; nothing was changed"
             )
         summary, is_new = write(name, entry)
-        print(printable(summary))
+        print_text(summary)
         if is_new:
             hints.append(CLIENTS[name].key_hint(entry))
     else:
@@ -53,7 +53,7 @@ def configure_client(
         if name != "json":
             hints.append(f"Add this to {config_file(name)}.")
     for hint in filter(None, [*hints, *_warnings(name, entry)]):
-        print(printable(hint), file=sys.stderr)
+        print_text(hint, sys.stderr)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -19,10 +18,11 @@ from devin_mcp.cli.connection_checks import (
     connection_checks,
     network_checks,
 )
-from devin_mcp.cli.terminal import print_wrapped, printable
+from devin_mcp.cli.terminal import print_text, print_wrapped
 from devin_mcp.cli.tools import json_bytes
 from devin_mcp.keys import API_TITLES, KEY_PREFIX_HINT, PERSONAL_V1_PREFIX, DevinKey, api_of
-from devin_mcp.server.build import own_key
+from devin_mcp.observability.printable import printable_json
+from devin_mcp.server.build import hide_secrets, own_key
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import SETTINGS, Settings
@@ -51,6 +51,7 @@ def run_doctor(settings: Settings, sources: Mapping[str, str], *, as_json: bool)
 
     `sources` says which settings are from a flag or the environment: name -> source.
     """
+    hide_secrets(settings)
     checks = [
         *_local_checks(settings, sources),
         *anyio.run(_connection_checks, settings),
@@ -63,7 +64,7 @@ def run_doctor(settings: Settings, sources: Mapping[str, str], *, as_json: bool)
             "settings": _settings_report(settings, sources),
             "checks": [asdict(check) for check in checks],
         }
-        print(json.dumps(report, indent=2, ensure_ascii=True))
+        print_text(printable_json(report, indent=2))
     else:
         for check in checks:
             _print(check)
@@ -79,7 +80,7 @@ def run_doctor(settings: Settings, sources: Mapping[str, str], *, as_json: bool)
 def _print(check: Check) -> None:
     label = f"{check.verdict:<5} {check.check:<13} "
     for text in filter(None, (check.found, check.advice)):
-        print_wrapped(label, printable(text).encode("ascii", "backslashreplace").decode())
+        print_wrapped(label, text)
         label = " " * len(label)
 
 

@@ -18,8 +18,7 @@ from itertools import zip_longest
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
-from devin_mcp.cli.terminal import printable
-from devin_mcp.observability.redaction import redactor
+from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, resolve, sources
 from devin_mcp.settings.setting import Setting
 from devin_mcp.suggest import did_you_mean
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parser(flags).parse_args(arguments)
         return _run(options, resolve(flags), flags)
     except SettingsError as error:
-        print(f"devin-mcp: {printable(redactor.clean(str(error)))}", file=sys.stderr)
+        print_text(f"devin-mcp: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:  # before the server handles signals
         return 130

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+from typing import TextIO
+
+from devin_mcp.observability.printable import printable
 
 WIDTH = 110
 
 
-def printable(text: str) -> str:
-    """The text with control and invisible characters escaped, line ends apart."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
+def print_text(text: str, file: TextIO | None = None) -> None:
+    """Print a text that may contain somebody else's, on standard output by default."""
+    print(printable(text, keep_line_ends=True), file=file or sys.stdout, flush=True)
 
 
 def print_wrapped(label: str, text: str) -> None:
     """Print a label with a text beside it, in lines of 110 characters."""
     lines = textwrap.fill(
-        text,
+        printable(text, keep_line_ends=True),
         WIDTH,
         initial_indent=label,
         subsequent_indent=" " * len(label),

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import structlog
 
 from devin_mcp.observability.log import Event, Level, buffer, context_ids
+from devin_mcp.observability.printable import DELETE, ESCAPED_DELETE, printable
 from devin_mcp.observability.redaction import redactor
 
 LIBRARIES = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
@@ -120,7 +121,8 @@ def _to_json(event: Event, **_: Any) -> str:
 
 
 def _redact_json(logger: object, method: str, line: Any) -> str:
-    return redactor.clean_json(line)
+    """It stays in ASCII, so that a terminal shows no character that could control it."""
+    return redactor.clean_json(line, ensure_ascii=True).replace(DELETE, ESCAPED_DELETE)
 
 
 def _redact_text(logger: object, method: str, line: Any) -> str:
@@ -128,14 +130,16 @@ def _redact_text(logger: object, method: str, line: Any) -> str:
 
 
 def _keep_console_facts(logger: object, method: str, event: Event) -> Event:
-    """Keep the facts that fit a terminal, and escape what could control it."""
+    """Keep the facts that fit a terminal, and make them printable, before the renderer adds the
+    control characters of colors.
+    """
     for name in _HIDDEN_ON_CONSOLE:
         event.pop(name, None)
     if "tool" in event:
         event.pop("method", None)
     for name, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[name] = value.encode("unicode_escape").decode()
+        if not isinstance(value, int | float):
+            event[name] = printable(str(redactor.clean_value(value)))
     return event
 
 

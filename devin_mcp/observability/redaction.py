@@ -45,21 +45,25 @@ class Redactor:
                 text = text.replace(value, HIDDEN)
         return text
 
-    def clean_json(self, text: str) -> str:
-        """The JSON text with all secrets replaced, including escaped ones."""
+    def clean_json(self, text: str, *, ensure_ascii: bool = False) -> str:
+        """The JSON text with all secrets replaced, including escaped ones.
+
+        With `ensure_ascii` it stays in ASCII.
+        """
         if not _may_contain_key(text) and not any(value in text for value in self._escaped):
             return text
         return json.dumps(
-            self._cleaned(json.loads(text)), ensure_ascii=False, separators=(",", ":")
+            self.clean_value(json.loads(text)), ensure_ascii=ensure_ascii, separators=(",", ":")
         )
 
-    def _cleaned(self, value: Any) -> Any:
+    def clean_value(self, value: Any) -> Any:
+        """The JSON value with all secrets replaced, in names, too."""
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, list):
-            return [self._cleaned(part) for part in value]
+            return [self.clean_value(part) for part in value]
         if isinstance(value, dict):
-            return {self.clean(name): self._cleaned(part) for name, part in value.items()}
+            return {self.clean(name): self.clean_value(part) for name, part in value.items()}
         return value
 
 

@@ -10,10 +10,11 @@ from devin_mcp.api.models import Acknowledgement
 from devin_mcp.api.organization import GET_SELF
 from devin_mcp.errors import BadKey, DevinError, NotAllowed, NotFound
 from devin_mcp.keys import API_TITLES
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.browsing import ResourceContent, resource
 from devin_mcp.operations.catalog import OPERATIONS, Operation
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.markdown import facts, one_line
+from devin_mcp.operations.markdown import facts
 from devin_mcp.settings import TOOLSETS
 
 PRINCIPALS = {
@@ -45,8 +46,8 @@ async def read_account(ctx: Context) -> Account:
     principal, org_id, problem = "", "", None
     if ctx.has(GET_SELF):
         owner = await ctx.client.organizations.principal(ctx)
-        kind = PRINCIPALS.get(owner.principal_type, one_line(owner.principal_type))
-        principal = f"{kind} {one_line(owner.name)}".strip()
+        kind = PRINCIPALS.get(owner.principal_type, quote_line(owner.principal_type))
+        principal = f"{kind} {quote_line(owner.name)}" if owner.name else kind
     try:
         org_id = await ctx.organization()
     except BadKey:

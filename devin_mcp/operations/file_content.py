@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from devin_mcp.errors import Invalid
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.results import (
     NO_LIMIT,
     ROOM_FOR_NEXT,
@@ -71,7 +72,8 @@ def file_content(
         text = data.decode(_charset(content_type))
     except UnicodeDecodeError:
         raise Invalid(
-            f"The file is binary ({media_type}, {size} bytes) and is not shown.", alternative
+            f"The file is binary ({quote_line(media_type)}, {size} bytes) and is not shown.",
+            alternative,
         ) from None
     whole = FileContent(
         name=name, size=size, media_type=media_type, text=text[from_char:], from_char=from_char

@@ -7,6 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from devin_mcp.observability import printable
+from devin_mcp.observability.redaction import redactor
+
 MAX_LINE_CHARS = 160
 MAX_CELL_CHARS = 80
 """Of a title in a table; addresses and ids stay whole."""
@@ -17,13 +20,12 @@ _LIST_MARK = re.compile(r"^[\s#>*+-]+|^\s*\d+[.)]\s+")
 
 def one_line(text: str | None, max_chars: int = MAX_LINE_CHARS) -> str:
     """The text without line breaks, cut with an ellipsis; empty for None."""
-    flat = " ".join((text or "").split())
-    return flat if len(flat) <= max_chars else f"{flat[: max_chars - 1].rstrip()}…"
+    return printable.one_line(text or "", max_chars)
 
 
 def first_line(text: str | None) -> str:
     """The first line that is not empty, without the marks of a heading or a list."""
-    lines = (_LIST_MARK.sub("", line).strip() for line in (text or "").splitlines())
+    lines = (_LIST_MARK.sub("", line).strip() for line in redactor.clean(text or "").splitlines())
     return one_line(next((line for line in lines if line), ""))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, count, islice
 
 from devin_mcp.errors import Invalid, NotFound
-from devin_mcp.operations.markdown import one_line
+from devin_mcp.observability.printable import quote_line
 
 MAX_COMPLETIONS = 100
 MAX_SUGGESTIONS = 5
@@ -70,8 +69,7 @@ def match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool: 
 
 def _quote(candidates: Sequence[Candidate]) -> str:
     return ", ".join(
-        f"{json.dumps(one_line(candidate.words[-1], MAX_SUGGESTION_CHARS), ensure_ascii=False)} "
-        f"({candidate.value})"
+        f"{quote_line(candidate.words[-1], MAX_SUGGESTION_CHARS)} ({candidate.value})"
         for candidate in candidates[:MAX_SUGGESTIONS]
     )
 

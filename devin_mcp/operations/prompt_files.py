@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from devin_mcp.errors import Broken, DevinError, Invalid, ReplyLost
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.attachments import (
+    MAX_URL_CHARS,
     Attachment,
     attachment_line,
     check_file,
@@ -56,7 +58,9 @@ async def prompt_with_files(
         yield prompt
     except DevinError as error:
         if attachments:
-            urls = ", ".join(attachment.url for attachment in attachments)
+            urls = ", ".join(
+                quote_line(attachment.url, MAX_URL_CHARS) for attachment in attachments
+            )
             error.message += f" Uploaded already, to be given as files: {urls}"
         raise
 

@@ -5,12 +5,12 @@ A text speaks in the user's voice to their assistant. Sentences that name a hidd
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.browsing import PROMPTS, PromptVariant, RenderedPrompt, prompt
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.tool import delegate_task
@@ -132,11 +132,16 @@ async def playbook_variants(ctx: Context) -> Mapping[str, PromptVariant]:
     return {
         name: PromptVariant(
             one_line(playbook.title),
-            f"Delegate a task to Devin with this playbook. {first_line(playbook.body)}".strip(),
+            _description(playbook),
             playbook,
         )
         for name, playbook in playbooks.items()
     }
+
+
+def _description(playbook: Playbook) -> str:
+    beginning = first_line(playbook.body)
+    return f"Delegate a task to Devin with this playbook{f': {quote_line(beginning)}' if beginning else '.'}"
 
 
 @prompt(
@@ -167,13 +172,11 @@ Use devin_delegate_task with
 {title_line}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
 {HAND_OVER}"""
     values = {
-        "title": json.dumps(one_line(playbook.title, MAX_TITLE_CHARS), ensure_ascii=False),
+        "title": quote_line(playbook.title, MAX_TITLE_CHARS),
         "task": task,
         "playbook_id": playbook.playbook_id,
         "repository": one_line(repository, MAX_ARGUMENT_CHARS),
-        "session_title": json.dumps(
-            one_line(session_title, MAX_ARGUMENT_CHARS), ensure_ascii=False
-        ),
+        "session_title": quote_line(session_title or "", MAX_ARGUMENT_CHARS),
     }
     uri = f"devin://playbooks/{playbook.playbook_id}"
     return RenderedPrompt(text, values, (uri, _attachment(playbook, ctx.policy.result_limit)))

@@ -17,6 +17,7 @@ from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.errors import BadKey
 from devin_mcp.keys import DEFAULT_API, LOGIN_TOKEN_PROBLEM, SANDBOX_KEYS, DevinKey
 from devin_mcp.observability.log import event
+from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import MAX_BYTES, MAX_BYTES_PER_CALLERS_KEY
 from devin_mcp.operations.capabilities import READ_ENVIRONMENT, READ_FILES, WRITE_FILES
 from devin_mcp.operations.local_files import LocalFiles
@@ -30,6 +31,7 @@ from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
 from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
+from devin_mcp.settings.environment import environment_value
 
 WEBSITE = "https://docs.devin.ai"
 LIST_TTL_MS = 3_600_000
@@ -68,6 +70,7 @@ def build(
 
     Raises SettingsError if a setting names an unknown tool.
     """
+    hide_secrets(settings)
     visible = visible_tools(settings, transport)
     shutdown = shutdown or Shutdown()
     own_identity = Identity(own_key(settings))
@@ -161,6 +164,11 @@ def warn_about_key(settings: Settings) -> None:
     warning = KEY_WARNINGS.get(own_key(settings).state)
     if warning is not None:
         event("no_key", level="warning", why=warning)
+
+
+def hide_secrets(settings: Settings) -> None:
+    """Redact the values of the allowed variables from now on, and not only once one is used."""
+    redactor.hide(filter(None, map(environment_value, settings.allow_secret_env)))
 
 
 def own_key(settings: Settings) -> DevinKey:

@@ -18,7 +18,7 @@ from mcp.types import (
 
 from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import add_call_facts
-from devin_mcp.observability.redaction import redactor
+from devin_mcp.observability.printable import printable
 from devin_mcp.operations.matching import MAX_COMPLETIONS, rank
 from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.prompts import find_prompt, prompt_arguments
@@ -45,7 +45,7 @@ async def complete(_: RequestContext, params: CompleteRequestParams) -> Complete
         )
     )
     candidates = chain.from_iterable(part or () for part in loaded)
-    values = [redactor.clean(value) for value in rank(candidates, params.argument.value)]
+    values = [printable(value) for value in rank(candidates, params.argument.value)]
     return CompleteResult(
         completion=Completion(
             values=values[:MAX_COMPLETIONS],

@@ -9,7 +9,6 @@ clients are asked while the call waits.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -23,9 +22,9 @@ from pydantic import ValidationError
 
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import Confirmation, NothingToConfirm
-from devin_mcp.operations.markdown import one_line
 from devin_mcp.server.context import CallerContext, current_caller
 
 REQUEST_NAME = "confirm"
@@ -64,7 +63,7 @@ async def confirm(
         answer = (sdk_context.input_responses or {}).get(REQUEST_NAME)
     if answer is None:
         try:
-            text = await question()
+            text = printable(await question())
         except NothingToConfirm:
             return None
         if _is_stateless(sdk_context):
@@ -123,11 +122,8 @@ async def question_about(caller: CallerContext, confirmation: Confirmation, subj
         raise
     except (DevinError, TimeoutError):
         pass  # the id alone is enough
-    subject = subject_id
-    if title:
-        quoted = json.dumps(one_line(title, MAX_TITLE_CHARS), ensure_ascii=False)
-        subject = f"{quoted} ({subject_id})"
-    return redactor.clean(f"{confirmation.action} {subject}? {confirmation.consequence}")
+    subject = f"{quote_line(title, MAX_TITLE_CHARS)} ({subject_id})" if title else subject_id
+    return f"{confirmation.action} {subject}? {confirmation.consequence}"
 
 
 def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:

@@ -26,12 +26,13 @@ from mcp.types import (
 
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
-from devin_mcp.observability.redaction import redactor
+from devin_mcp.observability.printable import printable
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.completions import complete
 from devin_mcp.server.context import RequestContext, ServerState, current_caller
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.prompts import PromptHandlers
+from devin_mcp.server.rendering import error_text, printable_error
 from devin_mcp.server.resources import ResourceHandlers
 from devin_mcp.server.tools import ToolHandlers
 from devin_mcp.server.visibility import Transport
@@ -89,7 +90,12 @@ def _with_error_mapping(handler: Handler, fallback: Handler | None) -> Handler:
             raise
         except Exception as problem:  # noqa: BLE001 - logged, and the client gets an error
             raise _protocol_error(problem, params) from None
-        return await fallback(ctx, params) if result is None and fallback is not None else result
+        if result is not None or fallback is None:
+            return result
+        try:
+            return printable_error(await fallback(ctx, params))
+        except MCPError as error:  # repeats the name that the client gave
+            raise MCPError(error.code, printable(error.message), error.data) from None
 
     return handle
 
@@ -97,8 +103,7 @@ def _with_error_mapping(handler: Handler, fallback: Handler | None) -> Handler:
 def _protocol_error(problem: Exception, params: Any) -> MCPError:
     error = to_devin_error(problem)
     code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
-    advice = current_caller.get().visible.text(error.advice)
-    text = redactor.clean(f"{error.message} {advice}".strip())
+    text = error_text(error, current_caller.get().visible)
     uri = getattr(params, "uri", None)
     return MCPError(code, text, None if uri is None else {"uri": str(uri)})
 

@@ -27,6 +27,7 @@ from mcp.types import Prompt as McpPrompt
 
 from devin_mcp.errors import Invalid
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt
 from devin_mcp.server.arguments import validate_arguments
@@ -75,7 +76,7 @@ class PromptHandlers:
         records = () if variant is None else (variant.record,)
         rendered = await prompt.render(caller.context(), *records, **arguments)
         return GetPromptResult(
-            description=variant.description if variant else _description(prompt),
+            description=printable(variant.description) if variant else _description(prompt),
             messages=_messages(rendered, caller.visible),
         )
 
@@ -133,8 +134,8 @@ def _variant_items(prompt: Prompt, variants: Mapping[str, PromptVariant]) -> Sor
     for name, variant in variants.items():
         item = McpPrompt(
             name=name,
-            title=redactor.clean(variant.title),
-            description=redactor.clean(variant.description),
+            title=printable(variant.title),
+            description=printable(variant.description),
             arguments=arguments,
         )
         yield (name, ""), item

@@ -13,6 +13,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from devin_mcp.errors import Broken, DevinError
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.file_content import FileContent
 from devin_mcp.operations.results import NO_LIMIT, Result, Truncatable, truncate_row
@@ -46,10 +47,27 @@ def render(
     return CallToolResult(content=content, structured_content=json.loads(text)), whole
 
 
-def render_error(error: DevinError, visible: VisibleTools) -> CallToolResult:
+def error_text(error: DevinError, visible: VisibleTools) -> str:
     """What happened, whether anything changed, what to do next; hidden tools are not named."""
-    text = redactor.clean(f"{error.message} {visible.text(error.advice)}".strip())
+    return printable(f"{error.message} {visible.text(error.advice)}".strip())
+
+
+def render_error(error: DevinError, visible: VisibleTools) -> CallToolResult:
+    text = error_text(error, visible)
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+
+def printable_error(result: Any) -> Any:
+    """A result of the SDK's own; an error repeats the name that the client gave."""
+    if not isinstance(result, CallToolResult) or not result.is_error:
+        return result
+    content = [
+        block.model_copy(update={"text": printable(block.text)})
+        if isinstance(block, TextContent)
+        else block
+        for block in result.content
+    ]
+    return result.model_copy(update={"content": content})
 
 
 def _to_json(result: Result, visible: VisibleTools) -> str:

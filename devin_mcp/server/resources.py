@@ -22,6 +22,7 @@ from mcp.types import Resource as McpResource
 
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Resource, ResourceEntry
 from devin_mcp.operations.matching import slug
@@ -92,12 +93,12 @@ class ResourceHandlers:
         except NotFound:
             tool = f", or {resource.tool.tool_name}" if resource.tool else ""
             advice = f"See resources/list{tool}."
-            raise NotFound(f"Unknown resource: {uri}", advice) from None
+            raise NotFound(f"Unknown resource: {quote_line(uri)}.", advice) from None
         except Invalid as error:
-            message = f"Unknown resource: {uri}. {error.message}"
+            message = f"Unknown resource: {quote_line(uri)}. {error.message}"
             raise Invalid(message, "", status=error.status) from None
         text = content.text
-        if next_step := caller.visible.text(content.next):
+        if next_step := printable(caller.visible.text(content.next)):
             text = f"{text}\n\nNext: {next_step}"
         return ReadResourceResult(
             contents=[TextResourceContents(uri=uri, mime_type=MARKDOWN, text=redactor.clean(text))],
@@ -142,8 +143,8 @@ def _entry_items(
         return McpResource(
             uri=expand_uri(resource, **{variable: entry.id}),
             name=slug(entry.title) or entry.id,
-            title=entry.title,
-            description=entry.description or None,
+            title=printable(entry.title),
+            description=quote_line(entry.description) if entry.description else None,
             mime_type=MARKDOWN,
             size=entry.size,
             annotations=Annotations(

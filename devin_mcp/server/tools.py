@@ -23,6 +23,7 @@ from mcp.types import (
 from pydantic import BaseModel
 
 from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable
 from devin_mcp.operations.capabilities import Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.server.arguments import validate_arguments
@@ -166,7 +167,7 @@ class ProgressReporter:
 
     async def __call__(self, sentence: str) -> None:
         with suppress(Exception):
-            await self.sdk_context.report_progress(next(self.numbers), message=sentence)
+            await self.sdk_context.report_progress(next(self.numbers), message=printable(sentence))
 
 
 def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:

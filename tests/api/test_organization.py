@@ -143,7 +143,7 @@ async def test_only_organization_of_an_enterprise_key_is_taken(
     ("org_ids", "says"),
     [
         ([], "This key has no organization."),
-        (["org-1", "org-2"], "This key has 2 organizations: 'Name of org-1' (org-1), "),
+        (["org-1", "org-2"], 'This key has 2 organizations: "Name of org-1" (org-1), '),
         ([f"org-{number}" for number in range(7)], "(org-4) and 2 more."),
     ],
 )

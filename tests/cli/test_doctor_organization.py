@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from tests.cli.command_line import CommandLine
 from tests.cli.doctor_runner import Doctor, text_of_check, verdicts
+from tests.server.hostile_texts import CHARACTERS, KEYS, SECRET, SECRET_VARIABLE, unfit
 from tests.upstream import KEY, V3_KEY, Upstream, answer
 
 PAT = V3_KEY.replace("cog_sandbox", "cog_sandbox_pat")
@@ -14,7 +17,7 @@ ENTERPRISE_KEY = V3_KEY.replace("cog_sandbox", "cog_sandbox_enterprise")
 
 
 @pytest.mark.parametrize(
-    ("key", "owner"), [(V3_KEY, "service user sandbox"), (PAT, "person (personal access token)")]
+    ("key", "owner"), [(V3_KEY, 'service user "sandbox"'), (PAT, "person (personal access token)")]
 )
 async def test_owner_organization_and_readable_lists_are_shown(
     doctor: Doctor, upstream: Upstream, key: str, owner: str
@@ -38,7 +41,7 @@ async def test_key_with_several_organizations_needs_a_choice(
     status, report = await doctor(**variables)
     assert (status, verdicts(report)["Organization"]) == (1, "FAIL")
     text = text_of_check(report, "Organization")
-    assert "'Sandbox second' (org-sandbox-second)" in text
+    assert '"Sandbox second" (org-sandbox-second)' in text
     assert "DEVIN_ORG_ID" in text
     status, report = await doctor("--org-id", "org-sandbox-second", **variables)
     assert status == 0
@@ -98,3 +101,19 @@ async def test_sandbox_of_each_api_is_healthy(doctor: Doctor, api: str) -> None:
     assert text_of_check(report, "Key").startswith(f"not needed with --sandbox ({api})")
     expected: Any = {"v1": "v1", "v3": "the Organization API (v3)"}[api]
     assert text_of_check(report, "API").strip() == expected
+
+
+@pytest.mark.parametrize("flags", [("--json",), ()])
+async def test_name_of_the_owner_is_quoted_and_printable(
+    cli: CommandLine, upstream: Upstream, flags: tuple[str, ...]
+) -> None:
+    variables = {"DEVIN_API_KEY": V3_KEY, "DEVIN_BASE_URL": upstream.url, SECRET_VARIABLE: SECRET}
+    for name in ("Begin " + "".join(CHARACTERS.values()), f"Begin {SECRET}", f"Begin {KEYS[0]}"):
+        owner = {"principal_type": "service_user", "service_user_name": name, "org_id": "org-x"}
+        upstream.fail_operation("get_self", *[answer(200, owner)] * 3)
+        result = await cli.in_thread(
+            "doctor", "--allow-secret-env", SECRET_VARIABLE, *flags, **variables
+        )
+        upstream.clear_faults()
+        assert re.search(r'service user \\?"Begin ', result.stdout)
+        assert unfit(result.stdout.replace("\n", " ")) == []

@@ -18,7 +18,7 @@ async def test_account_names_the_api_and_what_may_be_read(connect: Connect, api:
         text = await client.read("devin://account")
     facts = {
         "v1": "- API: v1\n- Reads: ",
-        "v3": "- API: the Organization API (v3)\n- Owner: service user sandbox\n"
+        "v3": '- API: the Organization API (v3)\n- Owner: service user "sandbox"\n'
         "- Organization: org-sandbox\n- Reads: ",
     }
     assert text.startswith(f"# Account\n\n{facts[api]}")
@@ -59,7 +59,7 @@ async def test_list_that_devin_cannot_show_now_is_not_called_forbidden(
 async def test_account_of_a_person(connect: Connect) -> None:
     async with connect(DEVIN_API_KEY=PAT_KEY) as client:
         text = await client.read("devin://account")
-    assert "- Owner: person (personal access token) Ada Sandbox\n" in text
+    assert '- Owner: person (personal access token) "Ada Sandbox"\n' in text
     assert "- Organization: org-sandbox\n" in text
 
 
@@ -69,8 +69,8 @@ async def test_account_of_an_enterprise_lists_its_organizations(
 ) -> None:
     async with connect(DEVIN_API_KEY=ENTERPRISE_KEY) as client:
         text = await client.read("devin://account")
-    assert "This key has 2 organizations: 'Sandbox' (org-sandbox)" in text
-    assert "'Sandbox second' (org-sandbox-second)" in text
+    assert 'This key has 2 organizations: "Sandbox" (org-sandbox)' in text
+    assert '"Sandbox second" (org-sandbox-second)' in text
     assert "DEVIN_ORG_ID" in text
     assert "- Reads" not in text
     assert upstream.sent("list_sessions") == []

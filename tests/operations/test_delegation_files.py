@@ -109,7 +109,7 @@ async def test_failed_upload_starts_nothing_and_names_the_uploaded_files(
         text = await client.error("delegate_task", prompt="p", files=["a.txt", "b.txt"])
     assert "No session was started" in text
     assert re.search(
-        r"to be given as files: https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt", text
+        r"to be given as files: \"https://sandbox.invalid/attachments/[0-9a-f-]+/a.txt\"", text
     )
     assert session_bodies(upstream) == []
 

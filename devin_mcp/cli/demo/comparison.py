@@ -23,6 +23,7 @@ from devin_mcp.cli.demo.calls import (
 )
 from devin_mcp.cli.demo.output import show_row, show_step
 from devin_mcp.cli.demo.servers import DemoServer
+from devin_mcp.observability.printable import quote_line
 
 PLAYBOOK_ID = "playbook-0001"
 
@@ -115,7 +116,7 @@ def show_comparison(
     rows: list[tuple[str, Callable[[Delegation], str]]] = [
         ("Session", lambda delegation: delegation.session_id),
         ("Phases", lambda delegation: ", ".join(delegation.phases)),
-        ("Devin asks", lambda delegation: delegation.question),
+        ("Devin asks", lambda delegation: quote_line(delegation.question)),
         ("Pull request", lambda delegation: delegation.pull_request.removeprefix("https://")),
         ("A deletion", lambda delegation: delegation.deletion.split(". ")[0] + "."),
     ]

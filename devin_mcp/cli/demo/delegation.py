@@ -26,7 +26,9 @@ from devin_mcp.cli.demo.calls import (
 from devin_mcp.cli.demo.comparison import Delegation, declined_deletion, pull_request_in
 from devin_mcp.cli.demo.output import show_block, show_line, show_step
 from devin_mcp.cli.demo.servers import DemoServer
+from devin_mcp.observability.printable import quote_line
 
+MAX_MESSAGE_CHARS = 300
 DESCRIBED_TOOLS = ("devin_delegate_task", "devin_wait_for_sessions", "devin_send_message")
 
 
@@ -103,7 +105,7 @@ def _show_update(result: dict[str, Any], phase: str, delegation: Delegation) -> 
     session = session_in(result, phase)
     delegation.phases.append(session["phase"])
     message = last_message(session)
-    show_step("Devin says", message)
+    show_step("Devin says", quote_line(message, MAX_MESSAGE_CHARS))
     show_line(f"next: {result['next']}")
     return message
 

@@ -20,6 +20,7 @@ from devin_mcp.cli.demo.calls import FAILURE, FAILURE_FILE, PROMPT, DemoFailure,
 from devin_mcp.cli.demo.comparison import Delegation, delegate_on_v3, show_comparison
 from devin_mcp.cli.demo.delegation import show_delegation
 from devin_mcp.cli.demo.servers import DemoServer, simulated_devin
+from devin_mcp.cli.terminal import print_text
 
 TIMEOUT_SECONDS = 20.0
 LOG_FIELDS = (
@@ -57,7 +58,7 @@ def run_demo(prompt: str = PROMPT) -> int:
     if output_is_closed:
         raise BrokenPipeError
     if failure:
-        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        print_text(f"\nThe demo failed: {failure}", sys.stderr)
         return 1
     server = this_command()
     command = shlex.join((server.command, *server.args))

@@ -140,8 +140,8 @@ class KnowledgeBase:
         return [
             ResourceEntry(
                 id=note.note_id,
-                title=redactor.clean(one_line(note.name)),
-                description=redactor.clean(one_line(note.trigger) or first_line(note.body)),
+                title=one_line(note.name),
+                description=one_line(note.trigger) or first_line(note.body),
                 size=len(redactor.clean(self.markdown(note)).encode()),
             )
             for note in self.by_name

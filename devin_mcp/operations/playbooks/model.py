@@ -79,8 +79,8 @@ class PlaybookIndex:
         return [
             ResourceEntry(
                 id=playbook.playbook_id,
-                title=redactor.clean(one_line(playbook.title)),
-                description=redactor.clean(first_line(playbook.body)),
+                title=one_line(playbook.title),
+                description=first_line(playbook.body),
                 size=len(redactor.clean(playbook.markdown).encode()),
                 modified=playbook.updated_at,
             )
@@ -101,7 +101,7 @@ class PlaybookIndex:
             key=lambda playbook: (playbook.created_at or "", playbook.playbook_id),
         )
         preferred_names = (
-            (playbook.playbook_id, slug(playbook.macro or playbook.title))
+            (playbook.playbook_id, slug(redactor.clean(playbook.macro or playbook.title)))
             for playbook in oldest_first
         )
         by_id = {playbook.playbook_id: playbook for playbook in self._addressable}

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from devin_mcp.api.clock import wait_for_event
 from devin_mcp.errors import Broken, DevinError
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.catalog import READ, workflow
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.markdown import one_line
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, WaitCursorText, bare_id
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.waiting.cursor import MAX_SESSIONS, Seen, WaitCursor
@@ -162,7 +162,7 @@ def _condition_met(
 def _progress_text(change: SessionChange) -> str:
     """A change as a progress message."""
     session = change.session
-    name = one_line(session.title, MAX_TITLE_CHARS) or session.session_id
+    name = quote_line(session.title or session.session_id, MAX_TITLE_CHARS)
     if change.lost:
         return f"{name} cannot be looked at just now"
     return f"{name} is {session.phase}" if change.phase_changed else f"{name} has an update"

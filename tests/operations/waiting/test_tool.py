@@ -180,7 +180,7 @@ async def test_progress_reports_the_phase(
         await eventually(lambda: bool(notifications))
         waiting.cancel()
         await manual_clock.wait_for_sleepers(0)
-    assert notifications == [(1, "sandbox:forever… is working")]
+    assert notifications == [(1, '"sandbox:forever…" is working')]
 
 
 async def test_cancelled_wait_stops_polling(

@@ -1,0 +1,207 @@
+"""Third-party text where a person reads it: nothing invisible or controlling, and no secret.
+
+Every channel is tried with each of the hostile texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+from mcp import MCPError
+from mcp.types import PromptReference, ResourceTemplateReference
+
+from devin_mcp.keys import DevinApi
+from devin_mcp.observability import log, log_config
+from tests.clock import ManualClock
+from tests.conftest import Connect, ToolClient, eventually
+from tests.server.contents import prompt_text
+from tests.server.fake_user import FakeUser
+from tests.server.hostile_texts import (
+    CHARACTERS,
+    SECRET,
+    SECRET_VARIABLE,
+    TEXTS,
+    unfit,
+    write_hostile_records,
+    write_hostile_sessions,
+)
+from tests.upstream import V3_KEY, Upstream, answer
+
+pytestmark = pytest.mark.usefixtures("api")
+
+SETTINGS: dict[str, Any] = {"allow_secret_env": SECRET_VARIABLE}
+SESSIONS_PER_WAIT = 16
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch, upstream: Upstream) -> None:
+    """The secret is never used, so that its variable alone makes it known."""
+    monkeypatch.setenv(SECRET_VARIABLE, SECRET)
+    write_hostile_records(upstream)
+
+
+def assert_fit_for_people(texts: list[str], *, expected: int) -> None:
+    """At least so many texts were received, and all are fit for a person."""
+    assert len(texts) >= expected
+    offenders = {text: found for text in texts if (found := unfit(text))}
+    assert offenders == {}
+
+
+def has_count(messages: list[str], count: int) -> bool:
+    return len(messages) >= count
+
+
+async def test_questions_to_the_person(connect: Connect, upstream: Upstream) -> None:
+    user = FakeUser("decline")
+    sessions = write_hostile_sessions(upstream)
+    deletions = {
+        ("delete_playbook", "playbook_id"): list(upstream.organization.playbooks),
+        ("delete_knowledge", "note_id"): list(upstream.organization.notes),
+        ("delete_secret", "secret_id"): list(upstream.organization.secrets),
+        ("terminate_session", "session_id"): sessions,
+    }
+    async with connect(ask=user, **SETTINGS) as client:
+        for (tool, argument), ids in deletions.items():
+            for record_id in ids:
+                await client.error(tool, **{argument: record_id})
+    assert_fit_for_people(user.questions, expected=4 * len(TEXTS))
+    assert all(' "Begin ' in question for question in user.questions)
+
+
+async def test_progress(connect: Connect, upstream: Upstream, manual_clock: ManualClock) -> None:
+    messages: list[str] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message or "")
+
+    texts = list(TEXTS.values())
+    async with connect(manual_clock=manual_clock, **SETTINGS) as client:
+        for start in range(0, len(texts), SESSIONS_PER_WAIT):
+            ids = write_hostile_sessions(upstream, texts[start : start + SESSIONS_PER_WAIT])
+            waiting = asyncio.ensure_future(
+                client.sdk.call_tool(
+                    "devin_wait_for_sessions", {"session_ids": ids}, progress_callback=on_progress
+                )
+            )
+            await manual_clock.advance(8, until_asleep=len(ids) + 1)
+            await eventually(partial(has_count, messages, start + len(ids)))
+            waiting.cancel()
+            await manual_clock.wait_for_sleepers(0)
+    assert_fit_for_people(messages, expected=len(TEXTS))
+    assert all(message.startswith('"Begin') for message in messages)
+
+
+async def test_titles_and_descriptions_of_prompts(connect: Connect) -> None:
+    async with connect(**SETTINGS) as client:
+        prompts = (await client.sdk.list_prompts()).prompts
+        results = [
+            await client.sdk.get_prompt(prompt.name, {"task": "t"})
+            for prompt in prompts
+            if prompt.name not in {"delegate", "standup", "review_session", "write_playbook"}
+        ]
+    listed = [f"{prompt.name} {prompt.title} {prompt.description}" for prompt in prompts]
+    assert_fit_for_people(listed, expected=len(TEXTS))
+    rendered = [f"{result.description} {prompt_text(result)}" for result in results]
+    assert_fit_for_people(rendered, expected=len(TEXTS))
+    assert all('with this playbook: "Do Begin' in text for text in rendered)
+    assert all('with the playbook "Begin' in text for text in rendered)
+
+
+async def test_titles_and_descriptions_of_resources(connect: Connect) -> None:
+    async with connect(**SETTINGS) as client:
+        resources = [resource for resource in await client.resources() if resource.size is not None]
+    texts = [f"{resource.name} {resource.title} {resource.description}" for resource in resources]
+    assert_fit_for_people(texts, expected=2 * len(TEXTS))
+    assert all((resource.description or "").startswith('"') for resource in resources)
+
+
+async def test_completions(connect: Connect, upstream: Upstream) -> None:
+    write_hostile_sessions(upstream)
+    async with connect(**SETTINGS) as client:
+        prompt = (await client.sdk.list_prompts()).prompts[-1].name
+        values = []
+        for name in ("session_title", "repository"):
+            reference = PromptReference(type="ref/prompt", name=prompt)
+            argument = {"name": name, "value": "Begin"}
+            values += (await client.sdk.complete(reference, argument)).completion.values
+    assert_fit_for_people(values, expected=2 * len(CHARACTERS))
+
+
+@pytest.fixture
+async def client(connect: Connect) -> AsyncIterator[ToolClient]:
+    async with connect(**SETTINGS) as client:
+        yield client
+
+
+async def test_errors_that_name_records(client: ToolClient, upstream: Upstream) -> None:
+    """Each playbook and note by itself, because an error names five at most."""
+    texts = []
+    playbooks, notes = upstream.organization.playbooks, upstream.organization.notes
+    for playbook, named_note in zip(list(playbooks.values()), list(notes.values()), strict=True):
+        upstream.organization.playbooks = {playbook["playbook_id"]: playbook}
+        upstream.organization.notes = {named_note["id"]: named_note}
+        texts.append(await client.error("delegate_task", prompt="p", playbook="begi"))
+        texts.append(await client.error("delegate_task", prompt="p", knowledge=["begi"]))
+    assert_fit_for_people(texts, expected=2 * len(TEXTS))
+    assert all('Perhaps one of these is meant: "Begin' in text for text in texts)
+
+
+async def test_errors_that_quote_devin(connect: Connect, upstream: Upstream, api: DevinApi) -> None:
+    texts = []
+    async with connect(**SETTINGS) as client:
+        for text in TEXTS.values():
+            upstream.fail_operation("create_session", answer(422, {"detail": text}))
+            texts.append(await client.error("create_session", prompt="p"))
+    if api == "v3":
+        key = V3_KEY.replace("cog_sandbox", "cog_sandbox_enterprise")
+        async with connect(DEVIN_API_KEY=key, **SETTINGS) as client:
+            for text in TEXTS.values():
+                rows = [{"org_id": f"org-{number}", "name": text} for number in range(2)]
+                upstream.fail_operation("list_organizations", answer(200, {"items": rows}))
+                texts.append(await client.error("create_session", prompt="p"))
+        assert 'organizations: "Begin ' in texts[-1]
+    assert_fit_for_people(texts, expected=len(TEXTS))
+
+
+async def test_errors_that_quote_the_caller(client: ToolClient) -> None:
+    texts = []
+    for text in TEXTS.values():
+        texts.append(await client.error(f"x{text}"))
+        texts.append(await client.error("create_session", prompt="p", **{f"tags{text[6:]}": []}))
+        for uri in (f"devin://playbooks/{text}", f"devin://nothing/{text}"):
+            with pytest.raises(MCPError) as refused:
+                await client.sdk.read_resource(uri)
+            texts.append(refused.value.error.message)
+        for prompt in ("with_playbook", text):
+            with pytest.raises(MCPError) as refused:
+                await client.sdk.get_prompt(prompt, {"task": "t", text: "x"})
+            texts.append(refused.value.error.message)
+        reference = ResourceTemplateReference(type="ref/resource", uri="devin://playbooks/{x}")
+        with pytest.raises(MCPError) as refused:
+            await client.sdk.complete(reference, {"name": text, "value": "x"})
+        texts.append(refused.value.error.message)
+    assert_fit_for_people(texts, expected=7 * len(TEXTS))
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+async def test_log(connect: Connect, style: str) -> None:
+    """What a client sends, and any fact of an event; stderr of either style may be a terminal."""
+    stream = io.StringIO()
+    log_config.configure("debug", style, stream)
+    try:
+        async with connect(**SETTINGS) as client:
+            for text in TEXTS.values():
+                with pytest.raises(MCPError):
+                    await client.read(f"devin://sessions/{text}")
+                await client(f"x{text}")
+                log.event("odd", fact=text, more=[text], level="warning")
+        log.flush()
+    finally:
+        log_config.configure("error", "json", io.StringIO())
+    # Lines end with one of the characters.
+    assert_fit_for_people(stream.getvalue().splitlines(), expected=3 * len(TEXTS))
