@@ -2,7 +2,7 @@
 
 POSIX: every directory from the root to the file is opened in the one before, without following
 links. Whoever swaps a directory for a link makes the opening fail, or acts on a directory that is
-no longer used.
+no longer used. What is above the root is the operator's and is not watched.
 
 Windows has no such calls. There the path of the opened file is asked of the system and must lie
 below the root, before a byte is read or written.
