@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import structlog
 
 from devin_mcp.observability.log import Event, Level, buffer, context_ids
-from devin_mcp.observability.printable import DELETE, ESCAPED_DELETE, printable
+from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
 
 LIBRARIES = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
@@ -122,7 +122,7 @@ def _to_json(event: Event, **_: Any) -> str:
 
 def _redact_json(logger: object, method: str, line: Any) -> str:
     """It stays in ASCII, so that a terminal shows no character that could control it."""
-    return redactor.clean_json(line, ensure_ascii=True).replace(DELETE, ESCAPED_DELETE)
+    return redactor.clean_json(line, ensure_ascii=True)
 
 
 def _redact_text(logger: object, method: str, line: Any) -> str:

@@ -15,9 +15,6 @@ from devin_mcp.observability.redaction import redactor
 
 MAX_QUOTE_CHARS = 160
 
-DELETE, ESCAPED_DELETE = "\x7f", "\\u007f"
-"""The only control character that JSON in ASCII does not escape."""
-
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format (bidirectional and zero-width ones among them), surrogate, private use, not
 assigned, line and paragraph separator. What a later Unicode assigns is escaped until Python knows
@@ -60,8 +57,7 @@ def quote_line(text: str, max_chars: int = MAX_QUOTE_CHARS) -> str:
 
 def printable_json(value: Any, indent: int | None = None) -> str:
     """The value as JSON, redacted and in ASCII."""
-    text = json.dumps(redactor.clean_value(value), indent=indent, ensure_ascii=True)
-    return text.replace(DELETE, ESCAPED_DELETE)
+    return json.dumps(redactor.clean_value(value), indent=indent, ensure_ascii=True)
 
 
 def _must_be_escaped(text: str, index: int) -> bool:
