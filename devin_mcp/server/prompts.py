@@ -4,7 +4,6 @@ SDK.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from functools import partial
 
@@ -30,6 +29,7 @@ from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt
+from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
@@ -142,7 +142,7 @@ def _variant_items(prompt: Prompt, variants: Mapping[str, PromptVariant]) -> Sor
 
 
 def _description(prompt: Prompt) -> str:
-    return inspect.cleandoc(prompt.render.__doc__ or "")
+    return docstring_of(prompt.render)
 
 
 def _messages(rendered: RenderedPrompt, visible: VisibleTools) -> list[PromptMessage]:

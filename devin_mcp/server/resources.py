@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Resource, ResourceEntry
+from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.matching import slug
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
@@ -164,7 +164,7 @@ def _timestamp(text: str | None) -> str | None:
 
 
 def _description(resource: Resource, visible: VisibleTools) -> str:
-    docstring = inspect.cleandoc(resource.read.__doc__ or "")
+    docstring = docstring_of(resource.read)
     if resource.tool is None:
         return docstring
     return visible.text(f"{docstring} The tool {resource.tool.tool_name} shows the same.")

@@ -26,6 +26,7 @@ from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.operations.capabilities import Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
+from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.confirmation import confirm, question_about
@@ -174,7 +175,7 @@ def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:
     """The function's docstring, and the resources that show the same."""
     uris = [resource.uri for resource in visible.resources if resource.tool is operation]
     resources = f" Resource: {', '.join(uris)}" if uris else ""
-    return visible.text(" ".join((operation.function.__doc__ or "").split())) + resources
+    return visible.text(" ".join(docstring_of(operation.function).split())) + resources
 
 
 def _annotations(operation: Operation[Any, Any], visible: VisibleTools) -> ToolAnnotations:
