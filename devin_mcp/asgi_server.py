@@ -71,6 +71,7 @@ def run(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace,
         lifespan="auto",
+        workers=1,  # otherwise WEB_CONCURRENCY is read, which may hold anything
         proxy_headers=True,
         forwarded_allow_ips=forwarded_allow_ips,
     )

@@ -43,6 +43,8 @@ HTTP_HELP = (
     "caller-key is assumed for another machine and none for this one"
 )
 
+MIN_HELP_WIDTH = 40
+
 COMMAND_FLAGS = {
     "--json": ("tools", "doctor"),
     "--write": ("config",),
@@ -79,6 +81,9 @@ def _run(
 ) -> int:
     command = options.command or "stdio"
     if command == "demo":
+        from devin_mcp.observability import tracing
+
+        tracing.check_variables()
         from devin_mcp.cli.demo import run_demo
 
         return run_demo()
@@ -91,8 +96,9 @@ def _run(
     # doctor prints its own report: the log of its requests would only be in between
     level = "error" if command == "doctor" else settings.log_level
     log_config.configure(level, settings.log_format)
+    tracing.check_variables()
     if command in {"stdio", "http"}:
-        tracing.configure()
+        tracing.configure(stdio=command == "stdio")
     if command == "sandbox":
         from devin_mcp.sandbox.serve import serve as serve_sandbox
 
@@ -252,7 +258,8 @@ def _flag_help(setting: Setting) -> str:
 
 
 def _environment_help() -> str:
-    width = shutil.get_terminal_size().columns - 2  # as argparse wraps the rest of the help
+    # As argparse wraps the rest of the help. COLUMNS may say anything.
+    width = max(shutil.get_terminal_size().columns - 2, MIN_HELP_WIDTH)
     lines = [
         textwrap.fill(
             setting.help,

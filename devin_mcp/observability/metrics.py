@@ -92,8 +92,7 @@ def serve_metrics(host: str, port: int, *, shared: bool) -> Iterator[str]:
     temporary directory. Raises SettingsError if the port cannot be used.
     """
     directory = Path(tempfile.mkdtemp(prefix="devin-mcp-metrics-")) if shared else None
-    if directory is not None:
-        share_metrics(directory)
+    share_metrics(directory)
     from prometheus_client import (
         CollectorRegistry,
         PlatformCollector,

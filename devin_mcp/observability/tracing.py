@@ -1,63 +1,116 @@
 """Configures OpenTelemetry tracing, if its standard variables ask for it.
 
 The MCP SDK creates a span for each MCP request, and api/ one for each request to Devin. Exporting
-them needs the extra `otel`.
+them needs the extra `otel`. The variables are often those of another program, so whatever is wrong
+with them is logged, and the server starts without traces.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
+from opentelemetry import trace
+
 from devin_mcp.observability.log import event
-from devin_mcp.settings import SettingsError
-from devin_mcp.settings.environment import trace_exporters
+from devin_mcp.settings.environment import forget_variable, trace_exporters
 
 SERVICE_NAME = "devin-mcp"
 FLUSH_TIMEOUT_MS = 2000
+CONSOLE = "console"
+
+_READ_BY_THE_API: dict[str, Callable[[], object]] = {
+    "OTEL_PROPAGATORS": lambda: import_module("opentelemetry.propagate"),
+    "OTEL_PYTHON_TRACER_PROVIDER": trace.get_tracer_provider,
+}
+"""Variables that name a part of OpenTelemetry -> what raises if the part is not installed.
+
+The SDK of MCP runs both when it is imported.
+"""
 
 
-def configure() -> None:
-    """Install a tracer provider. Raises SettingsError if an exporter is not installed."""
-    names = trace_exporters()
-    if not names:
+def check_variables() -> None:
+    """Remove variables that would make an import fail; to be called before the SDK is imported."""
+    for variable, load in _READ_BY_THE_API.items():
+        try:
+            load()
+        except Exception as problem:  # noqa: BLE001 - named in the log
+            forget_variable(variable)
+            event(
+                "variable_ignored",
+                level="warning",
+                variable=variable,
+                why="it names something that is not installed",
+                error=type(problem).__name__,
+            )
+
+
+def configure(*, stdio: bool) -> None:
+    """Install a tracer provider. On stdio, standard output is for the protocol only."""
+    exporters = trace_exporters()
+    if not exporters:
         return
     if find_spec("opentelemetry.sdk") is None:
-        event(
-            "no_traces",
-            level="warning",
-            why="the environment asks for traces, which need the extra otel: devin-mcp[otel]",
-        )
+        why = "the environment asks for traces, which need the extra otel: devin-mcp[otel]"
+        event("no_traces", level="warning", why=why)
         return
-    from opentelemetry import trace
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    resource = Resource.create({"service.name": SERVICE_NAME}).merge(
-        OTELResourceDetector().detect()
-    )
-    provider = TracerProvider(resource=resource)
-    for name in names:
-        provider.add_span_processor(BatchSpanProcessor(_exporter(name)))
-    trace.set_tracer_provider(provider)
+    try:
+        provider = _provider(exporters, stdio=stdio)
+        if provider is not None:
+            trace.set_tracer_provider(provider)
+    except Exception as problem:  # noqa: BLE001 - named in the log
+        why = "a variable of OpenTelemetry (OTEL_...) has a value that cannot be used"
+        event("no_traces", level="warning", why=why, error=type(problem).__name__)
 
 
 def flush() -> None:
     """Export pending spans; needed before `os._exit`, which runs no exit handlers."""
-    from opentelemetry import trace
-
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
         provider.force_flush(FLUSH_TIMEOUT_MS)
 
 
-def _exporter(name: str) -> Any:
+def _provider(exporters: dict[str, str], *, stdio: bool) -> Any | None:
+    """None if no exporter is installed: spans cost time even if nobody reads them."""
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    loaded = [
+        _console_exporter() if stdio and name == CONSOLE else _exporter(name, variable)
+        for name, variable in exporters.items()
+    ]
+    if not any(loaded):
+        return None
+    resource = Resource.create({"service.name": SERVICE_NAME}).merge(
+        OTELResourceDetector().detect()
+    )
+    provider = TracerProvider(resource=resource)
+    for exporter in filter(None, loaded):
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _exporter(name: str, variable: str) -> Any | None:
     """Load an exporter by its entry point, as OpenTelemetry's own configuration does."""
     exporters = list(entry_points(group="opentelemetry_traces_exporter", name=name))
     if not exporters:
-        raise SettingsError(
-            f"OTEL_TRACES_EXPORTER names an exporter that is not installed: {name!r}"
-        )
+        why = f"the exporter {name} is not installed"
+        event("no_traces", level="warning", variable=variable, why=why)
+        return None
     return exporters[0].load()()
+
+
+def _console_exporter() -> Any:
+    """Spans as lines of JSON between those of the log."""
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+    def to_line(span: Any) -> str:
+        return f"{span.to_json(indent=None)}{os.linesep}"
+
+    return ConsoleSpanExporter(out=sys.stderr, formatter=to_line)

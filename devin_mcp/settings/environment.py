@@ -52,26 +52,53 @@ def environment_without_settings() -> dict[str, str]:
     }
 
 
-def share_metrics(directory: Path) -> None:
-    """Make this process and its children keep their metrics in files below a directory.
+def share_metrics(directory: Path | None) -> None:
+    """Make this process and its children keep their metrics in files below a directory; with None,
+    in memory, whatever another program has set.
 
     prometheus_client reads the directory from the environment when it is imported.
     """
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        forget_variable(name)
+    if directory is not None:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-def trace_exporters() -> list[str]:
-    """The names of the trace exporters that OpenTelemetry's standard variables ask for.
+def proxy_variable(kind: str) -> str:
+    """The name of the variable that holds this proxy: `http`, `https`, `all` or `no`; else empty.
 
-    Empty unless OTEL_TRACES_EXPORTER or an OTLP endpoint is set, and if OTEL_SDK_DISABLED is true.
+    Lower case wins, as in `urllib.request.getproxies`.
     """
-    has_endpoint = any(
-        name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT") for name in os.environ
-    )
-    names = os.environ.get("OTEL_TRACES_EXPORTER", "otlp" if has_endpoint else "none")
-    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return []
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    otlp = f"otlp_proto_{protocol.split('/')[0]}"
-    exporters = [otlp if name.strip() == "otlp" else name.strip() for name in names.split(",")]
-    return [exporter for exporter in exporters if exporter not in {"", "none"}]
+    names = [name for name, value in os.environ.items() if value]
+    return max((name for name in names if name.lower() == f"{kind}_proxy"), default="")
+
+
+def forget_variable(name: str) -> None:
+    """Remove a variable that a library would read, for this process and its children."""
+    os.environ.pop(name, None)
+
+
+def trace_exporters() -> dict[str, str]:
+    """The trace exporters that OpenTelemetry's standard variables name -> the variable that does.
+
+    Empty unless OTEL_TRACES_EXPORTER or an OTLP endpoint for traces is set, and if
+    OTEL_SDK_DISABLED is true. An endpoint for metrics or logs only asks for no traces.
+    """
+    endpoint = _first_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    variable = _first_set("OTEL_TRACES_EXPORTER") or endpoint
+    is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if not variable or is_disabled:
+        return {}
+    names = "otlp" if variable == endpoint else os.environ[variable]
+    exporters = {name.strip(): variable for name in names.split(",")}
+    if "otlp" in exporters:
+        protocol = _first_set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        transport = os.environ.get(protocol, "http/protobuf").strip().split("/")[0]
+        exporters[f"otlp_proto_{transport}"] = protocol or exporters["otlp"]
+        del exporters["otlp"]
+    return {name: variable for name, variable in exporters.items() if name not in {"", "none"}}
+
+
+def _first_set(*names: str) -> str:
+    """The first of the variables that is set and not blank; else an empty string."""
+    return next((name for name in names if os.environ.get(name, "").strip()), "")

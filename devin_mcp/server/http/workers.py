@@ -117,7 +117,7 @@ def _stop(workers: list[_Worker], timeout: float) -> None:
 def _run(settings: Settings, target: Callable[[], None]) -> None:
     """Runs in the worker process, which inherits no configuration."""
     log_config.configure(settings.log_level, settings.log_format)
-    tracing.configure()
+    tracing.configure(stdio=False)
     if settings.metrics_port is not None:
         from devin_mcp.observability.metrics import count_together
 
