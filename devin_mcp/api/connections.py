@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import CookieJar
 from typing import Any
 
-import certifi
 import httpx
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.environment_transport import EnvironmentTransport, Network
 from devin_mcp.api.fair_slots import FairSlots
 from devin_mcp.api.response_body import ACCEPT_ENCODING
 from devin_mcp.api.retry import RetryTransport, UpstreamState
-from devin_mcp.errors import NotSent
 from devin_mcp.settings import Settings
 
 KEEP_ALIVE_SECONDS = 15.0
@@ -143,15 +141,15 @@ class ConnectionPools:
         task.add_done_callback(self._closing.discard)
 
     @cached_property
-    def _ssl_context(self) -> ssl.SSLContext:
-        """Loaded at the first request: it takes longer than the rest of the start."""
-        return ssl_context(self._settings)
+    def _network(self) -> Network:
+        """Read at the first request: certificates take longer than the rest of the start."""
+        return Network.of(self._settings)
 
     def _new_client(self, key_fingerprint: str) -> httpx.AsyncClient:
         if self._app is not None:
-            transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
+            simulated = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
             return httpx.AsyncClient(
-                transport=RetryTransport(transport, self.upstream, key_fingerprint),
+                transport=RetryTransport(simulated, self.upstream, key_fingerprint),
                 cookies=_NoCookies(),
                 trust_env=False,
             )
@@ -162,33 +160,12 @@ class ConnectionPools:
             max_keepalive_connections=MAX_IDLE_CONNECTIONS if is_callers else max_connections,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
-        try:
-            client = httpx.AsyncClient(
-                verify=self._ssl_context, cookies=_NoCookies(), limits=limits
-            )
-        except (ImportError, ValueError, httpx.InvalidURL):  # a proxy scheme unknown to httpx
-            raise NotSent(
-                "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used.",
-                "Nothing was sent. Use an http, https, socks5 or socks5h proxy, or unset the "
-                "variable, and restart the server.",
-            ) from None
-        _wrap_transports(client, self.upstream, key_fingerprint)
-        return client
-
-
-def _wrap_transports(
-    client: httpx.AsyncClient, upstream: UpstreamState, key_fingerprint: str
-) -> None:
-    """Httpx builds the environment's proxies only together with its default transport.
-
-    There is no public way to wrap those transports, so two private attributes are replaced.
-    """
-    transport, mounts = client._transport, client._mounts  # noqa: SLF001 - see above
-    client._transport = RetryTransport(transport, upstream, key_fingerprint)  # noqa: SLF001 - see above
-    client._mounts = {  # noqa: SLF001 - see above
-        pattern: None if mounted is None else RetryTransport(mounted, upstream, key_fingerprint)
-        for pattern, mounted in mounts.items()
-    }
+        transport = EnvironmentTransport(
+            self._network,
+            limits=limits,
+            wrap=lambda connection: RetryTransport(connection, self.upstream, key_fingerprint),
+        )
+        return httpx.AsyncClient(transport=transport, cookies=_NoCookies(), trust_env=False)
 
 
 def max_idle_pools() -> int:
@@ -201,13 +178,3 @@ def max_idle_pools() -> int:
     if descriptors == resource.RLIM_INFINITY:
         return MAX_IDLE_POOLS
     return max(1, min(MAX_IDLE_POOLS, descriptors // IDLE_SHARE // MAX_IDLE_CONNECTIONS))
-
-
-def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """Trusts the system's store, certifi's, and the company's own bundle in addition."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    with suppress(ssl.SSLError):
-        context.load_default_certs()
-    if settings.ca_bundle is not None:
-        context.load_verify_locations(cafile=settings.ca_bundle)
-    return context

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from devin_mcp.api.connections import HEADERS, base_url, ssl_context
+from devin_mcp.api.connections import HEADERS, base_url
+from devin_mcp.api.environment_transport import EnvironmentTransport, Network
 from devin_mcp.api.error_mapping import describe_transport_error
+from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
+from devin_mcp.errors import NotSent
 from devin_mcp.keys import DevinKey
 from devin_mcp.settings import Settings
-
-_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks5", "socks5h"})
-_INVALID_PROXY = "an invalid URL"
 
 
 @dataclass(frozen=True)
@@ -38,25 +36,14 @@ class ProbeResult:
     """The TLS version, None without TLS."""
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that is used for `url`, without user name and password; None without a proxy."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy:
-        return None
-    try:
-        parsed = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        safe_url = f"{parsed.scheme}://{parsed.hostname}:{parsed.port or ''}".rstrip(":")
-    except ValueError:
-        return _INVALID_PROXY
-    # A password that contains / ? or # ends the host too early.
-    misparsed = "@" in f"{parsed.path}{parsed.query}{parsed.fragment}"
-    if misparsed or not parsed.hostname or parsed.scheme not in _PROXY_SCHEMES:
-        return _INVALID_PROXY
-    return safe_url
+def proxy_for(url: str) -> EnvironmentProxy | None:
+    """The proxy through which requests to `url` are sent; None without a proxy."""
+    return EnvironmentProxies.read().for_url(httpx.URL(url))
+
+
+def ignored_in_no_proxy() -> tuple[str, ...]:
+    """Entries of NO_PROXY of no known form."""
+    return EnvironmentProxies.read().no_proxy.ignored
 
 
 def resolve_host(host: str) -> list[str]:
@@ -68,7 +55,11 @@ def resolve_host(host: str) -> list[str]:
 
 async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -> ProbeResult:
     """GET `path` once with the key. `app` is an ASGI application (sandbox)."""
-    transport = None if app is None else httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport: httpx.AsyncBaseTransport = (
+        EnvironmentTransport(Network.of(settings))
+        if app is None
+        else httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    )
     started_at = time.perf_counter()
 
     def failed(problem: str) -> ProbeResult:
@@ -78,10 +69,10 @@ async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -
         async with (
             asyncio.timeout(settings.timeout),
             httpx.AsyncClient(
-                verify=ssl_context(settings),
                 transport=transport,
                 timeout=settings.timeout,
                 headers=HEADERS,
+                trust_env=False,
             ) as client,
             client.stream(
                 "GET", base_url(settings) + path, headers={"authorization": f"Bearer {key.text}"}
@@ -98,8 +89,8 @@ async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -
         return failed(f"did not answer within {settings.timeout:g} seconds")
     except httpx.RequestError as error:
         return failed(describe_transport_error(error))
-    except (ImportError, ValueError, httpx.InvalidURL):  # a proxy scheme unknown to httpx
-        return failed("cannot be asked: the proxy that the environment names cannot be used")
+    except NotSent as error:
+        return failed(f"cannot be asked: {error.message}")
 
 
 def _clock_skew(response: httpx.Response) -> float | None:

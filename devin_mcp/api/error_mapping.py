@@ -13,6 +13,8 @@ import httpx
 
 from devin_mcp import errors
 from devin_mcp.api.endpoint import BETA_PREFIX, Endpoint
+from devin_mcp.api.environment_transport import ROUTE, Route
+from devin_mcp.api.proxies import EnvironmentProxy
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import ResponseNotHeld
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
@@ -29,6 +31,7 @@ SYNONYMS = {"repos": ("repository", "repositories")}
 
 _GATEWAY_TIMEOUTS = frozenset({408, 499})
 """A gateway gave up waiting, although it had passed the request on."""
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 _QUOTA = re.compile(rb"out[ _]of[ _]quota|billing error|quota exceeded", re.IGNORECASE)
 _PLAIN_WORD = re.compile(
     r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}"""
@@ -163,10 +166,14 @@ def _too_many(response: httpx.Response, endpoint: Endpoint, quote: str) -> error
 
 def describe_transport_error(error: httpx.RequestError) -> str:
     """The rest of a sentence about Devin. The exception's own text names hosts and paths."""
-    if isinstance(error, httpx.ProxyError):
-        return "could not be reached through the configured proxy"
+    route, cause = _route_of(error), _root_cause(error)
+    if isinstance(error, httpx.ConnectError) and isinstance(cause, ssl.SSLCertVerificationError):
+        hint = route.ca_bundle_problem or "adds a company's own"
+        return f"could not be trusted: its certificate did not verify (SSL_CERT_FILE {hint})"
+    if route.proxy is not None and isinstance(error, _NOT_CONNECTED):
+        return _describe_proxy_error(route.proxy, cause)
     if isinstance(error, httpx.ConnectError):
-        return _describe_connect_error(error)
+        return _describe_connect_error(cause)
     if isinstance(error, httpx.ConnectTimeout):
         return "could not be reached (is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(error, httpx.PoolTimeout):
@@ -180,19 +187,30 @@ def describe_transport_error(error: httpx.RequestError) -> str:
     return "broke the connection off before its answer was complete"
 
 
-def _describe_connect_error(error: httpx.ConnectError) -> str:
-    cause = _root_cause(error)
-    if isinstance(cause, ssl.SSLError):
-        return (
-            "could not be trusted: its certificate did not verify "
-            "(SSL_CERT_FILE adds a company's own)"
-        )
+def _route_of(error: httpx.RequestError) -> Route:
+    try:
+        route: Route = error.request.extensions.get(ROUTE, Route())
+    except RuntimeError:  # damaged data in a stream: its request arrived
+        return Route()
+    return route
+
+
+def _describe_connect_error(cause: BaseException) -> str:
     check = "(is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(cause, socket.gaierror):
         return f"could not be found: its name does not resolve {check}"
     if isinstance(cause, ConnectionRefusedError):
         return f"could not be reached: the connection was refused {check}"
     return f"could not be reached {check}"
+
+
+def _describe_proxy_error(proxy: EnvironmentProxy, cause: BaseException) -> str:
+    what = f"the proxy from {proxy.source}"
+    if isinstance(cause, socket.gaierror):
+        return f"could not be reached: the name of {what} does not resolve"
+    if isinstance(cause, ConnectionRefusedError):
+        return f"could not be reached: {what} refused the connection"
+    return f"could not be reached through {what}"
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from devin_mcp.api.certificates import ca_bundle_problem
 from devin_mcp.api.client import DevinClient
-from devin_mcp.api.connectivity import ProbeResult, probe, proxy_for, resolve_host
-from devin_mcp.errors import DevinError, NotAllowed
+from devin_mcp.api.connectivity import (
+    ProbeResult,
+    ignored_in_no_proxy,
+    probe,
+    proxy_for,
+    resolve_host,
+)
+from devin_mcp.api.proxies import EnvironmentProxy
+from devin_mcp.errors import DevinError, NotAllowed, NotSent
 from devin_mcp.keys import WHERE_TO_GET_A_KEY, DevinApi, DevinKey, api_of
 from devin_mcp.operations.account import Account, read_account
 from devin_mcp.operations.policy import Policy
@@ -64,11 +72,10 @@ async def connection_checks(settings: Settings, key: DevinKey, app: Any = None) 
 
 def network_checks(settings: Settings) -> list[Check]:
     host, proxy = urlsplit(settings.base_url).hostname or "", proxy_for(settings.base_url)
-    own_bundle = f", and {settings.ca_bundle}" if settings.ca_bundle else ""
     checks = [
         Check("Address", "ok", settings.base_url),
-        Check("Proxy", "ok", proxy or "none"),
-        Check("Trust", "ok", f"certificates of the system and of certifi{own_bundle}"),
+        _check_proxy(proxy),
+        _check_trust(settings),
     ]
     if proxy is None:  # a proxy resolves the name itself
         try:
@@ -77,6 +84,31 @@ def network_checks(settings: Settings) -> list[Check]:
             advice = "Check DEVIN_BASE_URL, the network, and whether a proxy is needed."
             checks.append(Check("DNS", "FAIL", f"{host} cannot be found", advice))
     return checks
+
+
+def _check_proxy(proxy: EnvironmentProxy | None) -> Check:
+    if proxy is not None:
+        try:
+            proxy.usable_url()
+        except NotSent as error:
+            return Check("Proxy", "FAIL", error.message, error.advice)
+    found = "none" if proxy is None else f"{proxy.address} (from {proxy.source})"
+    ignored = ignored_in_no_proxy()
+    if ignored:
+        advice = f"No host, address or range, so ignored: {', '.join(ignored)}"
+        return Check("Proxy", "note", f"{found}; a part of NO_PROXY is unknown", advice)
+    return Check("Proxy", "ok", found)
+
+
+def _check_trust(settings: Settings) -> Check:
+    found = "certificates of the system and of certifi"
+    problem = ca_bundle_problem(settings)
+    if problem is not None:
+        advice = "Correct the variable or unset it."
+        return Check("Trust", "note", f"{found} only: SSL_CERT_FILE {problem}", advice)
+    if settings.ca_bundle is not None:
+        found = f"{found}, and {settings.ca_bundle}"
+    return Check("Trust", "ok", found)
 
 
 def _response_checks(first: ProbeResult, settings: Settings) -> list[Check]:

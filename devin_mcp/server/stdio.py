@@ -15,6 +15,7 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
+from devin_mcp.api.certificates import warn_about_ca_bundle
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS
 from devin_mcp.api.decoding import replace_lone_surrogates
 from devin_mcp.observability import log, tracing
@@ -37,6 +38,7 @@ def serve(settings: Settings) -> int:
 
     server = build(settings, "stdio", on_closed=exit_after_signal)
     warn_about_key(settings)
+    warn_about_ca_bundle(settings)
     if sys.stdin.isatty():
         log.event(
             "serving",

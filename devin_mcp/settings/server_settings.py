@@ -15,8 +15,8 @@ from devin_mcp.settings.parsers import (
     parse_api_base_url,
     parse_api_key,
     parse_bool,
-    parse_ca_bundle,
     parse_directory,
+    parse_foreign_file,
     parse_org_id,
     parse_sandbox,
     parse_signing_key,
@@ -83,7 +83,7 @@ class ServerSettings:
     )
     ca_bundle: Path | None = setting(
         None,
-        parse_ca_bundle,
+        parse_foreign_file,
         "file of CA certificates (PEM) to trust in addition to the system's",
         env="SSL_CERT_FILE",
         flag=False,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -14,83 +13,10 @@ import trustme
 from devin_mcp.api.connections import ConnectionPools
 from tests.clock import AutoClock
 from tests.conftest import Connect, eventually, settings_for
-from tests.upstream import Upstream, answer, head, read_request
+from tests.network import Proxy, TlsServer, listening
+from tests.upstream import Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
-
-
-@pytest.fixture
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-class Proxy:
-    """A forwarding HTTP proxy: CONNECT tunnels to one place, plain requests are passed on."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.lines: list[str] = []
-        self.refuse = False
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        self.lines.append(request.split(b"\r\n")[0].decode())
-        if self.refuse:
-            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
-            return
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        if request.startswith(b"CONNECT"):
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        else:
-            up_writer.write(request.replace(f"http://127.0.0.1:{self.target}".encode(), b""))
-        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
-
-
-async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    while data := await source.read(65536):
-        target.write(data)
-        await target.drain()
-    target.close()
-
-
-class TlsServer:
-    """An API over TLS with a certificate of this authority."""
-
-    def __init__(self, authority: trustme.CA) -> None:
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.context)
-        self.request_count = 0
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await read_request(reader)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
-        self.request_count += 1
-        writer.write(
-            head(200, {"content-length": "16", "connection": "close"}) + b'{"sessions": []}'
-        )
-        writer.close()
-
-
-@asynccontextmanager
-async def listening(
-    serve: Proxy | TlsServer, context: ssl.SSLContext | None = None
-) -> AsyncIterator[int]:
-    """The port on which this is served."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
 
 
 async def test_retries_go_through_the_proxy(
@@ -126,7 +52,7 @@ async def test_unsupported_proxy_is_named_in_the_error(
     async with connect() as client:
         for tool, arguments in (("list_sessions", {}), ("create_session", {"prompt": "p"})):
             text = await client.error(tool, **arguments)
-            assert "cannot be used" in text
+            assert "The proxy from ALL_PROXY cannot be used" in text
             assert "Nothing was sent" in text
 
 
@@ -165,6 +91,68 @@ async def test_ca_bundle_is_added_to_the_trusted_certificates(
     assert proxy.lines[0] == f"CONNECT localhost:{port} HTTP/1.1"
 
 
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("/no/such.pem", "names a file that does not exist"),
+        ("~nobody-of-that-name/x", "names a file that does not exist"),
+        (__file__, "names a file without certificates in PEM form"),
+        (os.devnull, "names a file without certificates in PEM form"),
+        (str(Path(__file__).parent), "names a file that cannot be read"),
+    ],
+)
+async def test_unusable_ca_bundle_is_named_where_a_certificate_does_not_verify(
+    connect: Connect,
+    company_ca: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    problem: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", file)  # OpenSSL reads it, too
+    tls_server = TlsServer(company_ca)
+    async with (
+        listening(tls_server, tls_server.context) as port,
+        connect(DEVIN_BASE_URL=f"https://localhost:{port}", SSL_CERT_FILE=file) as client,
+    ):
+        text = await client.error("list_sessions")
+    assert f"its certificate did not verify (SSL_CERT_FILE {problem})" in text
+
+
+async def test_keys_of_tls_sessions_are_never_written(
+    connect: Connect, company_ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ssl.create_default_context would write SSLKEYLOGFILE, and fail if it cannot be written."""
+    company_ca.cert_pem.write_to_path(str(bundle := tmp_path / "company.pem"))
+    tls_server = TlsServer(company_ca)
+    async with listening(tls_server, tls_server.context) as port:
+        for file in (tmp_path / "keys.log", tmp_path / "gone" / "keys.log"):
+            monkeypatch.setenv("SSLKEYLOGFILE", str(file))
+            url = f"https://localhost:{port}"
+            async with connect(DEVIN_BASE_URL=url, SSL_CERT_FILE=bundle) as client:
+                await client.ok("list_sessions")
+            assert not file.exists()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+async def test_answer_that_is_not_of_a_socks_proxy_names_the_variable(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Httpcore leaves the connection to the garbage collector."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(3)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with listening(refuse) as port:
+        monkeypatch.setenv("ALL_PROXY", f"socks://127.0.0.1:{port}")
+        async with connect() as client:
+            text = await client.error("create_session", prompt="p")
+    assert "could not be reached through the proxy from ALL_PROXY" in text
+    assert "Nothing was changed" in text
+    gc.collect()
+
+
 async def test_request_refused_by_the_proxy_is_reported_as_not_sent(
     connect: Connect, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +162,7 @@ async def test_request_refused_by_the_proxy_is_reported_as_not_sent(
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy_port}")
         async with connect(DEVIN_BASE_URL="https://localhost:1") as client:
             text = await client.error("create_session", prompt="p")
-    assert "configured proxy" in text
+    assert "could not be reached through the proxy from HTTPS_PROXY" in text
     assert "Nothing was changed" in text
     assert proxy.lines[0] == "CONNECT localhost:1 HTTP/1.1"
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from devin_mcp.api.fetch import MAX_JSON_BYTES, fetch_json
-from devin_mcp.errors import Broken
+from devin_mcp.errors import Broken, NotSent
 from tests.conftest import settings_for
 from tests.upstream import Fault, Upstream, answer, never_answer, page
 
@@ -43,6 +43,20 @@ async def test_fetch_json_raises_broken_without_a_response(upstream: Upstream) -
     assert isinstance(error.value.__cause__, httpx.ConnectError)
     with pytest.raises(Broken):
         await fetch_json(settings, "http://[not-a-host")
+
+
+@pytest.mark.usefixtures("no_proxies")
+async def test_fetch_json_uses_the_proxies_of_the_environment(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, url = settings_for(upstream), f"{upstream.url}/document"
+    upstream.fail("GET", "/document", answer(200, {"keys": []}))
+    monkeypatch.setenv("HTTP_PROXY", "socks4://127.0.0.1:1")
+    with pytest.raises(Broken) as error:
+        await fetch_json(settings, url)
+    assert isinstance(error.value.__cause__, NotSent)
+    monkeypatch.setenv("NO_PROXY", "fd00::/8,127.0.0.1")
+    assert await fetch_json(settings, url) == {"keys": []}
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,9 @@ async def test_proxy_certificates_and_tls_are_reported(doctor: Doctor, tmp_path:
         assert "localhost is " in text_of_check(report, "DNS")
         assert re.match(r"answers in \d{3,} ms, TLSv1\.\d", text_of_check(report, "Devin"))
         status, report = await doctor(**variables, HTTPS_PROXY="http://me:pw@127.0.0.1:1")
-        assert (status, text_of_check(report, "Proxy").strip()) == (1, "http://127.0.0.1:1")
+        found = text_of_check(report, "Proxy").strip()
+        assert (status, found) == (1, "http://127.0.0.1:1 (from HTTPS_PROXY)")
+        assert "the proxy from HTTPS_PROXY refused" in text_of_check(report, "Devin")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +177,23 @@ async def test_proxy_password_is_hidden_when_the_url_is_malformed(
         NO_PROXY="",
         no_proxy="",
     )
-    assert text_of_check(report, "Proxy").startswith("an invalid URL")
+    assert verdicts(report)["Proxy"] == "FAIL"
+    assert text_of_check(report, "Proxy").startswith("The proxy from HTTP_PROXY cannot be used.")
     assert not {"hunter2", "bob:12"} & set(json.dumps(report).replace('"', " ").split())
+
+
+async def test_unusable_variables_of_others_are_notes(doctor: Doctor, upstream: Upstream) -> None:
+    status, report = await doctor(
+        DEVIN_API_KEY=KEY,
+        DEVIN_BASE_URL=upstream.url,
+        HTTP_PROXY="http://127.0.0.1:1",
+        no_proxy="[::1],127.0.0.1,host:abc",
+        SSL_CERT_FILE="/no/such.pem",
+    )
+    assert status == 0
+    assert (verdicts(report)["Proxy"], verdicts(report)["Trust"]) == ("note", "note")
+    assert "ignored: host:abc" in text_of_check(report, "Proxy")
+    assert "SSL_CERT_FILE names a file that does not exist" in text_of_check(report, "Trust")
 
 
 def test_control_characters_are_escaped(cli: CommandLine, tmp_path: Path) -> None:

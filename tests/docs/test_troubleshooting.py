@@ -122,6 +122,17 @@ async def host_name_unknown(setup: Setup) -> str:
     return await with_base_url(setup, "https://no-such-host.invalid")
 
 
+def proxy_is(text: str) -> Cause:
+    async def call_through_proxy(setup: Setup) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("no_proxy", raising=False)
+            patch.delenv("NO_PROXY", raising=False)
+            patch.setenv("http_proxy", text)
+            return await setup.error_of("list_sessions")
+
+    return call_through_proxy
+
+
 async def with_base_url(setup: Setup, url: str) -> str:
     return await setup.error_of("list_sessions", settings={"DEVIN_BASE_URL": url})
 
@@ -250,6 +261,8 @@ CAUSES: dict[str, Cause] = {
     "so it may have been carried out.": reply_lost,
     "its certificate did not verify": devin_behind_tls_proxy,
     "its name does not resolve": host_name_unknown,
+    "cannot be used. Nothing was sent. Use an http, https, socks5": proxy_is("me:pass#word@x:1"),
+    "could not be reached: the proxy from": proxy_is("127.0.0.1:1"),
     "a web page instead of data (a proxy in between?)": captive_portal,
     "Local files cannot be read here": started_in_root_directory,
     "lies outside the allowed directories.": file_outside_root,

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,8 +18,8 @@ from tests.clock import HANG_SECONDS
 COMMAND = [sys.executable, "-m", "devin_mcp"]
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """This process's environment with `variables` and without Devin's own.
+def environment(**variables: str | None) -> dict[str, str]:
+    """This process's environment with `variables`, of which None unsets, and without Devin's own.
 
     Bytecode may be written: otherwise every start of an installed server compiles all its libraries
     again.
@@ -27,7 +28,8 @@ def environment(**variables: str) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)
     }
-    return inherited | variables
+    merged = inherited | variables
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def tool_environment() -> dict[str, str]:
@@ -101,6 +103,15 @@ class Process:
 
 @asynccontextmanager
 async def start_process(*arguments: str, **variables: str) -> AsyncIterator[Process]:
+    async with start_process_in(None, *arguments, **variables) as process:
+        yield process
+
+
+@asynccontextmanager
+async def start_process_in(
+    directory: Path | None, *arguments: str, **variables: str | None
+) -> AsyncIterator[Process]:
+    """The same in another working directory. None unsets a variable."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -109,6 +120,7 @@ async def start_process(*arguments: str, **variables: str) -> AsyncIterator[Proc
         stdout=pipe,
         stderr=pipe,
         env=environment(**variables),
+        cwd=directory,
         limit=8 * 1024 * 1024,
     )
     try:

@@ -12,6 +12,7 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from devin_mcp import __version__
+from devin_mcp.api.certificates import warn_about_ca_bundle
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
@@ -241,6 +242,7 @@ def _check(settings: Settings) -> None:
 
 def _warn(settings: Settings) -> None:
     """Log settings that are valid and probably not intended."""
+    warn_about_ca_bundle(settings)
     if settings.auth != "caller-key":
         warn_about_key(settings)
     if settings.auth == "caller-key" and settings.api_key:
