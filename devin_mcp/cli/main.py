@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
@@ -57,6 +58,7 @@ COMMAND_FLAGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit status, which is 2 for a wrong flag or setting."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack a character that we print
             stream.reconfigure(errors="backslashreplace")
@@ -74,6 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has exited, as in `devin-mcp tools | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _open_closed_streams() -> None:
+    """Replace standard streams that were closed at the start, as by `2>&-` in a script, by the null
+    device; otherwise the next file or socket would get the descriptor.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - stays open
+            setattr(sys, name, stream)
 
 
 def _run(
