@@ -178,6 +178,11 @@ class Upstream:
             and re.fullmatch(path_pattern(endpoint), request.path)
         ]
 
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._writers)
+
     def clear_faults(self) -> None:
         self._faults.clear()
 
