@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opentelemetry import trace
+
+from devin_mcp.observability.stream_writer import StreamWriter
 
 FLUSH_INTERVAL_SECONDS = 0.02
 
@@ -92,9 +93,12 @@ def context_ids() -> dict[str, str]:
 
 
 def flush() -> None:
-    """Write the buffered lines; needed before `os._exit`, which runs no exit handlers."""
+    """Write the buffered lines; needed before `os._exit`, which runs no exit handlers.
+
+    A reader who has stopped reading is waited for briefly.
+    """
     buffer.flush()
-    sys.stderr.flush()
+    buffer.wait()
 
 
 class LineBuffer:
@@ -107,6 +111,8 @@ class LineBuffer:
     def __init__(self) -> None:
         self.write: Callable[[list[tuple[Level, Event]]], None] = lambda _: None
         """Writes events; set by `log_config.configure`, and before that events are dropped."""
+        self.writer: StreamWriter | None = None
+        """Through which they are written."""
         self._events: list[tuple[Level, Event]] = []
         self._flush_scheduled = False
         self._lock = threading.RLock()
@@ -119,9 +125,15 @@ class LineBuffer:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no loop in this thread
             self.flush()
+            self.wait()
         else:
             self._flush_scheduled = True
             loop.call_later(FLUSH_INTERVAL_SECONDS, self.flush)
+
+    def wait(self) -> None:
+        """Wait until all is written, or until the reader of the log counts as stuck."""
+        if self.writer is not None:
+            self.writer.wait()
 
     def flush(self) -> None:
         with self._lock:
@@ -132,4 +144,4 @@ class LineBuffer:
 
 
 buffer = LineBuffer()
-atexit.register(buffer.flush)
+atexit.register(flush)

@@ -13,16 +13,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 
-from devin_mcp.observability.log import Event, Level, buffer, context_ids
+from devin_mcp.observability.log import Event, Level, buffer, context_ids, event, flush
 from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
+from devin_mcp.observability.stream_writer import StreamWriter
 
 LIBRARIES = ("mcp", "httpx", "httpcore", "uvicorn", "asyncio")
 """Libraries whose lines are written: warnings and errors, at debug everything."""
@@ -63,9 +63,12 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         _order_keys,
     ]
     render = _json_rendering() if style == "json" else _console_rendering(stream)
-    buffer.flush()
-    buffer.write = _event_writer(level, [*before, *render], stream)
-    handler = logging.StreamHandler(stream)
+    flush()
+    if buffer.writer is not None:
+        buffer.writer.close()
+    writer = buffer.writer = StreamWriter(stream)
+    buffer.write = _event_writer(level, [*before, *render], writer)
+    handler = logging.StreamHandler(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -86,7 +89,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
 
 
 def _event_writer(
-    level: str, processors: list[structlog.typing.Processor], stream: TextIO
+    level: str, processors: list[structlog.typing.Processor], writer: StreamWriter
 ) -> Callable[[list[tuple[Level, Event]]], None]:
     logger = structlog.wrap_logger(
         structlog.ReturnLogger(),
@@ -95,11 +98,11 @@ def _event_writer(
     ).bind()
 
     def write(events: list[tuple[Level, Event]]) -> None:
+        if dropped := writer.take_dropped_lines():
+            event("log_lines_dropped", level="warning", lines=dropped)
         lines = [getattr(logger, level)(**facts) for level, facts in events]
         text = "".join(f"{line}\n" for line in lines if line is not None)  # None: below the level
-        with suppress(OSError, ValueError):  # the reader has closed the stream
-            stream.write(text)
-            stream.flush()
+        writer.write(text)
 
     return write
 
