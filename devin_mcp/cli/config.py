@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
 from devin_mcp.cli.config_files import config_file, this_command, write
+from devin_mcp.cli.standard_streams import print_error
 from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
@@ -53,7 +53,7 @@ def configure_client(
         if name != "json":
             hints.append(f"Add this to {config_file(name)}.")
     for hint in filter(None, [*hints, *_warnings(name, entry)]):
-        print_text(hint, sys.stderr)
+        print_error(hint)
     return 0
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import re
 import shutil
 import sys
@@ -15,11 +14,16 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
-from devin_mcp.cli.terminal import print_text
+from devin_mcp.cli.standard_streams import (
+    STREAMS,
+    check_pipes,
+    flush_output,
+    open_missing_streams,
+    print_error,
+)
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, resolve, sources
 from devin_mcp.settings.setting import Setting
 from devin_mcp.suggest import did_you_mean
@@ -58,34 +62,42 @@ COMMAND_FLAGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit status, which is 2 for a wrong flag or setting."""
-    _open_closed_streams()
+    missing_streams = open_missing_streams()
+    status, error, more = 0, None, ""
+    try:
+        status = _main(sys.argv[1:] if argv is None else argv, missing_streams)
+    except SystemExit as end:  # argparse ends --help and --version like this
+        status = int(end.code or 0)
+    except OSError as raised:
+        error, more = raised, "\n"  # shows whether output is the cause: that fails again
+    problem = flush_output(more)
+    if isinstance(problem or error, BrokenPipeError):
+        return status  # the reader of our output has exited, as in `devin-mcp tools | head`
+    if problem is not None:
+        print_error(f"devin-mcp: {STREAMS['stdout']} cannot be written: {problem.strerror}")
+        return 1
+    if error is not None:
+        raise error
+    return status
+
+
+def _main(argv: Sequence[str], missing_streams: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack a character that we print
             stream.reconfigure(errors="backslashreplace")
     flags: dict[str, list[str]] = {}
-    arguments = _with_bare_values(sys.argv[1:] if argv is None else argv)
+    arguments = _with_bare_values(argv)
     try:
         _check_flags(arguments)
         options = _parser(flags).parse_args(arguments)
+        if (options.command or "stdio") == "stdio":
+            check_pipes(missing_streams)
         return _run(options, resolve(flags), flags)
     except SettingsError as error:
-        print_text(f"devin-mcp: {error}", sys.stderr)
+        print_error(f"devin-mcp: {error}")
         return 2
     except KeyboardInterrupt:  # before the server handles signals
         return 130
-    except BrokenPipeError:  # the reader of our output has exited, as in `devin-mcp tools | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-
-def _open_closed_streams() -> None:
-    """Replace standard streams that were closed at the start, as by `2>&-` in a script, by the null
-    device; otherwise the next file or socket would get the descriptor.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - stays open
-            setattr(sys, name, stream)
 
 
 def _run(

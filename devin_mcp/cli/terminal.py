@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from typing import TextIO
 
 from devin_mcp.observability.printable import printable
 
 WIDTH = 110
 
 
-def print_text(text: str, file: TextIO | None = None) -> None:
-    """Print a text that may contain somebody else's, on standard output by default."""
-    print(printable(text, keep_line_ends=True), file=file or sys.stdout, flush=True)
+def print_text(text: str) -> None:
+    """Print a text that may contain somebody else's."""
+    print(printable(text, keep_line_ends=True), flush=True)
 
 
 def print_wrapped(label: str, text: str) -> None:

@@ -22,7 +22,6 @@ from tests.cli.command_line import CommandLine
 from tests.conftest import Connect, Logs
 from tests.e2e.foreign_environments import NETWORKS, PROCESSES, Environment
 from tests.e2e.processes import (
-    COMMAND,
     Process,
     environment,
     start_http_process,
@@ -152,23 +151,6 @@ def test_deleted_directory(tmp_path: Path) -> None:
         check=False,
     )
     assert process.stdout == "0\n", process.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-"])
-def test_closed_streams(closed: str) -> None:
-    process = run(
-        ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, "--sandbox"],
-        input='{"jsonrpc":"2.0","id":1,"method":"ping"}\n',
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=30,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    assert "Traceback" not in process.stderr
-    assert bool(process.stdout) == (closed == "2>&-")
 
 
 @pytest.mark.parametrize("command", ["tools", "config", "config json", "doctor --sandbox"])

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import io
 import unicodedata
 
 import pytest
 
 from devin_mcp.cli.demo.output import show_block, show_line, show_row, show_step
+from devin_mcp.cli.standard_streams import print_error
 from devin_mcp.cli.terminal import print_text, print_wrapped
 from devin_mcp.observability.printable import one_line, printable, printable_json, quote_line
 from devin_mcp.observability.redaction import redactor
@@ -86,16 +86,15 @@ def test_json_is_redacted_and_has_no_control_characters() -> None:
 
 def test_output_of_commands_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
     redactor.hide([SECRET])
-    stream = io.StringIO()
     for text in TEXTS.values():
         print_text(text)
-        print_text(text, stream)
+        print_error(text)
         print_wrapped("label ", text)
         show_step("label", text)
         show_line(text)
         show_block(text)
         show_row("label", text, text)
-    output = capsys.readouterr().out
+    output, errors = capsys.readouterr()
     assert output.count("Begin") >= 7 * len(TEXTS)
     assert unfit(output.replace("\n", " ")) == []
-    assert unfit(stream.getvalue()) == []
+    assert unfit(errors.replace("\n", " ")) == []

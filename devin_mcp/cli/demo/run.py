@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from devin_mcp.cli.demo.calls import FAILURE, FAILURE_FILE, PROMPT, DemoFailure,
 from devin_mcp.cli.demo.comparison import Delegation, delegate_on_v3, show_comparison
 from devin_mcp.cli.demo.delegation import show_delegation
 from devin_mcp.cli.demo.servers import DemoServer, simulated_devin
-from devin_mcp.cli.terminal import print_text
+from devin_mcp.cli.standard_streams import print_error
 
 TIMEOUT_SECONDS = 20.0
 LOG_FIELDS = (
@@ -58,7 +57,7 @@ def run_demo(prompt: str = PROMPT) -> int:
     if output_is_closed:
         raise BrokenPipeError
     if failure:
-        print_text(f"\nThe demo failed: {failure}", sys.stderr)
+        print_error(f"\nThe demo failed: {failure}")
         return 1
     server = this_command()
     command = shlex.join((server.command, *server.args))
