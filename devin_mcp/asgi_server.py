@@ -8,12 +8,15 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from devin_mcp.observability.log import event
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.parsers import LOOPBACK
+from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the keep-alive of usual proxies, so that they never send on a closed connection."""
@@ -55,7 +58,7 @@ def run(
     max_head_bytes: int = 16 * 1024,
     forwarded_allow_ips: str = "127.0.0.1",
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then call `on_shutdown` and stop accepting connections.
+    """Serve until a stop signal; then call `on_shutdown` and stop accepting connections.
 
     Requests in flight have `grace` seconds to complete. `max_head_bytes` limits the request line
     with the headers. X-Forwarded-For is trusted from the addresses in `forwarded_allow_ips`.
@@ -79,25 +82,31 @@ def run(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, but it exits with status 0 after a signal.
+    """uvicorn's server, but it exits with status 0 after a signal, and stops on SIGHUP, too.
 
-    uvicorn raises the signal again after its shutdown, so the process would end by the signal.
+    uvicorn raises the signal again after its shutdown, so the process would end by the signal. It
+    also ends the grace period at a second SIGINT.
     """
 
     def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_shutdown = on_shutdown
+        self._signal: str | None = None
+
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        self._signal = self._signal or signal.Signals(sig).name
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        event("stopping", why=self._signal)
         self._on_shutdown()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        signals = (signal.SIGTERM, signal.SIGINT)
-        previous = {number: signal.signal(number, self.handle_exit) for number in signals}
+        for number in stop_signals():
+            signal.signal(number, self.handle_exit)
         try:
             yield
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            ignore_stop_signals()

@@ -10,8 +10,8 @@ GRACE_SECONDS = 2
 
 
 def serve(host: str, port: int) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit status. Raises SettingsError for an
-    unusable port.
+    """Serve until a stop signal and return the exit status. Raises SettingsError for an unusable
+    port.
     """
     listener, address = bind_socket(host, port)
     event(

@@ -1,12 +1,12 @@
-"""stdio transport: how hosts start the server. It exits with status 0 on end of input, SIGTERM and
-Ctrl-C.
+"""stdio transport: how hosts start the server.
+
+It exits with status 0 on end of input, on a signal, and when the host is gone.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import threading
 from io import TextIOWrapper
@@ -22,21 +22,44 @@ from devin_mcp.observability import log, tracing
 from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.server.context import ServerState
 from devin_mcp.server.handlers import low_level_server
+from devin_mcp.server.host import Host
 from devin_mcp.settings import Settings
+from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 
 EXIT_MARGIN_SECONDS = 2.0
 """Beyond the grace period, after which the process is ended in any case."""
+END_OF_INPUT = "end of input"
+
+
+class Stop:
+    """Why the server stops; the first reason counts."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def begin(self, reason: str) -> None:
+        if not self.reason:
+            self.reason = reason
+            log.event("stopping", why=reason)
 
 
 def serve(settings: Settings) -> int:
-    """Serve until the host closes the input or a signal arrives. Returns the exit status."""
-    signals: list[int] = []
+    """Serve until the host closes a pipe or ends, or a signal arrives. Returns the exit status."""
+    stop = Stop()
 
-    def exit_after_signal() -> None:
-        if signals:  # the SDK's reader thread is stuck in read(0), so the process would not end
+    def on_closed() -> None:
+        """Exit where the SDK's reader thread is stuck in read(0), so that the process would not
+        end by itself.
+        """
+        if not stop.reason and (problem := host.problem()):
+            stop.begin(problem)  # a write found it first
+        if stop.reason == END_OF_INPUT:
+            _exit_later(EXIT_MARGIN_SECONDS)
+        elif stop.reason:
             _exit()
 
-    server = build(settings, "stdio", on_closed=exit_after_signal)
+    server = build(settings, "stdio", on_closed=on_closed)
+    host = Host()
     warn_about_key(settings)
     warn_about_ca_bundle(settings)
     if sys.stdin.isatty():
@@ -49,34 +72,41 @@ def serve(settings: Settings) -> int:
     gc.freeze()
     gc.enable()
     try:
-        anyio.run(_run, server, signals, backend_options={"use_uvloop": sys.platform != "win32"})
+        anyio.run(_run, server, stop, host, backend_options={"use_uvloop": sys.platform != "win32"})
     except* (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         pass
+    finally:
+        ignore_stop_signals()
     return 0
 
 
-async def _run(server: MCPServer[ServerState], signals: list[int]) -> None:
+async def _run(server: MCPServer[ServerState], stop: Stop, host: Host) -> None:
     if sys.platform == "win32":  # there is no signal receiver; a host that is gone closes the pipe
-        await _serve(server)
+        await _serve(server, stop)
         return
     # The receiver outlives the group: a second signal must not shorten the grace of the first one.
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+    with anyio.open_signal_receiver(*stop_signals()) as received:
         async with anyio.create_task_group() as group:
 
             async def stop_on_signal() -> None:
                 async for number in received:
-                    signals.append(number)
+                    stop.begin(number.name)
                     group.cancel_scope.cancel()
 
+            async def stop_without_host() -> None:
+                stop.begin(await host.wait_for_problem())
+                group.cancel_scope.cancel()
+
             group.start_soon(stop_on_signal)
-            await _serve(server)
+            group.start_soon(stop_without_host)
+            await _serve(server, stop)
             group.cancel_scope.cancel()
 
 
-async def _serve(server: MCPServer[ServerState]) -> None:
+async def _serve(server: MCPServer[ServerState], stop: Stop) -> None:
     """Like the SDK's own run_stdio_async, which accepts no other input."""
     low_level = low_level_server(server)
-    lines = anyio.wrap_file(_Input(sys.stdin.buffer, encoding="utf-8", errors="replace"))
+    lines = anyio.wrap_file(_Input(stop))
     async with stdio_server(stdin=lines) as (incoming, outgoing):
         await low_level.run(incoming, outgoing, low_level.create_initialization_options())
 
@@ -84,16 +114,24 @@ async def _serve(server: MCPServer[ServerState]) -> None:
 class _Input(TextIOWrapper):
     """Standard input with lone surrogates replaced; the SDK would drop such a line unanswered."""
 
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(sys.stdin.buffer, encoding="utf-8", errors="replace")
+        self._stop = stop
+
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        line = replace_lone_surrogates(super().readline(size))
+        try:
+            line = replace_lone_surrogates(super().readline(size))
+        except OSError:  # the terminal or the connection is gone
+            line = ""
         if not line:
-            _exit_later()
+            self._stop.begin(END_OF_INPUT)
+            _exit_later(SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS)
         return line
 
 
-def _exit_later() -> None:
+def _exit_later(seconds: float) -> None:
     """A host that closes our input but keeps our output open unread would block the exit."""
-    timer = threading.Timer(SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS, _exit)
+    timer = threading.Timer(seconds, _exit)
     timer.daemon = True
     timer.start()
 

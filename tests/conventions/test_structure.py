@@ -29,18 +29,19 @@ from tests.conventions.test_contract import CONTRACTS
 MAX_LINES = 300
 MAX_TEST_NAME_CHARS = 70
 
-LEAVES = {"errors", "keys", "suggest", "settings", "observability"}
+LEAVES = {"errors", "keys", "suggest", "settings", "observability", "stop_signals"}
 ROOMS = {
     "api": {"api", "version"} | LEAVES,
     "operations": {"operations", "api"} | LEAVES,
     "server": {"server", "operations", "api", "asgi_server", "sandbox", "version"} | LEAVES,
     "sandbox": {"sandbox", "settings", "observability", "asgi_server", "keys"},
-    "asgi_server": {"settings"},
+    "asgi_server": {"settings", "observability", "stop_signals"},
     "observability": {"observability", "keys", "settings", "errors"},
     "settings": {"settings", "suggest", "keys"},
     "errors": {"keys"},
     "keys": set(),
     "suggest": set(),
+    "stop_signals": set(),
 }
 """Room -> the rooms that it may import. cli/ is not listed: commands may import everything."""
 COMMANDS = {"cli", "__main__"}

@@ -63,8 +63,8 @@ BAD_SERVER_KEY_ADVICE = (
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status; raises SettingsError before a socket
-    is opened.
+    """Serve until a stop signal. Returns the exit status; raises SettingsError before a socket is
+    opened.
     """
     _check(settings)
     listener, address = bind_socket(settings.host, settings.port)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -18,6 +20,7 @@ from multiprocessing.context import SpawnProcess
 from devin_mcp.observability import log_config, tracing
 from devin_mcp.observability.log import event
 from devin_mcp.settings import Settings
+from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 
 KILL_DELAY_SECONDS = 3
 """Seconds after the grace period at which a worker that still runs is killed."""
@@ -39,17 +42,14 @@ def run_workers(
     max_failed_starts: int = MAX_FAILED_STARTS,
     restart_delay: float = RESTART_DELAY_SECONDS,
 ) -> int:
-    """Run `target` in `settings.workers` processes until SIGTERM or SIGINT. Returns the exit
-    status.
+    """Run `target` in `settings.workers` processes until a stop signal. Returns the exit status.
 
     `grace`: seconds that the workers have to finish. The exit status is 1 when no worker can be
     started.
     """
     stop_requested, request_stop = Pipe(duplex=False)
-    previous_handlers = {
-        number: signal.signal(number, lambda *_: request_stop.send(None))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    for number in stop_signals():
+        signal.signal(number, lambda *_: request_stop.send(None))
     workers = [_Worker(settings, target) for _ in range(settings.workers)]
     failed_starts = [0] * settings.workers
     try:
@@ -69,8 +69,7 @@ def run_workers(
         return 0 if min(failed_starts) < max_failed_starts else 1
     finally:
         _stop(workers, grace + KILL_DELAY_SECONDS)
-        for number, handler in previous_handlers.items():
-            signal.signal(number, handler)
+        ignore_stop_signals()
 
 
 class _Worker:
@@ -80,7 +79,8 @@ class _Worker:
         self.process: SpawnProcess = get_context("spawn").Process(
             target=_run, args=(settings, target)
         )
-        self.process.start()
+        with _terminal_signals_blocked():
+            self.process.start()
 
     @property
     def uptime(self) -> float:
@@ -99,6 +99,29 @@ class _Worker:
             from devin_mcp.observability.metrics import forget
 
             forget(self.process.pid)
+
+
+@contextmanager
+def _terminal_signals_blocked() -> Iterator[None]:
+    """What is started here never receives SIGINT and SIGHUP.
+
+    A terminal sends them to the workers, too, even while they start. Only the parent may handle
+    them, and stops the workers by SIGTERM.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    terminal_signals = (signal.SIGINT, signal.SIGHUP)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, terminal_signals)
+    try:
+        # Starting the first worker would start it, too, and that unblocks SIGINT.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, terminal_signals)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _stop(workers: list[_Worker], timeout: float) -> None:
