@@ -29,6 +29,8 @@ from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 EXIT_MARGIN_SECONDS = 2.0
 """Beyond the grace period, after which the process is ended in any case."""
 END_OF_INPUT = "end of input"
+UNKNOWN_ERROR = "standard output cannot be written, or an internal error"
+"""The SDK has the exception, and raises it only at the end of the input."""
 
 
 class Stop:
@@ -37,15 +39,15 @@ class Stop:
     def __init__(self) -> None:
         self.reason = ""
 
-    def begin(self, reason: str) -> None:
+    def begin(self, reason: str, level: log.Level = "info") -> None:
         if not self.reason:
             self.reason = reason
-            log.event("stopping", why=reason)
+            log.event("stopping", level=level, why=reason)
 
 
 def serve(settings: Settings) -> int:
     """Serve until the host closes a pipe or ends, or a signal arrives. Returns the exit status."""
-    stop = Stop()
+    stop, status = Stop(), 0
 
     def on_closed() -> None:
         """Exit where the SDK's reader thread is stuck in read(0), so that the process would not
@@ -53,9 +55,12 @@ def serve(settings: Settings) -> int:
         """
         if not stop.reason and (problem := host.problem()):
             stop.begin(problem)  # a write found it first
-        if stop.reason == END_OF_INPUT:
+        if not stop.reason:
+            stop.begin(UNKNOWN_ERROR, level="error")
+            _exit_later(EXIT_MARGIN_SECONDS, status=1)
+        elif stop.reason == END_OF_INPUT:
             _exit_later(EXIT_MARGIN_SECONDS)
-        elif stop.reason:
+        else:
             _exit()
 
     server = build(settings, "stdio", on_closed=on_closed)
@@ -75,9 +80,12 @@ def serve(settings: Settings) -> int:
         anyio.run(_run, server, stop, host, backend_options={"use_uvloop": sys.platform != "win32"})
     except* (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         pass
+    except* OSError:  # of standard output, such as a full disk
+        log.event("crash", level="error", error="OSError")
+        status = 1
     finally:
         ignore_stop_signals()
-    return 0
+    return status
 
 
 async def _run(server: MCPServer[ServerState], stop: Stop, host: Host) -> None:
@@ -129,14 +137,14 @@ class _Input(TextIOWrapper):
         return line
 
 
-def _exit_later(seconds: float) -> None:
+def _exit_later(seconds: float, status: int = 0) -> None:
     """A host that closes our input but keeps our output open unread would block the exit."""
-    timer = threading.Timer(seconds, _exit)
+    timer = threading.Timer(seconds, _exit, [status])
     timer.daemon = True
     timer.start()
 
 
-def _exit() -> None:
+def _exit(status: int = 0) -> None:
     tracing.flush()
     log.flush()
-    os._exit(0)
+    os._exit(status)

@@ -153,6 +153,7 @@ async def start_piped(
     stream: Stream = "stdin",
     state: State = "open",
     ending: str = "",
+    redirection: str = "",
     hangup: signal.Handlers = signal.SIG_DFL,
 ) -> AsyncIterator[PipedServer]:
     """Start `devin-mcp`, with one of its streams in this state, and below a parent of its own if
@@ -163,7 +164,9 @@ async def start_piped(
     """
     command = [*COMMAND, *arguments]
     if state == "closed before the start":
-        command = ["/bin/sh", "-c", f'exec "$@" {CLOSING[stream]}', "sh", *command]
+        redirection = CLOSING[stream]
+    if redirection:
+        command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *command]
     if ending == PARENT_KILLED:
         command = [sys.executable, "-I", "-S", "-c", START_AND_WAIT, *command]
     stdin, ours = os.pipe()

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS
-from devin_mcp.server.stdio import EXIT_MARGIN_SECONDS
 from tests.clock import HANG_SECONDS
 from tests.e2e.pipes import PARENT_KILLED, STREAMS, PipedServer, State, Stream, start_piped
 from tests.upstream import KEY, Upstream, delay_reply, never_answer
@@ -25,7 +25,7 @@ STATES: tuple[State, ...] = ("closed before the start", "closed later", "open an
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 ENDINGS = (*SIGNALS, PARENT_KILLED)
 CREATE = ("POST", "/v1/sessions")
-EXIT_SECONDS = 15
+EXIT_SECONDS = 20
 """Enough for an exit on a busy machine when nothing is on the wire any more."""
 
 
@@ -121,7 +121,24 @@ async def test_write_that_is_never_answered_ends_with_the_grace(upstream: Upstre
             late = await server.wait_for_log("late_reply")
             assert (ending, late["error"]) == (ending, "reply_lost")
             await server.wait_for_exit()
-    assert time.monotonic() - started < SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS
+    assert time.monotonic() - started < SHUTDOWN_GRACE_SECONDS + EXIT_SECONDS / 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+async def test_output_on_a_full_disk_ends_stdio_with_status_1() -> None:
+    """Whether its input stays open or not."""
+    async with (
+        start_piped("--log-format", "json", redirection=">/dev/full") as open_server,
+        start_piped("--log-format", "json", redirection=">/dev/full") as closed_server,
+    ):
+        for server in (open_server, closed_server):
+            server.create_session()
+        closed_server.close("stdin")
+        for server in (open_server, closed_server):
+            assert await server.wait_for_exit(EXIT_SECONDS) == 1
+            log = await server.log()
+            assert '"level": "error"' in log
+            assert "Traceback" not in log
 
 
 @pytest.mark.parametrize("writes", [False, True])
