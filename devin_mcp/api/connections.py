@@ -15,6 +15,7 @@ import httpx
 
 from devin_mcp import __version__
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.descriptors import descriptor_limit
 from devin_mcp.api.environment_transport import EnvironmentTransport, Network
 from devin_mcp.api.fair_slots import FairSlots
 from devin_mcp.api.response_body import ACCEPT_ENCODING
@@ -170,11 +171,5 @@ class ConnectionPools:
 
 def max_idle_pools() -> int:
     """How many callers may keep idle connections, by the process's limit of file descriptors."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return MAX_IDLE_POOLS
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if descriptors == resource.RLIM_INFINITY:
-        return MAX_IDLE_POOLS
-    return max(1, min(MAX_IDLE_POOLS, descriptors // IDLE_SHARE // MAX_IDLE_CONNECTIONS))
+    pools = min(MAX_IDLE_POOLS, descriptor_limit() / IDLE_SHARE / MAX_IDLE_CONNECTIONS)
+    return max(1, int(pools))

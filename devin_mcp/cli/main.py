@@ -8,15 +8,14 @@ from __future__ import annotations
 import argparse
 import gc
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from itertools import zip_longest
 from typing import Any, NoReturn
 
 from devin_mcp import __version__
+from devin_mcp.cli.help_text import environment_help, flag_help
 from devin_mcp.cli.standard_streams import (
     STREAMS,
     check_pipes,
@@ -25,7 +24,6 @@ from devin_mcp.cli.standard_streams import (
     print_error,
 )
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, resolve, sources
-from devin_mcp.settings.setting import Setting
 from devin_mcp.suggest import did_you_mean
 
 COMMANDS = {
@@ -47,8 +45,6 @@ HTTP_HELP = (
     "configure a remote server at this URL instead of one that the client starts; without --auth, "
     "caller-key is assumed for another machine and none for this one"
 )
-
-MIN_HELP_WIDTH = 40
 
 COMMAND_FLAGS = {
     "--json": ("tools", "doctor"),
@@ -214,7 +210,7 @@ def _parser(flags: dict[str, list[str]]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="devin-mcp",
         description=DESCRIPTION,
-        epilog=_environment_help(),
+        epilog=environment_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -226,7 +222,7 @@ def _parser(flags: dict[str, list[str]]) -> argparse.ArgumentParser:
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=_environment_help() if name in {"stdio", "http"} else None,
+            epilog=environment_help() if name in {"stdio", "http"} else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -268,37 +264,5 @@ def _add_flags(parser: argparse.ArgumentParser, command: str, flags: dict[str, l
                 nargs=0 if setting.is_switch else None,
                 default=argparse.SUPPRESS,
                 metavar=None if setting.is_switch else setting.metavar,
-                help=_flag_help(setting),
+                help=flag_help(setting),
             )
-
-
-def _flag_help(setting: Setting) -> str:
-    default = ""
-    if setting.default not in (None, "", (), False):
-        text = f"{setting.default:g}" if setting.kind == "number" else str(setting.default)
-        default = f" (default {text})"
-    repeated = "; can be repeated" if setting.is_list else ""
-    return f"{setting.help}{repeated}{default}".replace("%", "%%")
-
-
-def _environment_help() -> str:
-    # As argparse wraps the rest of the help. COLUMNS may say anything.
-    width = max(shutil.get_terminal_size().columns - 2, MIN_HELP_WIDTH)
-    lines = [
-        textwrap.fill(
-            setting.help,
-            width,
-            initial_indent=f"  {setting.env:<20} ",
-            subsequent_indent=" " * 23,
-        )
-        for setting in SETTINGS
-        if setting.flag is None
-    ]
-    flags = textwrap.fill(
-        "Each flag can also be set as DEVIN_MCP_<FLAG>, such as DEVIN_MCP_MAX_ACU=10. "
-        "A flag on the command line has priority.",
-        width,
-        initial_indent="  ",
-        subsequent_indent="  ",
-    )
-    return "\n".join(["environment:", *lines, flags])

@@ -25,17 +25,15 @@ class TextFile(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def tell(self) -> int:
-        return self._position
-
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Only to the begin or to the end."""
-        if offset != 0 or whence not in {io.SEEK_SET, io.SEEK_END}:
+        """Only to the begin, to the end, or nowhere, which returns the position."""
+        if offset != 0:
             raise io.UnsupportedOperation("only the begin or the end can be sought")
-        self._piece = b""
-        self._char, self._position = (
-            (0, 0) if whence == io.SEEK_SET else (len(self._text), self._size)
-        )
+        if whence != io.SEEK_CUR:
+            is_end = whence == io.SEEK_END
+            self._piece = b""
+            self._char = len(self._text) if is_end else 0
+            self._position = self._size if is_end else 0
         return self._position
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]

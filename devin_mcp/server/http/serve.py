@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from secrets import token_hex
 from socket import socket
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from devin_mcp import __version__
 from devin_mcp.api.certificates import warn_about_ca_bundle
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.descriptors import raise_descriptor_limit
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
 from devin_mcp.errors import BadKey
@@ -94,7 +95,7 @@ def serve(settings: Settings) -> int:
 def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> None:
     """Serve on a listening socket, which several processes can share."""
     _keep_streams_open_during_grace()
-    _raise_descriptor_limit()
+    raise_descriptor_limit()  # each client and each request needs one
     shutdown = Shutdown()
     run(
         build_app(settings, shutdown, state_key=state_key),
@@ -114,17 +115,6 @@ def _keep_streams_open_during_grace() -> None:
     type annotations.
     """
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-
-
-def _raise_descriptor_limit() -> None:
-    """Allow as many file descriptors as the system does: each client and each request needs one."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS refuses its own "unlimited"
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 def build_app(
