@@ -1,7 +1,7 @@
 """Every way a call can fail: what happened, whether anything changed, and what to do next.
 
 DevinError
-├── NotSent                 the request never left this machine; nothing changed
+├── NotSent                 the request did not reach Devin; nothing changed
 ├── ReplyLost               the request left, no usable reply came back; it may have happened
 ├── Refused                 Devin (or this server, by its own rules) refused; nothing changed
 │   ├── BadKey              no key, a wrong key, or a key of another API
@@ -13,7 +13,7 @@ DevinError
 │   ├── NotReady            the session is still starting
 │   ├── TooManySessions     the organization's cap on parallel sessions
 │   └── SlowDown            the request rate; carries `retry_after` in seconds where Devin said it
-└── Broken                  5xx, unreadable, or not the documented shape
+└── Broken                  5xx, unreadable, not the documented shape, or not from Devin at all
 
 Source of the statuses: devin-api/v1.md §8, v3.md §11.
 """

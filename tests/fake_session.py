@@ -243,5 +243,5 @@ def polled_ids(upstream: Upstream) -> set[str]:
 
 def lose_sight(upstream: Upstream, count: int) -> None:
     """For the next `count` polls the sessions do not exist: v3's list shows none of them."""
-    upstream.fail("GET", SESSION, *[answer(404, {})] * count)
+    upstream.fail("GET", SESSION, *[answer(404)] * count)
     upstream.fail("GET", V3_LIST, *[answer(200, EMPTY_PAGE)] * 2 * count)

@@ -65,7 +65,11 @@ def head(status: int, headers: dict[str, str]) -> bytes:
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Fault:
-    """Answer without forwarding. `body` is sent as JSON unless it is bytes."""
+    """Answer without forwarding. `body` is sent as JSON unless it is bytes; an error without a body
+    has the shape of Devin's (v1.md §8).
+    """
+    if body is None and status >= 400:
+        body = {"detail": "No reason given"}
 
     async def fault(exchange: Exchange) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -21,13 +21,13 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints, endpoint_for
 from devin_mcp.api.error_mapping import (
     describe_transport_error,
     error_from_response,
-    is_web_page,
     no_response_error,
     reply_lost,
 )
 from devin_mcp.api.organization import GET_SELF
 from devin_mcp.api.pending_writes import OnSent, WriteEvent
 from devin_mcp.api.request_state import ReportProgress, RequestState
+from devin_mcp.api.responses import is_web_page
 from devin_mcp.errors import BadKey, Broken, DevinError, NotAllowed
 from devin_mcp.keys import KEY_PROBLEMS, DevinKey
 
@@ -222,7 +222,7 @@ class ApiCall:
                 async with self.client.pools.client(fingerprint) as http:
                     response = await self.deliver(http, request, state)
                 if not response.is_success:
-                    raise await self.failure(response, state.endpoint, body, private=private)
+                    raise await self.failure(response, state, body, private=private)
             try:
                 return await decode_response(returns, response.content)
             except ValueError:
@@ -252,12 +252,14 @@ class ApiCall:
             raise no_response_error(state.endpoint, state, reason) from None
 
     async def failure(
-        self, response: httpx.Response, endpoint: Endpoint, body: object, *, private: bool
+        self, response: httpx.Response, state: RequestState, body: object, *, private: bool
     ) -> DevinError:
         """The error for a response that is not a success."""
-        error = error_from_response(response, endpoint, body, private=private)
-        is_devins = not is_web_page(response)
-        if endpoint.api == "v3" and isinstance(error, NotAllowed) and is_devins:
+        error, endpoint = (
+            error_from_response(response, state, body, private=private),
+            state.endpoint,
+        )
+        if endpoint.api == "v3" and isinstance(error, NotAllowed):
             if endpoint is GET_SELF.v3:
                 error = BadKey("Devin does not accept this API key (403).", status=403)
             else:

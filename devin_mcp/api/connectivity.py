@@ -14,11 +14,17 @@ import httpx
 
 from devin_mcp.api.connections import HEADERS, base_url
 from devin_mcp.api.environment_transport import EnvironmentTransport, Network
+from devin_mcp.api.error_body import parse_error
 from devin_mcp.api.error_mapping import describe_transport_error
 from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
+from devin_mcp.api.response_body import decoded_parts
+from devin_mcp.api.responses import is_web_page
 from devin_mcp.errors import NotSent
 from devin_mcp.keys import DevinKey
 from devin_mcp.settings import Settings
+
+MAX_ERROR_BYTES = 1024 * 1024
+"""Of an error response. Devin's are short."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class ProbeResult:
     status: int | None
     seconds: float
     problem: str = ""
-    is_json: bool = True
-    """False for the web page of a proxy in between."""
+    is_from_devin: bool = True
+    """False for what something in between answered, such as the web page of a proxy."""
     clock_skew: float | None = None
     """Seconds that Devin's clock is ahead of this machine's, from the Date header."""
     tls: str | None = None
@@ -81,7 +87,7 @@ async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -
             return ProbeResult(
                 response.status_code,
                 time.perf_counter() - started_at,
-                is_json="json" in response.headers.get("content-type", ""),
+                is_from_devin=await _is_from_devin(response),
                 clock_skew=_clock_skew(response),
                 tls=_tls_version(response),
             )
@@ -91,6 +97,17 @@ async def probe(settings: Settings, key: DevinKey, path: str, app: Any = None) -
         return failed(describe_transport_error(error))
     except NotSent as error:
         return failed(f"cannot be asked: {error.message}")
+
+
+async def _is_from_devin(response: httpx.Response) -> bool:
+    if response.is_success:
+        return not is_web_page(response)
+    content = b""
+    async for part in decoded_parts(response):
+        content += part
+        if len(content) > MAX_ERROR_BYTES:
+            return False
+    return parse_error(response.status_code, content) is not None
 
 
 def _clock_skew(response: httpx.Response) -> float | None:

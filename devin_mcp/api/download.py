@@ -35,8 +35,10 @@ async def download(
                 await response.aclose()
                 request, state = _presigned_request(call, response)
                 response = await _deliver(call, http, request, state)
+            if not response.is_success and state.endpoint is PRESIGNED_FILE:
+                raise _refused_by_storage(response)
             if not response.is_success:
-                raise await call.failure(response, state.endpoint, None, private=True)
+                raise await call.failure(response, state, None, private=True)
             try:
                 yield response.headers.get("content-type", ""), _chunks(call, response)
             except BaseException as end:
@@ -81,6 +83,14 @@ def _presigned_request(
         stream=True,
     )
     return httpx.Request("GET", url, headers=HEADERS, extensions={"state": state}), state
+
+
+def _refused_by_storage(response: httpx.Response) -> Broken:
+    return Broken(
+        f"The storage that Devin redirected the download to answered with {response.status_code}.",
+        "Nothing was kept; its address expires, so try again.",
+        status=response.status_code,
+    )
 
 
 async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[bytes]:

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 
 from devin_mcp import errors
 from devin_mcp.api.endpoint import BETA_PREFIX, Endpoint
 from devin_mcp.api.environment_transport import ROUTE, Route
+from devin_mcp.api.error_body import parse_error, reason_of
 from devin_mcp.api.proxies import EnvironmentProxy
+from devin_mcp.api.quotation import quote
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import ResponseNotHeld
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
 from devin_mcp.keys import KEY_PREFIX_HINT
-from devin_mcp.observability.printable import quote_line
-from devin_mcp.observability.redaction import redactor
-
-MAX_QUOTE_CHARS = 300
-MIN_ECHO_CHARS = 4
-"""Shorter texts of the request may appear in Devin's reason: they are ordinary words."""
 
 SYNONYMS = {"repos": ("repository", "repositories")}
 """Field of a request -> other words for it in Devin's reasons."""
+
+SOMETHING_IN_BETWEEN = "Something in between, such as a proxy or a gateway,"
+CHECK_THE_WAY = (
+    "Nothing was changed. A proxy may refuse, or want somebody to sign in; or DEVIN_BASE_URL is "
+    "wrong."
+)
 
 _GATEWAY_TIMEOUTS = frozenset({408, 499})
 """A gateway gave up waiting, although it had passed the request on."""
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 _QUOTA = re.compile(rb"out[ _]of[ _]quota|billing error|quota exceeded", re.IGNORECASE)
-_PLAIN_WORD = re.compile(
-    r"""["'(]*(?:[A-Za-z][a-z]{0,13}(?:['-][a-z]{1,13})*|[A-Z]{1,6}(?:-\d{1,3})?|\d{1,5}"""
-    r"""|[a-z]{1,14}(?:[._][a-z]{1,14}){1,6})["')]*[.,:;!?]*"""
-)
-"""A word, an abbreviation, a small number or a field name. Anything else may be data."""
+_NEVER_FORWARDED = frozenset({407, 511})
+"""Of a proxy or network that wants a sign-in first; no origin server sends them (RFC 9110 §15.5.8,
+RFC 6585 §6).
+"""
 
 
 def no_response_error(endpoint: Endpoint, state: RequestState, reason: str) -> errors.DevinError:
@@ -59,7 +57,7 @@ def reply_lost(endpoint: Endpoint, message: str, status: int | None = None) -> e
 
 
 def error_from_response(
-    response: httpx.Response, endpoint: Endpoint, sent: object, *, private: bool
+    response: httpx.Response, state: RequestState, sent: object, *, private: bool
 ) -> errors.DevinError:
     """The error for a response that is not a success.
 
@@ -67,7 +65,16 @@ def error_from_response(
     everything that looks like data are removed from Devin's reason. With `private` (secrets, files)
     Devin is not quoted at all.
     """
-    status, writes = response.status_code, not endpoint.is_read
+    status, endpoint = response.status_code, state.endpoint
+    writes = not endpoint.is_read
+    if status < 400:
+        message = f"Devin answered with an unexpected redirect ({status})."
+        if writes:  # 303 means that the write was carried out
+            return reply_lost(endpoint, message, status)
+        return errors.Broken(message, "Check DEVIN_BASE_URL.", status=status)
+    body = parse_error(status, response.content)
+    if body is None:
+        return _not_from_devin(response, state)
     if status >= 500:
         message = f"Devin answered with a server error ({status})."
         return (
@@ -77,39 +84,50 @@ def error_from_response(
         )
     if status in _GATEWAY_TIMEOUTS and not endpoint.retry_safe:
         return reply_lost(endpoint, f"A gateway gave up waiting for Devin ({status}).", status)
-    if status < 400:
-        message = f"Devin answered with an unexpected redirect ({status})."
-        if writes:  # 303 means that the write was carried out
-            return reply_lost(endpoint, message, status)
-        return errors.Broken(message, "Check DEVIN_BASE_URL.", status=status)
-    detail = _detail(response)
-    error = _refusal(response, endpoint, "" if private else _quote(detail, sent))
-    error.named_fields = _named_fields(detail, sent)
+    reason = reason_of(body)
+    error = _refusal(response, endpoint, "" if private else quote(reason, sent))
+    error.named_fields = _named_fields(reason, sent)
     return error
 
 
-def is_web_page(response: httpx.Response) -> bool:
-    """True for a page of a proxy in between, whose words are not Devin's."""
-    return "html" in response.headers.get("content-type", "")
+def _not_from_devin(response: httpx.Response, state: RequestState) -> errors.DevinError:
+    """The error for a response of something in between, which says nothing about key, quota or id.
 
-
-def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
-    status = response.status_code
-    if status in {401, 403} and is_web_page(response):
-        return errors.NotAllowed(
-            f"A web page answered instead of Devin ({status}).",
-            "Nothing was changed. A proxy in between may refuse, or want somebody to sign in.",
+    It is never a refusal: whether what was asked for exists or is allowed is not known.
+    """
+    status, endpoint = response.status_code, state.endpoint
+    message = f"{SOMETHING_IN_BETWEEN} answered instead of Devin ({status})."
+    if endpoint.is_read:
+        if status == 429:
+            return errors.SlowDown(
+                f"{SOMETHING_IN_BETWEEN} lets too few requests through to Devin (429).",
+                retry_after=retry_after(response),
+                status=status,
+            )
+        advice = None if status >= 500 and status not in _NEVER_FORWARDED else CHECK_THE_WAY
+        return errors.Broken(message, advice, status=status)
+    if status in _NEVER_FORWARDED and not state.may_have_arrived:
+        return errors.NotSent(
+            f"{message} It wants a sign-in first, and passed nothing on.",
+            "Nothing was changed. Sign in to the network or the proxy, then call again.",
             status=status,
         )
+    if status < 500:
+        message += " What refuses in between normally passes nothing on, but that is not proven."
+    return reply_lost(endpoint, message, status)
+
+
+def _refusal(response: httpx.Response, endpoint: Endpoint, quoted: str) -> errors.Refused:
+    status = response.status_code
     if status == 401:
         return errors.BadKey("Devin does not accept this API key (401).", status=status)
     if status == 403 and _QUOTA.search(response.content):
         return errors.OutOfQuota("The Devin organization is out of quota (403).", status=status)
     if status == 404:
-        return _not_found(endpoint, quote)
+        return _not_found(endpoint, quoted)
     if status == 403:
         return errors.NotAllowed(
-            f"This API key may not do that (403).{quote}",
+            f"This API key may not do that (403).{quoted}",
             f"Nothing was changed. The key may be of another kind ({KEY_PREFIX_HINT}), or its "
             "user may lack the permission.",
             status=status,
@@ -119,24 +137,24 @@ def _refusal(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors
             "The session is still starting and takes no messages yet (400).", status=status
         )
     if status == 429:
-        return _too_many(response, endpoint, quote)
+        return _too_many(response, endpoint, quoted)
     if status in {400, 413, 422}:
         return errors.Invalid(
-            f"Devin did not accept the request ({status}).{quote}",
+            f"Devin did not accept the request ({status}).{quoted}",
             "Nothing was changed. Correct what it names and call again.",
             status=status,
         )
     if status == 409:
         return errors.Refused(
-            f"Devin refused the request as a conflict (409).{quote}",
+            f"Devin refused the request as a conflict (409).{quoted}",
             "Nothing was changed. Something of that name may exist already; take another name or "
             "change the existing one.",
             status=status,
         )
-    return errors.Refused(f"Devin refused the request ({status}).{quote}", status=status)
+    return errors.Refused(f"Devin refused the request ({status}).{quoted}", status=status)
 
 
-def _not_found(endpoint: Endpoint, quote: str) -> errors.NotFound:
+def _not_found(endpoint: Endpoint, quoted: str) -> errors.NotFound:
     if endpoint.template.startswith(BETA_PREFIX):
         return errors.NotFound(
             "This deployment of Devin does not offer that (404).",
@@ -145,20 +163,20 @@ def _not_found(endpoint: Endpoint, quote: str) -> errors.NotFound:
         )
     if endpoint.placeholders == {"org_id"}:
         return errors.NotFound(
-            f"Devin does not know the organization, or not with this key (404).{quote}",
+            f"Devin does not know the organization, or not with this key (404).{quoted}",
             "Nothing was changed. Check DEVIN_ORG_ID, or leave it out.",
             status=404,
         )
-    return errors.NotFound(f"Devin does not know that id (404).{quote}", status=404)
+    return errors.NotFound(f"Devin does not know that id (404).{quoted}", status=404)
 
 
-def _too_many(response: httpx.Response, endpoint: Endpoint, quote: str) -> errors.Refused:
+def _too_many(response: httpx.Response, endpoint: Endpoint, quoted: str) -> errors.Refused:
     if is_session_limit(response, endpoint):
         return errors.TooManySessions(
-            f"Too many sessions are running in this organization (429).{quote}", status=429
+            f"Too many sessions are running in this organization (429).{quoted}", status=429
         )
     return errors.SlowDown(
-        f"Devin is being asked too often (429).{quote}",
+        f"Devin is being asked too often (429).{quoted}",
         retry_after=retry_after(response),
         status=429,
     )
@@ -219,44 +237,6 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def _detail(response: httpx.Response) -> str:
-    """Devin's reason: `loc` and `msg` of a validation list in `errors` (RFC 9457) or `detail`, else
-    the text of `detail`. Never a page of HTML.
-    """
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    detail: Any = body.get("errors") or body.get("detail")
-    if isinstance(detail, str):
-        return detail
-    if not isinstance(detail, list):
-        texts = (body.get("detail"), body.get("title"))  # RFC 9457: detail may be null
-        return next((text for text in texts if isinstance(text, str)), "")
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-        for item in detail
-        if isinstance(item, dict)
-        and isinstance(item.get("loc"), list)
-        and isinstance(item.get("msg"), str)
-    )
-
-
-def _quote(detail: str, sent: object) -> str:
-    """Devin's reason as a quoted sentence, without echoes and data; empty if nothing is left."""
-    if not detail or "<" in detail:
-        return ""
-    for text in sorted(set(_texts(sent)), key=len, reverse=True):
-        if len(text) >= MIN_ECHO_CHARS and text in detail:
-            detail = detail.replace(text, "…")
-    words = redactor.clean(detail).split()
-    detail = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in words)
-    detail = re.sub(r"…(?: …)+", "…", detail)
-    return f" Devin says: {quote_line(detail.rstrip('.'), MAX_QUOTE_CHARS)}."
-
-
 def _named_fields(detail: str, sent: object) -> frozenset[str]:
     """Top-level fields of the request that the reason names, in the singular or plural."""
     if not isinstance(sent, dict):
@@ -265,15 +245,3 @@ def _named_fields(detail: str, sent: object) -> frozenset[str]:
     return frozenset(
         name for name in sent if words & {name, name.removesuffix("s"), *SYNONYMS.get(name, ())}
     )
-
-
-def _texts(value: object) -> Iterator[str]:
-    """All strings inside a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)

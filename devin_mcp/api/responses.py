@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from devin_mcp.api.endpoint import Endpoint
+from devin_mcp.api.error_body import is_from_devin
 
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
 """From gateways: Devin cannot be reached at the moment."""
@@ -23,7 +24,11 @@ def is_transient(response: httpx.Response | None) -> bool:
 
 def is_initializing(response: httpx.Response) -> bool:
     """True if the session is still starting and cannot take a message yet (v1.md §3.7)."""
-    return response.status_code == 400 and _INITIALIZING.search(response.content) is not None
+    return (
+        response.status_code == 400
+        and _INITIALIZING.search(response.content) is not None
+        and is_from_devin(response)
+    )
 
 
 def is_session_limit(response: httpx.Response, endpoint: Endpoint) -> bool:
@@ -32,7 +37,13 @@ def is_session_limit(response: httpx.Response, endpoint: Endpoint) -> bool:
         response.status_code == 429
         and endpoint.creates_session
         and _SESSION_LIMIT.search(response.content) is not None
+        and is_from_devin(response)
     )
+
+
+def is_web_page(response: httpx.Response) -> bool:
+    """True for a page of a proxy in between, in place of data."""
+    return "html" in response.headers.get("content-type", "").lower()
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -2,7 +2,7 @@
 
 A retry-safe request (GET, PUT, DELETE) is repeated after transient failures. Any other request
 creates or spends, so it is repeated only if the first attempt provably did nothing: it was never
-sent, the session was still initializing, or Devin answered 429.
+sent, the session was still initializing, or Devin itself answered 429.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from opentelemetry import trace
 
+from devin_mcp.api.error_body import is_from_devin
 from devin_mcp.api.fair_slots import FairSlots
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import read_body
@@ -90,7 +91,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 attempt.log(response, None if error is None else type(error).__name__, delay)
             if delay is None:
                 return _final_response(request, state, response, error)
-            if state.sent and (error is not None or is_transient(response)):
+            if state.sent and (error is not None or not _is_refused_by_devin(response)):
                 state.may_have_arrived = True
             if state.report is not None:
                 await state.report(f"{_retry_reason(response)}; trying again in {delay:.0f} s")
@@ -130,9 +131,17 @@ def _final_response(
 ) -> httpx.Response:
     if error is not None or response is None:
         raise error or httpx.RequestError("no response", request=request)
-    if request.method == "DELETE" and response.status_code == 404 and state.may_have_arrived:
+    is_gone = response.status_code == 404 and is_from_devin(response)
+    if request.method == "DELETE" and is_gone and state.may_have_arrived:
         return httpx.Response(204, request=request)  # an earlier attempt deleted it
     return response
+
+
+def _is_refused_by_devin(response: httpx.Response | None) -> bool:
+    """True if Devin did nothing. False for whatever answered in between: it may have passed the
+    request on.
+    """
+    return response is not None and not is_transient(response) and is_from_devin(response)
 
 
 def _timeouts(state: RequestState) -> dict[str, float]:
@@ -175,6 +184,8 @@ def _backoff_for(state: RequestState, response: httpx.Response | None) -> float 
     if response is None:
         return backoff if retry_safe or not state.sent else None
     rate_limited = response.status_code == 429 and not is_session_limit(response, state.endpoint)
+    if rate_limited and not retry_safe:
+        rate_limited = is_from_devin(response)
     if not rate_limited and not (retry_safe and is_transient(response)):
         return None
     requested = retry_after(response)

@@ -54,8 +54,8 @@ async def connection_checks(settings: Settings, key: DevinKey, app: Any = None) 
     if first.status is None:
         return checks
     if first.status != 200:
-        return [*checks, Check("Accepted", "FAIL", *_refusal(first.status, key))]
-    if not first.is_json:
+        return [*checks, Check("Accepted", "FAIL", *_refusal(first, first.status, key))]
+    if not first.is_from_devin:
         advice = "A proxy may want you to sign in with a browser first; check DEVIN_BASE_URL."
         found = "the response is a web page, not the Devin API"
         return [*checks, Check("Accepted", "FAIL", found, advice)]
@@ -156,8 +156,14 @@ def _account_checks(account: Account) -> list[Check]:
     return [*checks, Check("Accepted", "note", found, advice)]
 
 
-def _refusal(status: int, key: DevinKey) -> tuple[str, str]:
+def _refusal(first: ProbeResult, status: int, key: DevinKey) -> tuple[str, str]:
     """What a status means, and what to do about it."""
+    if status >= 400 and not first.is_from_devin:
+        advice = (
+            "A proxy may refuse, or want you to sign in with a browser first; check "
+            "DEVIN_BASE_URL. If it persists, look at Devin's status page."
+        )
+        return f"something in between answered instead of Devin ({status})", advice
     if status == 401 or (status == 403 and key.api == "v3"):
         return f"Devin does not accept the key ({status})", _other_key(key)
     if status == 403:

@@ -11,7 +11,7 @@ from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import Operation
 from tests.conftest import Connect
 from tests.server.test_api_arguments import required_arguments
-from tests.upstream import KEYS, Upstream, answer, page
+from tests.upstream import KEYS, Upstream, answer
 
 pytestmark = pytest.mark.one_api("v3", reason="It tests the answers of v3.")
 
@@ -193,16 +193,3 @@ async def test_title_of_a_problem_without_detail_is_quoted(
     upstream.fail_operation("create_session", answer(422, body))
     async with connect() as client:
         assert "Playbook is archived" in await client.error("create_session", prompt="p")
-
-
-@pytest.mark.parametrize("operation_id", ["get_self", "list_secrets"])
-@pytest.mark.parametrize("status", [401, 403])
-async def test_web_page_is_not_told_as_devins_word_about_the_key(
-    connect: Connect, upstream: Upstream, operation_id: str, status: int
-) -> None:
-    upstream.fail_operation(operation_id, page(status))
-    async with connect() as client:
-        text = await client.error("list_secrets")
-    assert f"A web page answered instead of Devin ({status})" in text
-    assert "API key" not in text
-    assert "permission" not in text

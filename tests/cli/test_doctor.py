@@ -61,6 +61,11 @@ async def test_doctor_as_a_process_reports_a_healthy_installation(
         (answer(404), "Accepted", "is not the Devin API"),
         (answer(500), "Accepted", "answered with 500"),
         (page(502), "Accepted", "502"),
+        *[
+            (page(status), "Accepted", f"instead of Devin ({status})")
+            for status in (401, 403, 404, 511)
+        ],
+        (answer(403, {"message": "Forbidden"}), "Accepted", "instead of Devin (403)"),
         (page(200), "Accepted", "is a web page"),
         (answer(302, location="https://login.example.com"), "Accepted", "leads elsewhere (302)"),
     ],

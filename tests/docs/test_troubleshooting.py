@@ -185,6 +185,11 @@ async def argument_of_v1(setup: Setup) -> str:
     return await setup.error_of("create_session", settings=settings, prompt="p", unlisted=True)
 
 
+async def refused_in_between(setup: Setup) -> str:
+    setup.upstream.fail("GET", "/v1/sessions", page(403))
+    return await setup.error_of("list_sessions")
+
+
 async def captive_portal(setup: Setup) -> str:
     setup.upstream.fail("GET", "/v1/sessions", page(200))
     return await setup.error_of("list_sessions")
@@ -263,6 +268,7 @@ CAUSES: dict[str, Cause] = {
     "its name does not resolve": host_name_unknown,
     "cannot be used. Nothing was sent. Use an http, https, socks5": proxy_is("me:pass#word@x:1"),
     "could not be reached: the proxy from": proxy_is("127.0.0.1:1"),
+    "answered instead of Devin (": refused_in_between,
     "a web page instead of data (a proxy in between?)": captive_portal,
     "Local files cannot be read here": started_in_root_directory,
     "lies outside the allowed directories.": file_outside_root,

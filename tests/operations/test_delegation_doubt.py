@@ -19,7 +19,7 @@ from devin_mcp.operations.idempotency import (
 )
 from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.upstream import Fault, Upstream, answer, drop_connection, lose_reply
+from tests.upstream import Exchange, Fault, Upstream, answer, drop_connection, lose_reply, page
 
 TASK = {"prompt": "p", "idempotency_key": "k"}
 NOTHING: dict[DevinApi, Fault] = {
@@ -52,9 +52,63 @@ async def test_failed_looks_while_in_doubt_start_nothing(
     assert list(upstream.organization.sessions) == [found["session_id"]]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 407, 451, 511])
+async def test_web_page_at_the_look_up_starts_nothing(
+    connect: Connect, upstream: Upstream, api: DevinApi, status: int
+) -> None:
+    upstream.fail_operation("list_sessions", *[page(status)] * 9)
+    async with connect() as client:
+        text = await client.error("delegate_task", **TASK)
+    assert f"answered instead of Devin ({status})" in text
+    assert "permission" not in text
+    assert upstream.sent("create_session") == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 451, 500])
+async def test_session_behind_a_web_page_is_found_by_its_tag(
+    connect: Connect, upstream: Upstream, api: DevinApi, status: int
+) -> None:
+    """Something in between passes the request on, and answers with a page of its own."""
+
+    async def pass_on(exchange: Exchange) -> None:
+        await exchange.forward(exchange.request)
+        await page(status)(exchange)
+
+    upstream.fail_operation("create_session", pass_on)
+    async with connect() as client:
+        delegated = await client.ok("delegate_task", **TASK)
+    assert list(upstream.organization.sessions) == [delegated["session_id"]]
+    assert len(upstream.sent("create_session")) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 451, 500])
+async def test_web_page_instead_of_a_start_leaves_it_in_doubt(
+    connect: Connect, upstream: Upstream, api: DevinApi, status: int
+) -> None:
+    upstream.fail_operation("create_session", page(status))
+    async with connect() as client:
+        text = await client.error("delegate_task", **TASK)
+    assert f"answered instead of Devin ({status})" in text
+    assert "so it may have been carried out" in text
+    assert "may still appear and cost ACUs" in text
+    assert len(upstream.sent("create_session")) == 1
+
+
+@pytest.mark.parametrize("status", [407, 511])
+async def test_sign_in_page_instead_of_a_start_leaves_no_doubt(
+    connect: Connect, upstream: Upstream, api: DevinApi, status: int
+) -> None:
+    upstream.fail_operation("create_session", page(status))
+    async with connect() as client:
+        text = await client.error("delegate_task", **TASK)
+        assert "passed nothing on. Nothing was changed." in text
+        await client.ok("delegate_task", **TASK)
+    assert len(upstream.organization.sessions) == 1
+
+
 @pytest.mark.one_api("v3", reason="v1 has no cursors.")
 @pytest.mark.parametrize(
-    "page",
+    "rows",
     [
         {"items": [ROW], "end_cursor": None, "has_next_page": True},
         {"items": [ROW], "end_cursor": "", "has_next_page": True},
@@ -66,11 +120,11 @@ async def test_failed_looks_while_in_doubt_start_nothing(
     ],
 )
 async def test_page_that_says_more_follows_is_not_the_last(
-    connect: Connect, upstream: Upstream, page: dict[str, Any]
+    connect: Connect, upstream: Upstream, rows: dict[str, Any]
 ) -> None:
     async with connect() as client:
         await client.ok("delegate_task", **TASK)
-    upstream.fail_operation("list_sessions", *[answer(200, page)] * 60)
+    upstream.fail_operation("list_sessions", *[answer(200, rows)] * 60)
     async with connect() as client:
         assert "and has more" in await client.error("delegate_task", **TASK)
     assert len(upstream.organization.sessions) == 1

@@ -40,6 +40,9 @@ FAULTS: dict[str, Fault] = {
     "web page": page(200),
     "403": answer(403, {"detail": "Forbidden"}),
     "429": answer(429, {"detail": "slow down"}),
+    "403 page": page(403),
+    "407 page": page(407),
+    "429 page": page(429),
     "refused tags": refuse_tags,
     "refused repos": answer(422, {"detail": [{"loc": ["body", "repos"], "msg": "no"}]}),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.operations.waiting.poller import MAX_REFUSALS
 from tests.clock import ManualClock
 from tests.conftest import Connect, eventually
 from tests.fake_session import POLL, FakeSession, lose_sight
@@ -120,12 +121,33 @@ async def test_single_refusal_is_notified_and_does_not_end_polling(
         session_id = await client.create_session()
         async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
             await manual_clock.wait_for_sleepers(1)
-            upstream.fail("GET", POLL, page(status))
+            upstream.fail("GET", POLL, answer(status, {"detail": "x"}))
             await manual_clock.advance(7)
             await notifications.expect(f"devin://sessions/{session_id}")
             await manual_clock.advance(20)
             # it is readable again, and its phase is now waiting
             await notifications.expect(f"devin://sessions/{session_id}")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_web_pages_are_no_refusal_and_do_not_end_polling(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock, status: int
+) -> None:
+    """Neither at the first poll nor later, however many follow each other."""
+    notifications = NotificationRecorder()
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session()
+        upstream.fail("GET", POLL, page(status))
+        async with subscribe(client, notifications, "auto", f"devin://sessions/{session_id}"):
+            await manual_clock.advance(75)
+            await notifications.expect(f"devin://sessions/{session_id}")
+            upstream.fail("GET", POLL, *[page(status)] * (MAX_REFUSALS + 1))
+            for _ in range(MAX_REFUSALS + 1):
+                await manual_clock.advance(75)
+            await notifications.expect()
+            polls = upstream.count("GET", POLL)
+            await manual_clock.advance(75)
+            await upstream.wait_for("GET", POLL, polls + 1)
 
 
 async def test_three_refusals_in_a_row_end_polling(
