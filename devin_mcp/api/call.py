@@ -247,9 +247,6 @@ class ApiCall:
         except httpx.RequestError as error:
             reason = describe_transport_error(error)
             raise no_response_error(state.endpoint, state, reason) from None
-        except (httpx.InvalidURL, ValueError):  # httpx parses a redirect that nobody follows
-            reason = "redirected to an invalid URL"
-            raise no_response_error(state.endpoint, state, reason) from None
 
     async def failure(
         self, response: httpx.Response, state: RequestState, body: object, *, private: bool

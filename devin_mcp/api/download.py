@@ -14,11 +14,13 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints
 from devin_mcp.api.error_mapping import describe_transport_error, no_response_error
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import decoded_parts
+from devin_mcp.api.retry import LOCATION
 from devin_mcp.errors import Broken
 from devin_mcp.settings.parsers import LOOPBACK
 
 PRESIGNED_FILE = Endpoint("presigned_file", "v1", "GET", "presigned file", retry_safe=True)
 """Not of Devin's API, so a refusal says nothing about the key."""
+MAX_PORT = 65535
 
 
 @asynccontextmanager
@@ -31,7 +33,7 @@ async def download(
     async with call.client.pools.client(call.key.fingerprint) as http:
         response = await _deliver(call, http, request, state)
         try:
-            if response.is_redirect:
+            if response.is_redirect and response.extensions[LOCATION]:
                 await response.aclose()
                 request, state = _presigned_request(call, response)
                 response = await _deliver(call, http, request, state)
@@ -66,12 +68,14 @@ def _presigned_request(
 ) -> tuple[httpx.Request, RequestState]:
     """The request for the address in `Location`, which must be https unless all is local."""
     try:
-        url = httpx.URL(call.client.base_url).join(response.headers["location"] or "none:")
-        host = url.host
-    except (httpx.InvalidURL, KeyError, ValueError):
-        url, host = httpx.URL("none:"), ""
-    is_local = url.scheme == "http" and call.client.is_local and host in LOOPBACK
-    if not host or (url.scheme != "https" and not is_local):
+        url = httpx.URL(call.client.base_url).join(response.extensions[LOCATION])
+        is_usable = bool(url.host) and (url.port is None or 0 < url.port <= MAX_PORT)
+    except (httpx.InvalidURL, ValueError):
+        is_usable = False
+    if not is_usable:
+        raise Broken("Devin redirected the download to an invalid address.", "Nothing was fetched.")
+    is_local = url.scheme == "http" and call.client.is_local and url.host in LOOPBACK
+    if url.scheme != "https" and not is_local:
         raise Broken(
             "Devin redirected the download to an address that is not https.", "Nothing was fetched."
         )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 T = TypeVar("T")
 
@@ -63,6 +63,34 @@ def _empty_for_null(value: object) -> object:
 
 ListOrNull = Annotated[list[T], BeforeValidator(_empty_for_null)]
 """A list that may come as null."""
+
+
+MAX_DEPTH = 100
+"""Levels of JSON that is passed on as it is. Serializers and clients give up at about 200."""
+TOO_DEEP = f"… (left out: nested deeper than {MAX_DEPTH} levels)"
+
+
+def limit_depth(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """The JSON value with TOO_DEEP in place of what is nested too deeply."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return TOO_DEEP
+    if isinstance(value, list):
+        return [limit_depth(part, depth - 1) for part in value]
+    return {name: limit_depth(part, depth - 1) for name, part in value.items()}
+
+
+def _refuse_depth(value: dict[str, Any]) -> dict[str, Any]:
+    if limit_depth(value) != value:
+        raise ValueError("nested too deeply")
+    return value
+
+
+AnyObject = Annotated[dict[str, Any], AfterValidator(limit_depth)]
+"""A JSON object of any content, which is shown as it came."""
+WritableObject = Annotated[dict[str, Any], AfterValidator(_refuse_depth)]
+"""The same to be sent back: nothing may be left out."""
 
 
 def _none_unless_text(value: object) -> object:

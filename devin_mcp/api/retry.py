@@ -39,6 +39,10 @@ MAX_RETRY_AFTER_SECONDS = 20.0
 INITIALIZING_PAUSE_SECONDS = 5.0
 """A production client pauses so long before a message to a starting session (v1.md §3.7)."""
 MIN_TIMEOUT = 0.05
+
+LOCATION = "location"
+"""Key of the Location header in the extensions of a response."""
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -134,6 +138,8 @@ def _final_response(
     is_gone = response.status_code == 404 and is_from_devin(response)
     if request.method == "DELETE" and is_gone and state.may_have_arrived:
         return httpx.Response(204, request=request)  # an earlier attempt deleted it
+    # httpx parses a Location even if nobody follows it, and raises for an invalid one.
+    response.extensions[LOCATION] = response.headers.pop("location", "")
     return response
 
 
@@ -207,6 +213,7 @@ class _Attempt:
         self._started_at = time.perf_counter()
         if self._call is not None:
             self._call.attempts += 1
+            self._call.writes += not state.endpoint.is_read
             self._call.bytes_out += self._facts["bytes_out"]
 
     def log(

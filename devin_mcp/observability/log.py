@@ -42,6 +42,8 @@ class CallRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     attempts: int = 0
     """Requests sent to Devin, retries included."""
+    writes: int = 0
+    """Those of the attempts that could change something."""
     status: int | None = None
     """HTTP status of Devin's last response."""
     bytes_out: int = 0

@@ -81,6 +81,8 @@ class _Decoder:
                 raise Invalid(f"{path}: {_exists_only(choice, hidden[choice])}", NOT_SENT)
         if hidden:
             _check_choices(value, schema, hidden, path)
+        if kind == "integer" and isinstance(value, bool):  # pydantic would take true for 1
+            raise Invalid(f"{path} must be a whole number.", NOT_SENT)
         if kind == "object" and isinstance(value, dict) and "properties" in schema:
             return self.decode_object(value, schema, path)
         if kind == "array" and isinstance(value, list):
@@ -168,6 +170,7 @@ _REASONS = {
 _EXPECTED_TYPES = {
     "string": "a text",
     "int": "a whole number",
+    "finite": "a whole number",
     "bool": "true or false",
     "list": "a list",
     "dict": "an object",

@@ -88,9 +88,12 @@ def to_devin_error(problem: Exception) -> DevinError:
         return problem
     add_call_facts(outcome="crashed", error=type(problem).__name__)
     event("crash", level="error", call_id=call.call_id if call else None, exc_info=problem)
+    has_written = call is not None and call.writes > 0
     return Broken(
         "devin-mcp failed on its own side; this is a bug in it.",
-        "Whether anything was changed is unknown: look before trying again.",
+        "Whether anything was changed is unknown: look before trying again."
+        if has_written
+        else "Nothing was changed.",
     )
 
 

@@ -242,14 +242,46 @@ async def test_download_redirect_must_be_https(
     assert upstream.requests[-1] is sent
 
 
-@pytest.mark.parametrize("location", ["https://xn--zzzzzz-/", "https:x", "javascript:x"])
+PLAYBOOK = {"title": "t", "body": "b"}
+INVALID_LOCATIONS = [
+    "https://xn--zzzzzz-/",
+    "https:x",
+    "https://127.0.0.1:99999/",
+    "https://127.0.0.1:-1/",
+    "https://127.0.0.1:0/",
+    "https://127.0.0.1:port/",
+    "https://[::1/",
+    "https://127.0.0.1/" + "a" * 70_000,
+    "//127.0.0.1:99999/",
+]
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        *((location, "an invalid address") for location in INVALID_LOCATIONS),
+        ("javascript:x", "an invalid address"),
+        ("http://storage.example/", "not https"),
+    ],
+)
 async def test_download_redirect_to_an_invalid_url_is_refused(
-    connect: Connect, upstream: Upstream, location: str
+    connect: Connect, upstream: Upstream, location: str, says: str
 ) -> None:
     upstream.fail_operation("download_attachment", answer(307, None, location=location))
     async with connect() as client:
         text = await client.error("download_attachment", uuid="abc", name="n")
-    assert "a bug in it" not in text, "it is an expected error"
+    assert text.startswith("Devin redirected the download to an")
+    assert says in text
+    assert "Nothing was fetched." in text
+
+
+async def test_unexpected_redirect_may_lead_anywhere(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        for location in INVALID_LOCATIONS:
+            for tool, arguments in (("list_secrets", {}), ("create_playbook", PLAYBOOK)):
+                upstream.fail_operation(tool, answer(307, None, location=location))
+                text = await client.error(tool, **arguments)
+                assert "Devin answered with an unexpected redirect (307)." in text
 
 
 async def test_expired_link_and_unknown_file_report_their_status(

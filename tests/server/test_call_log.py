@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import pytest
+from mcp import Client
+from mcp.server import MCPServer
+from mcp.types import TextContent
+
+from devin_mcp.api.models import Acknowledgement
 from devin_mcp.observability import log, log_config
+from devin_mcp.operations.catalog import READ, Operation
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.playbooks.tools import delete_playbook, list_playbooks
+from devin_mcp.operations.sessions.tools import SessionEnded
+from devin_mcp.server.call_log import log_calls
+from devin_mcp.server.context import ServerState
+from devin_mcp.server.handlers import register_handlers
+from tests.conftest import settings_for
+from tests.observability.test_log import server_state
+from tests.upstream import Upstream, answer
 
 
 def test_console_log_escapes_terminal_control_sequences() -> None:
@@ -15,3 +33,38 @@ def test_console_log_escapes_terminal_control_sequences() -> None:
     assert "pwned" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
     assert "\x07" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("effect", "says"),
+    [
+        ("none", "Nothing was changed."),
+        ("read", "Nothing was changed."),
+        ("write", "Whether anything was changed is unknown"),
+    ],
+)
+async def test_crash_says_whether_anything_may_have_been_changed(
+    upstream: Upstream, effect: str, says: str
+) -> None:
+    async def explode(ctx: Context) -> SessionEnded:
+        """Sends a request, and fails."""
+        if effect == "read":
+            await ctx.send(list_playbooks, Acknowledgement)
+        if effect == "write":
+            await ctx.send(delete_playbook, Acknowledgement, playbook_id="p")
+        raise RuntimeError("late")
+
+    state = server_state(settings_for(upstream), Operation(explode, READ, "sessions"))
+    upstream.fail_operation("delete_playbook", answer(200, {}))
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
+        yield state
+
+    middleware = [log_calls(shared_state_keys=False)]
+    server = MCPServer("crashing", lifespan=lifespan, middleware=middleware)
+    register_handlers(server, "stdio")
+    async with Client(server) as client:
+        result = await client.call_tool("devin_explode", {})
+    assert isinstance(result.content[0], TextContent)
+    assert f"this is a bug in it. {says}" in result.content[0].text

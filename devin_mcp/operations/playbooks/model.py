@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.models import ApiModel, Time
+from devin_mcp.api.models import AnyObject, ApiModel, Time, WritableObject
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import ResourceEntry
 from devin_mcp.operations.capabilities import V1, V3, Requires
@@ -37,7 +37,7 @@ class PlaybookSummary(ApiModel):
 class PlaybookWithSchema(PlaybookSummary):
     """A playbook with the schema that its sessions fill; a list leaves it out."""
 
-    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3)] = None
+    structured_output_schema: Annotated[AnyObject | None, Requires(V3)] = None
 
 
 class Playbook(PlaybookWithSchema):
@@ -57,7 +57,7 @@ class PlaybookWrite(ApiModel):
     title: str
     body: str
     macro: str | None = None
-    structured_output_schema: Annotated[dict[str, Any] | None, Requires(V3), MAY_BE_LEFT_OUT] = None
+    structured_output_schema: Annotated[WritableObject | None, Requires(V3), MAY_BE_LEFT_OUT] = None
 
 
 class PlaybookIndex:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from devin_mcp.api.models import ApiModel, ListOrNull, Time
+from devin_mcp.api.models import AnyObject, ApiModel, ListOrNull, Time
 from devin_mcp.operations.capabilities import V1, V3, ChoicesRequire, Requires
 from devin_mcp.operations.parameters import prefixed_id
 from devin_mcp.operations.sessions.conversation import Message
@@ -172,7 +172,7 @@ class Session(SessionSummary):
     """A session with its conversation."""
 
     snapshot_id: Annotated[str | None, Requires(V1)] = None
-    structured_output: dict[str, Any] | None = None
+    structured_output: AnyObject | None = None
     messages: ListOrNull[Message] = []
 
     @property
