@@ -16,7 +16,7 @@ from devin_mcp.api.clock import Clock
 from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
-from devin_mcp.server.http.serve import build_app
+from devin_mcp.server.http.serve import build_app, read_caller_tokens
 from devin_mcp.settings import Settings
 from tests.conftest import Era, ToolClient
 
@@ -42,6 +42,7 @@ async def start_http_server(
     app = build_app(
         settings,
         shutdown or Shutdown(),
+        read_caller_tokens(settings),
         clock=clock,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,

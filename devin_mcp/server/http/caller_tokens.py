@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +16,16 @@ from devin_mcp.settings import SettingsError
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._@+-]{0,59}):([0-9a-fA-F]{64})")
 
+MAX_REVOKED = 1000
+"""Revoked tokens that are told apart in the log; the oldest is forgotten first."""
+
 NO_TOKEN = (
     "This server requires a bearer token of its own: Authorization: Bearer ... "  # noqa: S105 - a text
     "Ask the person who runs it for one; it is not a Devin API key."
+)
+REVOKED_TOKEN = (
+    "This bearer token is not valid any more. "  # noqa: S105 - a text
+    "Ask the person who runs this server for a new one."
 )
 
 
@@ -25,13 +33,16 @@ class CallerTokens:
     """The callers listed in the file, which is read again when it changes.
 
     While the file cannot be read or contains an invalid line, the last valid content stays in
-    force: a wrong edit neither admits nor locks out anybody.
+    force: a wrong edit neither admits nor locks out anybody. A worker process receives a copy when
+    it is started, so this also holds for one that replaces another.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises SettingsError when the file cannot be used."""
         self._path = path
         self._file_state = _file_state(path)
+        self._revoked: dict[bytes, None] = {}
+        """Digests of tokens that were in the file before, in the order of their removal."""
         try:
             self._callers = _read_callers(path)
         except (OSError, ValueError) as error:
@@ -41,10 +52,13 @@ class CallerTokens:
 
     def caller_for(self, token: str) -> str:
         """The name of the caller with this token. Raises RequestRejected."""
-        name = self._name_of(_digest(token))
-        if not token or name is None:
-            raise RequestRejected(403, "no_token", NO_TOKEN)
-        return name
+        digest = _digest(token)
+        name = self._name_of(digest)
+        if token and name is not None:
+            return name
+        if digest in self._revoked:
+            raise RequestRejected(403, "revoked_token", REVOKED_TOKEN)
+        raise RequestRejected(403, "no_token", NO_TOKEN)
 
     def validity_check(self, token: str) -> Callable[[], bool]:
         """A function that says whether the token is still in the file. It keeps the digest only."""
@@ -55,7 +69,7 @@ class CallerTokens:
         """Compares every entry, each in constant time, so that the duration reveals nothing of a
         digest.
         """
-        self._reload_if_changed()
+        self.reload_if_changed()
         names = [
             name
             for name, caller_digest in self._callers
@@ -63,7 +77,8 @@ class CallerTokens:
         ]
         return names[0] if names else None
 
-    def _reload_if_changed(self) -> None:
+    def reload_if_changed(self) -> None:
+        """Read the file if it is another one than last time. An unusable one is only logged."""
         state = _file_state(self._path)
         if state == self._file_state:
             return
@@ -74,7 +89,7 @@ class CallerTokens:
                     "it is empty, as a file is while it is being written; "
                     "to admit no caller, put a comment in it"
                 )
-            self._callers = _read_callers(self._path)
+            callers = _read_callers(self._path)
         except (OSError, ValueError) as error:
             event(
                 "caller_tokens",
@@ -83,7 +98,15 @@ class CallerTokens:
                 reason=_file_problem(error),
             )
         else:
+            self._replace(callers)
             event("caller_tokens", outcome="read again", count=len(self._callers))
+
+    def _replace(self, callers: list[tuple[str, bytes]]) -> None:
+        digests = {digest for _, digest in callers}
+        self._revoked |= {digest: None for _, digest in self._callers if digest not in digests}
+        for digest in list(self._revoked)[: max(0, len(self._revoked) - MAX_REVOKED)]:
+            del self._revoked[digest]
+        self._callers = callers
 
 
 def _digest(token: str) -> bytes:
@@ -106,7 +129,10 @@ def _read_callers(path: Path) -> list[tuple[str, bytes]]:
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is no ordinary file")
     callers = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    content = path.read_bytes()
+    # Editors of Windows begin a file with a byte-order mark, and PowerShell writes UTF-16.
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    for number, line in enumerate(content.decode(encoding).splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

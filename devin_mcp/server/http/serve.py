@@ -68,6 +68,8 @@ def serve(settings: Settings) -> int:
     opened.
     """
     _check(settings)
+    tokens = read_caller_tokens(settings)
+    authenticator_for(settings, tokens)
     listener, address = bind_socket(settings.host, settings.port)
     with ExitStack() as stack:
         metrics_url = _serve_metrics(settings, stack)
@@ -82,23 +84,26 @@ def serve(settings: Settings) -> int:
         )
         _warn(settings)
         if settings.workers == 1:
-            serve_on(listener, settings)
+            serve_on(listener, settings, tokens)
             return 0
         from devin_mcp.server.http.workers import run_workers
 
         # Workers share one state key, so that a confirmation asked by one can be answered to
         # another.
-        target = partial(serve_on, listener, settings, state_key=token_hex(32))
-        return run_workers(settings, target, grace=GRACE_SECONDS)
+        target = partial(serve_on, listener, settings, tokens, state_key=token_hex(32))
+        keep_current = tokens.reload_if_changed if tokens else None
+        return run_workers(settings, target, grace=GRACE_SECONDS, keep_current=keep_current)
 
 
-def serve_on(listener: socket, settings: Settings, *, state_key: str = "") -> None:
+def serve_on(
+    listener: socket, settings: Settings, tokens: CallerTokens | None, *, state_key: str = ""
+) -> None:
     """Serve on a listening socket, which several processes can share."""
     _keep_streams_open_during_grace()
     raise_descriptor_limit()  # each client and each request needs one
     shutdown = Shutdown()
     run(
-        build_app(settings, shutdown, state_key=state_key),
+        build_app(settings, shutdown, tokens, state_key=state_key),
         listener,
         grace=GRACE_SECONDS - WRITES_GRACE_SECONDS,
         on_shutdown=shutdown.start,
@@ -120,6 +125,7 @@ def _keep_streams_open_during_grace() -> None:
 def build_app(
     settings: Settings,
     shutdown: Shutdown,
+    tokens: CallerTokens | None,
     *,
     state_key: str = "",
     clock: Clock | None = None,
@@ -127,7 +133,7 @@ def build_app(
     revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> ASGIApp:
     """The application that the settings describe. Tests give it a clock and shorter times."""
-    readiness, authenticator = Readiness(), authenticator_for(settings, clock)
+    readiness, authenticator = Readiness(), authenticator_for(settings, tokens, clock)
     memory = MemoryBudget(MAX_CALLS_BYTES)
     shutdown.on_start(readiness.mark_draining)
     server = build(
@@ -156,11 +162,15 @@ def build_app(
     )
 
 
-def authenticator_for(settings: Settings, clock: Clock | None = None) -> Authenticator:
-    """The authenticator of --auth. Raises SettingsError when a setting that it needs is missing or
-    unusable.
-    """
-    tokens = CallerTokens(settings.caller_tokens_file) if settings.caller_tokens_file else None
+def read_caller_tokens(settings: Settings) -> CallerTokens | None:
+    """The callers of --caller-tokens-file. Raises SettingsError if the file is unusable."""
+    return CallerTokens(settings.caller_tokens_file) if settings.caller_tokens_file else None
+
+
+def authenticator_for(
+    settings: Settings, tokens: CallerTokens | None, clock: Clock | None = None
+) -> Authenticator:
+    """The authenticator of --auth. Raises SettingsError when a setting that it needs is missing."""
     match settings.auth:
         case "caller-key":
             return CallerKeyAuth(tokens, settings.org_id, settings.api or DEFAULT_API)
@@ -225,7 +235,6 @@ def _check(settings: Settings) -> None:
             "run `devin-mcp sandbox` beside it"
         )
     visible_tools(settings, "http")
-    authenticator_for(settings)
     if settings.redis_url:
         check_redis_installed()
 

@@ -30,6 +30,7 @@ MAX_FAILED_STARTS = 5
 """Failed starts in a row, in every slot, before the server gives up. One slot that serves is enough
 to go on.
 """
+KEEP_CURRENT_SECONDS = 1.0
 RESTART_DELAY_SECONDS = 1.0
 """Pause after a failed start."""
 
@@ -39,13 +40,15 @@ def run_workers(
     target: Callable[[], None],
     *,
     grace: int,
+    keep_current: Callable[[], None] | None = None,
     max_failed_starts: int = MAX_FAILED_STARTS,
     restart_delay: float = RESTART_DELAY_SECONDS,
 ) -> int:
     """Run `target` in `settings.workers` processes until a stop signal. Returns the exit status.
 
-    `grace`: seconds that the workers have to finish. The exit status is 1 when no worker can be
-    started.
+    `grace`: seconds that the workers have to finish. `keep_current` is called about once a second,
+    and before a worker is replaced: what `target` refers to is pickled then. The exit status is 1
+    when no worker can be started.
     """
     stop_requested, request_stop = Pipe(duplex=False)
     for number in stop_signals():
@@ -54,7 +57,12 @@ def run_workers(
     failed_starts = [0] * settings.workers
     try:
         while not stop_requested.poll() and min(failed_starts) < max_failed_starts:
-            wait([stop_requested, *(worker.process.sentinel for worker in workers)])
+            wait(
+                [stop_requested, *(worker.process.sentinel for worker in workers)],
+                timeout=KEEP_CURRENT_SECONDS,
+            )
+            if keep_current is not None:
+                keep_current()
             dead_slots = [
                 slot for slot, worker in enumerate(workers) if not worker.process.is_alive()
             ]

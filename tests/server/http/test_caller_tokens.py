@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.server.http.serve import authenticator_for
-from devin_mcp.settings import SettingsError, resolve
+from devin_mcp.server.http.caller_tokens import MAX_REVOKED, CallerTokens
+from devin_mcp.server.http.rejections import RequestRejected
+from devin_mcp.settings import SettingsError
 from tests.conftest import settings_for
 from tests.http_client import start_http_server
 from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line
@@ -87,4 +88,50 @@ def test_unusable_tokens_file_stops_the_start(tmp_path: Path, content: str, reas
     file = tmp_path / "tokens"
     file.write_bytes(content.encode("latin-1"))
     with pytest.raises(SettingsError, match=f"--caller-tokens-file cannot be used: .*{reason}"):
-        authenticator_for(resolve({"auth": ["token"], "caller_tokens_file": [str(file)]}, {}))
+        CallerTokens(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+async def test_byte_order_mark_is_no_part_of_the_first_name(
+    upstream: Upstream, tmp_path: Path, encoding: str
+) -> None:
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    file = tmp_path / "tokens"
+    file.write_bytes(f"{mark}{token_line('ana', ANA_TOKEN)}".encode(encoding))
+    settings = settings_for(upstream, auth="token", caller_tokens_file=file)
+    async with start_http_server(settings) as url:
+        assert await status_for(url, ANA_TOKEN) == 200
+        assert await status_for(url, BEN_TOKEN) == 403
+
+
+async def test_revoked_token_has_its_own_reason(
+    upstream: Upstream, tokens_file: Path, logs: Logs
+) -> None:
+    """As long as it is not in the file again; no token is logged."""
+    settings = settings_for(upstream, auth="token", caller_tokens_file=tokens_file)
+    async with start_http_server(settings) as url:
+        assert await status_for(url, ANA_TOKEN) == 200
+        tokens_file.write_text(token_line("ben", BEN_TOKEN))
+        response = await post_ping(url, authorization=f"Bearer {ANA_TOKEN}")
+        assert "This bearer token is not valid any more." in response.text
+        assert await status_for(url, "never-valid") == 403
+        assert (await post_ping(url)).status_code == 403
+        tokens_file.write_text(token_line("ben", BEN_TOKEN) + token_line("ana", ANA_TOKEN))
+        assert await status_for(url, ANA_TOKEN) == 200
+    rejected = [line["reason"] for line in logs() if line["event"] == "http_rejected"]
+    assert rejected == ["revoked_token", "no_token", "no_token"]
+    assert ANA_TOKEN not in str(logs())
+
+
+def test_number_of_revoked_tokens_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    count = MAX_REVOKED + 10
+    file.write_text("".join(token_line(f"c{number}", str(number)) for number in range(count)))
+    tokens = CallerTokens(file)
+    file.write_text("# nobody\n")
+    reasons = []
+    for number in (0, count - 1):
+        with pytest.raises(RequestRejected) as rejection:
+            tokens.caller_for(str(number))
+        reasons.append(rejection.value.reason)
+    assert reasons == ["no_token", "revoked_token"]

@@ -46,7 +46,7 @@ def test_allowed_hosts_and_origins_follow_from_the_settings(
 )
 def test_auth_mode_without_its_settings_is_refused(flags: dict[str, str], missing: str) -> None:
     with pytest.raises(SettingsError, match=missing):
-        authenticator_for(resolve({name: [value] for name, value in flags.items()}, {}))
+        authenticator_for(resolve({name: [value] for name, value in flags.items()}, {}), None)
 
 
 async def test_sandbox_with_several_workers_is_refused() -> None:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp.types import ElicitResult
 
+from tests.clock import HANG_SECONDS
 from tests.e2e.processes import start_http_process
-from tests.http_client import connect_over_http
+from tests.http_client import ACCEPT, INITIALIZE, connect_over_http
+from tests.server.http.conftest import ANA_TOKEN, BEN_TOKEN, token_line
 from tests.server.http.metrics_client import metrics_address, read_metrics
+from tests.server.http.raw_requests import bearer, error_message, post_ping
 from tests.upstream import KEY, Upstream
 
 
@@ -74,6 +78,34 @@ async def test_dead_worker_is_replaced_and_workers_exit_with_their_parent(
         with anyio.fail_after(20):
             while any(map(is_running, remaining_ids)):  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the process table of Linux")
+async def test_replaced_worker_has_the_last_valid_caller_tokens(
+    upstream: Upstream, tokens_file: Path
+) -> None:
+    """First ana is removed, then a line becomes invalid, then both workers are killed."""
+    arguments = ("--workers", "2", "--auth", "token", "--caller-tokens-file", str(tokens_file))
+    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
+    async with start_http_process(*arguments, **environment) as (server, url):
+        assert (await post_ping(url, **bearer(ANA_TOKEN))).status_code == 200
+        tokens_file.write_text(token_line("ben", BEN_TOKEN))
+        await server.wait_for_log("caller_tokens")  # of the parent, which nobody calls
+        tokens_file.write_text("ben:not a digest\n")
+        old_ids = worker_ids(server.process.pid)
+        for process_id in old_ids:
+            os.kill(process_id, signal.SIGKILL)
+        # The socket stays open, so the request waits for the new workers.
+        async with httpx.AsyncClient(timeout=HANG_SECONDS, headers=ACCEPT) as http:
+            answer = await http.post(url, json=INITIALIZE, headers=bearer(BEN_TOKEN))
+            rejected = await http.post(url, json=INITIALIZE, headers=bearer(ANA_TOKEN))
+        assert answer.status_code == 200
+        assert rejected.status_code == 403
+        assert "not valid any more" in error_message(rejected)
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.wait_for_exit(close=False) == 0
+    assert b"Traceback" not in server.stderr
+    assert server.stderr.count(b'"worker_exited"') == 2
 
 
 def worker_ids(parent_id: int) -> list[int]:
