@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import INVALID_REQUEST
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.server.context import Identify
@@ -29,8 +30,19 @@ from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
-CORS_HEADERS = ("authorization", "mcp-protocol-version", "mcp-method", "mcp-name", *OUR_HEADERS)
+JSON_TYPE = "application/json"
+CORS_HEADERS = (
+    "authorization",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    *OUR_HEADERS,
+)
 """Request headers that a web page of an allowed origin may send."""
+CORS_METHODS = ("POST", "GET", "DELETE")
+"""Those of the MCP transport. A page that may not try one could not read the 405 either."""
 
 
 def identity_from_scope(own: Identity) -> Identify:
@@ -80,7 +92,7 @@ def http_app(
         **options,
     )
     limits = Limits(
-        sdk_app,
+        _MediaTypes(sdk_app),
         max_calls_per_caller=max_calls_per_caller,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
@@ -96,7 +108,7 @@ def http_app(
         mcp_app = CORSMiddleware(
             mcp_app,
             allow_origins=cors_origins,
-            allow_methods=["POST"],
+            allow_methods=CORS_METHODS,
             allow_headers=CORS_HEADERS,
             expose_headers=["www-authenticate", "retry-after"],
         )
@@ -132,6 +144,47 @@ class _PathRouter:
 def _has_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+class _MediaTypes:
+    """Media types are compared in any letter case (RFC 9110 §8.3.1), and a refused one is named.
+
+    The SDK compares the exact text, and refuses some without a word.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        for name in ("accept", "content-type"):
+            if name in headers:
+                headers[name] = ", ".join(headers.getlist(name)).lower()
+        content_type = headers.get("content-type", "").partition(";")[0].strip()
+        if scope["method"] == "POST" and content_type != JSON_TYPE:
+            rejection = RequestRejected(415, "content_type", f"Content-Type must be {JSON_TYPE}.")
+            await rejection.send_response(scope, _no_more_body, send)
+            return
+        is_refused = False
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                is_refused = message["status"] == HTTPStatus.NOT_ACCEPTABLE
+            if not is_refused:
+                await send(message)
+
+        await self._app({**scope, "headers": headers.raw}, receive, send_unless_refused)
+        if is_refused:
+            rejection = RequestRejected(
+                406, "accept", f"Accept must name both {JSON_TYPE} and text/event-stream."
+            )
+            await rejection.send_response(scope, _no_more_body, send)
+
+
+async def _no_more_body() -> Message:
+    """A `receive` for a body that Limits has read."""
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 class _PostOnly:
