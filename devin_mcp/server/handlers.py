@@ -75,7 +75,7 @@ def register_handlers(
     # Over HTTP nothing could reach a client of an older revision, so it cannot subscribe there.
     has_legacy_subscriptions = transport == "stdio"
     if has_legacy_subscriptions:
-        register("resources/subscribe", SubscribeRequestParams, _subscribe)
+        register("resources/subscribe", SubscribeRequestParams, resources.subscribe)
         register("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)
     server.middleware.append(_handshake(sandbox=sandbox, legacy=has_legacy_subscriptions))
 
@@ -114,12 +114,6 @@ async def _listen(
     add_call_facts(outcome="ok")  # a stream ends when its client leaves
     caller = current_caller.get()
     return await caller.state.subscriptions.listen(ctx, params, caller.identity.key, caller.visible)
-
-
-async def _subscribe(_: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
-    caller = current_caller.get()
-    caller.state.subscriptions.subscribe_uri(caller.identity.key, str(params.uri))
-    return EmptyResult()
 
 
 async def _unsubscribe(_: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:

@@ -1,4 +1,4 @@
-"""Resources: list, templates, read. Other resources are left to the SDK."""
+"""Resources: list, templates, read, subscribe. Other resources are left to the SDK."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from functools import partial
 from mcp.server import MCPServer
 from mcp.types import (
     Annotations,
+    EmptyResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
     ResourceTemplate,
+    SubscribeRequestParams,
     TextResourceContents,
 )
 from mcp.types import Resource as McpResource
 
-from devin_mcp.errors import Invalid, NotFound
+from devin_mcp.errors import DevinError, Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
@@ -105,6 +107,23 @@ class ResourceHandlers:
             ttl_ms=0 if resource.volatile else caller.cache_ttl_ms,
             cache_scope="private",
         )
+
+    async def subscribe(self, ctx: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
+        """For clients of older revisions. Raises NotFound or Invalid for what does not exist."""
+        caller, uri = current_caller.get(), str(params.uri)
+        match = match_uri(uri, caller.visible)
+        if match is None:
+            if uri not in {str(other.uri) for other in await self._server.list_resources()}:
+                raise NotFound(f"Unknown resource: {uri}", "See resources/list.")
+        elif match.resource.is_template:
+            try:
+                await self.read(ctx, ReadResourceRequestParams(uri=uri))
+            except (NotFound, Invalid):
+                raise
+            except DevinError:
+                pass  # it may exist, and is watched from when it can be read
+        caller.state.subscriptions.subscribe_uri(caller.identity.key, uri)
+        return EmptyResult()
 
 
 def _indexes(visible: VisibleTools) -> list[BuildResource]:

@@ -6,18 +6,22 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.errors import Invalid
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.capabilities import (
     API_CAPABILITIES,
     READ_ENVIRONMENT,
     READ_FILES,
+    V1,
+    V3,
     WRITE_FILES,
     Capability,
 )
 from devin_mcp.operations.catalog import Operation
 from devin_mcp.server.arguments import validate_arguments
-from devin_mcp.server.schema import Schema, arguments_model, input_schema
+from devin_mcp.server.schema import Schema, arguments_model, input_schema, parameters_schema
 from tests.conftest import Connect
+from tests.server.test_api_arguments import required_arguments
 from tests.upstream import Upstream
 
 
@@ -204,4 +208,38 @@ async def test_id_must_be_one_path_segment(
     async with connect() as client:
         text = await client.error(tool, **{argument: value})
     assert argument in text
+    assert upstream.requests == []
+
+
+INTEGERS = [
+    (operation, name)
+    for operation in OPERATIONS
+    for name, schema in parameters_schema(operation.function)["properties"].items()
+    if schema.get("type") == "integer"
+]
+
+
+@pytest.mark.parametrize("value", [True, False, float("nan"), float("inf"), 1.5, "nan", "true"])
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    INTEGERS,
+    ids=[f"{operation.operation_id}-{name}" for operation, name in INTEGERS],
+)
+def test_whole_number_is_finite_and_no_truth_value(
+    operation: Operation[Any, Any], name: str, value: object
+) -> None:
+    arguments = required_arguments(operation) | {name: value}
+    function = operation.function
+    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, V1, V3})
+    with pytest.raises(Invalid) as refused:
+        validate_arguments(
+            arguments, parameters_schema(function), arguments_model(function), capabilities
+        )
+    assert refused.value.message.rstrip(".") == f"{name} must be a whole number"
+
+
+async def test_truth_value_is_no_spending_cap(connect: Connect, upstream: Upstream) -> None:
+    async with connect() as client:
+        text = await client.error("create_session", prompt="p", max_acu_limit=True)
+    assert text.startswith("max_acu_limit must be a whole number. Nothing was sent.")
     assert upstream.requests == []

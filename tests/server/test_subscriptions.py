@@ -9,15 +9,15 @@ import warnings
 import anyio
 import pytest
 from mcp import Client, MCPDeprecationWarning, MCPError
-from mcp.types import METHOD_NOT_FOUND
+from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND
 
 from devin_mcp.keys import DevinApi
 from tests.clock import ManualClock
-from tests.conftest import Connect, Era
+from tests.conftest import Connect, Era, ToolClient, eventually
 from tests.e2e.processes import start_http_process, start_process
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.server.callers import two_callers
-from tests.upstream import Upstream
+from tests.upstream import Fault, Upstream, answer, page
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -123,25 +123,75 @@ async def test_index_is_notified_once_per_change(
             await notifications.expect(f"devin://sessions/{session_id}", "devin://sessions")
 
 
-async def test_subscription_to_a_hidden_or_invalid_uri_sends_no_request(
-    connect: Connect, upstream: Upstream, era: Era
+UNKNOWN_URIS = [
+    "devin://sessions/devin-1",
+    "devin://sessions/..%2Fx",
+    "devin://nothing",
+    "",
+    "http://example.com/x",
+]
+"""For a caller that has playbooks only."""
+
+
+async def test_listening_to_a_hidden_or_invalid_uri_sends_no_request(
+    connect: Connect, upstream: Upstream
 ) -> None:
-    notifications = NotificationRecorder()
-    uris = [
-        "devin://sessions/devin-1",
-        "devin://sessions/..%2Fx",
-        "devin://nothing",
-        "",
-        "http://example.com/x",
-    ]
     async with (
-        connect(
-            era=era, toolsets="playbooks", notifications=notifications.legacy_events(era)
-        ) as client,
-        subscribe(client, notifications, era, *uris),
+        connect(toolsets="playbooks") as client,
+        subscribe(client, NotificationRecorder(), "auto", *UNKNOWN_URIS),
     ):
         await anyio.sleep(0.05)  # nothing is polled
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("uri", UNKNOWN_URIS)
+async def test_subscribing_to_a_hidden_or_invalid_uri_is_refused(
+    connect: Connect, upstream: Upstream, uri: str
+) -> None:
+    async with connect(era="legacy", toolsets="playbooks") as client:
+        with pytest.raises(MCPError, match="Unknown resource") as refused:
+            await legacy_subscribe(client, uri)
+    assert refused.value.error.code == INVALID_PARAMS
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "devin://sessions/devin-none",
+        "devin://sessions/..%2Fx",
+        "devin://playbooks/playbook-none",
+        "devin://knowledge/note-none",
+    ],
+)
+async def test_subscribing_to_what_devin_does_not_know_is_refused(
+    connect: Connect, uri: str
+) -> None:
+    async with connect(era="legacy") as client:
+        with pytest.raises(MCPError, match="Unknown resource") as refused:
+            await legacy_subscribe(client, uri)
+    assert refused.value.error.code == INVALID_PARAMS
+
+
+@pytest.mark.parametrize("fault", [answer(500), page(404), answer(403)], ids=["500", "page", "403"])
+async def test_subscribing_to_what_cannot_be_read_now_is_accepted(
+    connect: Connect, upstream: Upstream, fault: Fault
+) -> None:
+    playbook_id = next(iter(upstream.organization.playbooks))
+    uri = f"devin://playbooks/{playbook_id}"
+    notifications = NotificationRecorder()
+    upstream.fail_operation("get_playbook", fault)
+    async with connect(era="legacy", notifications=notifications.legacy_events("legacy")) as client:
+        await legacy_subscribe(client, uri)
+        await client.ok("update_playbook", playbook_id=playbook_id, title="t")
+        await eventually(lambda: uri in notifications.received)
+    assert notifications.received.count(uri) == 1
+
+
+async def legacy_subscribe(client: ToolClient, uri: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MCPDeprecationWarning)
+        await client.sdk.subscribe_resource(uri)
 
 
 async def test_write_notifies_only_subscribers_with_the_same_key(
