@@ -93,7 +93,7 @@ def error_from_response(
 def _not_from_devin(response: httpx.Response, state: RequestState) -> errors.DevinError:
     """The error for a response of something in between, which says nothing about key, quota or id.
 
-    It is never a refusal: whether what was asked for exists or is allowed is not known.
+    Callers take none of them for an answer: whether a thing exists or is allowed is not known.
     """
     status, endpoint = response.status_code, state.endpoint
     message = f"{SOMETHING_IN_BETWEEN} answered instead of Devin ({status})."
