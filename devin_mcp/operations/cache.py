@@ -85,6 +85,11 @@ class Cache:
             if not self._waiting[task]:
                 del self._waiting[task]
 
+    @property
+    def total_bytes(self) -> int:
+        """What is cached now."""
+        return self._entries.total_bytes
+
     def drop(self, tenant: str, name: str) -> None:
         """Forget an entry and its parts (`name/...`) after a write.
 

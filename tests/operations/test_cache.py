@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from devin_mcp.errors import Broken
-from devin_mcp.operations.cache import Cache
+from devin_mcp.operations.bounded_store import MIB
+from devin_mcp.operations.cache import MAX_BYTES, Cache
+from devin_mcp.operations.sessions.conversation import Message
+from devin_mcp.operations.sessions.conversation_cache import Conversation
+from devin_mcp.operations.sizes import size_of
 from tests.clock import AutoClock
 from tests.conftest import Connect, eventually
 from tests.upstream import Fault, Upstream, answer, delay_reply, delay_work
@@ -167,30 +172,49 @@ async def test_each_key_has_its_own_cache(clock: AutoClock) -> None:
     assert await cache.get("first key", "notes", load) == 1
 
 
-async def test_cache_size_is_bounded_per_key(clock: AutoClock) -> None:
+async def load_bytes(size: int) -> bytes:
+    return bytes(size)
+
+
+async def test_cache_is_bounded_in_bytes_per_key(clock: AutoClock) -> None:
+    """Many values of one key evict its oldest, and nothing of another key."""
+    cache = Cache(30, clock, max_bytes_per_tenant=MIB)
+    notes = await cache.get("first key", "notes", partial(load_bytes, 1000))
+    other_notes = await cache.get("second key", "notes", partial(load_bytes, 1000))
+    for number in range(20):
+        await cache.get("first key", f"sessions/{number}", partial(load_bytes, MIB // 10))
+    assert await cache.get("first key", "notes", partial(load_bytes, 1000)) is not notes
+    assert await cache.get("second key", "notes", partial(load_bytes, 1000)) is other_notes
+    assert cache.total_bytes < 2 * MIB
+
+
+async def test_cache_is_bounded_in_bytes_for_all_keys(clock: AutoClock) -> None:
+    """Five keys with 55 MB of notes each (which took 572 MB)."""
     cache = Cache(30, clock)
-
-    async def load() -> object:
-        return object()
-
-    notes = await cache.get("first key", "notes", load)
-    other_notes = await cache.get("second key", "notes", load)
-    for number in range(120):
-        await cache.get("first key", f"sessions/{number}", load)
-    assert await cache.get("first key", "notes", load) is notes, "lists outlive single sessions"
-    assert await cache.get("second key", "notes", load) is other_notes
+    for number in range(5):
+        await cache.get(str(number), "notes", partial(load_bytes, 55 * MIB))
+        assert 55 * MIB < cache.total_bytes <= MAX_BYTES
 
 
-async def test_number_of_cached_keys_is_bounded(clock: AutoClock) -> None:
-    cache = Cache(30, clock)
+async def test_value_above_the_bound_is_not_kept(clock: AutoClock) -> None:
+    cache = Cache(30, clock, max_bytes_per_tenant=MIB)
+    first = await cache.get("key", "notes", partial(load_bytes, 2 * MIB))
+    assert await cache.get("key", "notes", partial(load_bytes, 2 * MIB)) is not first
+    assert cache.total_bytes == 0
 
-    async def load() -> object:
-        return object()
 
-    notes = await cache.get("first key", "notes", load)
-    for number in range(700):
-        await cache.get(str(number), "notes", load)
-    assert await cache.get("first key", "notes", load) is not notes
+@pytest.mark.parametrize(
+    ("value", "least"),
+    [
+        ("x" * 1000, 1000),
+        ("\U0001f600" * 1000, 4000),
+        ([{"a": "x" * 500}] * 10, 5000),
+        (Conversation((Message(message="x" * 1000),), "c"), 1000),
+    ],
+    ids=["text", "emoji", "list", "conversation"],
+)
+def test_size_counts_all_that_a_value_holds(value: object, least: int) -> None:
+    assert least <= size_of(value) <= least * 4
 
 
 async def test_load_after_a_cancelled_one_starts_anew() -> None:

@@ -21,7 +21,7 @@ from tests.upstream import Exchange, Fault, Upstream
 
 DEPTHS = [MAX_DEPTH + 1, 199, 500, 900]
 """Around the limits of the parsers and serializers that are used: 200, 255 and 1000."""
-ENDLESS = 5000
+ENDLESS = 2000
 FIELDS = ("structured_output", "structured_output_schema", "url", "unknown")
 READ_TOOLS = [
     operation
