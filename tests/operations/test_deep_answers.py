@@ -104,7 +104,7 @@ async def test_endlessly_deep_answer_is_unreadable_and_no_bug(
     async with connect(cache_ttl=0) as client:
         session_id = await client.create_session("sandbox:quick")
         clock.skip(10)
-        upstream.fail("GET", ".*", *[nest(ENDLESS)] * 99)
+        upstream.fail("GET", ".*", *[nest(ENDLESS, "[", "]")] * 99)
         for text in await read_everything(client, upstream, session_id, wait=False):
             assert "a bug in it" not in text
             assert "could not be" in text
