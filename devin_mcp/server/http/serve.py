@@ -129,12 +129,15 @@ def build_app(
     *,
     state_key: str = "",
     clock: Clock | None = None,
+    memory: MemoryBudget | None = None,
     body_timeout: float = BODY_TIMEOUT,
     revalidate_seconds: float = REVALIDATE_SECONDS,
 ) -> ASGIApp:
-    """The application that the settings describe. Tests give it a clock and shorter times."""
+    """The application that the settings describe. Tests give it a clock, a memory budget and
+    shorter times.
+    """
     readiness, authenticator = Readiness(), authenticator_for(settings, tokens, clock)
-    memory = MemoryBudget(MAX_CALLS_BYTES)
+    memory = memory or MemoryBudget(MAX_CALLS_BYTES)
     shutdown.on_start(readiness.mark_draining)
     server = build(
         settings,
