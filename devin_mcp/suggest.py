@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+MAX_NAME_CHARS = 200
+"""A longer text is no misspelt name, and comparing it takes long."""
+
 
 def did_you_mean(text: str, choices: Sequence[str]) -> str:
     """`; did you mean x?` if one of the choices is close to the text, else an empty string."""
@@ -14,6 +17,8 @@ def did_you_mean(text: str, choices: Sequence[str]) -> str:
 
 def closest(text: str, choices: Sequence[str]) -> str | None:
     """The choice that was misspelt or abbreviated; None if no choice is close or several are."""
+    if len(text) > MAX_NAME_CHARS:
+        return None
     matches = difflib.get_close_matches(text, choices, n=1, cutoff=0.8)
     if matches:
         return matches[0]

@@ -13,6 +13,7 @@ from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.asgi_server import bind_socket
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
@@ -36,6 +37,7 @@ async def start_http_server(
     shutdown: Shutdown | None = None,
     body_timeout: float = BODY_TIMEOUT,
     revalidate_seconds: float = REVALIDATE_SECONDS,
+    memory: MemoryBudget | None = None,
 ) -> AsyncIterator[str]:
     """Start the server; yields the URL of /mcp."""
     listener, address = bind_socket("127.0.0.1", 0)
@@ -44,6 +46,7 @@ async def start_http_server(
         shutdown or Shutdown(),
         read_caller_tokens(settings),
         clock=clock,
+        memory=memory,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
     )

@@ -14,7 +14,7 @@ import httpx
 
 from devin_mcp.api.connections import HEADERS, base_url
 from devin_mcp.api.environment_transport import EnvironmentTransport, Network
-from devin_mcp.api.error_body import parse_error
+from devin_mcp.api.error_body import MAX_ERROR_BYTES, parse_error
 from devin_mcp.api.error_mapping import describe_transport_error
 from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
 from devin_mcp.api.response_body import decoded_parts
@@ -22,9 +22,6 @@ from devin_mcp.api.responses import is_web_page
 from devin_mcp.errors import NotSent
 from devin_mcp.keys import DevinKey
 from devin_mcp.settings import Settings
-
-MAX_ERROR_BYTES = 1024 * 1024
-"""Of an error response. Devin's are short."""
 
 
 @dataclass(frozen=True)

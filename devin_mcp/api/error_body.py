@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+MAX_ERROR_BYTES = 256 * 1024
+"""Devin's errors are short; a larger body is not Devin's."""
 BLANK_PROBLEM_TYPE = "about:blank"
 """The `type` of Devin's problem documents (v3.md §11). Gateways name a page of their own."""
 
@@ -26,6 +28,8 @@ def is_from_devin(response: httpx.Response) -> bool:
 
 def parse_error(status: int, content: bytes) -> Mapping[str, Any] | None:
     """The JSON object of an error of Devin; None for the body of anything else."""
+    if len(content) > MAX_ERROR_BYTES:
+        return None
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):

@@ -39,7 +39,7 @@ async def forward(exchange: Exchange) -> None:
 
 def one_in_ten(seed: int) -> Fault:
     """A fault that fails one request in ten and forwards the others; the same ones in each run."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable sequence is wanted
+    chance = random.Random(seed)
     failures = [
         lose_reply,
         drop_connection,
