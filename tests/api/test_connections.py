@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import trustme
 
-from devin_mcp.api.connections import ConnectionPools
+from devin_mcp.api.connections import MAX_IDLE_CONNECTIONS, ConnectionPools
 from tests.clock import AutoClock
 from tests.conftest import Connect, eventually, settings_for
+from tests.http_client import connect_over_http, start_http_server
 from tests.network import Proxy, TlsServer, listening
-from tests.upstream import Upstream, answer
+from tests.upstream import KEY, Upstream, answer, delay_reply
 
 pytestmark = pytest.mark.usefixtures("no_proxies")
 
@@ -180,3 +183,38 @@ async def test_idle_connections_of_a_key_are_closed(upstream: Upstream, clock: A
     assert not clients[2].is_closed
     await pools.aclose()
     assert clients[2].is_closed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of descriptors.")
+@pytest.mark.parametrize(("limit", "pools"), [(256, 8), (1024, 32), (4096, 128)])
+def test_idle_pools_are_bounded_by_the_limit_of_descriptors(limit: int, pools: int) -> None:
+    code = (
+        "import resource; from devin_mcp.api.connections import max_idle_pools;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}));"
+        "print(max_idle_pools())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert int(result.stdout) == pools, result.stderr
+
+
+async def test_burst_of_a_caller_leaves_few_idle_connections(upstream: Upstream) -> None:
+    gate = asyncio.Event()
+    upstream.fail("GET", ".*", *[delay_reply(gate)] * 20)
+    settings = settings_for(upstream, auth="caller-key", max_calls_per_caller=20, cache_ttl=0)
+    async with (
+        start_http_server(settings) as url,
+        connect_over_http(url, {"X-Devin-Api-Key": KEY}) as client,
+    ):
+        first = asyncio.ensure_future(client.ok("list_secrets"))
+        await upstream.wait_for("GET", ".*")
+        gate.set()
+        await first
+        gate.clear()
+        burst = [asyncio.ensure_future(client.ok("list_sessions")) for _ in range(16)]
+        await upstream.wait_for("GET", ".*", 17)
+        assert upstream.connections >= 16
+        gate.set()
+        await asyncio.gather(*burst)
+        await eventually(lambda: upstream.connections <= MAX_IDLE_CONNECTIONS)
