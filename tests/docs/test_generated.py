@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from devin_mcp.api import connections, memory, response_body
 from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
-from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations import OPERATIONS, cache, idempotency
 from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.playbooks import tools as playbooks
+from devin_mcp.operations.sessions import conversation_cache
 from devin_mcp.operations.waiting import pollers
 from devin_mcp.server.http import limits
 from devin_mcp.server.tools import published_tools
@@ -144,19 +146,58 @@ def limits_table() -> str:
             "429, `Retry-After: 60`",
         ),
         ("listen streams, per process", f"{limits.MAX_STREAMS}", "503"),
-        ("request body", f"{limits.MAX_BODY_BYTES >> 20} MiB", "413"),
+        (
+            "request body",
+            f"{limits.MAX_BODY_BYTES >> 20} MiB, {limits.MAX_BODY_VALUES:,} JSON values",
+            "413",
+        ),
         ("time to receive a request body", f"{limits.BODY_TIMEOUT:g} s", "408"),
         (
             "memory that all calls hold until they have ended, per process",
-            f"{limits.MAX_CALLS_BYTES >> 20} MiB",
-            "503",
+            f"{limits.MAX_CALLS_BYTES >> 20} MiB; large calls {memory.LARGE_SHARE:.0%} of it",
+            "503, `Retry-After: 1`",
+        ),
+        (
+            "cached lists, per process",
+            (
+                f"{cache.MAX_BYTES >> 20} MiB; {cache.MAX_BYTES_PER_CALLERS_KEY >> 20} MiB of a "
+                "caller's own key"
+            ),
+            "the least recently used are dropped",
+        ),
+        (
+            "messages that were read before, per process",
+            (
+                f"{conversation_cache.MAX_BYTES >> 20} MiB; "
+                f"{conversation_cache.MAX_BYTES_PER_TENANT >> 20} MiB of a key"
+            ),
+            "the least recently used are dropped",
         ),
         ("request line and headers", f"{limits.MAX_HEAD_BYTES >> 10} KiB", "400"),
         ("idle connection", f"{KEEP_ALIVE_SECONDS} s", "closed"),
         (
             "requests to Devin at once, per process",
             f"`--max-upstream-requests` ({default['max_upstream_requests']})",
-            f"they queue, within the call's {CALL_DEADLINE_SECONDS:g} s",
+            f"they queue, within the call's {CALL_DEADLINE_SECONDS:g} s; keys take turns",
+        ),
+        (
+            "idle connections to Devin of a caller's own key",
+            f"{connections.MAX_IDLE_CONNECTIONS} for {connections.KEEP_ALIVE_SECONDS:g} s",
+            "closed; at once when Devin refuses the key",
+        ),
+        (
+            "answer of Devin",
+            (
+                f"{response_body.MAX_RESPONSE_BYTES >> 20} MiB, "
+                f"{response_body.MAX_RESPONSE_VALUES:,} JSON values, "
+                f"{response_body.MAX_RESPONSE_OBJECTS:,} objects"
+            ),
+            "an error; it is not read to its end",
+        ),
+        (
+            "delegations of a key that run, or whose outcome is unknown",
+            f"{idempotency.MAX_STARTS_PER_TENANT}",
+            "an error; nothing is started",
         ),
         (
             "sessions polled per key, for calls and subscriptions",
