@@ -86,4 +86,12 @@ INITIALIZE = {
 }
 """The body of a request that reaches the protocol layer and changes nothing."""
 
+MODERN = "2026-07-28"
+MODERN_META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""The `_meta` of every request of that revision."""
+
 ACCEPT = {"accept": "application/json, text/event-stream"}

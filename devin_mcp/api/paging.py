@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from devin_mcp.api.call import ApiCall
 from devin_mcp.api.endpoint import HasEndpoints
+from devin_mcp.api.memory import HeldMemory, MemoryExceeded
 from devin_mcp.api.models import ApiModel, ItemList
+from devin_mcp.api.sizes import size_of
 from devin_mcp.errors import Broken
 
 ItemT = TypeVar("ItemT", bound=ApiModel)
@@ -48,16 +50,33 @@ async def read_pages(
     items: list[ItemT] = []
     cursor, count, seen = after, 0, {after}
     path_ids: dict[str, Any] = dict(ids)
-    for _ in range(MAX_PAGES):
-        parameters = {**(query or {}), "after": cursor}
-        page: ItemList[ItemT] = await call.send(operation, page_model, query=parameters, **path_ids)
-        items += page.items
-        if page.end_cursor and page.end_cursor not in seen:
-            cursor, count = page.end_cursor, len(items)
-        if page.next_cursor is None or page.next_cursor in seen:
-            return Walk(items, cursor, count, has_more=False)
-        seen.add(page.next_cursor)
-    return Walk(items, cursor, count, has_more=True)
+    memory = call.client.memory.hold()
+    try:
+        for _ in range(MAX_PAGES):
+            parameters = {**(query or {}), "after": cursor}
+            page: ItemList[ItemT] = await call.send(
+                operation, page_model, query=parameters, **path_ids
+            )
+            _hold(memory, page.items)
+            items += page.items
+            if page.end_cursor and page.end_cursor not in seen:
+                cursor, count = page.end_cursor, len(items)
+            if page.next_cursor is None or page.next_cursor in seen:
+                return Walk(items, cursor, count, has_more=False)
+            seen.add(page.next_cursor)
+        return Walk(items, cursor, count, has_more=True)
+    finally:
+        memory.release()
+
+
+def _hold(memory: HeldMemory, items: list[ItemT]) -> None:
+    """Raises Broken if the pages of all calls together are too large."""
+    try:
+        memory.add(size_of(items))
+    except MemoryExceeded:
+        raise Broken(
+            "The list does not fit into this server's memory while it serves others."
+        ) from None
 
 
 async def read_all(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.sizes import size_of
 from devin_mcp.errors import DevinError
 from devin_mcp.operations.bounded_store import MIB, BoundedStore
-from devin_mcp.operations.sizes import size_of
 
 T = TypeVar("T")
 

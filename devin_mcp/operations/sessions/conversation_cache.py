@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devin_mcp.api.sizes import size_of
 from devin_mcp.operations.bounded_store import MIB, BoundedStore
 from devin_mcp.operations.sessions.conversation import Message
-from devin_mcp.operations.sizes import size_of
 
 MAX_BYTES_PER_TENANT = 4 * MIB
 """What is kept per key and organization."""

@@ -27,6 +27,8 @@ MAX_BODY_VALUES = 50_000
 MAX_CALLS_BYTES = 256 * MIB
 """What all calls hold until they have ended: bodies as received, decoded and encoded, and Devin's
 responses. MAX_STREAMS and this are per process, because callers can invent keys."""
+MAX_STREAMS_BYTES = 32 * MIB
+"""The same of all listen streams, which may stay open for hours."""
 BODY_COPIES = 4
 """The SDK keeps a body twice, the text of its arguments is another copy, and what is sent to Devin
 may be one more."""
@@ -58,6 +60,7 @@ class Limits:
     ) -> None:
         self._app = app
         self._memory = memory
+        self._stream_memory = MemoryBudget(MAX_STREAMS_BYTES)
         self._max_calls_per_caller = max_calls_per_caller
         self._body_timeout = body_timeout
         self._revalidate_seconds = revalidate_seconds
@@ -71,7 +74,7 @@ class Limits:
         is_listen = Headers(scope=scope).get("mcp-method") == _LISTEN_METHOD
         counter = self._streams if is_listen else self._calls
         principal = identity.principal
-        memory = self._memory.hold()
+        memory = (self._stream_memory if is_listen else self._memory).hold()
         current_memory.set(memory)
         try:
             self._check_count(principal, is_listen=is_listen)

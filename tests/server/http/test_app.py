@@ -9,11 +9,10 @@ import httpx
 import pytest
 
 from tests.conftest import Logs, settings_for
-from tests.http_client import ACCEPT, INITIALIZE, start_http_server
+from tests.http_client import ACCEPT, INITIALIZE, MODERN, MODERN_META, start_http_server
 from tests.upstream import Upstream
 
 ORIGIN = {"origin": "https://app.example.com"}
-MODERN = "2026-07-28"
 REVISIONS = ["2025-11-25", MODERN]
 
 
@@ -21,12 +20,7 @@ def listing(revision: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Body and headers of a request that each revision of the protocol answers."""
     if revision != MODERN:
         return INITIALIZE, {}
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "0"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": MODERN_META}}
     return body, {"mcp-protocol-version": MODERN, "mcp-method": "tools/list"}
 
 

@@ -18,16 +18,23 @@ import yaml
 from devin_mcp.api.memory import MIB, MemoryBudget
 from devin_mcp.operations.cache import MAX_BYTES as MAX_CACHED_BYTES
 from devin_mcp.operations.sessions.conversation_cache import MAX_BYTES as MAX_CONVERSATION_BYTES
-from devin_mcp.server.http.limits import MAX_BODY_VALUES, MAX_CALLS_BYTES
+from devin_mcp.server.http.limits import MAX_BODY_VALUES, MAX_CALLS_BYTES, MAX_STREAMS_BYTES
 from tests.conftest import Era, eventually, settings_for
 from tests.e2e.processes import start_process
-from tests.http_client import ACCEPT, INITIALIZE, connect_over_http, start_http_server
+from tests.http_client import (
+    ACCEPT,
+    INITIALIZE,
+    MODERN,
+    MODERN_META,
+    connect_over_http,
+    start_http_server,
+)
 from tests.server.http.process_memory import peak_mib
-from tests.upstream import KEY, Exchange, Upstream, answer, delay_reply
+from tests.upstream import KEY, V3_KEY, Exchange, Upstream, answer, delay_reply
 
 BASE_BYTES = 100 * MIB
 """Of a process that serves nobody yet."""
-FRAGMENTATION = 1.35
+FRAGMENTATION = 1.3
 """Memory that the allocator keeps, sockets, and what decoding needs for a moment."""
 DEPLOYMENT = Path(__file__).parents[3] / "manifests/kubernetes/deployment.yaml"
 
@@ -41,7 +48,7 @@ def pod_limit_mib() -> int:
 
 
 def test_memory_limit_of_the_pod_follows_from_the_budgets() -> None:
-    budgets = MAX_CALLS_BYTES + MAX_CACHED_BYTES + MAX_CONVERSATION_BYTES
+    budgets = MAX_CALLS_BYTES + MAX_STREAMS_BYTES + MAX_CACHED_BYTES + MAX_CONVERSATION_BYTES
     needed = (BASE_BYTES + budgets) * FRAGMENTATION / MIB
     assert needed <= pod_limit_mib() <= needed * 1.2
 
@@ -179,3 +186,60 @@ async def test_request_with_too_many_values_is_rejected(upstream: Upstream, coun
         reply = await http.post(url, content=body, headers=headers, timeout=30)
     assert reply.status_code == 413
     assert f"{MAX_BODY_VALUES} JSON values" in reply.text
+
+
+async def test_listen_streams_with_large_bodies_leave_room_for_calls(upstream: Upstream) -> None:
+    """Each holds its body for as long as it is open."""
+    budget = MemoryBudget(64 * MIB)
+    uris = ["devin://sessions/devin-" + "0" * 40_000] * 25
+    statuses = []
+    async with (
+        start_http_server(settings_for(upstream, auth="caller-key"), memory=budget) as url,
+        anyio.create_task_group() as group,
+    ):
+
+        async def listen(number: int) -> None:
+            key = f"apk_user_madeup{number:04}"
+            params = {"notifications": {"resourceSubscriptions": uris}, "_meta": MODERN_META}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+            headers = {
+                "mcp-protocol-version": MODERN,
+                **ACCEPT,
+                "mcp-method": "subscriptions/listen",
+                "X-Devin-Api-Key": key,
+            }
+            async with (
+                httpx.AsyncClient(timeout=30) as http,
+                http.stream("POST", url, json=body, headers=headers) as reply,
+            ):
+                statuses.append(reply.status_code)
+                await anyio.sleep_forever()
+
+        for number in range(40):
+            group.start_soon(listen, number)
+        await eventually(lambda: len(statuses) == 40)
+        async with connect_over_http(url, {"X-Devin-Api-Key": KEY}) as client:
+            await client.ok("upload_attachment", name="a.txt", content="x" * MIB)
+        group.cancel_scope.cancel()
+    assert statuses.count(503) >= 30
+
+
+async def test_pages_of_a_list_count_until_it_is_complete(upstream: Upstream) -> None:
+    """Each page is small; a hundred of them are not."""
+    budget = MemoryBudget(16 * MIB)
+    row = {"playbook_id": "p", "title": "t", "body": "x" * 100_000}
+    pages = [
+        answer(200, {"items": [row] * 2, "end_cursor": f"c{number}", "has_next_page": number < 99})
+        for number in range(100)
+    ]
+    upstream.fail_operation("list_playbooks", *pages)
+    async with (
+        start_http_server(settings_for(upstream, auth="caller-key"), memory=budget) as url,
+        connect_over_http(url, {"X-Devin-Api-Key": V3_KEY}) as client,
+    ):
+        text = await client.error("list_playbooks")
+        upstream.clear_faults()
+        await client.ok("list_playbooks")
+        await eventually(lambda: budget.used == 0)
+    assert "The list does not fit into this server's memory" in text
+    assert len(upstream.sent("list_playbooks")) < 90
