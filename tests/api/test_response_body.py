@@ -164,4 +164,4 @@ def test_text_file_reads_as_its_bytes(text: str, size: int) -> None:
         assert file.seek(0, io.SEEK_END) == len(data)
         assert file.seek(0) == 0
         assert b"".join(iter(lambda: file.read(size), b"")) == data
-        assert file.tell() == len(data)
+        assert file.seek(0, io.SEEK_CUR) == len(data)

@@ -155,6 +155,7 @@ async def test_rejected_and_failed_calls_hold_nothing_afterwards(upstream: Upstr
             headers = {**ACCEPT, "content-type": "application/json", "X-Devin-Api-Key": KEY}
             await http.post(url, content=body, headers=headers, timeout=30)
         await eventually(lambda: budget.used == 0)
+    assert budget.used == 0
 
 
 async def test_answer_of_devin_that_does_not_fit_now_is_refused(upstream: Upstream) -> None:
