@@ -28,7 +28,7 @@ from devin_mcp.api.organization import GET_SELF
 from devin_mcp.api.pending_writes import OnSent, WriteEvent
 from devin_mcp.api.request_state import ReportProgress, RequestState
 from devin_mcp.api.responses import is_web_page
-from devin_mcp.errors import BadKey, Broken, DevinError, NotAllowed
+from devin_mcp.errors import BadKey, Broken, DevinError, NotAllowed, NotSent
 from devin_mcp.keys import KEY_PROBLEMS, DevinKey
 
 T = TypeVar("T", bound=BaseModel)
@@ -204,8 +204,14 @@ class ApiCall:
         private: bool,
     ) -> T:
         write = WriteEvent(self.key.tenant, state.endpoint.operation_id, ids)
-        with self.client.pending_writes.notify_when_done(state, write):
-            return await self._exchange(request, state, returns, body, private=private)
+        try:
+            with self.client.pending_writes.notify_when_done(state, write):
+                return await self._exchange(request, state, returns, body, private=private)
+        except asyncio.CancelledError:
+            if state.sent or state.may_have_arrived:
+                raise
+            # Whoever follows this task must know that nothing was changed.
+            raise NotSent("The call was cancelled before its request was sent.") from None
 
     async def _exchange(
         self,
@@ -216,17 +222,21 @@ class ApiCall:
         *,
         private: bool,
     ) -> T:
-        fingerprint = self.key.fingerprint
+        fingerprint, failure = self.key.fingerprint, None
         try:
             async with self.client.key_checks.request(fingerprint):
                 async with self.client.pools.client(fingerprint) as http:
                     response = await self.deliver(http, request, state)
                 if not response.is_success:
-                    raise await self.failure(response, state, body, private=private)
+                    failure = await self.failure(response, state, body, private=private)
+                    del response  # an error that is kept would keep this frame
+                    raise failure
             try:
                 return await decode_response(returns, response.content)
             except ValueError:
-                raise _unreadable(response, state.endpoint) from None
+                failure = _unreadable(response, state.endpoint)
+            del response
+            raise failure
         finally:
             state.memory.release()
 

@@ -78,7 +78,9 @@ class ConnectionPools:
         self._closing: set[asyncio.Task[None]] = set()
         self._cleanup_scheduled = False
         self._max_idle_pools = max_idle_pools()
-        self.upstream = UpstreamState(FairSlots(settings.max_upstream_requests))
+        slots = settings.max_upstream_requests
+        per_key = max(1, slots // 2) if settings.auth == "caller-key" else slots
+        self.upstream = UpstreamState(FairSlots(slots, per_key))
 
     @asynccontextmanager
     async def client(self, key_fingerprint: str) -> AsyncIterator[httpx.AsyncClient]:

@@ -20,7 +20,7 @@ Location = tuple[int | str, ...]
 
 IN_THREAD_BYTES = 64 * 1024
 """A larger body is decoded in a thread, so that other calls are served in the meantime."""
-MAX_ERRORS = 50_000
+MAX_ERRORS = 10_000
 """With more fields of another shape, a body counts as unreadable."""
 MAX_ROUNDS = 6
 """Removing a field can make its parent fail, and so on upwards."""

@@ -31,7 +31,11 @@ async def download(
     endpoint = call.endpoint(operation)
     request, state = call.build_request(endpoint, await call.path_ids(endpoint, ids), stream=True)
     async with call.client.pools.client(call.key.fingerprint) as http:
-        response = await _deliver(call, http, request, state)
+        async with call.client.key_checks.request(call.key.fingerprint):
+            response = await _deliver(call, http, request, state)
+            if response.is_error:
+                await response.aclose()
+                raise await call.failure(response, state, None, private=True)
         try:
             if response.is_redirect and response.extensions[LOCATION]:
                 await response.aclose()
@@ -61,6 +65,8 @@ async def _deliver(
     except TimeoutError:
         reason = f"did not answer within {call.deadline.span:g} seconds"
         raise no_response_error(state.endpoint, state, reason) from None
+    finally:
+        state.memory.release()  # of an error; a file is not held
 
 
 def _presigned_request(

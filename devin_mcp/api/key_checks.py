@@ -8,7 +8,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
+from typing import Literal
 
 from devin_mcp.errors import BadKey, Refused
 
@@ -19,8 +21,8 @@ MAX_ACCEPTED_KEYS = 10_000
 @dataclass
 class _FirstRequest:
     task: asyncio.Task[None] | None
-    refusal: asyncio.Future[BadKey | None]
-    """None if Devin accepted the key, or did not say."""
+    outcome: asyncio.Future[BadKey | Literal["answered"] | None]
+    """BadKey if Devin refused the key, None if the request was cancelled."""
 
 
 class KeyChecks:
@@ -37,32 +39,43 @@ class KeyChecks:
         """Around each request and its errors. Raises BadKey if the request waited for the first one
         of its key, and Devin refused that.
         """
-        first = self._first_requests.get(key_fingerprint)
-        if not self._enabled:
-            yield
-        elif key_fingerprint in self._accepted:
-            self._accepted.move_to_end(key_fingerprint)
-            yield
-        elif first is None:
+        if self._enabled and await self._is_first(key_fingerprint):
             async with self._first(key_fingerprint):
                 yield
-        elif first.task is asyncio.current_task():  # what the first one needs for its own error
-            yield
         else:
-            refusal = await asyncio.shield(first.refusal)
-            if refusal is not None:
-                raise BadKey(refusal.message, refusal.advice, status=refusal.status)
             yield
+
+    async def _is_first(self, key_fingerprint: str) -> bool:
+        """Wait for the first request of the key, if there is one. Raises BadKey if it was refused.
+
+        If it was cancelled, one of those that waited is the next first one.
+        """
+        while key_fingerprint not in self._accepted:
+            first = self._first_requests.get(key_fingerprint)
+            if first is None:
+                return True
+            if first.task is asyncio.current_task():  # what it needs for its own error
+                return False
+            outcome = await asyncio.shield(first.outcome)
+            if isinstance(outcome, BadKey):
+                raise BadKey(outcome.message, outcome.advice, status=outcome.status)
+            if outcome is not None:
+                return False
+        self._accepted.move_to_end(key_fingerprint)
+        return False
 
     @asynccontextmanager
     async def _first(self, key_fingerprint: str) -> AsyncIterator[None]:
-        refusal: BadKey | None = None
+        outcome: BadKey | Literal["answered"] | None = "answered"
         first = _FirstRequest(asyncio.current_task(), asyncio.Future())
         self._first_requests[key_fingerprint] = first
         try:
             yield
         except BadKey as error:
-            refusal = error
+            outcome = copy(error)  # without its traceback
+            raise
+        except asyncio.CancelledError:
+            outcome = None
             raise
         except Refused:
             self._accept(key_fingerprint)
@@ -71,7 +84,7 @@ class KeyChecks:
             self._accept(key_fingerprint)
         finally:
             del self._first_requests[key_fingerprint]
-            first.refusal.set_result(refusal)
+            first.outcome.set_result(outcome)
 
     def _accept(self, key_fingerprint: str) -> None:
         self._accepted[key_fingerprint] = None

@@ -21,13 +21,28 @@ LARGE_SHARE = 0.75
 class MemoryBudget:
     """The bytes that all calls of the process may hold together."""
 
-    def __init__(self, max_bytes: float = math.inf) -> None:
+    def __init__(self, max_bytes: float = math.inf, parent: MemoryBudget | None = None) -> None:
+        """`parent` is a budget that this one is a part of, such as that of all keys."""
         self.max_bytes = max_bytes
         self.used = 0
+        self._parent = parent
 
     def hold(self) -> HeldMemory:
         """Memory of one call, nothing at first."""
         return HeldMemory(self)
+
+    def take(self, size: int, share: float) -> None:
+        """Raises MemoryExceeded if more than this share of the budget would be used."""
+        if self.used + size > self.max_bytes * share:
+            raise MemoryExceeded
+        if self._parent is not None:
+            self._parent.take(size, share)
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        if self._parent is not None:
+            self._parent.give_back(size)
+        self.used -= size
 
 
 class HeldMemory:
@@ -40,11 +55,8 @@ class HeldMemory:
 
     def add(self, size: int) -> None:
         """Hold `size` bytes more. Raises MemoryExceeded if the budget does not allow it."""
-        budget = self._budget
-        share = 1.0 if self._bytes + size <= SMALL_BYTES else LARGE_SHARE
-        if budget.used + size > budget.max_bytes * share:
-            raise MemoryExceeded
-        budget.used += size
+        is_small = self._bytes + size <= SMALL_BYTES
+        self._budget.take(size, 1.0 if is_small else LARGE_SHARE)
         self._bytes += size
 
     def retain(self) -> None:
@@ -55,7 +67,7 @@ class HeldMemory:
         """Remove a user."""
         self._users -= 1
         if not self._users:
-            self._budget.used -= self._bytes
+            self._budget.give_back(self._bytes)
             self._bytes = 0
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import anyio.to_thread
+
 from devin_mcp.api.call import ApiCall
 from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.api.memory import HeldMemory, MemoryExceeded
@@ -16,7 +18,11 @@ from devin_mcp.errors import Broken
 ItemT = TypeVar("ItemT", bound=ApiModel)
 
 MAX_PAGES = 100
-"""Pages of one walk: 20,000 rows."""
+"""Pages of one walk."""
+MAX_ROWS = 20_000
+"""Rows of one walk, and those of its last page."""
+MANY_ROWS = 500
+"""More rows are measured in a thread."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +63,25 @@ async def read_pages(
             page: ItemList[ItemT] = await call.send(
                 operation, page_model, query=parameters, **path_ids
             )
-            _hold(memory, page.items)
+            await _hold(memory, page.items)
             items += page.items
             if page.end_cursor and page.end_cursor not in seen:
                 cursor, count = page.end_cursor, len(items)
             if page.next_cursor is None or page.next_cursor in seen:
                 return Walk(items, cursor, count, has_more=False)
+            if len(items) >= MAX_ROWS:
+                break
             seen.add(page.next_cursor)
         return Walk(items, cursor, count, has_more=True)
     finally:
         memory.release()
 
 
-def _hold(memory: HeldMemory, items: list[ItemT]) -> None:
+async def _hold(memory: HeldMemory, items: list[ItemT]) -> None:
     """Raises Broken if the pages of all calls together are too large."""
+    is_long = len(items) > MANY_ROWS
     try:
-        memory.add(size_of(items))
+        memory.add(await anyio.to_thread.run_sync(size_of, items) if is_long else size_of(items))
     except MemoryExceeded:
         raise Broken(
             "The list does not fit into this server's memory while it serves others."

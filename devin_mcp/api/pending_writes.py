@@ -87,6 +87,7 @@ class PendingWrites:
                 task.add_done_callback(_late_reply_logger(state.endpoint.route))
                 asyncio.get_running_loop().call_later(DETACHED_WRITE_TIMEOUT, task.cancel)
             else:
+                task.add_done_callback(_retrieve_error)
                 task.cancel()
             raise
 
@@ -97,6 +98,12 @@ class PendingWrites:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+def _retrieve_error(task: asyncio.Task[Any]) -> None:
+    """Nobody awaits the task; asyncio would log that its error was never seen."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _late_reply_logger(route: str) -> Callable[[asyncio.Task[Any]], None]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import anyio.to_thread
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.sizes import size_of
@@ -30,7 +33,8 @@ EntryId = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Entry:
-    outcome: asyncio.Future[Any]
+    value: Any
+    error: DevinError | None
     expires_at: float
 
 
@@ -65,15 +69,18 @@ class Cache:
         if not fresh:
             entry = self._valid_entry(entry_id)
             if entry is not None:
-                value: T = entry.outcome.result()
+                if entry.error is not None:
+                    raise copy(entry.error)  # a new one has no traceback yet
+                value: T = entry.value
                 return value
         task = self._loads.get(entry_id)
         if task is None or fresh:
-            task = self._loads[entry_id] = asyncio.ensure_future(load())
+            task = self._loads[entry_id] = asyncio.ensure_future(_load_and_measure(load))
             task.add_done_callback(lambda done: self._store(entry_id, done))
         self._waiting[task] += 1
         try:
-            return await asyncio.shield(task)
+            loaded: tuple[T, int] = await asyncio.shield(task)
+            return loaded[0]
         except asyncio.CancelledError:
             if fresh and self._waiting[task] == 1:  # nobody else waits for it
                 task.cancel()
@@ -121,8 +128,12 @@ class Cache:
         if error is not None and self._valid_entry(entry_id) is not None:
             return  # an older value is better than an error
         ttl = self.ttl if error is None else min(self.ttl, ERROR_TTL)
-        size = size_of(task.result()) if error is None else 0
-        self._entries.put(*entry_id, _Entry(task, self._clock.now() + ttl), size)
+        expires_at = self._clock.now() + ttl
+        if error is not None:  # without its traceback, which refers to what was read
+            self._entries.put(*entry_id, _Entry(None, copy(error), expires_at), 0)
+            return
+        value, size = task.result()
+        self._entries.put(*entry_id, _Entry(value, None, expires_at), size)
 
     def _valid_entry(self, entry_id: EntryId) -> _Entry | None:
         entry = self._entries.get(*entry_id)
@@ -130,3 +141,9 @@ class Cache:
             self._entries.remove(*entry_id)
             return None
         return entry
+
+
+async def _load_and_measure(load: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    """The value and its bytes, counted in a thread: a long list takes a while."""
+    value = await load()
+    return value, await anyio.to_thread.run_sync(size_of, value)

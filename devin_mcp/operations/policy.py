@@ -4,12 +4,13 @@ variables.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Protocol
+from typing import Any, Protocol
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
@@ -88,6 +89,27 @@ class SharedSessionCount(Protocol):
 
 
 @dataclass
+class Reservation:
+    """A start that is counted."""
+
+    undo: Callable[[], Awaitable[None]]
+    """For a start that created no new session."""
+    request: asyncio.Task[Any] | None = None
+    """What starts the session; it may outlive its call."""
+
+    async def undo_if_it_failed(self) -> None:
+        """Wait for the request, and undo the count if it provably changed nothing."""
+        if self.request is None:
+            await self.undo()
+            return
+        await asyncio.wait({self.request})
+        if self.request.cancelled():
+            return
+        if isinstance(self.request.exception(), NotSent | Refused):
+            await self.undo()
+
+
+@dataclass
 class SessionRateLimit:
     """Refuses a session if its key has started too many within the last hour.
 
@@ -99,6 +121,7 @@ class SessionRateLimit:
     shared: SharedSessionCount | None = None
     _started_at: dict[str, deque[float]] = field(default_factory=dict)
     """Key fingerprint -> time of each start."""
+    _undoing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def check(self, key_fingerprint: str) -> None:
         """Raises NotAllowed if the limit is reached."""
@@ -108,30 +131,35 @@ class SessionRateLimit:
             raise self._is_reached()
 
     @asynccontextmanager
-    async def reserve(self, key_fingerprint: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """Count a start before it is sent. The count is undone if the start provably failed.
-
-        Yields a function that undoes it, for a start that created no new session.
+    async def reserve(self, key_fingerprint: str) -> AsyncIterator[Reservation]:
+        """Count a start before it is sent. The count is undone if the start provably failed, also
+        after its call was cancelled.
         """
         self._check_own(key_fingerprint)
         now, member, shared = self.clock.now(), token_hex(8), self.shared
         times = self._started_at.setdefault(key_fingerprint, deque())
         times.append(now)
 
-        async def release() -> None:
+        async def undo() -> None:
             with suppress(ValueError):
                 times.remove(now)
             if shared is not None:
                 await shared.remove(key_fingerprint, member)
 
+        reservation = Reservation(undo)
         try:
             if shared is not None and not await shared.add(
                 key_fingerprint, self.max_sessions, member
             ):
                 raise self._is_reached()
-            yield release
+            yield reservation
         except (NotSent, Refused):
-            await release()
+            await undo()
+            raise
+        except asyncio.CancelledError:
+            undoing = asyncio.ensure_future(reservation.undo_if_it_failed())
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
             raise
 
     def _check_own(self, key_fingerprint: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from devin_mcp.api.json_scan import JsonScanner, TooManyValues
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.capabilities import API_CAPABILITIES, REQUIRES, Capability
 from devin_mcp.operations.parameters import OWN_TAG_PREFIX
@@ -22,6 +23,8 @@ from devin_mcp.suggest import closest
 
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
 MAX_REASONS = 5
+MAX_DECODED_VALUES = 10_000
+"""Of a list or object that was sent as JSON in a string."""
 LONG_TEXT_CHARS = 10_000
 """From this bound on, the error advises to upload the rest as a file."""
 
@@ -74,7 +77,9 @@ class _Decoder:
     def _decode_value(self, value: Any, schema: Schema, path: str) -> Any:
         kind = schema.get("type")
         if isinstance(value, str) and kind in {"object", "array"}:
-            value = _decode_json(value)  # some hosts send lists and objects as JSON in a string
+            value = _decode_json(
+                value, path
+            )  # some hosts send lists and objects as JSON in a string
         hidden = hidden_choices(schema, self.capabilities)
         for choice in value if isinstance(value, list) else [value]:
             if isinstance(choice, str) and choice in hidden:
@@ -143,7 +148,12 @@ def _unknown_argument(name: str, argument_names: list[str], path: str) -> str:
     return f"There is no argument{quoted_name}{inside}; {takes}."
 
 
-def _decode_json(text: str) -> Any:
+def _decode_json(text: str, path: str) -> Any:
+    """The list or object that a text holds, else the text. Raises Invalid if it is too large."""
+    try:
+        JsonScanner(MAX_DECODED_VALUES).feed(text.encode(errors="replace"))
+    except TooManyValues:
+        raise Invalid(f"{path} has more than {MAX_DECODED_VALUES} values.", NOT_SENT) from None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -11,6 +11,8 @@ from typing import Any
 
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
+from devin_mcp.api.memory import MIB
+from devin_mcp.api.sizes import size_of
 from devin_mcp.errors import Broken, DevinError
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
@@ -18,6 +20,9 @@ from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.file_content import FileContent
 from devin_mcp.operations.results import NO_LIMIT, Result, Truncatable, truncate_row
 from devin_mcp.server.visibility import VisibleTools
+
+MAX_RENDERED_BYTES = 4 * MIB
+"""A larger result is shortened before it is rendered for the first time."""
 
 
 def render(
@@ -31,8 +36,8 @@ def render(
     if isinstance(whole, FileContent):
         file = whole if isinstance(result, Result) else result.build(limit)
         return _render_file(file), whole
-    text = _to_json(whole, visible)
-    if len(text) > limit:
+    text = None if size_of(whole) > MAX_RENDERED_BYTES else _to_json(whole, visible)
+    if text is None or len(text) > limit:
         short = truncate_row(whole, limit) if isinstance(result, Result) else result.build(limit)
         text = _to_json(short, visible)
         add_call_facts(shortened=True)

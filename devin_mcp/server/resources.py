@@ -35,6 +35,9 @@ from devin_mcp.server.visibility import VisibleTools
 
 MARKDOWN = "text/markdown"
 SORT_CHARS = 60
+MAX_SECRET_CHARS = 10_000
+MAX_RESOURCE_CHARS = 1_000_000
+"""Characters of a resource that are sent; the rest is counted."""
 USER_AND_ASSISTANT = Annotations(audience=["user", "assistant"])
 
 BuildResource = Callable[[], McpResource]
@@ -99,11 +102,17 @@ class ResourceHandlers:
         except Invalid as error:
             message = f"Unknown resource: {quote_line(uri)}. {error.message}"
             raise Invalid(message, "", status=error.status) from None
-        text = content.text
+        # Redacted before it is cut: half a secret would not be recognized.
+        text = redactor.clean(content.text[: MAX_RESOURCE_CHARS + MAX_SECRET_CHARS])
+        text = text[:MAX_RESOURCE_CHARS]
+        if len(content.text) > MAX_RESOURCE_CHARS:
+            tool = f"; {resource.tool.tool_name} reads on" if resource.tool else ""
+            cut = f"Cut at character {MAX_RESOURCE_CHARS} of {len(content.text)}{tool}."
+            text = f"{text}…\n\n{caller.visible.text(cut)}"
         if next_step := printable(caller.visible.text(content.next)):
             text = f"{text}\n\nNext: {next_step}"
         return ReadResourceResult(
-            contents=[TextResourceContents(uri=uri, mime_type=MARKDOWN, text=redactor.clean(text))],
+            contents=[TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)],
             ttl_ms=0 if resource.volatile else caller.cache_ttl_ms,
             cache_scope="private",
         )

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
-from typing import Any, TypeVar
+from secrets import token_hex
+from typing import Any, Final
 
 from devin_mcp.api.clock import Deadline
 from devin_mcp.api.pending_writes import DETACHED_WRITE_TIMEOUT
+from devin_mcp.errors import NotSent
 from devin_mcp.observability.log import event
 from devin_mcp.operations.idempotency import (
     LISTING_LAG_SECONDS,
@@ -27,8 +29,6 @@ from devin_mcp.operations.parameters import is_id
 from devin_mcp.operations.policy import HOUR_SECONDS
 from devin_mcp.operations.services import Services
 from devin_mcp.settings import CALL_DEADLINE_SECONDS
-
-T = TypeVar("T")
 
 PREFIX = "devin-mcp:"
 TIMEOUT = 2.0
@@ -41,6 +41,9 @@ LOCK_SECONDS = REQUEST_SECONDS + 10
 """After this time, the lock of a replica that was killed is free."""
 KNOWN_SECONDS = 3600
 """A started session is remembered for so long; later its tag is listed for certain."""
+
+AWAY: Final = object()
+"""In place of a result: Redis cannot be reached."""
 
 _ADD_UNLESS_FULL = """
 local now = redis.call('TIME')[1]
@@ -83,7 +86,9 @@ class RedisStarts:
 
     async def aclose(self) -> None:
         if self._settling:
-            await asyncio.wait(self._settling, timeout=TIMEOUT)
+            _, unsettled = await asyncio.wait(self._settling, timeout=TIMEOUT)
+            for task in unsettled:
+                task.cancel()
         with suppress(OSError, RuntimeError):
             await self._redis.aclose()
 
@@ -93,9 +98,8 @@ class RedisStarts:
     ) -> AsyncIterator[None]:
         """One attempt at a time in all replicas. The lock is held until the request has ended."""
         name = f"{PREFIX}start:{sha256(start_id.encode()).hexdigest()}"
-        lock = self._redis.lock(f"{name}:lock", timeout=LOCK_SECONDS)
-        is_locked: bool | None = False
-        is_announced = False
+        lock, token = self._redis.lock(f"{name}:lock", timeout=LOCK_SECONDS), token_hex(16)
+        may_be_locked, is_announced = True, False
 
         async def announce() -> None:
             nonlocal is_announced
@@ -103,28 +107,30 @@ class RedisStarts:
             seconds = REQUEST_SECONDS + LISTING_LAG_SECONDS
             await self._save(name, start, in_doubt=True, seconds=seconds)
 
-        async def settle() -> None:
-            if start.request is not None:
-                await asyncio.wait({start.request})
-            if is_announced:
-                await self._save_outcome(name, start)
-            if is_locked:
-                await self._release(lock)
+        async def settle() -> bool:
+            """Save the outcome and release the lock. False if Redis could not be reached."""
+            is_saved = not is_announced or await self._save_outcome(name, start)
+            return is_saved and (not may_be_locked or await self._release(lock, token))
 
         try:
-            is_locked = await self._try(lock.acquire(blocking_timeout=deadline.seconds_left()))
+            waiting = lock.acquire(blocking_timeout=deadline.seconds_left(), token=token)
+            is_locked = await self._try(waiting)
             if is_locked is False:
+                may_be_locked = False
                 raise still_starting()
-            await self._load(name, start)
+            if is_locked is not AWAY and not await self._load(name, start):
+                raise NotSent(
+                    "What the other replicas know of this idempotency_key could not be read."
+                )
             start.announce = announce
             yield
         finally:
             start.announce = None
-            settling = asyncio.ensure_future(settle())
+            settling = asyncio.ensure_future(self._settle(start.request, settle))
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
             if start.request is None:
-                await asyncio.shield(settling)
+                await asyncio.wait({settling}, timeout=TIMEOUT)
 
     async def has_room(self, key_fingerprint: str, max_sessions: int) -> bool:
         """False if the replicas together have started as many sessions as the key may."""
@@ -134,65 +140,84 @@ class RedisStarts:
         """Count a start unless that is too many. Returns whether it may go on."""
         arguments: list[str | int] = [max_sessions, int(HOUR_SECONDS), member]
         added = await self._try(self._add_unless_full([_counter(key_fingerprint)], arguments))
-        return added != 0
+        return bool(added != 0)
 
     async def remove(self, key_fingerprint: str, member: str) -> None:
         """Undo `add`."""
         await self._try(self._redis.zrem(_counter(key_fingerprint), member))
 
-    async def _release(self, lock: Any) -> None:
-        from redis.exceptions import LockError
+    async def _settle(
+        self, request: asyncio.Task[Any] | None, settle: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Settle when the request has ended. Tries again until the lock expires."""
+        if request is not None:
+            await asyncio.wait({request})
+        give_up_at = time.monotonic() + LOCK_SECONDS
+        while time.monotonic() < give_up_at:
+            if await settle():
+                return
+            await asyncio.sleep(RECONNECT_SECONDS)
 
-        with suppress(LockError):  # it has expired
-            await self._try(lock.release())
+    async def _release(self, lock: Any, token: str) -> bool:
+        from redis.exceptions import LockNotOwnedError
 
-    async def _save_outcome(self, name: str, start: IdempotentStart) -> None:
+        try:
+            # With our own token: the library knows it only once it has seen the reply.
+            return await self._try(lock.do_release(token)) is not AWAY
+        except LockNotOwnedError:  # it was never had, or has expired
+            return True
+
+    async def _save_outcome(self, name: str, start: IdempotentStart) -> bool:
         if start.session_id is not None:
-            await self._save(name, start, in_doubt=False, seconds=KNOWN_SECONDS)
-        elif start.seconds_in_doubt:
-            await self._save(name, start, in_doubt=True, seconds=start.seconds_in_doubt)
-        else:
-            await self._try(self._redis.delete(name))
+            return await self._save(name, start, in_doubt=False, seconds=KNOWN_SECONDS)
+        if start.seconds_in_doubt:
+            return await self._save(name, start, in_doubt=True, seconds=start.seconds_in_doubt)
+        return await self._try(self._redis.delete(name)) is not AWAY
 
-    async def _load(self, name: str, start: IdempotentStart) -> None:
-        """Complete what is known here by what the replicas know."""
-        text = await self._try(self._redis.get(name))
-        milliseconds_left = await self._try(self._redis.pttl(name))
-        if text is None or milliseconds_left is None:
-            return
+    async def _load(self, name: str, start: IdempotentStart) -> bool:
+        """Complete what is known here by what the replicas know. False if that cannot be read."""
+        reading = self._redis.pipeline().get(name).pttl(name)
+        found = await self._try(reading.execute())
+        if found is AWAY:
+            return False
+        text, milliseconds_left = found
+        if text is None:
+            return True
         try:
             record = json.loads(text)
             session_id, digest = record["session_id"], bytes.fromhex(record["prompt_digest"])
             in_doubt, marks_title = bool(record["in_doubt"]), bool(record["marks_title"])
         except (ValueError, KeyError, TypeError, RecursionError):  # of another version, or forged
             event("shared_starts", level="warning", outcome="unreadable")
-            return
+            return True
         start.prompt_digest, start.marks_title = digest, marks_title
         if in_doubt:
-            in_doubt_until = start.clock.now() + milliseconds_left / 1000
+            in_doubt_until = start.clock.now() + max(0, milliseconds_left) / 1000
             start.in_doubt_until = max(start.in_doubt_until, in_doubt_until)
         elif isinstance(session_id, str) and is_id(session_id):
             start.session_id = session_id
+        return True
 
     async def _save(
         self, name: str, start: IdempotentStart, *, in_doubt: bool, seconds: float
-    ) -> None:
+    ) -> bool:
         record = {
             "session_id": start.session_id,
             "prompt_digest": start.prompt_digest.hex(),
             "marks_title": start.marks_title,
             "in_doubt": in_doubt,
         }
-        await self._try(self._redis.set(name, json.dumps(record), px=int(seconds * 1000) + 1))
+        saving = self._redis.set(name, json.dumps(record), px=int(seconds * 1000) + 1)
+        return await self._try(saving) is not AWAY
 
-    async def _try(self, command: Awaitable[T]) -> T | None:
-        """The result, or None while Redis cannot be reached."""
+    async def _try(self, command: Awaitable[Any]) -> Any:
+        """The result, or AWAY while Redis cannot be reached."""
         from redis.exceptions import LockError, RedisError
 
         task = asyncio.ensure_future(command)
         if time.monotonic() < self._away_until:
             task.cancel()
-            return None
+            return AWAY
         try:
             return await task
         except LockError:
@@ -206,7 +231,7 @@ class RedisStarts:
                 error=type(error).__name__,
                 retry_in_s=RECONNECT_SECONDS,
             )
-            return None
+            return AWAY
 
 
 def _counter(key_fingerprint: str) -> str:

@@ -91,11 +91,12 @@ async def test_fault_at_any_request_starts_no_second_session(
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_concurrent_calls_with_a_fault_start_one_session(
-    connect: Connect, upstream: Upstream, api: DevinApi, fault: str
+    connect: Connect, upstream: Upstream, api: DevinApi, clock: AutoClock, fault: str
 ) -> None:
     upstream.fail_operation("create_session", *[FAULTS[fault]] * (99 if fault in LASTING else 1))
     async with connect(cache_ttl=0) as client:
         await asyncio.gather(*(client("delegate_task", **TASK) for _ in range(6)))
+        clock.skip(LISTING_LAG_SECONDS)
         await client.ok("delegate_task", **TASK)
     assert len(upstream.organization.sessions) == 1
 

@@ -38,6 +38,7 @@ async def find_earlier(
     Raises NotAllowed if the key may not look: then nothing is started.
     """
     session_id, others = start.session_id, 0
+    is_in_doubt = start.seconds_in_doubt > 0  # before the look, which may take long
     if session_id is None:
         try:
             rows = await sessions_with_tag(ctx, tag, oldest())
@@ -47,8 +48,8 @@ async def find_earlier(
                 f"{refusal.message}"
             )
             raise
-        if not rows and start.seconds_in_doubt:
-            rows = await _search_while_in_doubt(ctx, start, tag)
+        if not rows and is_in_doubt:
+            rows = [await _search_while_in_doubt(ctx, start, tag)]
         if not rows:
             # Tags may have been refused then, and not now, or not on the other API.
             rows = await latest_sessions_with_title_mark(ctx, tag, oldest())
@@ -58,24 +59,23 @@ async def find_earlier(
     return await describe_earlier(ctx, session_id, tag, start, task, others)
 
 
-async def _search_while_in_doubt(
-    ctx: Context, start: IdempotentStart, tag: str
-) -> list[SessionSummary]:
-    """The session of an attempt whose outcome is unknown. An empty list proves that there is none.
+async def _search_while_in_doubt(ctx: Context, start: IdempotentStart, tag: str) -> SessionSummary:
+    """The session of an attempt whose outcome is unknown.
 
-    Raises NotSent while a session may exist that is not listed yet, and if the last look failed.
+    Raises NotSent if it is not found: these looks begin while it may not be listed yet, so they
+    prove nothing.
     """
     find = sessions_with_title_mark if start.marks_title else sessions_with_tag
     late = await search(ctx, start, tag, find, oldest(), must_look=True)
-    if late is None and start.seconds_in_doubt:
-        raise NotSent(
-            "An earlier call with this idempotency_key may have started a session, which is not "
-            f"listed: Devin's list may lag {LISTING_LAG_SECONDS:.0f} seconds behind. Nothing was "
-            "sent now.",
-            f"Call again in {math.ceil(start.seconds_in_doubt)} seconds: that returns the session "
-            "or starts it.",
-        )
-    return [late] if late else []
+    if late is not None:
+        return late
+    raise NotSent(
+        "An earlier call with this idempotency_key may have started a session, which is not "
+        f"listed: Devin's list may lag {LISTING_LAG_SECONDS:.0f} seconds behind. Nothing was "
+        "sent now.",
+        f"Call again in {max(1, math.ceil(start.seconds_in_doubt))} seconds: that returns the "
+        "session or starts it.",
+    )
 
 
 async def describe_earlier(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -68,6 +69,15 @@ class Message(ApiModel):
         return self.model_copy(
             update={"message": part.text, "truncated": part.truncated, "length": part.length}
         )
+
+
+MESSAGE_BYTES = 1000
+"""Of a message besides its text."""
+
+
+def size_of_message(message: Message) -> int:
+    """Bytes that a message takes."""
+    return MESSAGE_BYTES + sys.getsizeof(message.message or "")
 
 
 def words_of(text: str) -> list[str]:

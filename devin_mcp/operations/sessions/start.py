@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from devin_mcp.operations.attachments import check_url
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
-from devin_mcp.operations.parameters import prefixed_id, repository_name
+from devin_mcp.operations.parameters import Id, prefixed_id, repository_name
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.model import PhaseText
@@ -34,7 +35,7 @@ class SessionCreated(Result):
 class SessionReply(ApiModel):
     """Devin's answer to the start of a session."""
 
-    session_id: Annotated[str, BeforeValidator(prefixed_id)] = Field(min_length=1)
+    session_id: Annotated[Id, BeforeValidator(prefixed_id)]
     url: str | None = None
     is_new_session: bool | None = None
 
@@ -111,16 +112,22 @@ async def start_session(
     """
     await validate_output_schema(request.structured_output_schema)
     body = request.body(ctx)
-    async with ctx.session_limit.reserve(ctx.key.fingerprint) as release:
+    async with ctx.session_limit.reserve(ctx.key.fingerprint) as reservation:
+
+        def follow(task: asyncio.Task[Any]) -> None:
+            reservation.request = task
+            if on_sent is not None:
+                on_sent(task)
+
         reply = await ctx.send(
             operation,
             SessionReply,
             body=body,
             private=request.session_secrets is not None,
-            on_sent=on_sent,
+            on_sent=follow,
         )
         if reply.is_new_session is False:
-            await release()
+            await reservation.undo()
     if reply.is_new_session is False:
         text = (
             "This is an earlier session with the same prompt, maybe an ended one. Look with "

@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from devin_mcp.api.clock import Clock, wait_for_event
-from devin_mcp.errors import BadKey, DevinError, Invalid, NotAllowed, NotFound, Refused
+from devin_mcp.api.memory import MemoryBudget, MemoryExceeded
+from devin_mcp.errors import BadKey, Broken, DevinError, Invalid, NotAllowed, NotFound, Refused
 from devin_mcp.keys import DevinKey
 from devin_mcp.observability.log import CallRecord, begin_call, current_call, event
+from devin_mcp.operations.sessions.conversation import size_of_message
 from devin_mcp.operations.sessions.model import Phase, Session
 
 POLL_FAST_SECONDS = 5.0
@@ -72,7 +74,10 @@ class SessionPoller:
         key: DevinKey,
         session_id: str,
         messaged_at: float = -math.inf,
+        budget: MemoryBudget | None = None,
     ) -> None:
+        self._budget = budget or MemoryBudget()
+        self._memory = self._budget.hold()
         self.listeners: list[Listener] = []
         self.session: Session | None = None
         """As last read."""
@@ -171,6 +176,7 @@ class SessionPoller:
             outcome, error = "tool_error" if call.attempts else "refused", refusal.kind
             self.notify(None)
         finally:
+            self._memory.release()
             self._log(call, outcome, error, self._clock.now() - started_at)
 
     def _has_more_to_come(self) -> bool:
@@ -185,6 +191,7 @@ class SessionPoller:
             session = await self._read(
                 self._key, self._session_id, self.session if can_reuse else None
             )
+            self._hold(session)
         except DevinError as error:
             if isinstance(error, BadKey | NotAllowed | NotFound | Invalid):
                 self._count_refusal(error)
@@ -201,6 +208,16 @@ class SessionPoller:
         if invalidations != self._invalidations:  # this poll may have begun before the write
             self.polled_at = -math.inf
             self._has_settled = False
+
+    def _hold(self, session: Session) -> None:
+        """Hold this session's memory in place of the last one's. Raises Broken without room."""
+        memory = self._budget.hold()
+        try:
+            memory.add(sum(map(size_of_message, session.messages)))
+        except MemoryExceeded:
+            raise Broken("The session's messages do not fit into this server's memory.") from None
+        self._memory.release()
+        self._memory = memory
 
     def _count_refusal(self, refusal: Refused) -> None:
         """Raises the refusal if it cannot be temporary, or was repeated MAX_REFUSALS times."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.memory import MIB, MemoryBudget
 from devin_mcp.api.pending_writes import WriteEvent
 from devin_mcp.errors import SlowDown
 from devin_mcp.keys import DevinKey
@@ -21,6 +22,10 @@ from devin_mcp.operations.waiting.poller import (
 MAX_POLLERS_PER_KEY = 100
 MAX_WATCHED_PER_KEY = 60
 """Of these, sessions that are only watched; the others are reserved for callers who wait."""
+MAX_POLLED_BYTES = 48 * MIB
+"""Messages of all sessions that are polled."""
+MAX_POLLED_BYTES_PER_TENANT = 24 * MIB
+"""The same per key and organization."""
 
 PollerId = tuple[str, str]
 """Tenant and bare session id."""
@@ -32,6 +37,9 @@ class Pollers:
     def __init__(self, read: ReadSession, clock: Clock) -> None:
         self._read = read
         self._clock = clock
+        self._budget = MemoryBudget(MAX_POLLED_BYTES)
+        self._budgets: dict[str, MemoryBudget] = {}
+        """Of each tenant that has pollers."""
         self._pollers: dict[str, dict[str, SessionPoller]] = {}
         """Tenant -> bare session id -> poller."""
         self._messaged_at: dict[PollerId, float] = {}
@@ -129,7 +137,10 @@ class Pollers:
                 "server allows."
             )
         messaged_at = self._messaged_at.get(poller_id, -math.inf)
-        poller = SessionPoller(self._read, self._clock, key, session_id, messaged_at)
+        budget = self._budgets.setdefault(
+            key.tenant, MemoryBudget(MAX_POLLED_BYTES_PER_TENANT, self._budget)
+        )
+        poller = SessionPoller(self._read, self._clock, key, session_id, messaged_at, budget)
         own[poller_id[1]] = poller
         poller.task.add_done_callback(lambda _: self._remove(poller_id, poller))
         return poller
@@ -146,7 +157,7 @@ class Pollers:
         if own.get(session_id) is poller:
             del own[session_id]
             if not own:
-                del self._pollers[tenant]
+                del self._pollers[tenant], self._budgets[tenant]
             self.on_slot_free(tenant)
 
     def _all(self) -> list[SessionPoller]:

@@ -43,6 +43,8 @@ REVALIDATE_SECONDS = 5.0
 MAX_HEAD_BYTES = 32 * 1024
 """Bytes of request line and headers."""
 
+FIRST_MODERN_REVISION = "2026-07-28"
+
 _LISTEN_METHOD = "subscriptions/listen"
 
 
@@ -69,9 +71,7 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity: Identity = scope[IDENTITY_KEY]
-        # The header can be trusted: the SDK rejects a request whose header names another method
-        # than its body.
-        is_listen = Headers(scope=scope).get("mcp-method") == _LISTEN_METHOD
+        is_listen = _is_listen(Headers(scope=scope))
         counter = self._streams if is_listen else self._calls
         principal = identity.principal
         memory = (self._stream_memory if is_listen else self._memory).hold()
@@ -147,6 +147,7 @@ class Limits:
                     scanner.feed(chunk)
                     body += chunk
                     if is_last:
+                        _check_encoding(body)
                         self._hold_decoded(memory, body, scanner)
                         return bytes(body)
                     if len(body) > MAX_BODY_BYTES:
@@ -204,6 +205,22 @@ class Limits:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+
+
+def _is_listen(headers: Headers) -> bool:
+    """The header can be trusted where the SDK compares it with the body: in revisions that have the
+    method. Revisions are dates.
+    """
+    is_modern = headers.get("mcp-protocol-version", "") >= FIRST_MODERN_REVISION
+    return is_modern and headers.get("mcp-method") == _LISTEN_METHOD
+
+
+def _check_encoding(body: bytearray) -> None:
+    """Raises RequestRejected for UTF-16 and UTF-32, which the SDK would decode, too: their values
+    were not counted.
+    """
+    if b"\0" in body:
+        raise RequestRejected(400, "encoding", "The request's body must be JSON in UTF-8.")
 
 
 def _too_large() -> RequestRejected:
