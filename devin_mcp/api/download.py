@@ -18,7 +18,10 @@ from devin_mcp.api.retry import LOCATION
 from devin_mcp.errors import Broken
 from devin_mcp.settings.parsers import LOOPBACK
 
-PRESIGNED_FILE = Endpoint("presigned_file", "v1", "GET", "presigned file", retry_safe=True)
+STORAGE = "The storage that Devin redirected the download to"
+PRESIGNED_FILE = Endpoint(
+    "presigned_file", "v1", "GET", "presigned file", retry_safe=True, owner=STORAGE
+)
 """Not of Devin's API, so a refusal says nothing about the key."""
 MAX_PORT = 65535
 
@@ -46,7 +49,10 @@ async def download(
             if not response.is_success:
                 raise await call.failure(response, state, None, private=True)
             try:
-                yield response.headers.get("content-type", ""), _chunks(call, response)
+                yield (
+                    response.headers.get("content-type", ""),
+                    _chunks(call, response, state.endpoint.owner),
+                )
             except BaseException as end:
                 cancelled = isinstance(end, asyncio.CancelledError)
                 _log_closed(state, "cancelled" if cancelled else type(end).__name__)
@@ -97,13 +103,14 @@ def _presigned_request(
 
 def _refused_by_storage(response: httpx.Response) -> Broken:
     return Broken(
-        f"The storage that Devin redirected the download to answered with {response.status_code}.",
+        f"{STORAGE} answered with {response.status_code}.",
         "Nothing was kept; its address expires, so try again.",
         status=response.status_code,
     )
 
 
-async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[bytes]:
+async def _chunks(call: ApiCall, response: httpx.Response, owner: str) -> AsyncIterator[bytes]:
+    """The parts of the file. `owner` is who sends them, for errors."""
     chunks = decoded_parts(response)
     try:
         while True:
@@ -116,7 +123,7 @@ async def _chunks(call: ApiCall, response: httpx.Response) -> AsyncIterator[byte
         message = f"The download took longer than {call.deadline.span:g} seconds."
         raise Broken(message, "Nothing was kept.") from None
     except httpx.RequestError as error:
-        message = f"The download broke off: Devin {describe_transport_error(error)}."
+        message = f"The download broke off: {owner} {describe_transport_error(error)}."
         raise Broken(message, "Nothing was kept; try again.") from None
 
 

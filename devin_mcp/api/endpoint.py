@@ -40,6 +40,8 @@ class Endpoint:
     """429 from such an endpoint usually is the limit of parallel sessions (v1.md §8)."""
     if_reply_lost: str | None = None
     """Advice for ReplyLost."""
+    owner: str = "Devin"
+    """Who answers, as the subject of a sentence."""
     route: str = field(init=False)
     """`METHOD template`, for logs, metrics and spans: it contains no ids."""
     is_read: bool = field(init=False)

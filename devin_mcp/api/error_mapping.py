@@ -22,6 +22,7 @@ from devin_mcp.keys import KEY_PREFIX_HINT
 SYNONYMS = {"repos": ("repository", "repositories")}
 """Field of a request -> other words for it in Devin's reasons."""
 
+CHECK_ADDRESS = "(is DEVIN_BASE_URL right, is a proxy needed?)"
 SOMETHING_IN_BETWEEN = "Something in between, such as a proxy or a gateway,"
 CHECK_THE_WAY = (
     "Nothing was changed. A proxy may refuse, or want somebody to sign in; or DEVIN_BASE_URL is "
@@ -40,11 +41,12 @@ RFC 6585 §6).
 
 def no_response_error(endpoint: Endpoint, state: RequestState, reason: str) -> errors.DevinError:
     """The error when no response came. `reason` is the rest of a sentence about Devin."""
+    if endpoint.owner != "Devin":
+        reason = reason.removesuffix(f" {CHECK_ADDRESS}")
+    message = f"{endpoint.owner} {reason}."
     if not (state.sent or state.may_have_arrived):
-        return errors.NotSent(f"Devin {reason}.")
-    if endpoint.is_read:
-        return errors.Broken(f"Devin {reason}.")
-    return reply_lost(endpoint, f"Devin {reason}.")
+        return errors.NotSent(message)
+    return errors.Broken(message) if endpoint.is_read else reply_lost(endpoint, message)
 
 
 def reply_lost(endpoint: Endpoint, message: str, status: int | None = None) -> errors.ReplyLost:
@@ -193,7 +195,7 @@ def describe_transport_error(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectError):
         return _describe_connect_error(cause)
     if isinstance(error, httpx.ConnectTimeout):
-        return "could not be reached (is DEVIN_BASE_URL right, is a proxy needed?)"
+        return f"could not be reached {CHECK_ADDRESS}"
     if isinstance(error, httpx.PoolTimeout):
         return "could not be asked: too many requests were already waiting"
     if isinstance(error, httpx.TimeoutException):
@@ -214,12 +216,11 @@ def _route_of(error: httpx.RequestError) -> Route:
 
 
 def _describe_connect_error(cause: BaseException) -> str:
-    check = "(is DEVIN_BASE_URL right, is a proxy needed?)"
     if isinstance(cause, socket.gaierror):
-        return f"could not be found: its name does not resolve {check}"
+        return f"could not be found: its name does not resolve {CHECK_ADDRESS}"
     if isinstance(cause, ConnectionRefusedError):
-        return f"could not be reached: the connection was refused {check}"
-    return f"could not be reached {check}"
+        return f"could not be reached: the connection was refused {CHECK_ADDRESS}"
+    return f"could not be reached {CHECK_ADDRESS}"
 
 
 def _describe_proxy_error(proxy: EnvironmentProxy, cause: BaseException) -> str:

@@ -117,7 +117,8 @@ def _response_checks(first: ProbeResult, settings: Settings) -> list[Check]:
         return [Check("Devin", "FAIL", first.problem, advice)]
     tls = "" if settings.sandbox else f", {first.tls or 'without TLS'}"
     verdict: Verdict = "ok" if first.seconds < SLOW_SECONDS else "note"
-    checks = [Check("Devin", verdict, f"answers in {first.seconds * 1000:.0f} ms{tls}")]
+    who = "" if first.is_from_devin else "something in between "
+    checks = [Check("Devin", verdict, f"{who}answers in {first.seconds * 1000:.0f} ms{tls}")]
     if first.clock_skew is not None:
         checks.append(_check_clock(first.clock_skew))
     return checks

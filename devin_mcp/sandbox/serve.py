@@ -18,7 +18,7 @@ def serve(host: str, port: int) -> int:
         "simulated_devin",
         url=address,
         use_with=f"DEVIN_BASE_URL={address} and any DEVIN_API_KEY that starts with apk",
-        v3_keys="start with cog_sandbox",
+        v3_keys="start with `cog_` and then `sandbox`",
     )
     run(sandbox_app(), listener, grace=GRACE_SECONDS)
     return 0

@@ -27,6 +27,7 @@ from mcp.types import (
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
+from devin_mcp.observability.redaction import redactor
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.completions import complete
 from devin_mcp.server.context import RequestContext, ServerState, current_caller
@@ -105,7 +106,7 @@ def _protocol_error(problem: Exception, params: Any) -> MCPError:
     code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
     text = error_text(error, current_caller.get().visible)
     uri = getattr(params, "uri", None)
-    return MCPError(code, text, None if uri is None else {"uri": str(uri)})
+    return MCPError(code, text, None if uri is None else {"uri": redactor.clean(str(uri))})
 
 
 async def _listen(

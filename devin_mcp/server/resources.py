@@ -123,7 +123,7 @@ class ResourceHandlers:
         match = match_uri(uri, caller.visible)
         if match is None:
             if uri not in {str(other.uri) for other in await self._server.list_resources()}:
-                raise NotFound(f"Unknown resource: {uri}", "See resources/list.")
+                raise NotFound(f"Unknown resource: {quote_line(uri)}.", "See resources/list.")
         elif match.resource.is_template:
             try:
                 await self.read(ctx, ReadResourceRequestParams(uri=uri))

@@ -26,6 +26,24 @@ async def test_keys_that_wait_take_turns() -> None:
     assert len(order) == 103
 
 
+async def test_one_key_gets_a_part_of_the_slots_only() -> None:
+    slots, gate, order = FairSlots(4, max_per_key=2), asyncio.Event(), list[str]()
+
+    async def request(key: str) -> None:
+        async with slots.slot(key):
+            order.append(key)
+            await gate.wait()
+
+    greedy = [asyncio.ensure_future(request("greedy")) for _ in range(9)]
+    await asyncio.sleep(0)
+    modest = [asyncio.ensure_future(request("modest")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert order == ["greedy", "greedy", "modest", "modest"]
+    gate.set()
+    await asyncio.gather(*greedy, *modest)
+    assert order.count("greedy") == 9
+
+
 async def test_cancelled_requests_lose_no_slot() -> None:
     slots = FairSlots(1)
     running, most = 0, 0

@@ -158,6 +158,19 @@ def limits_table() -> str:
             "503, `Retry-After: 1`",
         ),
         (
+            "memory that all listen streams hold, per process",
+            f"{limits.MAX_STREAMS_BYTES >> 20} MiB",
+            "503, `Retry-After: 1`",
+        ),
+        (
+            "messages of sessions that are polled, per process",
+            (
+                f"{pollers.MAX_POLLED_BYTES >> 20} MiB; "
+                f"{pollers.MAX_POLLED_BYTES_PER_TENANT >> 20} MiB of a key"
+            ),
+            "the session is not followed",
+        ),
+        (
             "cached lists, per process",
             (
                 f"{cache.MAX_BYTES >> 20} MiB; {cache.MAX_BYTES_PER_CALLERS_KEY >> 20} MiB of a "

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.api.no_proxy import read_no_proxy
 from devin_mcp.keys import DevinApi
 from tests.cli.command_line import CommandLine
 from tests.conftest import Connect, Logs
@@ -69,6 +70,7 @@ async def test_proxies_of_others(
     monkeypatch: pytest.MonkeyPatch,
     foreign: Environment,
 ) -> None:
+    read_no_proxy.cache_clear()  # it warns once per process
     for name, value in foreign.variables.items():
         monkeypatch.setenv(name, re.sub(r"\{(\w+)\}", lambda port: ports[port[1]], value or ""))
     async with connect() as client:

@@ -7,19 +7,23 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.api.clock import Deadline
-from devin_mcp.errors import ReplyLost, SlowDown
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.delegation.search import SEARCH_DELAYS_SECONDS
 from devin_mcp.operations.idempotency import (
     LISTING_LAG_SECONDS,
-    MAX_STARTS,
-    MAX_STARTS_PER_TENANT,
-    IdempotencyRegistry,
 )
 from tests.clock import AutoClock
 from tests.conftest import Connect
-from tests.upstream import Exchange, Fault, Upstream, answer, drop_connection, lose_reply, page
+from tests.upstream import (
+    Exchange,
+    Fault,
+    Upstream,
+    answer,
+    delay_reply,
+    drop_connection,
+    lose_reply,
+    page,
+)
 
 TASK = {"prompt": "p", "idempotency_key": "k"}
 NOTHING: dict[DevinApi, Fault] = {
@@ -179,6 +183,70 @@ async def test_lost_start_starts_nothing_while_the_list_may_lag(
     assert list(upstream.organization.sessions) == [found["session_id"]]
 
 
+async def test_look_that_outlasts_the_lag_proves_nothing(
+    connect: Connect, upstream: Upstream, api: DevinApi, clock: AutoClock
+) -> None:
+    """It began while the session may not have been listed yet."""
+    requests_per_look = {"v1": 1, "v3": 2}[api]
+    looks = 2 + len(SEARCH_DELAYS_SECONDS)
+
+    async def answer_after_the_lag(exchange: Exchange) -> None:
+        clock.skip(10)
+        await NOTHING[api](exchange)
+
+    upstream.fail_operation("create_session", lose_reply)
+    upstream.fail_operation(
+        "list_sessions",
+        *[NOTHING[api]] * looks * requests_per_look,
+        answer_after_the_lag,
+        *[NOTHING[api]] * 100,
+    )
+    async with connect() as client:
+        await client.error("delegate_task", **TASK)
+        clock.skip(LISTING_LAG_SECONDS - sum(SEARCH_DELAYS_SECONDS) - 5)
+        text = await client.error("delegate_task", **TASK)
+    assert "may have started a session" in text
+    assert len(upstream.organization.sessions) == 1
+
+
+@pytest.mark.parametrize("session_id", ["../x", "a/b", "x" * 1_000_000, "", "a b", "\u202e"])
+async def test_unusable_id_in_the_reply_is_a_lost_reply(
+    connect: Connect, upstream: Upstream, api: DevinApi, session_id: str
+) -> None:
+    async def answer_with_odd_id(exchange: Exchange) -> None:
+        await exchange.forward(exchange.request)
+        await answer(200, {"session_id": session_id, "status": "new"})(exchange)
+
+    upstream.fail_operation("create_session", answer_with_odd_id)
+    async with connect() as client:
+        found = await client.ok("delegate_task", **TASK)
+        again = await client.ok("delegate_task", **TASK)
+    assert list(upstream.organization.sessions) == [found["session_id"]] == [again["session_id"]]
+
+
+async def test_call_cancelled_before_its_request_was_sent_changes_nothing(
+    connect: Connect, upstream: Upstream, api: DevinApi, clock: AutoClock
+) -> None:
+    """It waits for the only slot. Afterwards nothing is in doubt, and no session is counted."""
+    gate = asyncio.Event()
+    async with connect(max_upstream_requests=1, max_sessions=1) as client:
+        await client.ok("list_secrets")
+        upstream.fail_operation("list_secrets", delay_reply(gate))
+        occupying = asyncio.ensure_future(client.ok("list_secrets"))
+        await upstream.wait_for_operation("list_secrets", 2)
+        for _ in range(2):
+            starting = asyncio.ensure_future(client("create_session", prompt="p"))
+            await asyncio.sleep(0.05)
+            starting.cancel()
+            await asyncio.wait({starting})
+        gate.set()
+        await occupying
+        started = await client.ok("delegate_task", **TASK)
+        waited = sum(clock.waits)
+    assert list(upstream.organization.sessions) == [started["session_id"]]
+    assert waited == 0
+
+
 @pytest.mark.usefixtures("api")
 async def test_start_that_is_not_listed_after_the_lag_is_started_again(
     connect: Connect, upstream: Upstream, clock: AutoClock
@@ -190,60 +258,3 @@ async def test_start_that_is_not_listed_after_the_lag_is_started_again(
         started = await client.ok("delegate_task", **TASK)
     assert started["is_new_session"] is True
     assert list(upstream.organization.sessions) == [started["session_id"]]
-
-
-async def attempt(
-    registry: IdempotencyRegistry, clock: AutoClock, tenant: str, tag: str, error: Exception | None
-) -> None:
-    """An attempt whose request ends with this error, or whose call is refused before it."""
-
-    async def request() -> None:
-        if error is not None:
-            raise error
-
-    async with registry.attempt(tenant, tag, Deadline.after(clock, 50)) as start:
-        if error is not None:
-            sending = asyncio.ensure_future(request())
-            start.on_sent(sending)
-            await asyncio.wait({sending})
-
-
-async def test_start_in_doubt_is_remembered_however_many_follow(clock: AutoClock) -> None:
-    registry, lost = IdempotencyRegistry(clock), ReplyLost("lost")
-    await attempt(registry, clock, "own", "k", lost)
-    for number in range(MAX_STARTS + 40):
-        await attempt(registry, clock, "own", f"refused {number}", None)
-        await attempt(registry, clock, f"stranger {number}", "k", lost)
-    async with registry.attempt("own", "k", Deadline.after(clock, 50)) as start:
-        assert start.seconds_in_doubt > LISTING_LAG_SECONDS - 30
-
-
-async def test_starts_in_doubt_are_bounded_per_key(clock: AutoClock) -> None:
-    registry, lost = IdempotencyRegistry(clock), ReplyLost("lost")
-    for number in range(MAX_STARTS_PER_TENANT):
-        await attempt(registry, clock, "own", f"k{number}", lost)
-    with pytest.raises(SlowDown, match="not known whether"):
-        await attempt(registry, clock, "own", "one more", None)
-    await attempt(registry, clock, "other", "k", None)
-    clock.skip(LISTING_LAG_SECONDS)
-    await attempt(registry, clock, "own", "one more", None)
-    assert registry.count <= MAX_STARTS_PER_TENANT
-
-
-async def test_waiting_attempts_of_one_key_share_one_start(clock: AutoClock) -> None:
-    """The first attempt is refused while others wait: they and later ones stay apart in time."""
-    registry, running, most = IdempotencyRegistry(clock), 0, 0
-
-    async def one_attempt() -> None:
-        nonlocal running, most
-        async with registry.attempt("own", "k", Deadline.after(clock, 50)):
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            running -= 1
-
-    for _ in range(3):
-        await asyncio.gather(*(one_attempt() for _ in range(5)), asyncio.sleep(0))
-    assert most == 1
-    assert registry.count == 0

@@ -10,6 +10,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
 from devin_mcp.keys import DevinApi
 from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
+from devin_mcp.server.resources import MAX_RESOURCE_CHARS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era
 from tests.server.contents import write_notes, write_playbooks
@@ -182,3 +183,15 @@ async def test_playbooks_of_any_title_are_listed(connect: Connect, upstream: Ups
         for resource in listed:
             await client.read(resource.uri)
     assert len(listed) == len(titles)
+
+
+async def test_long_resource_is_cut_and_counted(
+    connect: Connect, upstream: Upstream, api: DevinApi
+) -> None:
+    playbook_id = next(iter(upstream.organization.playbooks))
+    upstream.organization.playbooks[playbook_id]["body"] = "x" * 3_000_000
+    async with connect() as client:
+        text = await client.read(f"devin://playbooks/{playbook_id}")
+    assert len(text) < MAX_RESOURCE_CHARS + 1000
+    assert f"Cut at character {MAX_RESOURCE_CHARS} of " in text
+    assert "devin_get_playbook reads on." in text

@@ -128,6 +128,37 @@ async def test_lock_is_held_until_the_request_of_a_cancelled_call_has_ended(
     assert found["is_new_session"] is False
 
 
+async def test_record_that_cannot_be_read_under_the_lock_starts_nothing(
+    replicas: Replicas, upstream: Upstream, api: DevinApi, redis_url: str
+) -> None:
+    upstream.fail_operation("create_session", lose_reply)
+    list_nothing(upstream, api)
+    async with replicas(2) as (first, second), Redis.from_url(redis_url) as redis:
+        await first.error("delegate_task", **TASK)
+        await set_permissions(redis, "-get")
+        text = await second.error("delegate_task", **TASK)
+        await set_permissions(redis, "+get")
+        await eventually_empty(redis)
+    assert "could not be read" in text
+    assert len(upstream.sent("create_session")) == 1
+
+
+@pytest.mark.usefixtures("api")
+async def test_outcome_and_lock_are_settled_when_redis_is_back(
+    replicas: Replicas, upstream: Upstream, redis_url: str
+) -> None:
+    """Redis takes no command of the kind while the first start is refused."""
+    upstream.fail_operation("create_session", answer(422, {"detail": "no"}))
+    async with replicas(2) as (first, second), Redis.from_url(redis_url) as redis:
+        await first.ok("list_sessions")
+        await set_permissions(redis, "-del", "-evalsha", "-eval")
+        await first.error("delegate_task", **TASK)
+        assert await redis.keys(f"{PREFIX}start:*:lock") != []
+        await set_permissions(redis, "+del", "+evalsha", "+eval")
+        started_later = await second.ok("delegate_task", **TASK)
+    assert started_later["is_new_session"] is True
+
+
 @pytest.mark.usefixtures("api")
 async def test_refused_start_leaves_nothing_behind(
     replicas: Replicas, upstream: Upstream, redis_url: str
@@ -213,3 +244,8 @@ async def eventually_empty(redis: Redis) -> None:
     """Until no lock is left."""
     while await redis.keys(f"{PREFIX}start:*:lock"):  # noqa: ASYNC110 - Redis sends no event
         await asyncio.sleep(0.01)
+
+
+async def set_permissions(redis: Redis, *rules: str) -> None:
+    """Which commands clients may send from now on."""
+    await redis.execute_command("ACL", "SETUSER", "default", *rules)  # type: ignore[no-untyped-call]

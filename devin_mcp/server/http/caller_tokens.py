@@ -84,12 +84,7 @@ class CallerTokens:
             return
         self._file_state = state
         try:
-            if state is not None and not state[1]:
-                raise ValueError(
-                    "it is empty, as a file is while it is being written; "
-                    "to admit no caller, put a comment in it"
-                )
-            callers = _read_callers(self._path)
+            callers = _read_callers(self._path, may_be_blank=False)
         except (OSError, ValueError) as error:
             event(
                 "caller_tokens",
@@ -124,7 +119,7 @@ def _file_state(path: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _read_callers(path: Path) -> list[tuple[str, bytes]]:
+def _read_callers(path: Path, *, may_be_blank: bool = True) -> list[tuple[str, bytes]]:
     """Name and digest of each caller. Raises OSError, or ValueError for a file of another form."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is no ordinary file")
@@ -132,7 +127,13 @@ def _read_callers(path: Path) -> list[tuple[str, bytes]]:
     content = path.read_bytes()
     # Editors of Windows begin a file with a byte-order mark, and PowerShell writes UTF-16.
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    for number, line in enumerate(content.decode(encoding).splitlines(), 1):
+    lines = content.decode(encoding).splitlines()
+    if not may_be_blank and not any(line.strip() for line in lines):
+        raise ValueError(
+            "it is empty, as a file is while it is being written; "
+            "to admit no caller, put a comment in it"
+        )
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

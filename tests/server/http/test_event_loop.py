@@ -88,6 +88,8 @@ CASES: dict[str, Case] = {
     ),
     "long unknown argument": Case("list_sessions", {"x" * 1_000_000: 1}),
     "many unknown arguments": Case("list_sessions", {f"limi{n}": 1 for n in range(20_000)}),
+    "list in a text": Case("wait_for_sessions", {"session_ids": f"[{'[],' * 1_300_000}[]]"}),
+    "schema in a text": schema(f'{{"enum": [{"1," * 1_900_000}1]}}'),
     "many ids": Case("wait_for_sessions", {"session_ids": ["devin-1"] * 40_000}),
     "wrong ids": Case("wait_for_sessions", {"session_ids": [[]] * 20_000}),
     "long id": Case("get_session", {"session_id": "a." * 1_000_000}),
@@ -111,6 +113,9 @@ CASES: dict[str, Case] = {
     "rows": sessions(rows(ROW, 7_400)),
     "rows with odd fields": sessions(rows(ROW.replace(b'"t"', b"{}").replace(b'"a"', b"5"), 3_700)),
     "row with a long title": sessions(rows(ROW.replace(b'"t"', b'"%s"' % (b"t " * 2_000_000)), 1)),
+    "long integers": sessions(
+        answer(200, b'{"items": [], "x": [' + b",".join([b"9" * 4000] * 5000) + b"]}")
+    ),
     "deep answer": sessions(answer(200, b'{"items": ' + b"[" * 100_000)),
     "50 MB of notes": Case(
         "list_knowledge",

@@ -164,3 +164,52 @@ async def test_caller_with_many_requests_takes_turns_with_others(upstream: Upstr
         await asyncio.gather(*waits)
     assert after - before < 10
     assert len(upstream.requests) > 40
+
+
+async def test_cancelled_first_request_lets_one_other_be_the_first(
+    upstream: Upstream, api: DevinApi
+) -> None:
+    gate, headers = asyncio.Event(), keys(api)[0]
+
+    async def refuse_when_open(exchange: Exchange) -> None:
+        await gate.wait()
+        await answer(401, {"detail": "Invalid API key"})(exchange)
+
+    upstream.fail("GET", ".*", *[refuse_when_open] * 1000)
+    async with (
+        start_http_server(settings_for(upstream, auth="caller-key")) as url,
+        connect_over_http(url, headers) as client,
+        connect_over_http(url, headers) as others,
+    ):
+        first = asyncio.ensure_future(client("list_sessions"))
+        await upstream.wait_for("GET", ".*")
+        waits = [
+            asyncio.ensure_future(
+                others("wait_for_sessions", session_ids=SESSIONS[:16], max_wait_s=5)
+            )
+            for _ in range(3)
+        ]
+        await anyio.sleep(0.2)
+        first.cancel()
+        await upstream.wait_for("GET", ".*", 2)
+        gate.set()
+        await asyncio.gather(*waits)
+    assert made_up(upstream, api) == 2
+
+
+async def test_downloads_with_a_made_up_key_cost_one_request(
+    upstream: Upstream, api: DevinApi
+) -> None:
+    async def refuse_late(exchange: Exchange) -> None:
+        await anyio.sleep(1)  # until all calls have arrived
+        await answer(401, {"detail": "Invalid API key"})(exchange)
+
+    upstream.fail("GET", ".*", *[refuse_late] * 100)
+    async with (
+        start_http_server(settings_for(upstream, auth="caller-key")) as url,
+        connect_over_http(url, keys(api)[0]) as client,
+    ):
+        await asyncio.gather(
+            *(client("download_attachment", uuid="1", name="a.txt") for _ in range(12))
+        )
+    assert made_up(upstream, api) <= MOST_REQUESTS[api]
