@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from opentelemetry import context, trace
+from opentelemetry import trace
 
 from devin_mcp.observability.log import event
 from devin_mcp.settings.environment import forget_variable, trace_exporters
@@ -27,7 +27,6 @@ CONSOLE = "console"
 _READ_BY_THE_API: dict[str, Callable[[], object]] = {
     "OTEL_PROPAGATORS": lambda: import_module("opentelemetry.propagate"),
     "OTEL_PYTHON_TRACER_PROVIDER": trace.get_tracer_provider,
-    "OTEL_PYTHON_CONTEXT": context.get_current,
 }
 """Variables that name a part of OpenTelemetry -> what raises if the part is not installed.
 

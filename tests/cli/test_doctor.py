@@ -80,6 +80,12 @@ async def test_answer_of_devin_is_reported_with_advice(
     assert upstream.count("GET") == 1
 
 
+async def test_page_is_not_told_as_an_answer_of_devin(doctor: Doctor, upstream: Upstream) -> None:
+    upstream.fail("GET", "/v1/sessions", page(401))
+    _, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)
+    assert text_of_check(report, "Devin").startswith("something in between answers in")
+
+
 async def test_list_the_key_may_not_read_is_named(doctor: Doctor, upstream: Upstream) -> None:
     upstream.fail("GET", "/v1/secrets", answer(403))
     status, report = await doctor(DEVIN_API_KEY=KEY, DEVIN_BASE_URL=upstream.url)

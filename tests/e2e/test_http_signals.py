@@ -130,6 +130,7 @@ async def test_hangup_under_nohup_changes_nothing() -> None:
         await stdio.wait_for_log("mcp_call")
         for process in (stdio, server):
             process.end_group("SIGHUP")
+            await asyncio.sleep(0.2)  # nothing says that a signal was ignored
             process.end("SIGTERM")
             assert await process.wait_for_exit(EXIT_SECONDS) == 0
             log = await process.log()

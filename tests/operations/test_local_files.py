@@ -97,6 +97,16 @@ def test_swapped_parent_directory_leads_nowhere_outside(
     assert saved, "some were saved, so the files were looked for"
 
 
+def test_swapped_file_leads_nowhere_outside(files: Path, outside: Path) -> None:
+    """The last component of the path is swapped for a link, not a directory."""
+    (files / "read.txt").write_bytes(CONTENT)
+    local_files = LocalFiles((files,))
+    with swapping(files / "read.txt", outside / "b" / "read.txt"):
+        contents = {read(local_files, "read.txt") for _ in range(ATTEMPTS)}
+    assert contents <= {CONTENT, None}
+    assert CONTENT in contents
+
+
 def test_file_that_is_being_saved_stays_in_its_directory(files: Path, outside: Path) -> None:
     """The directory is swapped while data arrives; then it is complete, or the download fails."""
     (files / "a").mkdir()

@@ -188,6 +188,16 @@ async def test_errors_that_quote_the_caller(client: ToolClient) -> None:
     assert_fit_for_people(texts, expected=7 * len(TEXTS))
 
 
+async def test_misspelt_argument_is_escaped(client: ToolClient) -> None:
+    """A name that is close to a real one is repeated in the suggestion."""
+    texts = [
+        await client.error("create_session", prompt="p", **{f"prom{character}pt": "x"})
+        for character in CHARACTERS.values()
+    ]
+    assert sum("did you mean prompt" in text for text in texts) > 10
+    assert_fit_for_people(texts, expected=len(CHARACTERS))
+
+
 @pytest.mark.parametrize("style", ["console", "json"])
 async def test_log(connect: Connect, style: str) -> None:
     """What a client sends, and any fact of an event; stderr of either style may be a terminal."""

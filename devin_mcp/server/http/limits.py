@@ -134,7 +134,7 @@ class Limits:
         declared_size = headers.get("content-length", "0")
         if declared_size.isdecimal() and int(declared_size) > MAX_BODY_BYTES:
             raise _too_large()
-        body, scanner = bytearray(), JsonScanner(MAX_BODY_VALUES)
+        body, scanner, is_last = bytearray(), JsonScanner(MAX_BODY_VALUES), False
         try:
             async with asyncio.timeout(self._body_timeout):
                 while True:
@@ -154,7 +154,10 @@ class Limits:
                         raise _too_large()
         except TooManyValues:
             raise RequestRejected(
-                413, "large_body", f"A request may have {MAX_BODY_VALUES} JSON values."
+                413,
+                "large_body",
+                f"A request may have {MAX_BODY_VALUES} JSON values.",
+                close_at_once=is_last,  # nothing more will come
             ) from None
         except TimeoutError:
             raise RequestRejected(
@@ -220,7 +223,9 @@ def _check_encoding(body: bytearray) -> None:
     were not counted.
     """
     if b"\0" in body:
-        raise RequestRejected(400, "encoding", "The request's body must be JSON in UTF-8.")
+        raise RequestRejected(
+            400, "encoding", "The request's body must be JSON in UTF-8.", close_at_once=True
+        )
 
 
 def _too_large() -> RequestRejected:

@@ -44,16 +44,21 @@ async def test_tokens_file_is_read_again_and_an_invalid_one_changes_nothing(
         assert await status_for(url, carla) == 200
         tokens_file.write_text("")
         assert await status_for(url, carla) == 200, "the file may be just being written"
+        tokens_file.write_bytes(b"\xff\xfe")
+        assert await status_for(url, carla) == 200, "PowerShell begins with a byte-order mark"
         tokens_file.write_text("# nobody\n")
         assert await status_for(url, carla) == 403
     lines = [line for line in logs() if line["event"] == "caller_tokens"]
     assert [line["reason"] for line in lines if "reason" in line] == [
         "line 1 is not name:sha256, with the digest as 64 hexadecimal digits",
         "No such file or directory",
-        (
-            "it is empty, as a file is while it is being written; "
-            "to admit no caller, put a comment in it"
-        ),
+        *[
+            (
+                "it is empty, as a file is while it is being written; "
+                "to admit no caller, put a comment in it"
+            )
+        ]
+        * 2,
     ]
 
 
