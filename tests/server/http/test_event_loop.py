@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from devin_mcp.keys import DevinApi
-from tests.e2e.processes import environment
+from tests.e2e.processes import tool_environment
 from tests.http_client import ACCEPT
 from tests.upstream import KEYS, Fault, Upstream, answer
 
@@ -66,7 +66,8 @@ NOTE = json.dumps(
     {"id": "note-1", "note_id": "note-1", "name": "n", "trigger": "t", "body": "x" * 10_000}
 )
 ROW = b'{"session_id": "devin-1", "status": "working", "title": "t", "tags": ["a"]}'
-PUNYCODE = "".join(chr(0x100 + number % 3000) for number in range(100_000)).encode("punycode")
+PUNYCODE = b"x-" + b"a" * 262_000
+"""Each letter inserts a character, and copies all that came before."""
 CASES: dict[str, Case] = {
     "schema 250 deep": schema(nested(250)),
     "schema 5,000 deep": schema(json.dumps({"a": 0}).replace("0", "[" * 5000 + "]" * 5000)),
@@ -153,7 +154,7 @@ async def server(upstream: Upstream) -> AsyncIterator[str]:
         sys.executable,
         "-m",
         "tests.server.http.watched_server",
-        env=environment(DEVIN_BASE_URL=upstream.url),
+        env={**tool_environment(), "DEVIN_BASE_URL": upstream.url},  # coverage slows it down
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
