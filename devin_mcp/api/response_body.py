@@ -21,7 +21,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """After decompression: 5,000 notes of 10 KB."""
 MAX_RESPONSE_VALUES = 300_000
 """JSON values of a response: decoding more would stop all other calls for too long."""
-MAX_RESPONSE_OBJECTS = 15_000
+MAX_RESPONSE_OBJECTS = 12_000
 """Of these, objects: each row is converted, compared and sorted."""
 RESPONSE_COPIES = 3
 """A response is held as bytes, and decoded as text or objects."""

@@ -89,6 +89,7 @@ class RedisStarts:
             _, unsettled = await asyncio.wait(self._settling, timeout=TIMEOUT)
             for task in unsettled:
                 task.cancel()
+            await asyncio.gather(*unsettled, return_exceptions=True)
         with suppress(OSError, RuntimeError):
             await self._redis.aclose()
 

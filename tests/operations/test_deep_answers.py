@@ -19,7 +19,7 @@ from tests.operations.waiting.conversations import skip
 from tests.server.test_api_arguments import required_arguments
 from tests.upstream import Exchange, Fault, Upstream
 
-DEPTHS = [MAX_DEPTH + 1, 199, 500, 900]
+DEPTHS = [MAX_DEPTH + 1, 199, 500, 700]
 """Around the limits of the parsers and serializers that are used: 200, 255 and 1000."""
 ENDLESS = 2000
 FIELDS = ("structured_output", "structured_output_schema", "url", "unknown")
