@@ -9,7 +9,6 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MIB = 1024 * 1024
 ENTRY_BYTES = 1000
 """Counted for each entry besides its value."""
 

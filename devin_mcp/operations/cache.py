@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import anyio.to_thread
 
 from devin_mcp.api.clock import Clock
+from devin_mcp.api.memory import MIB
 from devin_mcp.api.sizes import size_of
 from devin_mcp.errors import DevinError
-from devin_mcp.operations.bounded_store import MIB, BoundedStore
+from devin_mcp.operations.bounded_store import BoundedStore
 
 T = TypeVar("T")
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from devin_mcp.api.fair_slots import FairSlots
 
 
-async def test_keys_that_wait_take_turns() -> None:
-    slots, gate, order = FairSlots(2), asyncio.Event(), list[str]()
+async def hold_slots(
+    slots: FairSlots, gate: asyncio.Event, order: list[str], keys: Sequence[str]
+) -> list[asyncio.Task[None]]:
+    """A request of each key, which holds its slot until the gate is set. `order` is who got one."""
 
     async def request(key: str) -> None:
         async with slots.slot(key):
             order.append(key)
             await gate.wait()
 
-    greedy = [asyncio.ensure_future(request("greedy")) for _ in range(100)]
+    tasks = [asyncio.ensure_future(request(key)) for key in keys]
     await asyncio.sleep(0)
-    modest = [asyncio.ensure_future(request(key)) for key in ("a", "b", "a")]
-    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_keys_that_wait_take_turns() -> None:
+    slots, gate, order = FairSlots(2), asyncio.Event(), list[str]()
+    greedy = await hold_slots(slots, gate, order, ["greedy"] * 100)
+    modest = await hold_slots(slots, gate, order, ["a", "b", "a"])
     gate.set()
     await asyncio.gather(*greedy, *modest)
     assert order[:2] == ["greedy", "greedy"]
@@ -28,16 +36,8 @@ async def test_keys_that_wait_take_turns() -> None:
 
 async def test_one_key_gets_a_part_of_the_slots_only() -> None:
     slots, gate, order = FairSlots(4, max_per_key=2), asyncio.Event(), list[str]()
-
-    async def request(key: str) -> None:
-        async with slots.slot(key):
-            order.append(key)
-            await gate.wait()
-
-    greedy = [asyncio.ensure_future(request("greedy")) for _ in range(9)]
-    await asyncio.sleep(0)
-    modest = [asyncio.ensure_future(request("modest")) for _ in range(2)]
-    await asyncio.sleep(0)
+    greedy = await hold_slots(slots, gate, order, ["greedy"] * 9)
+    modest = await hold_slots(slots, gate, order, ["modest"] * 2)
     assert order == ["greedy", "greedy", "modest", "modest"]
     gate.set()
     await asyncio.gather(*greedy, *modest)

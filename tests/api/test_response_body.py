@@ -94,8 +94,10 @@ async def test_answer_in_single_bytes_takes_no_more_memory(
             await exchange.writer.drain()
 
     upstream.fail_operation("list_playbooks", drip)
+    before = peak_mib(os.getpid())
     async with connect(cache_ttl=0) as client:
-        await client.ok("list_playbooks")
+        assert (await client.ok("list_playbooks"))["playbooks"] == []
+    assert peak_mib(os.getpid()) - before < 20
 
 
 def marks_outside_strings(text: str) -> int:

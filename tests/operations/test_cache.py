@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from devin_mcp.api.memory import MIB
 from devin_mcp.api.sizes import size_of
 from devin_mcp.errors import Broken
-from devin_mcp.operations.bounded_store import MIB
 from devin_mcp.operations.cache import MAX_BYTES, Cache
 from devin_mcp.operations.sessions.conversation import Message
 from devin_mcp.operations.sessions.conversation_cache import Conversation

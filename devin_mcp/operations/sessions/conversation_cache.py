@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devin_mcp.api.memory import MIB
 from devin_mcp.api.sizes import size_of
-from devin_mcp.operations.bounded_store import MIB, BoundedStore
+from devin_mcp.operations.bounded_store import BoundedStore
 from devin_mcp.operations.sessions.conversation import Message
 
 MAX_BYTES_PER_TENANT = 4 * MIB
