@@ -52,9 +52,11 @@ def _check_size(schema: OutputSchema) -> None:
         if isinstance(value, dict):
             pending += [(key, part, depth + 1) for key, part in value.items()]
         elif isinstance(value, list):
-            if len(value) > (MAX_TYPES if name == "type" else MAX_SCHEMA_LIST):
+            most = MAX_TYPES if name == "type" else MAX_SCHEMA_LIST
+            if len(value) > most:
                 raise Invalid(
-                    f"structured_output_schema has a list of {len(value)} items, which is too long."
+                    f"structured_output_schema has a list of {len(value)} items, where at most "
+                    f"{most} are allowed."
                 )
             pending += [("", part, depth + 1) for part in value]
         elif name == "pattern" and isinstance(value, str) and len(value) > MAX_PATTERN_CHARS:

@@ -167,8 +167,8 @@ _REASONS = {
     "list tool shows it (of a link, its last part)",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "must not be empty",
-    "own_tag": f"begins with {OWN_TAG_PREFIX}: such tags are this server's own; leave it out, it "
-    "is kept",
+    "own_tag": f"begins with {OWN_TAG_PREFIX}: such tags are this server's own; leave it out; "
+    "a session keeps the one it has",
     "too_long": "has more than {max_length} items",
     "too_short": "has fewer than {min_length} items",
     "literal_error": "must be {expected}",

@@ -61,8 +61,8 @@ def nested(depth: int) -> dict[str, Any]:
     ("schema", "says"),
     [
         (nested(40), "more than 64 levels deep"),
-        ({"type": ["string", 1] * 4}, "a list of 8 items"),
-        ({"enum": list(range(2001))}, "a list of 2001 items"),
+        ({"type": ["string", 1] * 4}, "a list of 8 items, where at most 7 are allowed"),
+        ({"enum": list(range(2001))}, "a list of 2001 items, where at most 2000 are allowed"),
         ({"pattern": "a" * 1001}, "a pattern of more than 1000 characters"),
         ({"pattern": "(" * 500 + ")" * 500}, "nested too deeply"),
     ],

@@ -239,7 +239,7 @@ async def test_tag_of_a_delegation_stays(connect: Connect, upstream: Upstream, h
             "update_session_tags", session_id="devin-1", tags=["a", own], how=how
         )
     assert own in result["tags"]
-    assert "leave it out, it is kept" in refused
+    assert "leave it out; a session keeps the one it has" in refused
 
 
 async def test_tags_that_are_there_already_send_no_request(
