@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 import httpx
 
 from devin_mcp.api.json_scan import JsonScanner, TooManyValues
-from devin_mcp.api.memory import MemoryExceeded
+from devin_mcp.api.memory import MIB, MemoryExceeded
 from devin_mcp.api.request_state import RequestState
 
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * MIB
 """After decompression: 5,000 notes of 10 KB."""
 MAX_RESPONSE_VALUES = 300_000
 """JSON values of a response: decoding more would stop all other calls for too long."""

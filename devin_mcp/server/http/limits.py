@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from devin_mcp.api.json_scan import JsonScanner, TooManyValues
 from devin_mcp.api.memory import MIB, HeldMemory, MemoryBudget, MemoryExceeded, current_memory
 from devin_mcp.observability.log import event
+from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
 from devin_mcp.server.http.auth import IDENTITY_KEY
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
@@ -21,7 +22,7 @@ MAX_STREAMS_PER_CALLER = 8
 at the start.
 """
 MAX_STREAMS = 1000
-MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * MIB
 MAX_BODY_VALUES = 50_000
 """JSON values of a request: decoding more would stop all other calls for too long."""
 MAX_CALLS_BYTES = 256 * MIB
@@ -42,8 +43,6 @@ REVALIDATE_SECONDS = 5.0
 """Interval at which the credential behind an open listen stream is checked again."""
 MAX_HEAD_BYTES = 32 * 1024
 """Bytes of request line and headers."""
-
-FIRST_MODERN_REVISION = "2026-07-28"
 
 _LISTEN_METHOD = "subscriptions/listen"
 
@@ -214,7 +213,7 @@ def _is_listen(headers: Headers) -> bool:
     """The header can be trusted where the SDK compares it with the body: in revisions that have the
     method. Revisions are dates.
     """
-    is_modern = headers.get("mcp-protocol-version", "") >= FIRST_MODERN_REVISION
+    is_modern = headers.get("mcp-protocol-version", "") >= FIRST_STATELESS_REVISION
     return is_modern and headers.get("mcp-method") == _LISTEN_METHOD
 
 
