@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Final
 
-from devin_mcp.api.clock import Deadline
+from devin_mcp.api.clock import Clock, Deadline
 from devin_mcp.api.pending_writes import DETACHED_WRITE_TIMEOUT
 from devin_mcp.errors import NotSent
 from devin_mcp.observability.log import event
@@ -61,7 +60,7 @@ return 1
 @asynccontextmanager
 async def share_starts(url: str, services: Services) -> AsyncIterator[None]:
     """Share this process's starts with the other replicas."""
-    shared = RedisStarts(url)
+    shared = RedisStarts(url, services.client.clock)
     services.idempotency.shared = services.session_limit.shared = shared
     try:
         yield
@@ -73,14 +72,15 @@ async def share_starts(url: str, services: Services) -> AsyncIterator[None]:
 class RedisStarts:
     """The starts of all replicas."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock) -> None:
         from redis.asyncio import Redis
 
         self._redis: Any = Redis.from_url(
             url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT
         )
         self._add_unless_full = self._redis.register_script(_ADD_UNLESS_FULL)
-        self._away_until = 0.0
+        self._clock = clock
+        self._away_until = clock.now()
         self._settling: set[asyncio.Task[None]] = set()
         """Starts whose call has ended before their request."""
 
@@ -127,11 +127,12 @@ class RedisStarts:
             yield
         finally:
             start.announce = None
-            settling = asyncio.ensure_future(self._settle(start.request, settle))
+            first_try = asyncio.Event()
+            settling = asyncio.ensure_future(self._settle(start.request, settle, first_try))
             self._settling.add(settling)
             settling.add_done_callback(self._settling.discard)
             if start.request is None:
-                await asyncio.wait({settling}, timeout=TIMEOUT)
+                await first_try.wait()
 
     async def has_room(self, key_fingerprint: str, max_sessions: int) -> bool:
         """False if the replicas together have started as many sessions as the key may."""
@@ -148,16 +149,24 @@ class RedisStarts:
         await self._try(self._redis.zrem(_counter(key_fingerprint), member))
 
     async def _settle(
-        self, request: asyncio.Task[Any] | None, settle: Callable[[], Awaitable[bool]]
+        self,
+        request: asyncio.Task[Any] | None,
+        settle: Callable[[], Awaitable[bool]],
+        first_try: asyncio.Event,
     ) -> None:
-        """Settle when the request has ended. Tries again until the lock expires."""
+        """Settle when the request has ended. Tries again until the lock expires; sets `first_try`
+        after the first time.
+        """
         if request is not None:
             await asyncio.wait({request})
-        give_up_at = time.monotonic() + LOCK_SECONDS
-        while time.monotonic() < give_up_at:
-            if await settle():
-                return
-            await asyncio.sleep(RECONNECT_SECONDS)
+        give_up_at = self._clock.now() + LOCK_SECONDS
+        while self._clock.now() < give_up_at:
+            try:
+                if await settle():
+                    return
+            finally:
+                first_try.set()
+            await self._clock.sleep(RECONNECT_SECONDS)
 
     async def _release(self, lock: Any, token: str) -> bool:
         from redis.exceptions import LockNotOwnedError
@@ -216,7 +225,7 @@ class RedisStarts:
         from redis.exceptions import LockError, RedisError
 
         task = asyncio.ensure_future(command)
-        if time.monotonic() < self._away_until:
+        if self._clock.now() < self._away_until:
             task.cancel()
             return AWAY
         try:
@@ -224,7 +233,7 @@ class RedisStarts:
         except LockError:
             raise
         except (RedisError, OSError) as error:
-            self._away_until = time.monotonic() + RECONNECT_SECONDS
+            self._away_until = self._clock.now() + RECONNECT_SECONDS
             event(
                 "shared_starts",
                 level="warning",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -14,29 +12,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
-from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextContent
 
-from devin_mcp.api.client import DevinClient
 from devin_mcp.keys import DevinKey
 from devin_mcp.observability import log, log_config
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import READ, Operation
 from devin_mcp.operations.context import Context
-from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.secrets import SessionSecret
-from devin_mcp.operations.services import Services
 from devin_mcp.operations.sessions.tools import SessionEnded
 from devin_mcp.server.build import build
-from devin_mcp.server.call_log import log_calls
-from devin_mcp.server.context import ServerState
-from devin_mcp.server.handlers import register_handlers
-from devin_mcp.server.identity import Identity
-from devin_mcp.server.subscriptions import Subscriptions
-from devin_mcp.server.visibility import VisibleTools
-from devin_mcp.settings import Settings, resolve
+from devin_mcp.settings import resolve
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
+from tests.operation_server import serve_operations, server_state
 from tests.upstream import Upstream, answer, cut_reply, start_upstream
 
 
@@ -94,31 +83,13 @@ async def test_download_is_logged_with_its_bytes_when_it_has_ended(
     assert requests[1]["error"] == "ReadError" or "error" in requests[1]
 
 
-def server_state(settings: Settings, *operations: Operation[Any, Any]) -> ServerState:
-    client = DevinClient(settings)
-    services = Services(client, Policy(result_limit=25_000), max_sessions=1, cache_ttl=0)
-    visible = VisibleTools(operations, frozenset())
-    subscriptions = Subscriptions(services.pollers, visible)
-    identity = Identity(DevinKey(settings.api_key))
-    return ServerState(services, visible, subscriptions, "auto", identity)
-
-
 async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -> None:
     async def explode(ctx: Context) -> SessionEnded:
         """Fails with a message that must not be logged."""
         raise RuntimeError("a prompt, perhaps")
 
     bomb = Operation(explode, READ, "sessions")
-    settings = resolve({}, {"DEVIN_API_KEY": "apk_x"})
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
-        yield server_state(settings, bomb)
-
-    middleware = [log_calls(shared_state_keys=False)]
-    server = MCPServer("crashing", lifespan=lifespan, middleware=middleware)
-    register_handlers(server, "stdio")
-    async with Client(server) as client:
+    async with serve_operations(resolve({}, {"DEVIN_API_KEY": "apk_x"}), bomb) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)
     assert "a bug in it" in result.content[0].text

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from mcp import Client
-from mcp.server import MCPServer
 from mcp.types import TextContent
 
 from devin_mcp.api.models import Acknowledgement
@@ -17,11 +13,8 @@ from devin_mcp.operations.catalog import READ, Operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.playbooks.tools import delete_playbook, list_playbooks
 from devin_mcp.operations.sessions.tools import SessionEnded
-from devin_mcp.server.call_log import log_calls
-from devin_mcp.server.context import ServerState
-from devin_mcp.server.handlers import register_handlers
 from tests.conftest import settings_for
-from tests.observability.test_log import server_state
+from tests.operation_server import serve_operations
 from tests.upstream import Upstream, answer
 
 
@@ -54,17 +47,9 @@ async def test_crash_says_whether_anything_may_have_been_changed(
             await ctx.send(delete_playbook, Acknowledgement, playbook_id="p")
         raise RuntimeError("late")
 
-    state = server_state(settings_for(upstream), Operation(explode, READ, "sessions"))
     upstream.fail_operation("delete_playbook", answer(200, {}))
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[ServerState]) -> AsyncIterator[ServerState]:
-        yield state
-
-    middleware = [log_calls(shared_state_keys=False)]
-    server = MCPServer("crashing", lifespan=lifespan, middleware=middleware)
-    register_handlers(server, "stdio")
-    async with Client(server) as client:
+    operation = Operation(explode, READ, "sessions")
+    async with serve_operations(settings_for(upstream), operation) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)
     assert f"this is a bug in it. {says}" in result.content[0].text

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.delegation.search import SEARCH_DELAYS_SECONDS
 from devin_mcp.operations.idempotency import LISTING_LAG_SECONDS
-from devin_mcp.server.shared_starts import PREFIX
-from tests.clock import AutoClock
+from devin_mcp.server.shared_starts import PREFIX, RECONNECT_SECONDS
+from tests.clock import AutoClock, ManualClock
 from tests.conftest import Connect, Logs, ToolClient
 from tests.e2e.cluster import free_port, started, system_command, wait_until_reachable
 from tests.upstream import KEYS, Fault, Upstream, answer, delay_reply, lose_reply
@@ -145,16 +145,21 @@ async def test_record_that_cannot_be_read_under_the_lock_starts_nothing(
 
 @pytest.mark.usefixtures("api")
 async def test_outcome_and_lock_are_settled_when_redis_is_back(
-    replicas: Replicas, upstream: Upstream, redis_url: str
+    replicas: Replicas, upstream: Upstream, redis_url: str, manual_clock: ManualClock
 ) -> None:
     """Redis takes no command of the kind while the first start is refused."""
     upstream.fail_operation("create_session", answer(422, {"detail": "no"}))
-    async with replicas(2) as (first, second), Redis.from_url(redis_url) as redis:
+    async with (
+        replicas(2, manual_clock=manual_clock) as (first, second),
+        Redis.from_url(redis_url) as redis,
+    ):
         await first.ok("list_sessions")
         await set_permissions(redis, "-del", "-evalsha", "-eval")
         await first.error("delegate_task", **TASK)
         assert await redis.keys(f"{PREFIX}start:*:lock") != []
         await set_permissions(redis, "+del", "+evalsha", "+eval")
+        await manual_clock.advance(RECONNECT_SECONDS)
+        await eventually_empty(redis)
         started_later = await second.ok("delegate_task", **TASK)
     assert started_later["is_new_session"] is True
 
