@@ -15,8 +15,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opentelemetry import trace
-
 from devin_mcp.observability.stream_writer import StreamWriter
 
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -88,6 +86,8 @@ def context_ids() -> dict[str, str]:
         ids["call_id"] = record.call_id
         if record.caller is not None:
             ids["caller"] = record.caller
+    from opentelemetry import trace  # not before tracing.check_variables
+
     span = trace.get_current_span()
     if span is not trace.INVALID_SPAN and (context := span.get_span_context()).is_valid:
         ids["trace_id"] = f"{context.trace_id:032x}"

@@ -14,8 +14,11 @@ MIN_CHARS = 4
 """Shorter values are not redacted, because that would blank ordinary words."""
 
 _PREFIXES = (*API_BY_PREFIX, LOGIN_TOKEN_PREFIX)
+_ESCAPE_BEFORE = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=\\U[0-9a-f]{8})"
+"""Python and JSON write a line break as `\\n`: a key after it begins in the middle of a word."""
 _KEY_IN_TEXT = re.compile(
-    rf"(?:\b{KEY_PATTERN.pattern}|{re.escape(LOGIN_TOKEN_PREFIX)}[\w])(?a:[\w+/=.~$-]*)"
+    rf"(?:(?:\b|{_ESCAPE_BEFORE}){KEY_PATTERN.pattern}|{re.escape(LOGIN_TOKEN_PREFIX)}[\w])"
+    r"(?a:[\w+/=.~$-]*)"
 )
 """Also matches a text that is too long for a key, to its end."""
 

@@ -15,8 +15,6 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from opentelemetry import trace
-
 from devin_mcp.observability.log import event
 from devin_mcp.settings.environment import forget_variable, trace_exporters
 
@@ -24,13 +22,23 @@ SERVICE_NAME = "devin-mcp"
 FLUSH_TIMEOUT_MS = 2000
 CONSOLE = "console"
 
+
+def _find_context() -> None:
+    """As the import of opentelemetry.context does, which prints a traceback instead of raising."""
+    name = os.environ.get("OTEL_PYTHON_CONTEXT")
+    if name is not None:
+        entry_points(group="opentelemetry_context")[name]
+
+
 _READ_BY_THE_API: dict[str, Callable[[], object]] = {
+    "OTEL_PYTHON_CONTEXT": _find_context,
     "OTEL_PROPAGATORS": lambda: import_module("opentelemetry.propagate"),
-    "OTEL_PYTHON_TRACER_PROVIDER": trace.get_tracer_provider,
+    "OTEL_PYTHON_TRACER_PROVIDER": lambda: _trace().get_tracer_provider(),
 }
 """Variables that name a part of OpenTelemetry -> what raises if the part is not installed.
 
-The SDK of MCP runs both when it is imported.
+The context comes first, because the others import it. The SDK of MCP runs all of them when it is
+imported.
 """
 
 
@@ -62,7 +70,7 @@ def configure(*, stdio: bool) -> None:
     try:
         provider = _provider(exporters, stdio=stdio)
         if provider is not None:
-            trace.set_tracer_provider(provider)
+            _trace().set_tracer_provider(provider)
     except Exception as problem:  # noqa: BLE001 - named in the log
         why = "a variable of OpenTelemetry (OTEL_...) has a value that cannot be used"
         event("no_traces", level="warning", why=why, error=type(problem).__name__)
@@ -70,9 +78,14 @@ def configure(*, stdio: bool) -> None:
 
 def flush() -> None:
     """Export pending spans; needed before `os._exit`, which runs no exit handlers."""
-    provider: Any = trace.get_tracer_provider()
+    provider: Any = _trace().get_tracer_provider()
     if hasattr(provider, "force_flush"):
         provider.force_flush(FLUSH_TIMEOUT_MS)
+
+
+def _trace() -> Any:
+    """The module opentelemetry.trace, which cannot be imported before its variables are checked."""
+    return import_module("opentelemetry.trace")
 
 
 def _provider(exporters: dict[str, str], *, stdio: bool) -> Any | None:

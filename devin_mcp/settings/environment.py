@@ -93,7 +93,8 @@ def trace_exporters() -> dict[str, str]:
     exporters = {name.strip(): variable for name in names.split(",")}
     if "otlp" in exporters:
         protocol = _first_set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-        transport = os.environ.get(protocol, "http/protobuf").strip().split("/")[0]
+        value = os.environ.get(protocol, "http/protobuf").strip()
+        transport = "http" if value == "http/protobuf" else value
         exporters[f"otlp_proto_{transport}"] = protocol or exporters["otlp"]
         del exporters["otlp"]
     return {name: variable for name, variable in exporters.items() if name not in {"", "none"}}

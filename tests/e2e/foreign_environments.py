@@ -108,6 +108,15 @@ PROCESSES = [
     Environment("spans to the console", {"OTEL_TRACES_EXPORTER": "console"}, traces=True),
     Environment("Jaeger", {"OTEL_TRACES_EXPORTER": "jaeger"}, warns_of="OTEL_TRACES_EXPORTER"),
     Environment("X-Ray", {"OTEL_PROPAGATORS": "xray,baggage"}, warns_of="OTEL_PROPAGATORS"),
+    Environment("eventlet", {"OTEL_PYTHON_CONTEXT": "eventlet"}, warns_of="OTEL_PYTHON_CONTEXT"),
+    Environment(
+        "spans as JSON",
+        {
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": UNREACHABLE,
+        },
+        warns_of="OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    ),
     Environment(
         "another tracer",
         {"OTEL_PYTHON_TRACER_PROVIDER": "ddtrace"},

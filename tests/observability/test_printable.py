@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +18,7 @@ from devin_mcp.observability.redaction import redactor
 from tests.server.hostile_texts import SECRET, TEXTS, unfit
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+KEY = "apk_user_0123456789abcdef"
 FILLERS = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
@@ -77,6 +80,14 @@ def test_secret_is_redacted_before_the_text_is_cut() -> None:
     for length in range(40):
         text = f"{'x' * length} {SECRET}"
         assert unfit(one_line(text, 40) + quote_line(text, 40) + printable(text)) == []
+
+
+@pytest.mark.parametrize("escape", [repr, ascii, json.dumps, printable], ids=lambda f: f.__name__)
+def test_key_after_an_escaped_character_is_redacted(escape: Callable[[str], str]) -> None:
+    chars = [chr(number) for number in (*range(0x100), 0x200B, 0x2028, 0xFEFF, 0xE0001)]
+    for char in chars:
+        if not char.isalnum() and char != "_":  # else it is no key that begins after it
+            assert "0123456789abcdef" not in redactor.clean(escape(f"{char}{KEY}")), char
 
 
 def test_json_is_redacted_and_has_no_control_characters() -> None:
