@@ -85,6 +85,8 @@ class SessionPoller:
         """Why polling ended."""
         self.polled_at = self.failed_at = 0.0
         """End of the last successful poll, and of the last failed one; 0 for never."""
+        self.problem = ""
+        """Why the last failed poll failed."""
         self.messaged_at = messaged_at
         """Time of the last message sent to the session through this server."""
         self.due_at = math.inf
@@ -180,17 +182,14 @@ class SessionPoller:
             self._log(call, outcome, error, self._clock.now() - started_at)
 
     def _has_more_to_come(self) -> bool:
-        if self.session is None or self.awaiting_final_message:
-            return True
-        return self.session.accepts_messages or self.session.can_be_ended
+        session, waits = self.session, self.awaiting_final_message
+        return session is None or waits or session.accepts_messages or session.can_be_ended
 
     async def _poll(self) -> None:
         started_at, invalidations = self._clock.now(), self._invalidations
-        can_reuse = self._has_settled and not self.awaiting_final_message
+        previous = self.session if self._has_settled and not self.awaiting_final_message else None
         try:
-            session = await self._read(
-                self._key, self._session_id, self.session if can_reuse else None
-            )
+            session = await self._read(self._key, self._session_id, previous)
             self._hold(session)
         except DevinError as error:
             if isinstance(error, BadKey | NotAllowed | NotFound | Invalid):
@@ -199,7 +198,7 @@ class SessionPoller:
             self._has_settled = False
             retry_after = getattr(error, "retry_after", None) or 0
             self._interval = max(retry_after, min(POLL_IDLE_SECONDS, self._interval * 2))
-            self.failed_at = self._clock.now()
+            self.failed_at, self.problem = self._clock.now(), error.message
             self.notify(None)
             return
         if self._clock.now() - started_at > SLOW_POLL_SECONDS:

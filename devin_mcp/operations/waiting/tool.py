@@ -69,8 +69,9 @@ async def wait_for_sessions(
     if len(refusals) == len(ids):
         raise refusals[0]
     if not any(target.is_resolved for target in wait.targets):
+        problems = dict.fromkeys(filter(None, (target.poller.problem for target in wait.targets)))
         raise Broken(
-            "Devin could not be asked in all that time.",
+            " ".join(["Devin could not be asked in all that time.", *problems]),
             "The sessions go on. Call again in a minute.",
         )
     return Truncatable(lambda limit: wait.result(limit, seen.others(ids)))

@@ -257,4 +257,4 @@ async def test_session_whose_messages_are_too_large_is_not_followed(upstream: Up
         result = await client("wait_for_sessions", session_ids=["devin-1"], max_wait_s=1)
     text = str(result.content)[:500]
     upstream.fake_sessions.clear()  # a failure would be shown with them
-    assert "could not be asked in all that time" in text
+    assert "could not be asked in all that time. The session's messages do not fit" in text
