@@ -21,6 +21,19 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
 
+MAX_SHORT_CHARS = 10_000
+"""Of a title, name, address or time. Devin's own have a few hundred; more would only cost time."""
+
+
+def _shorten(value: object) -> object:
+    if not isinstance(value, str) or len(value) <= MAX_SHORT_CHARS:
+        return value
+    return f"{value[:MAX_SHORT_CHARS]}…"
+
+
+ShortText = Annotated[str, BeforeValidator(_shorten)]
+"""A text of which no more than its beginning is ever shown."""
+
 _UTC_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -30,8 +43,8 @@ def _format_time(value: object) -> object:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _format_seconds(value)
-    if not isinstance(value, str):
-        return value
+    if not isinstance(value, str) or len(value) > MAX_SHORT_CHARS:
+        return _shorten(value)
     if _UTC_TIMESTAMP.fullmatch(value):
         return value[:19] + "Z"
     try:

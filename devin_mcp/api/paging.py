@@ -19,7 +19,7 @@ ItemT = TypeVar("ItemT", bound=ApiModel)
 
 MAX_PAGES = 100
 """Pages of one walk."""
-MAX_ROWS = 20_000
+MAX_ROWS = 10_000
 """Rows of one walk, and those of its last page."""
 MANY_ROWS = 500
 """More rows are measured in a thread."""

@@ -14,6 +14,8 @@ from typing import Any
 from devin_mcp.observability.redaction import redactor
 
 MAX_QUOTE_CHARS = 160
+MAX_READ_CHARS = 20_000
+"""Of a text of which one line is shown: no line and no secret is longer."""
 
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format (bidirectional and zero-width ones among them), surrogate, private use, not
@@ -44,8 +46,10 @@ def one_line(text: str, max_chars: int) -> str:
 
     Redacted before it is cut: half a secret would not be recognized.
     """
-    flat = " ".join(redactor.clean(text).split())
-    return flat if len(flat) <= max_chars else f"{flat[: max_chars - 1].rstrip()}…"
+    flat = " ".join(redactor.clean(text[:MAX_READ_CHARS]).split())
+    if len(flat) <= max_chars and len(text) <= MAX_READ_CHARS:
+        return flat
+    return f"{flat[: max_chars - 1].rstrip()}…"
 
 
 def quote_line(text: str, max_chars: int = MAX_QUOTE_CHARS) -> str:

@@ -16,7 +16,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from devin_mcp.observability.log import event
-from devin_mcp.settings.environment import forget_variable, trace_exporters
+from devin_mcp.settings.environment import (
+    environment_value,
+    forget_variable,
+    trace_exporters,
+)
 
 SERVICE_NAME = "devin-mcp"
 FLUSH_TIMEOUT_MS = 2000
@@ -25,7 +29,7 @@ CONSOLE = "console"
 
 def _find_context() -> None:
     """As the import of opentelemetry.context does, which prints a traceback instead of raising."""
-    name = os.environ.get("OTEL_PYTHON_CONTEXT")
+    name = environment_value("OTEL_PYTHON_CONTEXT")
     if name is not None:
         entry_points(group="opentelemetry_context")[name]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from devin_mcp.operations.catalog import Operation, title_of
 from devin_mcp.operations.context import Context
@@ -17,6 +17,8 @@ from devin_mcp.operations.matching import Candidate
 from devin_mcp.settings import Toolset
 
 P = ParamSpec("P")
+RecordsT = TypeVar("RecordsT")
+ItemsT = TypeVar("ItemsT")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,19 @@ class ResourceContent:
 
 
 ReadResource = Callable[Concatenate[Context, P], Awaitable[ResourceContent]]
-ListEntries = Callable[[Context], Awaitable[Sequence[ResourceEntry]]]
+
+
+@dataclass(frozen=True)
+class Listing(Generic[RecordsT, ItemsT]):
+    """What is listed of a key's records."""
+
+    load: Callable[[Context], Awaitable[RecordsT]]
+    """The records, from the cache or from Devin."""
+    build: Callable[[RecordsT], ItemsT]
+    """The items. Runs in a thread: there may be thousands of records."""
+
+
+Entries = Listing[Any, Sequence[ResourceEntry]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class Resource:
     tool: Operation[Any, Any] | None
     """Shows the same, for the many hosts that hide resources from their models. None if no tool
     does; the resource is then visible to every caller."""
-    entries: ListEntries | None = None
+    entries: Entries | None = None
     """Lists each record of the template as a resource of its own."""
     list_tool: Operation[Any, Any] | None = None
     """Lists the same records; the entries are visible only together with it."""
@@ -92,7 +106,7 @@ def resource(
     uri: str,
     *,
     tool: Operation[Any, Any] | None = None,
-    entries: ListEntries | None = None,
+    entries: Entries | None = None,
     list_tool: Operation[Any, Any] | None = None,
     volatile: bool = False,
 ) -> Callable[[ReadResource[P]], ReadResource[P]]:
@@ -134,7 +148,8 @@ class PromptVariant:
 
 
 RenderPrompt = Callable[..., Awaitable[RenderedPrompt]]
-ListVariants = Callable[[Context], Awaitable[Mapping[str, PromptVariant]]]
+Variants = Listing[Any, Mapping[str, PromptVariant]]
+"""By the name of each variant."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ class Prompt:
     render: RenderPrompt
     requires: tuple[Operation[Any, Any], ...]
     """The prompt is visible only together with all of these tools."""
-    variants: ListVariants | None = None
+    variants: Variants | None = None
     record_parameter: str | None = None
     """The parameter of `render` that takes a variant's record; it is no argument of the prompt."""
     list_tool: Operation[Any, Any] | None = None
@@ -164,7 +179,7 @@ PROMPTS: list[Prompt] = []
 
 def prompt(
     *requires: Operation[Any, Any],
-    variants: ListVariants | None = None,
+    variants: Variants | None = None,
     record_parameter: str | None = None,
     list_tool: Operation[Any, Any] | None = None,
 ) -> Callable[[RenderPrompt], RenderPrompt]:

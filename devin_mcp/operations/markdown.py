@@ -25,7 +25,8 @@ def one_line(text: str | None, max_chars: int = MAX_LINE_CHARS) -> str:
 
 def first_line(text: str | None) -> str:
     """The first line that is not empty, without the marks of a heading or a list."""
-    lines = (_LIST_MARK.sub("", line).strip() for line in redactor.clean(text or "").splitlines())
+    start = redactor.clean((text or "")[: printable.MAX_READ_CHARS])
+    lines = (_LIST_MARK.sub("", line).strip() for line in start.splitlines())
     return one_line(next((line for line in lines if line), ""))
 
 

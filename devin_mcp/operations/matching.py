@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 
+import anyio.to_thread
+
 from devin_mcp.errors import Invalid, NotFound
 from devin_mcp.observability.printable import quote_line
 
@@ -27,8 +29,14 @@ class Candidate:
     words: tuple[str, ...] = ()
 
 
-def rank(candidates: Iterable[Candidate], typed: str) -> list[str]:
-    """The values that match what was typed, best match first; ties keep their order."""
+async def rank(candidates: Iterable[Candidate], typed: str) -> list[str]:
+    """The values that match what was typed, best match first; ties keep their order. Runs in a
+    thread, because there may be thousands of candidates.
+    """
+    return await anyio.to_thread.run_sync(_rank, candidates, typed)
+
+
+def _rank(candidates: Iterable[Candidate], typed: str) -> list[str]:
     normalized = _normalize(typed.strip())
     ranked = [
         (score, candidate.value)
@@ -39,11 +47,16 @@ def rank(candidates: Iterable[Candidate], typed: str) -> list[str]:
     return list(dict.fromkeys(value for _, value in ranked))
 
 
-def match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool: str) -> str:
+async def match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool: str) -> str:
     """The value of the only candidate with this value, or else with this word in any case.
 
-    Raises NotFound or Invalid. Both suggest candidates; their words are quoted as data.
+    Raises NotFound or Invalid. Both suggest candidates; their words are quoted as data. Runs in a
+    thread, because there may be thousands of candidates.
     """
+    return await anyio.to_thread.run_sync(_match_one, candidates, name, kind, list_tool)
+
+
+def _match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool: str) -> str:
     normalized = _normalize(name.strip())
     matches = [candidate for candidate in candidates if candidate.value == name.strip()]
     matches = matches or [
@@ -58,7 +71,7 @@ def match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool: 
             f"More than one {kind} is called that: {_quote(matches)}.",
             "Nothing was started. Give the id.",
         )
-    similar = set(rank(candidates, name)) or set(_similar(candidates, normalized))
+    similar = set(_rank(candidates, name)) or set(_similar(candidates, normalized))
     suggestions = [candidate for candidate in candidates if candidate.value in similar]
     hint = f" Perhaps one of these is meant: {_quote(suggestions)}." if suggestions else ""
     raise NotFound(

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import Field
 
 from devin_mcp.observability.printable import quote_line
-from devin_mcp.operations.browsing import PROMPTS, PromptVariant, RenderedPrompt, prompt
+from devin_mcp.operations.browsing import PROMPTS, Listing, PromptVariant, RenderedPrompt, prompt
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.tool import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
 from devin_mcp.operations.parameters import NOT_BLANK, SessionId
-from devin_mcp.operations.playbooks.model import Playbook
+from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex
 from devin_mcp.operations.playbooks.tools import (
     create_playbook,
     list_playbooks,
@@ -125,10 +125,10 @@ Show me title, macro and text. When I have agreed, save it with devin_create_pla
     )
 
 
-async def playbook_variants(ctx: Context) -> Mapping[str, PromptVariant]:
+def _playbook_variants(index: PlaybookIndex) -> Mapping[str, PromptVariant]:
     """One prompt per playbook, under a name that can be typed."""
     fixed_names = frozenset(prompt.name for prompt in PROMPTS if prompt.variants is None)
-    playbooks = (await playbook_index(ctx)).by_name(fixed_names)
+    playbooks = index.by_name(fixed_names)
     return {
         name: PromptVariant(
             one_line(playbook.title),
@@ -146,7 +146,7 @@ def _description(playbook: Playbook) -> str:
 
 @prompt(
     delegate_task,
-    variants=playbook_variants,
+    variants=Listing(playbook_index, _playbook_variants),
     record_parameter="playbook",
     list_tool=list_playbooks,
 )

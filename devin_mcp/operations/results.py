@@ -21,6 +21,8 @@ Cursor = Annotated[
 ROOM_FOR_NEXT = 400
 """Characters reserved for `next` when a result is shortened."""
 TRUNCATED_CELL_CHARS = 100
+MAX_PAGE_ROWS = 1000
+"""Rows of a page at most, whatever the limit: more are never copied or measured."""
 NO_LIMIT = 1 << 40
 """Sentinel: skip measuring. Results are measured only after the rendered text exceeded the limit,
 because measuring costs as much as rendering."""
@@ -38,6 +40,7 @@ class Result(BaseModel):
 
 ResultT = TypeVar("ResultT", bound=Result)
 PageT = TypeVar("PageT", bound="Page")
+RowT = TypeVar("RowT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ class Page(Result):
 
     next: Next
     next_cursor: str | None = None
+
+
+def rows_of_page(rows: Sequence[RowT], start: Position) -> tuple[Sequence[RowT], bool]:
+    """The rows from `start` on, as many as a page may have, and whether more follow."""
+    end = start.skip + MAX_PAGE_ROWS
+    return rows[start.skip : end], len(rows) > end
 
 
 def build_page(
@@ -152,10 +161,16 @@ def _escaped_length(character: str) -> int:
 def count_that_fit(rows: Sequence[BaseModel], room: int) -> int:
     """How many of the first rows fit into `room` characters, commas included."""
     for count, row in enumerate(rows):
-        room -= json_chars(row) + 1
+        room -= _chars_until(room, row) + 1
         if room < 0:
             return count
     return len(rows)
+
+
+def _chars_until(room: int, model: BaseModel) -> int:
+    """As `json_chars`; without writing the JSON if one text alone is longer than the room."""
+    longest = max((len(text) for text in vars(model).values() if isinstance(text, str)), default=0)
+    return longest if longest > room else json_chars(model)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -169,7 +184,7 @@ def truncate_row(row: ModelT, room: int) -> ModelT:
     """
     names = [name for name in type(row).model_fields if isinstance(getattr(row, name), str | list)]
     for name in sorted(names, key=lambda name: len(str(getattr(row, name))), reverse=True):
-        if json_chars(row) <= room:
+        if _chars_until(room, row) <= room:
             break
         value = getattr(row, name)
         if isinstance(value, str) and (

@@ -15,7 +15,15 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.parameters import NOT_BLANK, SecretId
 from devin_mcp.operations.policy import Policy
-from devin_mcp.operations.results import Cursor, Next, Page, Result, Truncatable, build_page
+from devin_mcp.operations.results import (
+    Cursor,
+    Next,
+    Page,
+    Result,
+    Truncatable,
+    build_page,
+    rows_of_page,
+)
 
 SecretName = Annotated[str, Field(max_length=256, description="Its name"), NOT_BLANK]
 SecretValue = Annotated[str, Field(max_length=65_536, description="The secret itself")]
@@ -83,7 +91,8 @@ async def list_secrets(ctx: Context, cursor: Cursor | None = None) -> Truncatabl
     """List ids, names and types of the organization's secrets. Values are never shown."""
     query = ListQuery("devin_list_secrets", {})
     start = query.decode(cursor)
-    return build_page(Secrets, (await _read_secrets(ctx))[start.skip :], query, start)
+    rows, has_more = rows_of_page(await _read_secrets(ctx), start)
+    return build_page(Secrets, rows, query, start, has_more=has_more)
 
 
 async def _read_secrets(ctx: Context) -> list[Secret]:

@@ -45,10 +45,10 @@ async def complete(_: RequestContext, params: CompleteRequestParams) -> Complete
         )
     )
     candidates = chain.from_iterable(part or () for part in loaded)
-    values = [printable(value) for value in rank(candidates, params.argument.value)]
+    values = await rank(candidates, params.argument.value)
     return CompleteResult(
         completion=Completion(
-            values=values[:MAX_COMPLETIONS],
+            values=[printable(value) for value in values[:MAX_COMPLETIONS]],
             total=len(values),
             has_more=len(values) > MAX_COMPLETIONS,
         )

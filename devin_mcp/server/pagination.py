@@ -11,8 +11,10 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+import anyio.to_thread
 from mcp import MCPError
 from mcp.types import INVALID_PARAMS
 
@@ -28,16 +30,17 @@ LOAD_TIMEOUT = 10.0
 
 SortKey = tuple[int, str, str]
 """Section, sort text within it, id."""
-SortedItems = Iterable[tuple[tuple[str, str], T]]
-"""(sort text, id) and the item."""
+SortedItems = Iterable[tuple[tuple[str, str], Callable[[], T]]]
+"""(sort text, id) and what builds the item, which is called only for the items of the page."""
 
 
 @dataclass(frozen=True)
 class ListSource(Generic[S, T]):
-    """One section of a list: the request to Devin, and the items of its response."""
+    """One section of a list: the records, and the items that are listed of them."""
 
     load: Callable[[], Awaitable[S]]
     items: Callable[[S], SortedItems[T]]
+    """Runs in a thread."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class ListPage(Generic[T]):
 
 
 async def paginate(
-    fixed: Sequence[T], sources: Sequence[ListSource[Any, T]], cursor: str | None
+    fixed: Sequence[Callable[[], T]], sources: Sequence[ListSource[Any, T]], cursor: str | None
 ) -> ListPage[T]:
     """At most 250 items after the cursor: the fixed ones first, then section by section.
 
@@ -61,23 +64,37 @@ async def paginate(
     responses = await asyncio.gather(
         *(_load(source.load) for source in sources), return_exceptions=True
     )
-    items: list[tuple[SortKey, T]] = [
-        ((0, f"{index:02}", ""), item) for index, item in enumerate(fixed)
+    sections: list[Callable[[], SortedItems[T]]] = [
+        lambda: (((f"{index:02}", ""), build) for index, build in enumerate(fixed))
     ]
     is_complete = True
-    for section, (source, response) in enumerate(zip(sources, responses, strict=True), 1):
+    for source, response in zip(sources, responses, strict=True):
         if not isinstance(response, BaseException):
-            items += (((section, *key), item) for key, item in source.items(response))
+            sections.append(partial(source.items, response))
         elif cursor is None and isinstance(response, DevinError):
+            sections.append(lambda: ())
             is_complete = False
             add_call_facts(incomplete=True, error=response.kind)
         else:
             raise response
+    items, next_cursor = await anyio.to_thread.run_sync(_build_page, sections, last_key)
+    return ListPage(items, next_cursor, is_complete)
+
+
+def _build_page(
+    sections: Sequence[Callable[[], SortedItems[T]]], last_key: SortKey | None
+) -> tuple[list[T], str | None]:
+    """The items after the key, and the next cursor."""
+    items = (
+        ((number, *key), build)
+        for number, section in enumerate(sections)
+        for key, build in section()
+    )
     remaining = [item for item in items if last_key is None or item[0] > last_key]
     remaining.sort(key=lambda item: item[0])
     page = remaining[:PAGE_SIZE]
     next_cursor = _encode(page[-1][0]) if len(remaining) > PAGE_SIZE else None
-    return ListPage([item for _, item in page], next_cursor, is_complete)
+    return [build() for _, build in page], next_cursor
 
 
 async def _load(load: Callable[[], Awaitable[S]]) -> S:

@@ -4,9 +4,11 @@ SDK.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
+import anyio.to_thread
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.types import (
@@ -28,7 +30,7 @@ from devin_mcp.errors import Invalid
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt
+from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt, Variants
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
@@ -47,7 +49,10 @@ class PromptHandlers:
     async def list(self, _: RequestContext, params: PaginatedRequestParams) -> ListPromptsResult:
         caller = current_caller.get()
         sources = [
-            ListSource(partial(prompt.variants, caller.context()), partial(_variant_items, prompt))
+            ListSource(
+                partial(prompt.variants.load, caller.context()),
+                partial(_variant_items, prompt_arguments(prompt), prompt.variants),
+            )
             for prompt in caller.visible.prompts
             if prompt.variants is not None
         ]
@@ -101,7 +106,8 @@ async def find_prompt(
             return prompt, None
     for prompt in caller.visible.prompts:
         if prompt.variants is not None:
-            variants = await prompt.variants(caller.context())
+            records = await prompt.variants.load(caller.context())
+            variants = await anyio.to_thread.run_sync(prompt.variants.build, records)
             if name in variants:
                 return prompt, variants[name]
     return None, None
@@ -116,29 +122,32 @@ def prompt_arguments(prompt: Prompt) -> list[PromptArgument]:
     ]
 
 
-def _fixed_prompts(visible: VisibleTools) -> list[McpPrompt]:
-    return [
-        McpPrompt(
+def _fixed_prompts(visible: VisibleTools) -> list[Callable[[], McpPrompt]]:
+    def build(prompt: Prompt) -> McpPrompt:
+        return McpPrompt(
             name=prompt.name,
             title=prompt.title,
             description=_description(prompt),
             arguments=prompt_arguments(prompt),
         )
-        for prompt in visible.prompts
-        if prompt.variants is None
-    ]
+
+    return [partial(build, prompt) for prompt in visible.prompts if prompt.variants is None]
 
 
-def _variant_items(prompt: Prompt, variants: Mapping[str, PromptVariant]) -> SortedItems[McpPrompt]:
-    arguments = prompt_arguments(prompt)
-    for name, variant in variants.items():
-        item = McpPrompt(
+def _variant_items(
+    arguments: list[PromptArgument], variants: Variants, records: Any
+) -> SortedItems[McpPrompt]:
+
+    def build(name: str, variant: PromptVariant) -> McpPrompt:
+        return McpPrompt(
             name=name,
             title=printable(variant.title),
             description=printable(variant.description),
             arguments=arguments,
         )
-        yield (name, ""), item
+
+    by_name = variants.build(records)
+    return (((name, ""), partial(build, name, variant)) for name, variant in by_name.items())
 
 
 def _description(prompt: Prompt) -> str:

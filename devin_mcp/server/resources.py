@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from mcp.server import MCPServer
 from mcp.types import (
@@ -25,7 +26,7 @@ from devin_mcp.errors import DevinError, Invalid, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.browsing import Resource, ResourceEntry
+from devin_mcp.operations.browsing import Entries, Resource, ResourceEntry
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.matching import slug
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
@@ -40,9 +41,6 @@ MAX_RESOURCE_CHARS = 1_000_000
 """Characters of a resource that are sent; the rest is counted."""
 USER_AND_ASSISTANT = Annotations(audience=["user", "assistant"])
 
-BuildResource = Callable[[], McpResource]
-"""Called only for the items of the page."""
-
 
 class ResourceHandlers:
     """The handlers of `resources/*`."""
@@ -55,7 +53,7 @@ class ResourceHandlers:
         page = await paginate(_indexes(caller.visible), _sources(caller), params.cursor)
         sdk_resources = [] if params.cursor else await self._server.list_resources()
         return ListResourcesResult(
-            resources=[build() for build in page.items] + sdk_resources,
+            resources=page.items + sdk_resources,
             next_cursor=page.next_cursor,
             ttl_ms=caller.cache_ttl_ms if page.is_complete else 0,
             cache_scope="private",
@@ -135,7 +133,7 @@ class ResourceHandlers:
         return EmptyResult()
 
 
-def _indexes(visible: VisibleTools) -> list[BuildResource]:
+def _indexes(visible: VisibleTools) -> list[Callable[[], McpResource]]:
     """The resources without placeholders."""
 
     def build(resource: Resource) -> McpResource:
@@ -151,10 +149,13 @@ def _indexes(visible: VisibleTools) -> list[BuildResource]:
     return [partial(build, resource) for resource in visible.resources if not resource.is_template]
 
 
-def _sources(caller: CallerContext) -> list[ListSource[Sequence[ResourceEntry], BuildResource]]:
+def _sources(caller: CallerContext) -> list[ListSource[Any, McpResource]]:
     """The records of each template whose list tool is visible."""
     return [
-        ListSource(partial(resource.entries, caller.context()), partial(_entry_items, resource))
+        ListSource(
+            partial(resource.entries.load, caller.context()),
+            partial(_entry_items, resource, resource.entries),
+        )
         for resource in caller.visible.resources
         if resource.entries is not None
         and resource.list_tool is not None
@@ -162,9 +163,7 @@ def _sources(caller: CallerContext) -> list[ListSource[Sequence[ResourceEntry], 
     ]
 
 
-def _entry_items(
-    resource: Resource, entries: Sequence[ResourceEntry]
-) -> SortedItems[BuildResource]:
+def _entry_items(resource: Resource, entries: Entries, records: Any) -> SortedItems[McpResource]:
     (variable,) = variable_names(resource)
 
     def build(entry: ResourceEntry) -> McpResource:
@@ -182,7 +181,7 @@ def _entry_items(
 
     return (
         ((entry.title.casefold()[:SORT_CHARS], entry.id), partial(build, entry))
-        for entry in entries
+        for entry in entries.build(records)
     )
 
 

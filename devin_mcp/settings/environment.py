@@ -12,7 +12,7 @@ def process_environment() -> Mapping[str, str]:
 
 
 def environment_value(name: str) -> str | None:
-    """The current value of a variable that --allow-secret-env permits."""
+    """The current value of a variable that is no setting."""
     return os.environ.get(name)
 
 

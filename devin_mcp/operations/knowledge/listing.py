@@ -35,6 +35,7 @@ from devin_mcp.operations.results import (
     count_that_fit,
     json_chars,
     prefix_that_fits,
+    rows_of_page,
 )
 
 SNIPPET_CHARS = 200
@@ -129,8 +130,9 @@ async def list_knowledge(
     if body == "full" and note_ids is not None and len(found.notes) == 1:
         return _one_note(found.notes[0], from_char, query)
     folders = found.folders if is_first and note_filter == NoteFilter() else None
-    rows = [_with_body(note, body) for note in found.notes[start.skip :]]
-    return _knowledge_page(rows, query, start, len(found.notes), folders)
+    notes, has_more = rows_of_page(found.notes, start)
+    rows = [_with_body(note, body) for note in notes]
+    return _knowledge_page(rows, query, start, len(found.notes), has_more, folders)
 
 
 async def find_notes(ctx: Context, note_filter: NoteFilter, *, fresh: bool) -> KnowledgeBase:
@@ -196,7 +198,7 @@ async def knowledge_base(ctx: Context, *, fresh: bool = False) -> KnowledgeBase:
 async def resolve_notes(ctx: Context, names: Sequence[str]) -> list[str]:
     """The ids of notes given by id or by an unambiguous name. Raises NotFound or Invalid."""
     candidates = (await knowledge_base(ctx, fresh=True)).candidates if names else []
-    ids = [match_one(candidates, name, "note", "devin_list_knowledge") for name in names]
+    ids = [await match_one(candidates, name, "note", "devin_list_knowledge") for name in names]
     return list(dict.fromkeys(ids))
 
 
@@ -211,6 +213,7 @@ def _knowledge_page(
     query: ListQuery,
     start: Position,
     matching: int,
+    has_more: bool,
     folders: list[KnowledgeFolder] | None,
 ) -> Truncatable[Knowledge]:
     """Folders take at most a third of the room; notes name their folder's id in any case."""
@@ -225,6 +228,7 @@ def _knowledge_page(
             rows,
             query,
             start,
+            has_more=has_more,
             matching=matching,
             folders=page_folders,
             folders_left_out=left_out or None,

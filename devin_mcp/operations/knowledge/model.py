@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from devin_mcp.api.models import ApiModel, ListOrNull, Time
+from devin_mcp.api.models import ApiModel, ListOrNull, ShortText, Time
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import ResourceEntry
 from devin_mcp.operations.capabilities import V1, V3, Requires
@@ -28,14 +28,14 @@ class Note(ApiModel):
     """A note, with as much of its body as was asked for."""
 
     note_id: str = Field(alias="id")
-    name: str
-    trigger: str | None = Field(None, alias="trigger_description")
+    name: ShortText
+    trigger: ShortText | None = Field(None, alias="trigger_description")
     body: str | None = None
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole body, when cut")
     folder_id: str | None = Field(None, alias="parent_folder_id")
-    macro: str | None = None
-    pinned_repo: str | None = None
+    macro: ShortText | None = None
+    pinned_repo: ShortText | None = None
     enabled: Annotated[bool | None, Requires(V3)] = Field(
         None, description="false = Devin does not recall it"
     )
@@ -82,9 +82,9 @@ class NoteWrite(ApiModel):
 
 class KnowledgeFolder(ApiModel):
     folder_id: str = Field(alias="id")
-    name: str = ""
-    path: Annotated[str | None, Requires(V3)] = None
-    description: Annotated[str | None, Requires(V1)] = None
+    name: ShortText = ""
+    path: Annotated[ShortText | None, Requires(V3)] = None
+    description: Annotated[ShortText | None, Requires(V1)] = None
 
 
 class KnowledgeList(ApiModel):

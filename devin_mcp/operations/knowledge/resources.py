@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devin_mcp.errors import NotFound
-from devin_mcp.operations.browsing import ResourceContent, ResourceEntry, completes, resource
+from devin_mcp.operations.browsing import Listing, ResourceContent, completes, resource
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.knowledge.listing import knowledge_base, list_knowledge
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, one_line, table
@@ -46,11 +46,11 @@ async def all_knowledge(ctx: Context) -> ResourceContent:
     return ResourceContent(text, "Write one with devin_create_knowledge.")
 
 
-async def note_entries(ctx: Context) -> list[ResourceEntry]:
-    return (await knowledge_base(ctx)).entries
-
-
-@resource("devin://knowledge/{note_id}", tool=list_knowledge, entries=note_entries)
+@resource(
+    "devin://knowledge/{note_id}",
+    tool=list_knowledge,
+    entries=Listing(knowledge_base, lambda notes: notes.entries),
+)
 async def knowledge(ctx: Context, note_id: NoteId) -> ResourceContent:
     """One note as markdown, with its name, trigger, folder and pinned repository on top."""
     notes = await knowledge_base(ctx)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from devin_mcp.api.models import AnyObject, ApiModel, Time, WritableObject
+from devin_mcp.api.models import AnyObject, ApiModel, ShortText, Time, WritableObject
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import ResourceEntry
 from devin_mcp.operations.capabilities import V1, V3, Requires
@@ -23,8 +23,8 @@ class PlaybookSummary(ApiModel):
     """A playbook; `body` only where it was asked for (v1.md §7)."""
 
     playbook_id: str
-    title: str
-    macro: str | None = None
+    title: ShortText
+    macro: ShortText | None = None
     body: str | None = None
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole body, when cut")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from devin_mcp.operations.browsing import ResourceContent, ResourceEntry, completes, resource
+from devin_mcp.operations.browsing import Listing, ResourceContent, completes, resource
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, one_line, table
 from devin_mcp.operations.matching import Candidate
@@ -15,10 +15,6 @@ from devin_mcp.operations.playbooks.tools import (
     playbook_index,
     read_playbook,
 )
-
-
-async def playbook_entries(ctx: Context) -> list[ResourceEntry]:
-    return (await playbook_index(ctx)).entries
 
 
 @resource("devin://playbooks", tool=list_playbooks)
@@ -50,7 +46,7 @@ async def all_playbooks(ctx: Context) -> ResourceContent:
 @resource(
     "devin://playbooks/{playbook_id}",
     tool=get_playbook,
-    entries=playbook_entries,
+    entries=Listing(playbook_index, lambda index: index.entries),
     list_tool=list_playbooks,
 )
 async def playbook(ctx: Context, playbook_id: PlaybookId) -> ResourceContent:

@@ -37,6 +37,7 @@ from devin_mcp.operations.results import (
     build_page,
     json_chars,
     prefix_that_fits,
+    rows_of_page,
 )
 
 ROOM_FOR_HINT = 200
@@ -76,13 +77,14 @@ async def list_playbooks(
     query = ListQuery("devin_list_playbooks", {})
     start = query.decode(cursor)
     index = await playbook_index(ctx, fresh=start == FIRST)
+    playbooks, has_more = rows_of_page(index.playbooks, start)
     rows = [
         playbook.model_copy(
             update={"structured_output_schema": None, **({} if body else {"body": None})}
         )
-        for playbook in index.playbooks[start.skip :]
+        for playbook in playbooks
     ]
-    return build_page(Playbooks, rows, query, start)
+    return build_page(Playbooks, rows, query, start, has_more=has_more)
 
 
 async def playbook_index(ctx: Context, *, fresh: bool = False) -> PlaybookIndex:
@@ -99,7 +101,7 @@ async def resolve_playbook(ctx: Context, name: str) -> str:
     """From an id, `!macro` or unambiguous title to the id. Raises NotFound or Invalid."""
     candidates = (await playbook_index(ctx, fresh=True)).candidates
     try:
-        return match_one(candidates, name, "playbook", "devin_list_playbooks")
+        return await match_one(candidates, name, "playbook", "devin_list_playbooks")
     except NotFound:
         if is_id(name):
             with suppress(NotFound, Invalid):  # the list has the team's playbooks only (v1.md §7)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cached_property
+from hashlib import sha256
 from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from devin_mcp.api.models import AnyObject, ApiModel, ListOrNull, Time
+from devin_mcp.api.models import MAX_SHORT_CHARS, AnyObject, ApiModel, ListOrNull, ShortText, Time
 from devin_mcp.operations.capabilities import V1, V3, ChoicesRequire, Requires
 from devin_mcp.operations.parameters import prefixed_id
 from devin_mcp.operations.sessions.conversation import Message
@@ -77,8 +80,8 @@ class SessionSummary(ApiModel):
         V3_PHASE_NAMES,
     ]
     reason: Annotated[str | None, Requires(V3)] = Field(None, description="Devin's status_detail")
-    title: str | None = None
-    url: str | None = None
+    title: ShortText | None = None
+    url: ShortText | None = None
     pull_requests: list[PullRequest] | None = Field(None, description="Newest first")
     status: str | None = None
     status_enum: Annotated[str | None, Requires(V1)] = None
@@ -99,12 +102,19 @@ class SessionSummary(ApiModel):
         if not isinstance(value, dict):
             return value
         session = {**value, "pull_requests": _pull_requests(value)}
-        if session.get("tags", ()) is None and _is_of_v3(value):
-            del session["tags"]  # v3 always has a list (v3.md §5.2), so these could not be read
+        if not _can_be_read(session.get("tags", ()), is_of_v3=_is_of_v3(value)):
+            del session["tags"]
         output = session.get("structured_output")
         if output is not None and not isinstance(output, dict):
             session["structured_output"] = {"value": output}
         return session | (_v3_fields(value) if _is_of_v3(value) else _v1_fields(value))
+
+
+def _can_be_read(tags: object, *, is_of_v3: bool) -> bool:
+    """What cannot be read is never written back. v3 always has a list (v3.md §5.2)."""
+    if not isinstance(tags, list):
+        return not (tags is None and is_of_v3)
+    return all(len(tag) <= MAX_SHORT_CHARS for tag in tags if isinstance(tag, str))
 
 
 def phase_of(session: dict[str, Any]) -> Phase:
@@ -152,7 +162,7 @@ def _pull_requests(session: dict[str, Any]) -> list[dict[str, Any]] | None:
             continue
         url = value.get("pr_url", value.get("url"))
         state = value.get("pr_state", value.get("state"))
-        if isinstance(url, str):
+        if isinstance(url, str) and len(url) <= MAX_SHORT_CHARS:
             pull_requests.append({"url": url, "state": state if isinstance(state, str) else None})
     return _newest_first(pull_requests) or None
 
@@ -174,6 +184,14 @@ class Session(SessionSummary):
     snapshot_id: Annotated[str | None, Requires(V1)] = None
     structured_output: AnyObject | None = None
     messages: ListOrNull[Message] = []
+
+    @cached_property
+    def output_hash(self) -> bytes:
+        """SHA-256 of the structured output; empty without one."""
+        output = self.structured_output
+        if output is None:
+            return b""
+        return sha256(json.dumps(output, sort_keys=True).encode()).digest()
 
     @property
     def is_working(self) -> bool:

@@ -5,7 +5,6 @@ It carries what a caller has seen, so it works after a restart and on any replic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -49,13 +48,11 @@ class Seen:
     def of(cls, session: Session, message_count: int) -> Seen:
         """The whole state of the session, with its first `message_count` messages."""
         urls = " ".join(pull_request.url for pull_request in session.pull_requests or ())
-        output = session.structured_output
-        output_text = "" if output is None else json.dumps(output, sort_keys=True)
         return cls(
             message_count,
             session.phase,
-            _digest(urls, _DIGEST_DIGITS),
-            _digest(output_text, _DIGEST_DIGITS),
+            _digits_of(_hash(urls), _DIGEST_DIGITS),
+            _digits_of(session.output_hash, _DIGEST_DIGITS),
         )
 
     def encode(self) -> str:
@@ -121,14 +118,19 @@ def encode_wait_cursor(seen: Mapping[str, Seen], others: Sequence[str] = ()) -> 
 
 
 def _id_digits(session_id: str) -> str:
-    return _digest(bare_id(session_id), _ID_DIGITS)
+    return _digits_of(_hash(bare_id(session_id)), _ID_DIGITS)
 
 
-def _digest(text: str, length: int) -> str:
-    """Base 64. Only the empty text gives zeros, so something is never mistaken for nothing."""
-    if not text:
+def _hash(text: str) -> bytes:
+    """SHA-256; empty for an empty text."""
+    return sha256(text.encode()).digest() if text else b""
+
+
+def _digits_of(hash_bytes: bytes, length: int) -> str:
+    """Base 64. Only an empty hash gives zeros, so something is never mistaken for nothing."""
+    if not hash_bytes:
         return _DIGITS[0] * length
-    number = int.from_bytes(sha256(text.encode()).digest()[:8], "big") % (64**length - 1) + 1
+    number = int.from_bytes(hash_bytes[:8], "big") % (64**length - 1) + 1
     return _to_digits(number, length)
 
 

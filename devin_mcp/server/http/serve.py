@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from functools import partial
 from secrets import token_hex
@@ -102,14 +103,24 @@ def serve_on(
     _keep_streams_open_during_grace()
     raise_descriptor_limit()  # each client and each request needs one
     shutdown = Shutdown()
+    app = build_app(settings, shutdown, tokens, state_key=state_key)
+    freeze_loaded_objects()
     run(
-        build_app(settings, shutdown, tokens, state_key=state_key),
+        app,
         listener,
         grace=GRACE_SECONDS - WRITES_GRACE_SECONDS,
         on_shutdown=shutdown.start,
         max_head_bytes=MAX_HEAD_BYTES,
         forwarded_allow_ips=settings.forwarded_allow_ips,
     )
+
+
+def freeze_loaded_objects() -> None:
+    """What was loaded is never garbage. Each full collection would look through it, for 70 ms in
+    which nobody is served.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _keep_streams_open_during_grace() -> None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from devin_mcp.asgi_server import bind_socket
 from devin_mcp.observability import log_config
 from devin_mcp.server.context import Shutdown
-from devin_mcp.server.http.serve import build_app
+from devin_mcp.server.http.serve import build_app, freeze_loaded_objects
 from devin_mcp.settings import resolve
 
 TICK_SECONDS = 0.002
@@ -46,8 +46,9 @@ class LoopWatch:
 
 async def serve() -> None:
     log_config.configure("error", "json")
-    settings = resolve({"auth": ["caller-key"], "cache_ttl": ["0"]}, os.environ)
+    settings = resolve({"auth": ["caller-key"]}, os.environ)
     watch = LoopWatch(build_app(settings, Shutdown(), None))
+    freeze_loaded_objects()
     listener, address = bind_socket("127.0.0.1", 0)
     print(address, flush=True)
     watching = asyncio.ensure_future(watch.run())
