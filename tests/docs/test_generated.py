@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from devin_mcp.api import connections, memory, response_body
+from devin_mcp.api import connections, memory, paging, response_body
 from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
-from devin_mcp.operations import OPERATIONS, cache, idempotency
+from devin_mcp.operations import OPERATIONS, cache, idempotency, results
 from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.operations.sessions import conversation_cache
@@ -207,6 +207,8 @@ def limits_table() -> str:
             ),
             "an error; it is not read to its end",
         ),
+        ("rows of a list that are read", f"{paging.MAX_ROWS:,}", "an error, or a cursor"),
+        ("rows of one page of a tool", f"{results.MAX_PAGE_ROWS:,}", "`next_cursor`"),
         (
             "delegations of a key that run, or whose outcome is unknown",
             f"{idempotency.MAX_STARTS_PER_TENANT}",

@@ -267,7 +267,7 @@ CAUSES: dict[str, Cause] = {
     "its certificate did not verify": devin_behind_tls_proxy,
     "its name does not resolve": host_name_unknown,
     "cannot be used. Nothing was sent. Use an http, https, socks5": proxy_is("me:pass#word@x:1"),
-    "could not be reached: the proxy from": proxy_is("127.0.0.1:1"),
+    "the proxy from": proxy_is("127.0.0.1:1"),
     "answered instead of Devin (": refused_in_between,
     "a web page instead of data (a proxy in between?)": captive_portal,
     "Local files cannot be read here": started_in_root_directory,
