@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -14,23 +13,38 @@ T = TypeVar("T")
 
 HANG_SECONDS = 30.0
 """Real seconds after which a test gives up waiting; not a bound for speed."""
+QUIET_SECONDS, QUIET_TIMES, HELD_TIMES = 0.01, 5, 25
+"""Nothing moves any more if nothing has moved so many times. What is in flight for so long is held
+by the test.
+"""
+
+
+START = 1_000_000.0
+"""Of a clock; more than any age that is looked at."""
 
 
 class ManualClock:
-    """A clock whose sleepers wake only when the test advances it. `waits` has their seconds."""
+    """A clock that stands still until the test advances it. `waits` has the seconds of its
+    sleepers.
+    """
 
     def __init__(self) -> None:
-        self.passed = 0.0
+        self.passed = START
         self.waits: list[float] = []
         self.on_skip: list[Callable[[float], None]] = []
+        self.requests: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many requests Devin has received, and how many of them are in flight."""
         self._sleepers: list[tuple[float, anyio.Event]] = []
         self._moved = anyio.Event()
 
     def now(self) -> float:
-        return time.monotonic() + self.passed
+        return self.passed
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+            return
         sleeper = (self.passed + seconds, anyio.Event())
         self._sleepers.append(sleeper)
         self._moved.set()
@@ -55,12 +69,26 @@ class ManualClock:
                 woken.set()
         await anyio.sleep(0.01)
 
+    async def wait_until_quiet(self) -> None:
+        """Until no request is in flight that is not held, and no task falls asleep or wakes."""
+        before, unchanged = None, 0
+        while unchanged < QUIET_TIMES or (unchanged < HELD_TIMES and self.requests()[1]):
+            await anyio.sleep(QUIET_SECONDS)
+            now = (self.requests(), len(self.waits), len(self._sleepers))
+            before, unchanged = now, unchanged + 1 if now == before else 0
+
     async def wait_for_sleepers(self, count: int) -> None:
         """Wait until at least `count` tasks sleep; for 0, until none does."""
-        with anyio.fail_after(HANG_SECONDS):
+        with anyio.move_on_after(HANG_SECONDS) as scope:
             while len(self._sleepers) < count or (not count and self._sleepers):
                 self._moved = anyio.Event()
                 await self._moved.wait()
+        if scope.cancelled_caught:
+            received, in_flight = self.requests()
+            raise TimeoutError(
+                f"{len(self._sleepers)} tasks sleep where {count} should; of {received} requests "
+                f"to Devin, {in_flight} are in flight"
+            )
 
 
 async def advance_during(
@@ -69,7 +97,7 @@ async def advance_during(
     """The result of `work`, during which the time is advanced in these steps."""
     task = asyncio.ensure_future(work)
     for step in steps:
-        await anyio.sleep(0.05)
+        await manual_clock.wait_until_quiet()
         sleeping = asyncio.ensure_future(manual_clock.wait_for_sleepers(until_asleep))
         await asyncio.wait({task, sleeping}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -82,16 +110,18 @@ async def advance_during(
 
 
 class AutoClock:
-    """A clock whose sleeps end at once. `waits` has their seconds; `then` runs after each."""
+    """A clock that only sleeps advance, and they end at once. `waits` has their seconds; `then`
+    runs after each.
+    """
 
     def __init__(self) -> None:
-        self.skipped = 0.0
+        self.skipped = START
         self.waits: list[float] = []
         self.on_skip: list[Callable[[float], None]] = []
         self.then: Callable[[], Awaitable[None]] | None = None
 
     def now(self) -> float:
-        return time.monotonic() + self.skipped
+        return self.skipped
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -123,6 +123,7 @@ def manual_clock(upstream: Upstream) -> ManualClock:
     """A clock that only the test advances, for calls that wait side by side."""
     clock = ManualClock()
     clock.on_skip.append(upstream.sandbox.clock.advance)
+    clock.requests = lambda: (len(upstream.requests), upstream.in_flight)
     return clock
 
 

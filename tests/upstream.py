@@ -152,6 +152,8 @@ class Upstream:
 
     sandbox: Sandbox = field(default_factory=Sandbox)
     requests: list[ReceivedRequest] = field(default_factory=list)
+    in_flight: int = 0
+    """Requests that are not answered yet."""
     port: int = 0
     _faults: list[tuple[str, re.Pattern[str], deque[Fault]]] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -249,23 +251,30 @@ class Upstream:
                 request = await read_request(reader)
                 self.requests.append(request)
                 self.arrived.set()
-                exchange = Exchange(request, writer, self._forward)
-                fault = self._next_fault(request)
-                if fault is not None:
-                    await fault(exchange)
-                    continue
-                response = await self._forward(request)
-                headers = {
-                    name: value
-                    for name, value in response.headers.items()
-                    if name in {"content-type", "location"}
-                }
-                await exchange.reply(response.status_code, response.content, headers)
+                self.in_flight += 1
+                try:
+                    await self._answer(Exchange(request, writer, self._forward))
+                finally:
+                    self.in_flight -= 1
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
+
+    async def _answer(self, exchange: Exchange) -> None:
+        request = exchange.request
+        fault = self._next_fault(request)
+        if fault is not None:
+            await fault(exchange)
+            return
+        response = await self._forward(request)
+        headers = {
+            name: value
+            for name, value in response.headers.items()
+            if name in {"content-type", "location"}
+        }
+        await exchange.reply(response.status_code, response.content, headers)
 
     def _next_fault(self, request: ReceivedRequest) -> Fault | None:
         for method, pattern, faults in self._faults:

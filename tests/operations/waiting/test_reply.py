@@ -186,7 +186,8 @@ async def test_message_is_sent_although_the_session_cannot_be_read_before(
     upstream.fail("GET", path_of("devin-1"), delay_work(gate))
     session = FakeSession(status_enum="blocked").at(upstream)
     async with connect(manual_clock=manual_clock, deadline=7) as client:
-        sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
+        sending = client.ok("send_message", session_id="devin-1", message="go", max_wait_s=1)
+        sent = await advance_during(manual_clock, sending, 5, 2)
         gate.set()
     assert sent["delivered"] is True
     assert [row["message"] for row in session.messages] == ["go"]
