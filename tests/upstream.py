@@ -25,6 +25,7 @@ from tests.endpoints import endpoints_of, path_pattern
 KEY = "apk_sandbox-test-0123456789"
 V3_KEY = "cog_sandbox-test-0123456789"
 """Of the same organization as KEY."""
+PASSED_ON = ("content-type", "location")
 KEYS: dict[DevinApi, str] = {"v1": KEY, "v3": V3_KEY}
 
 
@@ -235,11 +236,8 @@ class Upstream:
 
     async def _forward(self, request: ReceivedRequest) -> httpx.Response:
         query = f"?{request.query}" if request.query else ""
-        headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name not in {"accept-encoding", "connection"}
-        }
+        dropped = {"accept-encoding", "connection"}
+        headers = {name: text for name, text in request.headers.items() if name not in dropped}
         return await self._app.request(
             request.method, request.path + query, headers=headers, content=request.body
         )
@@ -264,16 +262,11 @@ class Upstream:
 
     async def _answer(self, exchange: Exchange) -> None:
         request = exchange.request
-        fault = self._next_fault(request)
-        if fault is not None:
+        if (fault := self._next_fault(request)) is not None:
             await fault(exchange)
             return
         response = await self._forward(request)
-        headers = {
-            name: value
-            for name, value in response.headers.items()
-            if name in {"content-type", "location"}
-        }
+        headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
         await exchange.reply(response.status_code, response.content, headers)
 
     def _next_fault(self, request: ReceivedRequest) -> Fault | None:
