@@ -204,19 +204,20 @@ class Completion:
     tool: Operation[Any, Any]
 
 
-COMPLETIONS: dict[str, list[Completion]] = {}
-"""Argument name -> its completions; their candidates are offered together."""
+COMPLETIONS: dict[str, Completion] = {}
+"""By the name of the argument or variable."""
 
 
-def completes(*names: str, tool: Operation[Any, Any]) -> Callable[[ListCandidates], ListCandidates]:
-    """Declare the candidates for arguments and variables of these names.
+def completes(
+    name: str, *, tool: Operation[Any, Any]
+) -> Callable[[ListCandidates], ListCandidates]:
+    """Declare the candidates for arguments and variables of this name.
 
     The function receives the context and the arguments that were filled in before.
     """
 
     def declare(candidates: ListCandidates) -> ListCandidates:
-        for name in names:
-            COMPLETIONS.setdefault(name, []).append(Completion(candidates, tool))
+        COMPLETIONS[name] = Completion(candidates, tool)
         return candidates
 
     return declare

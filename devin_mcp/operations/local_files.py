@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from devin_mcp.errors import Invalid, NotAllowed
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.open_directory import OpenDirectory, open_directory
 
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """Files below `roots`. Errors never contain a path that the caller gave."""
+    """Files below `roots`."""
 
     roots: tuple[Path, ...] = ()
 
@@ -30,7 +31,12 @@ class LocalFiles:
             with self._open_parent(resolved) as (directory, name):
                 descriptor = directory.open(name)
         except OSError:
-            raise Invalid(f"{argument} names no file that can be read.") from None
+            # What looks like a URL may hold a password.
+            name = "" if "://" in path else f" {quote_line(path)}"
+            raise Invalid(
+                f"{argument}{name} is no file that can be read; relative paths begin in "
+                f"{self.roots[0]}."
+            ) from None
         # Checked before fdopen, which fails on a directory.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

@@ -69,14 +69,14 @@ def _match_one(candidates: Sequence[Candidate], name: str, kind: str, list_tool:
     if matches:
         raise Invalid(
             f"More than one {kind} is called that: {_quote(matches)}.",
-            "Nothing was started. Give the id.",
+            "Nothing was done. Give the id.",
         )
     similar = set(_rank(candidates, name)) or set(_similar(candidates, normalized))
     suggestions = [candidate for candidate in candidates if candidate.value in similar]
     hint = f" Perhaps one of these is meant: {_quote(suggestions)}." if suggestions else ""
     raise NotFound(
         f"None of the {len(candidates)} {kind}s has that id or name.{hint}",
-        f"Nothing was started. See them all with {list_tool}.",
+        f"Nothing was done. See them all with {list_tool}.",
     )
 
 

@@ -25,10 +25,10 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, Text, WaitCursorText
 from devin_mcp.operations.prompt_files import message_body
 from devin_mcp.operations.results import Truncatable
-from devin_mcp.operations.sessions.model import Phase, PhaseText, Session, phase_of
+from devin_mcp.operations.sessions.model import Phase, Session, phase_of
 from devin_mcp.operations.sessions.tools import read_session, read_session_alone
 from devin_mcp.operations.waiting.cursor import WaitCursor
-from devin_mcp.operations.waiting.result import WaitResult, WithUpdates, with_updates
+from devin_mcp.operations.waiting.result import WithUpdates, with_updates
 from devin_mcp.operations.waiting.target import ReplyTo
 from devin_mcp.operations.waiting.tool import wait_after
 
@@ -37,12 +37,7 @@ class MessageSent(WithUpdates):
     """A message was delivered; with max_wait_s, also what is new since."""
 
     delivered: bool
-    phase: PhaseText | None = None
     detail: Annotated[str | None, Requires(V1)] = Field(None, description="Devin's own remark")
-
-    def updated(self, wait: WaitResult) -> MessageSent:
-        """The phase is in the session's row."""
-        return super().updated(wait).model_copy(update={"phase": None})
 
 
 READ_BEFORE_TIMEOUT = 5.0
@@ -74,7 +69,7 @@ async def send_message(
     cursor: WaitCursorText | None = None,
     attachment_urls: Annotated[
         list[str] | None,
-        Field(max_length=20, description="Of uploaded files, at most 20"),
+        Field(max_length=20, description="Of uploaded files"),
     ] = None,
 ) -> Truncatable[MessageSent]:
     """Send a message to a session; with max_wait_s, wait for the reply.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from devin_mcp.settings import CALL_DEADLINE_SECONDS
@@ -17,8 +18,16 @@ MAX_TEXT_CHARS = 30_000
 """Characters of a prompt or message that Devin accepts (v1.md §3.1, observed)."""
 
 
+_BLANK_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
+
+def is_blank(text: str) -> bool:
+    """True if nothing of the text is visible: blanks, line ends, zero-width characters."""
+    return all(unicodedata.category(char) in _BLANK_CATEGORIES for char in text)
+
+
 def _refuse_blank(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise PydanticCustomError("string_too_short", "must not be empty")
     return text
 
@@ -28,8 +37,15 @@ NOT_BLANK = AfterValidator(_refuse_blank)
 
 _ID = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 ID_PATTERN = rf"^{_ID}$"
-Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
-"""One path segment: no slash, no `..`, no percent sign."""
+_SESSION_LINK = re.compile(r"https?://[\w.:-]+/sessions/([\w-]+)/?(?:[?#]\S*)?")
+
+
+def _strip(value: T) -> T | str:
+    return value.strip() if isinstance(value, str) else value
+
+
+Id = Annotated[str, BeforeValidator(_strip), Field(pattern=ID_PATTERN, max_length=MAX_ID_CHARS)]
+"""One path segment: no slash, no `..`, no percent sign. Blanks around it are removed."""
 
 
 def is_id(text: str) -> bool:
@@ -51,7 +67,18 @@ def prefixed_id(session_id: T) -> T | str:
     return session_id
 
 
-SessionId = Annotated[Id, AfterValidator(prefixed_id), Field(description="As devin-1a2b")]
+def _id_of_link(value: T) -> T | str:
+    """The id in the link to a session that every answer shows."""
+    link = _SESSION_LINK.fullmatch(value.strip()) if isinstance(value, str) else None
+    return link[1] if link else value
+
+
+SessionId = Annotated[
+    Id,
+    BeforeValidator(_id_of_link),
+    AfterValidator(prefixed_id),
+    Field(description="As devin-1a2b"),
+]
 NoteId = Annotated[Id, Field(description="As note-1a2b")]
 FolderId = Annotated[Id, Field(description="As folder-1a2b")]
 PlaybookId = Annotated[Id, Field(description="As playbook-1a2b")]
@@ -59,16 +86,27 @@ SecretId = Annotated[Id, Field(description="From devin_list_secrets")]
 
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), NOT_BLANK]
 
-RepositoryName = Annotated[
-    str, Field(max_length=300, pattern=r"^(https?://[\w.:-]+/)?[\w.~-]+(/[\w.~-]+)+/?$")
-]
+_HOST_OF_REPOSITORY = re.compile(r"(?:https?://(?:[\w.-]+@)?[\w.:-]+/|(?:ssh://)?git@[\w.-]+[:/])")
+_REPOSITORY = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
+_PAGES = frozenset(
+    {"-", "blob", "commit", "commits", "issues", "merge_requests", "pull", "pulls", "tree", "wiki"}
+)
+"""Path segments after the name: the link is to a part of the repository."""
+
+
+def _repository_name(text: str) -> str:
+    """`https://github.com/owner/name.git` or `git@github.com:owner/name.git` -> `owner/name`.
+
+    Raises PydanticCustomError for anything else, such as a link to an issue.
+    """
+    path = _HOST_OF_REPOSITORY.sub("", text.strip(), count=1).rstrip("/").removesuffix(".git")
+    if not _REPOSITORY.fullmatch(path) or _PAGES & set(path.split("/")[2:]):
+        raise PydanticCustomError("repository", "must be owner/name")
+    return path
+
+
+RepositoryName = Annotated[str, Field(max_length=300), AfterValidator(_repository_name)]
 Repository = Annotated[RepositoryName, Field(description="owner/name")]
-
-
-def repository_name(repository: str) -> str:
-    """`https://github.com/owner/name.git` -> `owner/name`."""
-    path = re.sub(r"^https?://[^/]+/", "", repository)
-    return path.rstrip("/").removesuffix(".git")
 
 
 MAX_TAGS = 50

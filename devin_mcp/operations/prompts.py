@@ -15,7 +15,7 @@ from devin_mcp.operations.browsing import PROMPTS, Listing, PromptVariant, Rende
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.tool import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
-from devin_mcp.operations.parameters import NOT_BLANK, SessionId
+from devin_mcp.operations.parameters import SessionId
 from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex
 from devin_mcp.operations.playbooks.tools import (
     create_playbook,
@@ -26,15 +26,17 @@ from devin_mcp.operations.playbooks.tools import (
 from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.tools import get_session
 
-Task = Annotated[str, Field(max_length=20_000, description="What Devin is to do"), NOT_BLANK]
-RepositoryName = Annotated[
-    str, Field(max_length=300, description="owner/name, where it is clear already")
-]
-SessionTitle = Annotated[str, Field(max_length=200, description="How the session is to be called")]
-
-MAX_ARGUMENT_CHARS = 300
-"""The bound of the arguments themselves: what a person filled in is never cut."""
+Task = Annotated[str, Field(max_length=20_000, description="What Devin is to do")]
+"""The only argument of a prompt that delegates, and optional: Claude Code splits the words that a
+person types into the arguments in order (hosts.md §5).
+"""
 MAX_TITLE_CHARS = 80
+
+THE_TASK = """\
+{task}
+
+Where the words that I typed with this command stand above, they are the task, all of them: some clients pass on only the first.
+"""
 
 HAND_OVER = """\
 - Write the prompt so that somebody who has not read this conversation can do the work:
@@ -52,18 +54,15 @@ HAND_OVER = """\
 
 
 @prompt(delegate_task)
-async def delegate(
-    _: Context, task: Task | None = None, repository: RepositoryName | None = None
-) -> RenderedPrompt:
-    """Hand what we have been talking about over to Devin, as a task that is complete in itself."""
+async def delegate(_: Context, task: Task | None = None) -> RenderedPrompt:
+    """Hand a task over to Devin, or what we have been talking about, complete in itself."""
     opening = (
-        "Hand this task over to Devin:\n\n{task}\n"
+        f"Hand this task over to Devin:\n\n{THE_TASK}"
         if task
         else "Hand what we have been working on over to Devin.\n"
     )
-    where = "\nRepository: {repository}\n" if repository else ""
-    values = {"task": task or "", "repository": one_line(repository, MAX_ARGUMENT_CHARS)}
-    return RenderedPrompt(f"{opening}{where}\nUse devin_delegate_task.\n{HAND_OVER}", values)
+    text = f"{opening}\nUse devin_delegate_task.\n{HAND_OVER}"
+    return RenderedPrompt(text, {"task": task or ""})
 
 
 @prompt(list_sessions)
@@ -153,30 +152,27 @@ def _description(playbook: Playbook) -> str:
 async def with_playbook(
     ctx: Context,
     playbook: Playbook,
-    task: Task,
-    repository: RepositoryName | None = None,
-    session_title: SessionTitle | None = None,
+    task: Task | None = None,
 ) -> RenderedPrompt:
     """Delegate a task to Devin with one playbook."""
     if playbook.body is None:
         playbook = await read_playbook(ctx, playbook.playbook_id)
-    where = "\nRepository: {repository}\n" if repository else ""
-    title_line = "- title: {session_title}\n" if session_title else ""
+    opening = (
+        f"Hand this task over to Devin, with the playbook {{title}}:\n\n{THE_TASK}"
+        if task
+        else "Hand what we have been working on over to Devin, with the playbook {title}.\n"
+    )
     text = f"""\
-Hand this task over to Devin, with the playbook {{title}}:
-
-{{task}}
-{where}
+{opening}
 Use devin_delegate_task with
 - playbook: {{playbook_id}}
-{title_line}- prompt: the task. The playbook, attached for you to read, reaches Devin by its id: do not copy it into the prompt.
+- prompt: the task. The playbook reaches Devin by its id: do not copy it into the prompt. It is attached for you to read.
+Where it is not attached, devin_get_playbook shows it.
 {HAND_OVER}"""
     values = {
         "title": quote_line(playbook.title, MAX_TITLE_CHARS),
-        "task": task,
+        "task": task or "",
         "playbook_id": playbook.playbook_id,
-        "repository": one_line(repository, MAX_ARGUMENT_CHARS),
-        "session_title": quote_line(session_title or "", MAX_ARGUMENT_CHARS),
     }
     uri = f"devin://playbooks/{playbook.playbook_id}"
     return RenderedPrompt(text, values, (uri, _attachment(playbook, ctx.policy.result_limit)))

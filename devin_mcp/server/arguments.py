@@ -17,10 +17,12 @@ from pydantic_core import ErrorDetails
 from devin_mcp.api.json_scan import JsonScanner, TooManyValues
 from devin_mcp.errors import Invalid
 from devin_mcp.operations.capabilities import API_CAPABILITIES, REQUIRES, Capability
-from devin_mcp.operations.parameters import OWN_TAG_PREFIX
+from devin_mcp.operations.parameters import OWN_TAG_PREFIX, is_blank
 from devin_mcp.server.schema import Schema, hidden_choices
 from devin_mcp.suggest import closest
 
+HOST_ARGUMENTS = {"wait_for_previous": "Gemini CLI 0.61.0"}
+"""Argument that a host adds to every tool and sends on -> the host. It is dropped."""
 NOT_SENT = "Nothing was sent. Correct the arguments and call again."
 MAX_REASONS = 5
 MAX_DECODED_VALUES = 10_000
@@ -41,7 +43,8 @@ def validate_arguments(
 
     Raises Invalid.
     """
-    decoded = _Decoder(capabilities).decode_object(dict(arguments), schema, "")
+    own = {name: value for name, value in arguments.items() if name not in HOST_ARGUMENTS}
+    decoded = _Decoder(capabilities).decode_object(own, schema, "")
     try:
         validated = model.model_validate(decoded)
     except ValidationError as error:
@@ -134,7 +137,7 @@ def _join(path: str, name: str) -> str:
 
 def _is_blank(value: Any) -> bool:
     """An empty list is not blank: it says `none of them`."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and is_blank(value))
 
 
 def _unknown_argument(name: str, argument_names: list[str], path: str) -> str:
@@ -165,12 +168,13 @@ _REASONS = {
     "missing": "is required",
     "string_pattern_mismatch": "has characters that do not belong there: give the plain id as a "
     "list tool shows it (of a link, its last part)",
+    "repository": "must be owner/name, or the address of the repository itself",
     "string_too_long": "is longer than {max_length} characters",
     "string_too_short": "must not be empty",
     "own_tag": f"begins with {OWN_TAG_PREFIX}: such tags are this server's own; leave it out; "
     "a session keeps the one it has",
     "too_long": "has more than {max_length} items",
-    "too_short": "has fewer than {min_length} items",
+    "too_short": "must not be empty",
     "literal_error": "must be {expected}",
     "greater_than": "must be above {gt}",
     "greater_than_equal": "must be at least {ge}",

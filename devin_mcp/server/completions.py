@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from itertools import chain
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from mcp import MCPError
@@ -19,7 +18,7 @@ from mcp.types import (
 from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
-from devin_mcp.operations.matching import MAX_COMPLETIONS, rank
+from devin_mcp.operations.matching import MAX_COMPLETIONS, Candidate, rank
 from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.prompts import find_prompt, prompt_arguments
 from devin_mcp.server.resource_uris import variable_names
@@ -37,14 +36,10 @@ async def complete(_: RequestContext, params: CompleteRequestParams) -> Complete
     names = await _or_none(_completable_names(caller, params))
     if names is not None and name not in names:
         raise MCPError(INVALID_PARAMS, "There is nothing of that name to complete.")
-    completions = [] if names is None else caller.visible.completions(name)
-    loaded = await asyncio.gather(
-        *(
-            _or_none(completion.candidates(caller.context(), arguments))
-            for completion in completions
-        )
-    )
-    candidates = chain.from_iterable(part or () for part in loaded)
+    completion = None if names is None else caller.visible.completion(name)
+    candidates: Sequence[Candidate] = ()
+    if completion is not None:
+        candidates = await _or_none(completion.candidates(caller.context(), arguments)) or ()
     values = await rank(candidates, params.argument.value)
     return CompleteResult(
         completion=Completion(
@@ -56,7 +51,7 @@ async def complete(_: RequestContext, params: CompleteRequestParams) -> Complete
 
 
 async def _or_none(load: Awaitable[T]) -> T | None:
-    """None if the load fails or takes too long, so that the others are still shown."""
+    """None if the load fails or takes too long."""
     try:
         async with asyncio.timeout(LOAD_TIMEOUT):
             return await load

@@ -37,6 +37,18 @@ TITLE_TIMEOUT = 5.0
 MAX_TITLE_CHARS = 80
 FIRST_STATELESS_REVISION = "2026-07-28"
 
+_REFUSALS = {
+    "decline": "The question whether to do this was answered with no.",
+    "cancel": "The question whether to do this was closed without an answer.",
+}
+"""Action of the answer -> what is said of it. Nobody may have seen the question: some hosts answer
+by themselves where nobody is there (hosts.md §1).
+"""
+DECLINED_ADVICE = (
+    "Nothing was changed. Where nobody can be asked, the person who runs this server can turn the "
+    "question off with --confirm never; or do it in the Devin web app."
+)
+
 Question = Callable[[], Awaitable[str]]
 
 
@@ -70,8 +82,10 @@ async def confirm(
             add_call_facts(outcome="asked")
             return _input_required(text)
         answer = await _ask(sdk_context, text)
-    if not isinstance(answer, ElicitResult) or answer.action != "accept":
-        raise Declined("The user was asked and did not agree.")
+    if not isinstance(answer, ElicitResult):
+        raise Declined("The client's answer to the question could not be read.", DECLINED_ADVICE)
+    if answer.action != "accept":
+        raise Declined(_REFUSALS[answer.action], DECLINED_ADVICE)
     return None
 
 
@@ -91,9 +105,11 @@ async def _ask(sdk_context: SdkContext[Any, Any], question: str) -> ElicitResult
             )
             return answer
     except TimeoutError:
-        raise Declined("The user was asked and did not answer.") from None
+        raise Declined(
+            "The question whether to do this was not answered within ten minutes.", DECLINED_ADVICE
+        ) from None
     except (MCPError, ValidationError):
-        raise Declined("The client could not put the question to its user.") from None
+        raise Declined("The client could not ask whether to do this.", DECLINED_ADVICE) from None
 
 
 def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:

@@ -8,6 +8,7 @@ and marks those that require a capability; the published schema has those of one
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
@@ -28,9 +29,15 @@ _UNPUBLISHED = {
     "pattern",
     "minLength",
     "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "minItems",
+    "maxItems",
 }
-"""Keywords that are removed: titles, redundant defaults, keywords that gateways reject, and bounds
-of texts, which are enforced at call time and explained by the errors.
+"""Keywords that are removed: titles, keywords that gateways reject, and bounds, which are enforced
+at call time and explained by the errors. Hosts strip those of numbers and lists (hosts.md §2), so
+the descriptions of arguments say them in words, and the defaults.
 """
 
 MARKS = frozenset({REQUIRES, CHOICES_REQUIRE})
@@ -80,7 +87,8 @@ def parameters_schema(function: Callable[..., Any], record_parameter: str | None
 
 def input_schema(model: type[BaseModel]) -> Schema:
     """The declared schema of arguments."""
-    return _simplify(model.model_json_schema(mode="validation"))
+    schema = model.model_json_schema(mode="validation")
+    return _simplify(schema, describe=_with_bounds)
 
 
 def output_schema(model: type[BaseModel], capabilities: frozenset[Capability]) -> Schema:
@@ -119,12 +127,33 @@ def hidden_choices(schema: Schema, capabilities: frozenset[Capability]) -> dict[
     return {choice: name for choice, name in required.items() if name not in names}
 
 
-def _simplify(schema: Schema) -> Schema:
+def _with_bounds(node: Schema) -> str:
+    """The description of an argument, with its bounds and its default."""
+    low, high = (node.get(name) for name in ("minimum", "maximum"))
+    if node.get("type") == "array":
+        low, high = None, node.get("maxItems")
+    if low is not None and high is not None:
+        bounds = f"{low} to {high}"
+    elif high is not None:
+        bounds = f"at most {high}"
+    else:
+        bounds = f"above {node['exclusiveMinimum']}" if "exclusiveMinimum" in node else ""
+    default = node.get("default")
+    text = default if isinstance(default, str) else json.dumps(default)
+    is_told = default not in (None, "") and default is not False
+    words = ", ".join(part for part in (bounds, f"default {text}" if is_told else "") if part)
+    description = node.get("description", "")
+    return f"{description} ({words})" if words else description
+
+
+def _simplify(schema: Schema, describe: Callable[[Schema], str] | None = None) -> Schema:
     definitions = schema.get("$defs", {})
 
     def simplify(node: Schema) -> Schema:
         node = _resolve(node, definitions)
         plain = {name: value for name, value in node.items() if name not in _UNPUBLISHED}
+        if describe is not None and (description := describe(node)):
+            plain["description"] = description
         if "const" in plain:
             plain["enum"] = [plain.pop("const")]
             plain.setdefault("type", "string")

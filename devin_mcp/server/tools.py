@@ -22,8 +22,9 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
+from devin_mcp.errors import NotFound
 from devin_mcp.observability.log import add_call_facts
-from devin_mcp.observability.printable import printable
+from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.operations.capabilities import Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.operations.docstrings import docstring_of
@@ -40,6 +41,7 @@ from devin_mcp.server.schema import (
     result_model,
 )
 from devin_mcp.server.visibility import VisibleTools
+from devin_mcp.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,19 @@ class ToolHandlers:
     async def call(
         self, ctx: RequestContext, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | None:
-        """None for a tool that this caller does not have: the SDK answers that it is unknown."""
+        """None for a tool of the SDK."""
         caller = current_caller.get()
-        tool = tools_of(caller.visible).get(params.name)
+        tools = tools_of(caller.visible)
+        tool = tools.get(params.name)
         if tool is None:
-            return None
+            if params.name in {sdk_tool.name for sdk_tool in await self._server.list_tools()}:
+                return None
+            hint = did_you_mean(params.name, list(tools)) or "."
+            error = NotFound(
+                f"There is no tool {quote_line(params.name)}{hint}",
+                "Nothing was done. See tools/list.",
+            )
+            return render_error(error, caller.visible)
         sdk_context: SdkContext[Any, Any] = SdkContext(
             request_context=ctx, mcp_server=self._server, input_params=params
         )

@@ -104,9 +104,10 @@ class VisibleTools:
     def prompts(self) -> tuple[Prompt, ...]:
         return tuple(prompt for prompt in PROMPTS if self.has(*prompt.requires))
 
-    def completions(self, name: str) -> list[Completion]:
-        """The completions for an argument or variable of this name."""
-        return [completion for completion in COMPLETIONS.get(name, ()) if self.has(completion.tool)]
+    def completion(self, name: str) -> Completion | None:
+        """The completion of the argument or variable of this name."""
+        completion = COMPLETIONS.get(name)
+        return completion if completion is not None and self.has(completion.tool) else None
 
     def has(self, *operations: Operation[Any, Any]) -> bool:
         return self.names.issuperset(operation.tool_name for operation in operations)

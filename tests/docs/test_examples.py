@@ -52,10 +52,11 @@ def test_typescript_client_makes_the_calls_of_the_example(node: str, tmp_path: P
     started, question, delivery, nothing_new = (answer["structuredContent"] for answer in answers)
     assert {"session_id", "url", "phase"} <= set(started)
     for result, phase in ((question, "waiting"), (delivery, "done"), (nothing_new, "done")):
-        assert result["sessions"][0]["phase"] == phase
+        (row,) = result.get("sessions", [result])
+        assert row["phase"] == phase
         assert {"cursor", "next"} <= set(result)
     assert "strict" in question["sessions"][0]["messages"][-1]["message"]
-    assert "pull_requests" in delivery["sessions"][0]
+    assert "pull_requests" in delivery
     assert not nothing_new["sessions"][0].get("messages")
 
 

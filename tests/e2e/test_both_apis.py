@@ -92,7 +92,7 @@ async def test_delegation_runs_with_nothing_changed_but_the_key(
         assert "# " in await client.read(f"devin://knowledge/{note_id}")
         if transport == "stdio" or era == "auto":  # older clients cannot be asked over HTTP
             text = await client.error("delete_playbook", playbook_id="playbook-0001")
-            assert "did not agree" in text
+            assert "answered with no" in text
             assert "Fix a failing test" in user.questions[0]
     assert "playbook-0001" in upstream.organization.playbooks
     (started,) = upstream.organization.sessions.values()

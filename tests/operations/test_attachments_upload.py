@@ -61,7 +61,7 @@ async def test_file_outside_the_allowed_directories_is_not_uploaded(
     outside.write_text("private")
     (files / "link.txt").symlink_to(outside)
     async with connect(files_root=files) as client:
-        for path in ("../outside.txt", str(outside), "link.txt", "~/.ssh/id_rsa", "\x00"):
+        for path in ("../outside.txt", str(outside), "link.txt", "~/.ssh/id_rsa", "a\x00"):
             text = await client.error("upload_attachment", path=path)
             assert "private" not in text
             assert "outside the allowed" in text or "not a usable path" in text

@@ -87,7 +87,8 @@ async def test_file_url_with_credentials_or_line_breaks_is_refused(
 ) -> None:
     async with connect() as client:
         text = await client.error("delegate_task", prompt="p", files=[url])
-    assert "files[0] names no file" in text
+    assert "files[0] is no file that can be read" in text
+    assert "pass" not in text
     assert upstream.requests == []
 
 

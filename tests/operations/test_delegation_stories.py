@@ -39,7 +39,7 @@ async def test_task_with_file_and_playbook_ends_in_a_pull_request(
             "send_message", session_id=question["session_id"], message="strict", max_wait_s=45
         )
         result = await advance_during(manual_clock, replying, *STEPS, until_asleep=2)
-        assert result["sessions"][0]["pull_requests"][0]["url"].endswith("/3")
+        assert result["pull_requests"][0]["url"].endswith("/3")
         assert "Take the pull request" in result["next"]
     assert upstream.count("POST", SESSIONS) == 1
 

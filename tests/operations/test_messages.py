@@ -127,7 +127,7 @@ async def test_reply_to_a_message_with_attachments_is_found(
         session.devin_says("I see it.")
         session.status_enum = "blocked"
         result = await advance_during(manual_clock, waiting, 7, 7, until_asleep=2)
-    assert [message["message"] for message in result["sessions"][0]["messages"]] == ["I see it."]
+    assert [message["message"] for message in result["messages"]] == ["I see it."]
 
 
 @pytest.mark.one_api("v1", reason="v3 does not document the form of an attachment's URL.")

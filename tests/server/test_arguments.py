@@ -181,7 +181,6 @@ async def test_error_names_the_argument_and_its_bound_but_not_the_value(
         ".",
         "",
         "a b",
-        "a\n",
         "ä",
         "x" * 129,
         "a?b",
@@ -198,7 +197,6 @@ async def test_error_names_the_argument_and_its_bound_but_not_the_value(
         ("terminate_session", "session_id"),
         ("delete_secret", "secret_id"),
         ("delete_knowledge", "note_id"),
-        ("get_playbook", "playbook_id"),
         ("delete_playbook", "playbook_id"),
     ],
 )
@@ -209,6 +207,16 @@ async def test_id_must_be_one_path_segment(
         text = await client.error(tool, **{argument: value})
     assert argument in text
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("name", ["../secrets/x", "a/b", "a%2Fb", "..", "a?b", "ä"])
+async def test_name_of_a_playbook_reaches_no_path(
+    connect: Connect, upstream: Upstream, name: str
+) -> None:
+    async with connect() as client:
+        text = await client.error("get_playbook", playbook_id=name)
+    assert "has that id or name" in text
+    assert upstream.requests == upstream.sent("list_playbooks") != []
 
 
 INTEGERS = [

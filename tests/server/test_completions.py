@@ -76,22 +76,14 @@ async def test_completion_matches_id_name_title_and_macro_best_first(
         assert len(await complete(client, "playbook_id", "")) == 4
         assert await complete(client, "playbook_id", "no such") == []
         assert await complete(client, "note_id", "commit") == ["note-0001"]
-        assert await complete(client, "repository", "shop", prompt="ship") == [
-            "acme/shop-api",
-            "acme/shop-web",
-        ]
 
 
-async def test_session_ids_titles_and_repositories_are_completed(
-    connect: Connect, clock: AutoClock
-) -> None:
+async def test_session_ids_and_titles_are_completed(connect: Connect, clock: AutoClock) -> None:
     async with connect() as client:
         session_id = await client.create_session("Prices sandbox:quick", title="Check prices")
         clock.skip(40)
         assert await complete(client, "session_id", "prices") == [session_id]
-        assert await complete(client, "session_title", "che") == ["Check prices"]
         assert await complete(client, "task", "prices") == ["Check prices"]
-        assert await complete(client, "repository", "acme/shop-a") == ["acme/shop-api"]
 
 
 async def test_event_ids_are_completed_newest_first(
@@ -148,24 +140,6 @@ async def test_completion_is_empty_when_devin_is_slow(
     assert call["error"] == "timeout"
 
 
-async def test_failing_source_does_not_hide_the_others(
-    connect: Connect, upstream: Upstream
-) -> None:
-    upstream.fail_operation("list_sessions", answer(403, {"detail": "no"}))
-    async with connect() as client:
-        assert await complete(client, "repository", "shop") == ["acme/shop-api", "acme/shop-web"]
-
-
-async def test_slow_source_does_not_hide_the_others(
-    connect: Connect, upstream: Upstream, clock: AutoClock
-) -> None:
-    upstream.fail_operation("list_knowledge", delay_reply(asyncio.Event()))
-    async with connect() as client:
-        await client.create_session("sandbox:quick")
-        clock.skip(5)
-        assert await complete(client, "repository", "shop") == ["acme/shop-api"]
-
-
 async def test_completion_returns_at_most_100_values(connect: Connect, upstream: Upstream) -> None:
     write_notes(upstream, 150)
     template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES["note_id"])
@@ -180,11 +154,3 @@ async def test_hidden_and_unknown_names_are_refused(connect: Connect, era: Era) 
         for name in ("playbook_id", "colour"):
             with pytest.raises(MCPError, match="nothing of that name"):
                 await complete(client, name, "u", prompt="delegate")
-
-
-async def test_repositories_of_hidden_notes_are_not_completed(
-    connect: Connect, upstream: Upstream
-) -> None:
-    async with connect(toolsets="sessions") as client:
-        assert await complete(client, "repository", "acme", prompt="delegate") == []
-    assert len(upstream.sent("list_knowledge")) == 0

@@ -12,6 +12,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
+from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.catalog import Operation
 from tests.conftest import Connect, Era, ToolClient
 from tests.e2e.processes import COMMAND, environment, start_http_process
 from tests.server.fake_user import FakeUser
@@ -89,14 +91,20 @@ async def test_title_in_the_question_is_cut_and_quoted(
     assert outcomes(logs) == (["asked", "ok"] if era == "auto" else ["ok"])
 
 
-@pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_declined_question_changes_nothing(
-    connect: Connect, upstream: Upstream, era: Era, action: str, logs: Logs
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [("decline", "answered with no"), ("cancel", "closed without an answer")],
+)
+async def test_question_without_consent_changes_nothing_and_blames_nobody(
+    connect: Connect, upstream: Upstream, era: Era, action: str, says: str, logs: Logs
 ) -> None:
+    """Claude Code -p and Codex exec answer by themselves (hosts.md §1)."""
     async with connect(era=era, ask=FakeUser(action)) as client:
         text = await client.error("delete_secret", secret_id="secret-0001")
-    assert "did not agree" in text
+    assert says in text
     assert "Nothing was changed" in text
+    assert "--confirm never" in text
+    assert not re.search(r"\b(user|agree|was asked)\b", text)
     assert upstream.count("DELETE") == 0
     assert outcomes(logs)[-1] == "declined"
 
@@ -111,11 +119,20 @@ async def test_question_shows_only_the_id_when_the_title_is_unreadable(
     assert user.questions[0].startswith("Delete the secret secret-0001? ")
 
 
-async def test_unknown_or_invalid_id_is_not_asked_about(connect: Connect, era: Era) -> None:
-    user = FakeUser()
-    async with connect(era=era, ask=user) as client:
-        assert "does not know" in await client.error("terminate_session", session_id="devin-no")
-        assert "session_id" in await client.error("terminate_session", session_id="../secrets/x")
+@pytest.mark.parametrize(
+    "operation",
+    [operation for operation in OPERATIONS if operation.confirmation],
+    ids=lambda operation: operation.tool_name,
+)
+async def test_unknown_or_invalid_id_is_not_asked_about(
+    connect: Connect, operation: Operation[Any, Any]
+) -> None:
+    assert operation.confirmation is not None
+    user, name = FakeUser(), operation.confirmation.subject
+    tool = operation.tool_name.removeprefix("devin_")
+    async with connect(ask=user) as client:
+        assert "does not know" in await client.error(tool, **{name: "devin-9999"})
+        assert name in await client.error(tool, **{name: "../secrets/x"})
     assert user.questions == []
 
 
@@ -194,7 +211,7 @@ async def test_client_that_fails_on_the_question_changes_nothing(
 
     async with connect(era="legacy", ask=fail) as client:
         text = await client.error("delete_secret", secret_id="secret-0001")
-    assert "could not put the question" in text
+    assert "could not ask" in text
     assert upstream.count("DELETE") == 0
 
 

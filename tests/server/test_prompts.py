@@ -46,15 +46,12 @@ async def test_prompts_and_arguments_are_described(connect: Connect) -> None:
         assert all(argument.description for argument in prompt.arguments or [])
 
 
-async def test_playbook_prompts_take_task_repository_and_session_title(connect: Connect) -> None:
+async def test_prompts_that_delegate_take_one_optional_task(connect: Connect) -> None:
     async with connect() as client:
         prompts = (await client.sdk.list_prompts()).prompts
-    for prompt in prompts[4:]:
-        assert [(argument.name, argument.required) for argument in prompt.arguments or []] == [
-            ("task", True),
-            ("repository", False),
-            ("session_title", False),
-        ]
+    for prompt in (prompts[0], *prompts[4:]):
+        arguments = [(argument.name, argument.required) for argument in prompt.arguments or []]
+        assert arguments == [("task", False)]
 
 
 PLAYBOOKS_WITH_DIFFICULT_NAMES = (
@@ -107,19 +104,14 @@ async def test_playbook_prompt_delegates_the_task_with_that_playbook(
     async with connect(era=era) as client:
         prompt = await client.sdk.get_prompt(
             "upgrade",
-            {
-                "task": "Upgrade httpx.\nNever use devin_terminate_session.",
-                "repository": "acme/shop-api",
-                "session_title": 'A "title"',
-            },
+            {"task": "Upgrade httpx.\nNever use devin_terminate_session."},
         )
         resource = await client.read("devin://playbooks/playbook-0002")
     text = prompt_text(prompt)
     assert "Upgrade httpx.\nNever use devin_terminate_session." in text
     assert "playbook: playbook-0002" in text
-    assert "acme/shop-api" in text
-    assert 'title: "A \\"title\\""' in text
     assert "devin_delegate_task" in text
+    assert "Where it is not attached, devin_get_playbook shows it." in text
     attached = prompt.messages[1].content
     assert isinstance(attached, EmbeddedResource)
     assert isinstance(attached.resource, TextResourceContents)
@@ -128,22 +120,34 @@ async def test_playbook_prompt_delegates_the_task_with_that_playbook(
     assert [message.role for message in prompt.messages] == ["user", "user"]
 
 
-async def test_blank_prompt_argument_counts_as_absent(connect: Connect) -> None:
+@pytest.mark.parametrize("name", ["delegate", "upgrade"])
+async def test_blank_prompt_argument_counts_as_absent(connect: Connect, name: str) -> None:
     async with connect() as client:
-        prompt = await client.sdk.get_prompt(
-            "upgrade", {"task": "t", "repository": "", "session_title": " "}
-        )
-    assert "Repository:" not in prompt_text(prompt)
-    assert "- title" not in prompt_text(prompt)
+        without = prompt_text(await client.sdk.get_prompt(name))
+        for blank in ("", " ", "\u200b"):
+            assert prompt_text(await client.sdk.get_prompt(name, {"task": blank})) == without
+    assert without.startswith("Hand what we have been working on over to Devin")
+    assert "\n\n\n" not in without
+
+
+@pytest.mark.parametrize("name", ["delegate", "upgrade"])
+async def test_words_as_typed_are_the_task_where_they_stand_above(
+    connect: Connect, name: str
+) -> None:
+    """Claude Code passes on only the first word (hosts.md §5)."""
+    async with connect() as client:
+        text = prompt_text(await client.sdk.get_prompt(name, {"task": "Refuse"}))
+    assert (
+        ":\n\nRefuse\n\nWhere the words that I typed with this command stand above, they are"
+        in text
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("upgrade", {}, "task is required"),
-        ("upgrade", {"task": ""}, "task must not be empty"),
         ("review_session", {"session_id": "../x"}, "does not belong there|do not belong there"),
-        ("upgrade", {"task": "t", "repositry": "x"}, "did you mean repository"),
+        ("upgrade", {"tsk": "t"}, "did you mean task"),
         ("nope", {}, "no prompt of that name"),
     ],
 )
@@ -158,12 +162,10 @@ async def test_invalid_prompt_request_is_invalid_params(
 
 
 async def test_prompt_arguments_are_never_cut(connect: Connect) -> None:
-    title, repository = "t" * 200, "o/" + "r" * 290
-    arguments = {"task": "t", "session_title": title, "repository": repository}
+    task = "word " * 3000
     async with connect() as client:
-        text = prompt_text(await client.sdk.get_prompt("upgrade", arguments))
-    assert title in text
-    assert repository in text
+        text = prompt_text(await client.sdk.get_prompt("upgrade", {"task": task}))
+    assert task in text
 
 
 async def test_playbook_prompt_quotes_the_title(connect: Connect, upstream: Upstream) -> None:
@@ -183,7 +185,7 @@ async def test_playbook_prompt_cuts_a_long_body(connect: Connect, upstream: Upst
 
 
 FIXED_PROMPT_ARGUMENTS: dict[str, dict[str, str]] = {
-    "delegate": {"task": "Fix {this}", "repository": "acme/x"},
+    "delegate": {"task": "Fix {this}"},
     "standup": {},
     "review_session": {"session_id": "devin-77"},
     "write_playbook": {"session_id": "devin-78"},

@@ -124,12 +124,10 @@ async def test_completions(connect: Connect, upstream: Upstream) -> None:
     write_hostile_sessions(upstream)
     async with connect(**SETTINGS) as client:
         prompt = (await client.sdk.list_prompts()).prompts[-1].name
-        values = []
-        for name in ("session_title", "repository"):
-            reference = PromptReference(type="ref/prompt", name=prompt)
-            argument = {"name": name, "value": "Begin"}
-            values += (await client.sdk.complete(reference, argument)).completion.values
-    assert_fit_for_people(values, expected=2 * len(CHARACTERS))
+        reference = PromptReference(type="ref/prompt", name=prompt)
+        argument = {"name": "task", "value": "Begin"}
+        values = (await client.sdk.complete(reference, argument)).completion.values
+    assert_fit_for_people(values, expected=len(CHARACTERS))
 
 
 @pytest.fixture

@@ -58,8 +58,8 @@ async def refused_call(client: Client, tool: str, *, failure: str, **arguments: 
 
 
 def session_in(result: dict[str, Any], phase: str) -> dict[str, Any]:
-    """The session of a result of waiting, which must be in this phase."""
-    (session,) = result["sessions"]
+    """The session of a result of waiting or of a write, which must be in this phase."""
+    (session,) = result.get("sessions", [result])
     expect(session["phase"] == phase, f"the session is {session['phase']} instead of {phase}")
     return dict(session)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from devin_mcp.operations.sessions.model import PhaseText
-from devin_mcp.operations.waiting.result import WaitResult, WithUpdates
+from devin_mcp.operations.waiting.result import WithUpdates
 
 
 class Delegated(WithUpdates):
@@ -17,8 +17,3 @@ class Delegated(WithUpdates):
     max_acu_limit: int | None = None
     tag: str | None = Field(None, description="Of this session alone")
     remark: str | None = Field(None, description="How it came about")
-
-    def updated(self, wait: WaitResult) -> Delegated:
-        delegated = super().updated(wait)
-        delegated.phase = wait.sessions[0].phase or delegated.phase
-        return delegated

@@ -21,7 +21,7 @@ from devin_mcp.operations.idempotency import IdempotentStart, tag_for
 from devin_mcp.operations.knowledge.listing import resolve_notes
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
 from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Repository, Tag, Text
-from devin_mcp.operations.playbooks.tools import resolve_playbook
+from devin_mcp.operations.playbooks.tools import PlaybookName, resolve_playbook
 from devin_mcp.operations.prompt_files import prompt_with_files
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.start import SessionRequest
@@ -38,10 +38,7 @@ async def delegate_task(
         str | None, Field(max_length=500, description="Made by Devin when absent")
     ] = None,
     repository: Repository | None = None,
-    playbook: Annotated[
-        str | None,
-        Field(max_length=500, description="Id, !macro or exact title"),
-    ] = None,
+    playbook: PlaybookName | None = None,
     knowledge: Annotated[
         list[str] | None,
         Field(max_length=200, description="Ids or names of notes; absent = all, [] = none"),
@@ -49,9 +46,7 @@ async def delegate_task(
     files: Annotated[
         list[str] | None, Field(max_length=20, description="Local paths or attachment URLs")
     ] = None,
-    tags: Annotated[
-        list[Tag] | None, Field(max_length=MAX_TAGS - 1, description="Labels, at most 49")
-    ] = None,
+    tags: Annotated[list[Tag] | None, Field(max_length=MAX_TAGS - 1, description="Labels")] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
     structured_output_schema: Annotated[
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill")

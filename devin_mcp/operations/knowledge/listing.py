@@ -173,10 +173,11 @@ async def read_note(ctx: Context, note_id: str) -> Note:
     """One note with its whole body. Raises NotFound."""
     if ctx.has(GET_NOTE):
         return await ctx.send(GET_NOTE, Note, note_id=note_id)
-    note = (await knowledge_base(ctx)).find(note_id)
-    if note is None:
-        raise NotFound("Devin does not know that note id.")
-    return note
+    for fresh in (False, True):  # it may have been written a moment ago
+        note = (await knowledge_base(ctx, fresh=fresh)).find(note_id)
+        if note is not None:
+            return note
+    raise NotFound("Devin does not know that note id.")
 
 
 async def knowledge_base(ctx: Context, *, fresh: bool = False) -> KnowledgeBase:

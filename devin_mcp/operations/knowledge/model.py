@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from devin_mcp.api.models import ApiModel, ListOrNull, ShortText, Time
+from devin_mcp.api.models import ApiModel, ListOrNull, ShortText
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import ResourceEntry
 from devin_mcp.operations.capabilities import V1, V3, Requires
@@ -18,10 +18,6 @@ from devin_mcp.operations.matching import Candidate, macro_text
 from devin_mcp.operations.parameters import is_id
 from devin_mcp.operations.partial_update import MAY_BE_LEFT_OUT, RawRecord
 from devin_mcp.operations.results import TextSlice
-
-
-class Author(ApiModel):
-    full_name: str | None = None
 
 
 class Note(ApiModel):
@@ -39,8 +35,6 @@ class Note(ApiModel):
     enabled: Annotated[bool | None, Requires(V3)] = Field(
         None, description="false = Devin does not recall it"
     )
-    created_at: Time | None = None
-    created_by: Annotated[Author | None, Requires(V1)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +149,3 @@ class KnowledgeBase:
             for note in self.by_name
             if is_id(note.note_id)
         ]
-
-    @cached_property
-    def repositories(self) -> list[Candidate]:
-        names = {note.pinned_repo for note in self.notes if note.pinned_repo}
-        return [Candidate(name) for name in sorted(names - {"all"})]

@@ -63,8 +63,3 @@ async def knowledge(ctx: Context, note_id: NoteId) -> ResourceContent:
 @completes("note_id", tool=list_knowledge)
 async def note_candidates(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
     return (await knowledge_base(ctx)).candidates
-
-
-@completes("repository", tool=list_knowledge)
-async def pinned_repositories(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
-    return (await knowledge_base(ctx)).repositories

@@ -18,7 +18,9 @@ from devin_mcp.operations.partial_update import Change, Clear, RawRecord
 from devin_mcp.operations.results import Next, Result
 
 NoteName = Annotated[str, Field(max_length=500, description="Its name"), NOT_BLANK]
-NoteBody = Annotated[str, Field(max_length=500_000, description="What Devin should know")]
+NoteBody = Annotated[
+    str, Field(max_length=500_000, description="What Devin should know"), NOT_BLANK
+]
 Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
 NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut"), Requires(V1)]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all")]
@@ -129,11 +131,8 @@ class NoteDeleted(Result):
     next: Next
 
 
-async def _title_of_note(ctx: Context, note_id: str) -> str | None:
-    try:
-        return (await read_note(ctx, note_id)).name
-    except NotFound:
-        return None
+async def _title_of_note(ctx: Context, note_id: str) -> str:
+    return (await read_note(ctx, note_id)).name
 
 
 @operation(

@@ -28,19 +28,19 @@ class PlaybookSummary(ApiModel):
     body: str | None = None
     truncated: bool | None = None
     length: int | None = Field(None, description="Of the whole body, when cut")
+
+
+class PlaybookDetails(PlaybookSummary):
+    """A playbook with what a list leaves out."""
+
     status: Annotated[str | None, Requires(V1)] = None
     access_type: str | None = None
     updated_at: Time | None = None
     updated_by_user_name: Annotated[str | None, Requires(V1)] = None
-
-
-class PlaybookWithSchema(PlaybookSummary):
-    """A playbook with the schema that its sessions fill; a list leaves it out."""
-
     structured_output_schema: Annotated[AnyObject | None, Requires(V3)] = None
 
 
-class Playbook(PlaybookWithSchema):
+class Playbook(PlaybookDetails):
     """A playbook as Devin returns it."""
 
     created_at: Time | None = None

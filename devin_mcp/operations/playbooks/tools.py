@@ -21,9 +21,9 @@ from devin_mcp.operations.parameters import NOT_BLANK, FromChar, PlaybookId, is_
 from devin_mcp.operations.partial_update import Change, Clear, RawRecord
 from devin_mcp.operations.playbooks.model import (
     Playbook,
+    PlaybookDetails,
     PlaybookIndex,
     PlaybookSummary,
-    PlaybookWithSchema,
     PlaybookWrite,
 )
 from devin_mcp.operations.results import (
@@ -42,6 +42,9 @@ from devin_mcp.operations.results import (
 
 ROOM_FOR_HINT = 200
 
+PlaybookName = Annotated[
+    str, Field(max_length=500, description="Id, !macro or exact title"), NOT_BLANK
+]
 PlaybookTitle = Annotated[str, Field(max_length=500, description="Its title"), NOT_BLANK]
 PlaybookText = Annotated[str, Field(max_length=500_000, description="The instructions"), NOT_BLANK]
 PlaybookMacro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy")]
@@ -79,8 +82,11 @@ async def list_playbooks(
     index = await playbook_index(ctx, fresh=start == FIRST)
     playbooks, has_more = rows_of_page(index.playbooks, start)
     rows = [
-        playbook.model_copy(
-            update={"structured_output_schema": None, **({} if body else {"body": None})}
+        PlaybookSummary.model_construct(
+            playbook_id=playbook.playbook_id,
+            title=playbook.title,
+            macro=playbook.macro,
+            body=playbook.body if body else None,
         )
         for playbook in playbooks
     ]
@@ -114,7 +120,7 @@ async def read_playbook(ctx: Context, playbook_id: str) -> Playbook:
     return await ctx.send(get_playbook, Playbook, playbook_id=playbook_id)
 
 
-class PlaybookView(PlaybookWithSchema, Result):
+class PlaybookView(PlaybookDetails, Result):
     """One playbook with its body, or a part of it."""
 
     next: Next
@@ -128,16 +134,25 @@ class PlaybookView(PlaybookWithSchema, Result):
     permission=READ_PERMISSION,
 )
 async def get_playbook(
-    ctx: Context, playbook_id: PlaybookId, from_char: FromChar = 0
+    ctx: Context, playbook_id: PlaybookName, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
     """Read one playbook: its whole text, or the part that starts at from_char."""
-    playbook = await read_playbook(ctx, playbook_id)
-    return _playbook_view(playbook, from_char)
+    return _playbook_view(await _read_by_name(ctx, playbook_id), from_char)
+
+
+async def _read_by_name(ctx: Context, name: str) -> Playbook:
+    """By its id, `!macro` or title. Raises NotFound or Invalid."""
+    if is_id(name):
+        with suppress(NotFound):
+            return await read_playbook(ctx, name)
+    candidates = (await playbook_index(ctx, fresh=True)).candidates
+    playbook_id = await match_one(candidates, name, "playbook", "devin_list_playbooks")
+    return await read_playbook(ctx, playbook_id)
 
 
 def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
     body = playbook.body or ""
-    summary = playbook.model_dump(include=set(PlaybookWithSchema.model_fields))
+    summary = playbook.model_dump(include=set(PlaybookDetails.model_fields))
 
     def build(limit: int) -> PlaybookView:
         if limit >= NO_LIMIT:
@@ -239,9 +254,8 @@ class PlaybookDeleted(Result):
     next: Next
 
 
-async def _title_of_playbook(ctx: Context, playbook_id: str) -> str | None:
-    playbook = (await playbook_index(ctx)).find(playbook_id)
-    return playbook.title if playbook else None
+async def _title_of_playbook(ctx: Context, playbook_id: str) -> str:
+    return (await read_playbook(ctx, playbook_id)).title
 
 
 @operation(

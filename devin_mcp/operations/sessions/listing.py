@@ -15,7 +15,7 @@ from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery, Position
-from devin_mcp.operations.parameters import Repository, SearchedTags, repository_name
+from devin_mcp.operations.parameters import Repository, SearchedTags
 from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
 from devin_mcp.operations.sessions.model import V3_PHASE_NAMES, Phase, SessionSummary
 from devin_mcp.operations.sessions.pages import MAX_PAGES, SessionPage, read_page
@@ -85,7 +85,7 @@ async def list_sessions(
     start = query.decode(cursor)
     api_filters: dict[str, Any] = {"tags": tags}
     if repository is not None:
-        api_filters["repo_names"] = [repository_name(repository)]
+        api_filters["repo_names"] = [repository]
     if archived:
         api_filters["is_archived"] = True
     if user_email is not None:

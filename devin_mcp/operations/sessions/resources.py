@@ -149,7 +149,7 @@ async def session_candidates(ctx: Context, _: Mapping[str, str]) -> list[Candida
     return [Candidate(session.session_id, (session.title or "",)) for session in sessions]
 
 
-@completes("session_title", "task", tool=list_sessions)
+@completes("task", tool=list_sessions)
 async def earlier_titles(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
     return [Candidate(session.title) for session in await _latest(ctx) if session.title]
 
@@ -170,14 +170,3 @@ async def message_candidates(ctx: Context, arguments: Mapping[str, str]) -> list
         Candidate(message.event_id or "", (message.message,))
         for message in reversed(session.messages)
     ]
-
-
-@completes("repository", tool=list_sessions)
-async def repositories_with_pull_requests(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
-    """Repositories that sessions opened pull requests in, the latest first."""
-    urls = [
-        pull_request.url
-        for session in await _latest(ctx)
-        for pull_request in session.pull_requests or ()
-    ]
-    return [Candidate(match[1]) for url in urls if (match := _REPOSITORY.match(url))]

@@ -15,7 +15,7 @@ from devin_mcp.operations.attachments import check_url
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.output_schema import OutputSchema, validate_output_schema
-from devin_mcp.operations.parameters import Id, prefixed_id, repository_name
+from devin_mcp.operations.parameters import Id, prefixed_id
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.model import PhaseText
@@ -77,7 +77,7 @@ class SessionRequest:
             "max_acu_limit": ctx.policy.acu_limit(self.max_acu_limit),
             "idempotent": self.idempotent or None,
             "unlisted": self.unlisted or None,
-            "repos": self._repository_names(),
+            "repos": list(dict.fromkeys(self.repositories or ())) or None,
             "attachment_urls": self._checked_urls(),
             "devin_mode": self.mode,
             "resumable": None if self.resumable else False,
@@ -93,10 +93,6 @@ class SessionRequest:
         return [
             check_url(url, f"attachment_urls[{index}]") for index, url in enumerate(urls)
         ] or None
-
-    def _repository_names(self) -> list[str] | None:
-        names = [repository_name(repository) for repository in self.repositories or ()]
-        return list(dict.fromkeys(names)) or None
 
 
 async def start_session(

@@ -90,12 +90,12 @@ async def create_session(
     unlisted: Annotated[bool, Field(description="Hide it from listings"), Requires(V1)] = False,
     repositories: Annotated[
         list[RepositoryName] | None,
-        Field(max_length=50, description="owner/name, at most 50"),
+        Field(max_length=50, description="owner/name"),
         Requires(V3),
     ] = None,
     attachment_urls: Annotated[
         list[str] | None,
-        Field(max_length=20, description="Uploaded files, at most 20"),
+        Field(max_length=20, description="Uploaded files"),
         Requires(V3),
     ] = None,
     mode: Annotated[Mode | None, Field(description="Default normal"), Requires(V3)] = None,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, WithJsonSchema
 
+from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.results import (
     NO_LIMIT,
     ROOM_FOR_NEXT,
@@ -18,6 +19,7 @@ from devin_mcp.operations.results import (
     truncate_row,
 )
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, Message, messages_after
+from devin_mcp.operations.sessions.model import PhaseText, PullRequest
 from devin_mcp.operations.waiting.cursor import NOTHING_SEEN, Seen, encode_wait_cursor
 from devin_mcp.operations.waiting.next_step import next_step_of_wait
 from devin_mcp.operations.waiting.session_update import SessionUpdate, build_row
@@ -48,10 +50,7 @@ class WaitResult(Result):
     next: Next
 
 
-UpdateRows = Annotated[
-    list[SessionUpdate],
-    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "What is new"}),
-]
+WITHOUT_DETAILS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 """As in WaitResult, but without the details of the schema: each copy costs tokens in every
 conversation.
 """
@@ -61,16 +60,27 @@ class WithUpdates(Result):
     """What was done to one session, and after waiting what is new in it."""
 
     session_id: str
-    sessions: UpdateRows | None = None
+    phase: PhaseText | None = None
+    reason: Annotated[str | None, Requires(V3)] = None
+    problem: str | None = None
+    messages: Annotated[list[Message], WITHOUT_DETAILS] | None = None
+    pull_requests: Annotated[list[PullRequest], WITHOUT_DETAILS] | None = None
+    structured_output: dict[str, Any] | None = None
     timed_out: bool | None = None
     cursor: str | None = Field(None, description="Where to go on waiting")
     next: Next
 
     def updated(self, wait: WaitResult) -> Self:
-        """A copy that includes the wait result."""
+        """A copy with what is new. The caller knows the task: it has just written it."""
+        (row,) = wait.sessions
         return self.model_copy(
             update={
-                "sessions": wait.sessions,
+                "phase": row.phase or self.phase,
+                "reason": row.reason,
+                "problem": row.problem,
+                "messages": [item for item in row.messages or () if not item.is_task] or None,
+                "pull_requests": row.pull_requests,
+                "structured_output": row.structured_output,
                 "timed_out": wait.timed_out,
                 "cursor": wait.cursor,
                 "next": wait.next,

@@ -44,7 +44,7 @@ Origin = Seen | ReplyTo | None
 async def wait_for_sessions(
     ctx: Context,
     session_ids: Annotated[
-        list[SessionId], Field(min_length=1, max_length=MAX_SESSIONS, description="At most 16")
+        list[SessionId], Field(min_length=1, max_length=MAX_SESSIONS, description="Which")
     ],
     until: Annotated[Until, Field(description="One of them, or all")] = "any",
     wait_for: Annotated[
@@ -53,7 +53,7 @@ async def wait_for_sessions(
     ] = "attention",
     cursor: WaitCursorText | None = None,
     max_wait_s: Annotated[
-        int, Field(ge=1, le=MAX_WAIT_SECONDS, description="Seconds to wait at most")
+        int, Field(ge=1, le=MAX_WAIT_SECONDS, description="Seconds to wait")
     ] = 45,
 ) -> Truncatable[WaitResult]:
     """Wait until one of the sessions needs attention or the time is up; return what is new in each:

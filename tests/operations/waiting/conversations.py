@@ -17,15 +17,20 @@ def message(number: int, text: str, author: str = "devin") -> dict[str, Any]:
 
 
 def messages_of(result: dict[str, Any], index: int = 0) -> list[str]:
-    """The texts of all messages in this row of the result."""
-    return [message["message"] for message in result["sessions"][index].get("messages", [])]
+    """The texts of all messages in this row of a wait result, or in the result of a write."""
+    return [message["message"] for message in _row(result, index).get("messages", [])]
+
+
+def _row(result: dict[str, Any], index: int) -> dict[str, Any]:
+    row: dict[str, Any] = result["sessions"][index] if "sessions" in result else result
+    return row
 
 
 def devin_messages_of(result: dict[str, Any], index: int = 0) -> list[str]:
     """The texts of Devin's own messages in this row of the result."""
     return [
         message["message"]
-        for message in result["sessions"][index].get("messages", [])
+        for message in _row(result, index).get("messages", [])
         if message["source"] == "devin"
     ]
 

@@ -76,7 +76,7 @@ async def test_repeated_message_does_not_return_the_old_reply(
         sending = client.ok("send_message", session_id="devin-1", message="yes", max_wait_s=45)
         sent = await advance_during(manual_clock, sending, 8, until_asleep=2)
     assert devin_messages_of(sent) == ["Deleted."]
-    assert sent["sessions"][0]["structured_output"] == {"n": 2}
+    assert sent["structured_output"] == {"n": 2}
 
 
 async def test_wait_after_a_message_does_not_return_the_old_question(
@@ -201,7 +201,7 @@ async def test_failed_wait_gives_its_reason_and_the_message_stays_delivered(
     async with connect(manual_clock=manual_clock) as client:
         sent = await client.ok("send_message", session_id="devin-1", message="go", max_wait_s=5)
     assert sent["delivered"] is True
-    assert "may not do that" in sent["sessions"][0]["problem"]
+    assert "may not do that" in sent["problem"]
 
 
 @settings(

@@ -31,9 +31,9 @@ async def test_question_reply_and_result_take_one_call_each(
         replying = client.ok("send_message", session_id=session_id, message="strict", max_wait_s=45)
         result = await advance_during(manual_clock, replying, 8, until_asleep=2)
     assert result["delivered"] is True
-    assert result["sessions"][0]["phase"] == "done"
+    assert result["phase"] == "done"
     assert devin_messages_of(result)[0].startswith("Done")
-    assert "pull/" in result["sessions"][0]["pull_requests"][0]["url"]
+    assert "pull/" in result["pull_requests"][0]["url"]
     assert result["timed_out"] is False
     assert "pull request" in result["next"]
 

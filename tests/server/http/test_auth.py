@@ -88,7 +88,7 @@ async def test_callers_with_tokens_share_the_server_key_and_are_logged_by_name(
             connect_over_http(url, bearer(BEN_TOKEN)) as ben,
         ):
             await ana.ok("list_playbooks")
-            await ben.error("get_playbook", playbook_id="nope")
+            await ben.error("get_session", session_id="devin-no")
         with_wrong_token = await post_ping(url, authorization="Bearer guess")
         without_token = await post_ping(url)
     assert {seen.headers["authorization"] for seen in upstream.requests} == {f"Bearer {KEY}"}

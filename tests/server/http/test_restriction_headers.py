@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,8 @@ async def test_tool_hidden_by_a_header_answers_as_an_unknown_tool(
             assert name not in texts
             to_hidden = await client.sdk.call_tool(name, {"session_id": "devin-1"})
             to_unknown = await client.sdk.call_tool("devin_fly", {"session_id": "devin-1"})
-            assert text_of(to_hidden).replace(name, "x") == text_of(to_unknown).replace(
-                "devin_fly", "x"
-            )
+            without_hint = re.sub(r"; did you mean \w+\?", ".", text_of(to_hidden))
+            assert without_hint.replace(name, "x") == text_of(to_unknown).replace("devin_fly", "x")
     assert upstream.requests == []
 
 
