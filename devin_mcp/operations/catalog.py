@@ -79,6 +79,10 @@ class Operation(Generic[P, R]):
     """False if the answer is a file's content instead of data with a schema."""
     writes_with: Capability | None = None
     """With this capability a reading tool can also write a local file."""
+    is_core: bool = False
+    """True for a part of every delegation: hosts that load tools on demand load it at once."""
+    search_hint: str = ""
+    """Words that people search with for this tool, where hosts load tools on demand."""
 
     @property
     def operation_id(self) -> str:
@@ -167,6 +171,7 @@ def operation(
     confirmation: Confirmation | None = None,
     structured: bool = True,
     writes_with: Capability | None = None,
+    is_core: bool = False,
 ) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
@@ -197,11 +202,13 @@ def operation(
                 function,
                 effect,
                 toolset,
-                **endpoints,
+                endpoints["v1"],
+                endpoints["v3"],
                 spends=spends,
                 confirmation=confirmation,
                 structured=structured,
                 writes_with=writes_with,
+                is_core=is_core,
             )
         )
 
@@ -209,12 +216,26 @@ def operation(
 
 
 def workflow(
-    effect: Effect, toolset: Toolset, *, spends: bool = False
+    effect: Effect,
+    toolset: Toolset,
+    *,
+    spends: bool = False,
+    is_core: bool = False,
+    search_hint: str = "",
 ) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
     """Declare a tool that has no endpoint of its own and uses other operations."""
 
     def declare(function: Callable[Concatenate[Context, P], Awaitable[R]]) -> Operation[P, R]:
-        return _register(Operation(function, effect, toolset, spends=spends))
+        return _register(
+            Operation(
+                function,
+                effect,
+                toolset,
+                spends=spends,
+                is_core=is_core,
+                search_hint=search_hint,
+            )
+        )
 
     return declare
 

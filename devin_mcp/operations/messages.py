@@ -58,6 +58,7 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
     permission="ManageOrgSessions",
     spends=True,
     if_reply_lost=IF_REPLY_LOST,
+    is_core=True,
 )
 async def send_message(
     ctx: Context,

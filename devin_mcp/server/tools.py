@@ -70,6 +70,7 @@ class DevinTool:
             if operation.structured
             else None,
             annotations=_annotations(operation, visible),
+            _meta=_meta(operation),
         )
         return cls(operation, published, arguments, visible.capabilities)
 
@@ -186,6 +187,15 @@ def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:
     uris = [resource.uri for resource in visible.resources if resource.tool is operation]
     resources = f" Resource: {', '.join(uris)}" if uris else ""
     return visible.text(" ".join(docstring_of(operation.function).split())) + resources
+
+
+def _meta(operation: Operation[Any, Any]) -> dict[str, Any] | None:
+    """For Claude Code, which loads the schemas of most tools only after a search (hosts.md §2)."""
+    meta = {
+        "anthropic/alwaysLoad": operation.is_core,
+        "anthropic/searchHint": operation.search_hint,
+    }
+    return {name: value for name, value in meta.items() if value} or None
 
 
 def _annotations(operation: Operation[Any, Any], visible: VisibleTools) -> ToolAnnotations:

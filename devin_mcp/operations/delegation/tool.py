@@ -30,7 +30,14 @@ from devin_mcp.operations.waiting.result import with_updates
 from devin_mcp.operations.waiting.tool import wait_after
 
 
-@workflow(CREATE, "sessions", spends=True)
+@workflow(
+    CREATE,
+    "sessions",
+    spends=True,
+    is_core=True,
+    search_hint="hand over coding work to Devin, autonomous software engineer: start task, "
+    "delegate, pull request",
+)
 async def delegate_task(
     ctx: Context,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],

@@ -40,7 +40,7 @@ Until = Literal["any", "all"]
 Origin = Seen | ReplyTo | None
 
 
-@workflow(READ, "sessions")
+@workflow(READ, "sessions", is_core=True)
 async def wait_for_sessions(
     ctx: Context,
     session_ids: Annotated[
