@@ -37,6 +37,9 @@ class ServerEntry:
     auth: str = "caller-key"
     """How the remote server authenticates its callers; a value of --auth."""
     env: Mapping[str, str] = field(default_factory=dict)
+    passed_on: tuple[str, ...] = ()
+    """Names of variables that are set here and that the server needs, where a client passes on only
+    those that its file names."""
     org_id: str = ""
     """The organization that a remote server is asked to work in; no secret."""
 
@@ -188,9 +191,11 @@ def _codex(server: ServerEntry) -> dict[str, Any]:
         if server.plain_headers:
             entry["http_headers"] = server.plain_headers
     else:
-        entry = {"command": server.command, "args": list(server.args)}
-        if server.secret:
-            entry["env_vars"] = [KEY]
+        # It sends its first request after a second, without a server that is not there yet.
+        entry = {"command": server.command, "args": list(server.args), "required": True}
+        passed_on = [*([KEY] if server.secret else []), *server.passed_on]
+        if passed_on:
+            entry["env_vars"] = passed_on
         if server.env:
             entry["env"] = dict(server.env)
     return {"mcp_servers": {server.name: entry | {"tool_timeout_sec": TOOL_TIMEOUT_SECONDS}}}

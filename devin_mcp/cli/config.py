@@ -9,10 +9,11 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
-from devin_mcp.cli.config_files import config_file, this_command, write
+from devin_mcp.cli.config_files import config_file, has_user_scope, this_command, write
 from devin_mcp.cli.standard_streams import print_error
 from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
+from devin_mcp.settings.environment import certificate_variables
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
 from devin_mcp.suggest import did_you_mean
 
@@ -67,6 +68,11 @@ def _warnings(name: str, entry: ServerEntry) -> Iterator[str]:
         yield "Secrets would travel in clear text: use an https URL."
     if entry.url and not url.path.strip("/"):
         yield "The URL has no path; that of devin-mcp ends in /mcp."
+    if name == "claude-code" and has_user_scope(entry.name):
+        yield (
+            f"Claude Code has a server {entry.name} for all projects, too, and reports conflicting "
+            f"scopes. Keep one: `claude mcp remove {entry.name} -s user` removes that one."
+        )
 
 
 def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> ServerEntry:
@@ -76,6 +82,7 @@ def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> Ser
             "--auth goes with --http: it says how the remote server authenticates its callers"
         )
     entry = this_command(tuple(_server_flags(settings, flags)))
+    entry = replace(entry, passed_on=certificate_variables())
     if settings.sandbox:
         return entry
     names = {"base_url", "app_url", "api", "org_id"} & (set(sources(flags)) - set(flags))

@@ -88,6 +88,16 @@ def config_file(name: str) -> Path:
         ) from None
 
 
+def has_user_scope(server: str) -> bool:
+    """True if Claude Code has a server of this name for all projects (`claude mcp add -s user`)."""
+    try:
+        contents = json.loads(Path("~/.claude.json").expanduser().read_bytes())
+    except (OSError, ValueError, RuntimeError, RecursionError):
+        return False
+    servers = contents.get("mcpServers") if isinstance(contents, dict) else None
+    return isinstance(servers, dict) and server in servers
+
+
 def write(name: str, server: ServerEntry) -> tuple[str, bool]:
     """Merge a server into the client's file; the old file is kept as a backup.
 
@@ -121,8 +131,9 @@ def _write(file: Path, name: str, server: ServerEntry) -> tuple[str, bool]:
     before = file.read_bytes() if file.exists() else b""
     contents, unchanged = parse(before, client.suffix), parse(before, client.suffix)
     is_new = _merge(contents, client.contents(server), server.name, file)
+    note = "" if is_new else _note_of_flags(contents, client.contents(server), server)
     if contents == unchanged:
-        return f"{file} has it already.", is_new
+        return f"{file} has it already{note}.", is_new
     after = serialize(contents, client.suffix).encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     if not before:
@@ -131,7 +142,17 @@ def _write(file: Path, name: str, server: ServerEntry) -> tuple[str, bool]:
     backup = _backup(file, before)
     _replace(file, after, before)
     advice = "; it may contain keys, so do not commit it" if client.is_project_file else ""
-    return f"{file} is changed. The backup is {backup.name} beside it{advice}.", is_new
+    return f"{file} is changed{note}. The backup is {backup.name} beside it{advice}.", is_new
+
+
+def _note_of_flags(
+    contents: Mapping[str, Any], ours: Mapping[str, Any], server: ServerEntry
+) -> str:
+    """Says which flags of the entry that was there are still in it."""
+    (group,) = (name for name, value in ours.items() if isinstance(value, Mapping))
+    args = [str(arg) for arg in contents[group][server.name].get("args", [])]
+    flags = args[len(ours[group][server.name].get("args", [])) :]
+    return f"; the entry keeps {' '.join(flags)}" if flags else ""
 
 
 def _merge(

@@ -174,7 +174,8 @@ def _check_flags(arguments: Sequence[str]) -> None:
         if not flag.startswith("--"):
             continue
         if flag not in commands_by_flag:
-            hint = did_you_mean(flag, list(commands_by_flag)) or "; see devin-mcp --help"
+            own_flags = [name for name, commands in commands_by_flag.items() if command in commands]
+            hint = did_you_mean(flag, own_flags) or "; see devin-mcp --help"
             raise SettingsError(f"there is no flag {flag}{hint}")
         if command not in commands_by_flag[flag]:
             commands = ", ".join(commands_by_flag[flag])

@@ -100,7 +100,8 @@ def _repository_name(text: str) -> str:
     Raises PydanticCustomError for anything else, such as a link to an issue.
     """
     path = _HOST_OF_REPOSITORY.sub("", text.strip(), count=1).rstrip("/").removesuffix(".git")
-    if not _REPOSITORY.fullmatch(path) or _PAGES & set(path.split("/")[2:]):
+    parts = path.split("/")
+    if not _REPOSITORY.fullmatch(path) or {".", ".."} & set(parts) or _PAGES & set(parts[2:]):
         raise PydanticCustomError("repository", "must be owner/name")
     return path
 

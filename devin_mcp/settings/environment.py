@@ -64,6 +64,12 @@ def share_metrics(directory: Path | None) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
+def certificate_variables() -> tuple[str, ...]:
+    """The names of those that are set and say which certificates this program and uv trust."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+    return tuple(name for name in names if os.environ.get(name))
+
+
 def proxy_variable(kind: str) -> str:
     """The name of the variable that holds this proxy: `http`, `https`, `all` or `no`; else empty.
 

@@ -108,6 +108,8 @@ def test_write_keeps_key_flags_and_other_values_of_an_entry(cursor: Path, write:
     assert entry["command"] != "/old/devin-mcp"
     assert "apk_user_real" not in result.stdout + result.stderr
     assert "DEVIN_API_KEY" not in result.stderr, "the entry has a key, so no advice is printed"
+    assert "is changed; the entry keeps --max-acu 5. The backup" in result.stdout
+    assert "has it already; the entry keeps --max-acu 5." in write("cursor").stdout
     assert write("cursor", "--max-acu", "9").status == 0
     assert parsed(cursor)["mcpServers"]["devin"]["args"] == ["--max-acu", "9"], (
         "the new flag replaces the old one"
@@ -121,6 +123,25 @@ def test_write_keeps_key_flags_and_other_values_of_an_entry(cursor: Path, write:
     cursor.write_text(json.dumps({"mcpServers": {"devin": uvx}}))
     assert write("cursor").status == 0
     assert parsed(cursor)["mcpServers"]["devin"] == entry
+
+
+def test_write_for_claude_code_tells_of_conflicting_scopes(write: Write, tmp_path: Path) -> None:
+    """`claude mcp add devin -s user` and the project's file give the same name (hosts.md §6)."""
+    assert "conflicting" not in write("claude-code").stderr
+    (tmp_path / ".claude.json").write_text('{"mcpServers": {"devin": {"command": "uvx"}}}')
+    assert "claude mcp remove devin -s user" in write("claude-code").stderr
+    assert "conflicting" not in write("claude-code", "--sandbox").stderr
+
+
+def test_write_for_codex_waits_for_the_server_and_passes_certificates_on(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    command = ("config", "codex", "--write")
+    result = cli.at(tmp_path)(*command, HOME=str(tmp_path), SSL_CERT_FILE="/no/such.pem")
+    assert result.status == 0, result.stderr
+    entry = tomllib.loads((tmp_path / ".codex" / "config.toml").read_text())["mcp_servers"]["devin"]
+    assert entry["required"] is True
+    assert entry["env_vars"][:2] == ["DEVIN_API_KEY", "SSL_CERT_FILE"]
 
 
 def test_write_keeps_inputs_of_other_servers(write: Write, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ from tests.e2e.processes import COMMAND, environment
         (["--toolsets", ","], {}, "names nothing"),
         (["--tools", "get_session", "--exclude-tools", "get_session"], {}, "leave no tool"),
         (["--sandbx"], {}, "did you mean --sandbox?"),
+        (["stdio", "--hos"], {}, "there is no flag --hos; see devin-mcp --help"),
         (["--port", "8080"], {}, "--port is not for `devin-mcp stdio` but for: http, sandbox"),
         (["--allow-secret-env", "A", "http"], {}, "--allow-secret-env is not for `devin-mcp http`"),
         (["fly"], {}, "invalid choice"),

@@ -9,17 +9,15 @@ import pytest
 from devin_mcp.errors import Invalid
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.capabilities import (
-    API_CAPABILITIES,
     READ_ENVIRONMENT,
     READ_FILES,
     V1,
     V3,
     WRITE_FILES,
-    Capability,
 )
 from devin_mcp.operations.catalog import Operation
 from devin_mcp.server.arguments import validate_arguments
-from devin_mcp.server.schema import Schema, arguments_model, input_schema, parameters_schema
+from devin_mcp.server.schema import arguments_model, parameters_schema
 from tests.conftest import Connect
 from tests.server.test_api_arguments import required_arguments
 from tests.upstream import Upstream
@@ -44,85 +42,6 @@ async def test_lists_and_objects_may_be_json_strings(connect: Connect, upstream:
         "session_secrets": [{"key": "K", "value": "[1]", "sensitive": True}],
         "structured_output_schema": {"type": "object"},
     }
-
-
-@pytest.mark.usefixtures("api")
-async def test_null_counts_as_absent(connect: Connect, upstream: Upstream) -> None:
-    async with connect(max_acu=7) as client:
-        await client.ok(
-            "create_session",
-            prompt="p",
-            title=None,
-            tags=None,
-            max_acu_limit=None,
-            idempotent=None,
-            session_secrets=None,
-        )
-        assert "prompt" in await client.error("create_session", prompt=None)
-    (sent,) = upstream.sent("create_session")
-    assert sent.json == {"prompt": "p", "max_acu_limit": 7}
-
-
-@pytest.mark.parametrize("blank", ["", " ", "\n\t", None], ids=repr)
-@pytest.mark.parametrize("capability", API_CAPABILITIES.values(), ids=API_CAPABILITIES)
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.tool_name)
-def test_blank_optional_argument_counts_as_absent(
-    operation: Operation[Any, Any], capability: Capability, blank: str | None
-) -> None:
-    """Some hosts fill in every argument, those of the other API as well. A required text may not be
-    blank.
-    """
-    model = arguments_model(operation.function)
-    schema = input_schema(model)
-    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, capability})
-    properties = schema["properties"]
-    required = {name: _example(properties[name]) for name in schema.get("required", [])}
-    blanks = dict.fromkeys(set(properties) - set(required), blank)
-    assert validate_arguments(required | blanks, schema, model, capabilities) == validate_arguments(
-        required, schema, model, capabilities
-    )
-
-
-def _example(schema: Schema) -> Any:
-    if schema["type"] == "array":
-        return [_example(schema["items"])]
-    return schema.get("enum", ["x"])[0]
-
-
-@pytest.mark.usefixtures("api")
-@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
-@pytest.mark.parametrize(
-    ("tool", "arguments", "blank_argument"),
-    [
-        ("delegate_task", {}, "prompt"),
-        ("create_session", {}, "prompt"),
-        ("send_message", {"session_id": "devin-1"}, "message"),
-        ("create_knowledge", {"body": "b", "trigger": "t"}, "name"),
-        ("create_playbook", {"body": "b"}, "title"),
-        ("create_playbook", {"title": "t"}, "body"),
-        ("create_secret", {"type": "totp", "value": "v"}, "key"),
-    ],
-)
-async def test_blank_required_text_is_refused(
-    connect: Connect,
-    upstream: Upstream,
-    tool: str,
-    arguments: dict[str, Any],
-    blank_argument: str,
-    blank: str,
-) -> None:
-    async with connect() as client:
-        text = await client.error(tool, **arguments, **{blank_argument: blank})
-    assert f"{blank_argument} must not be empty" in text
-    assert upstream.requests == []
-
-
-@pytest.mark.usefixtures("api")
-async def test_empty_list_is_not_absent(connect: Connect, upstream: Upstream) -> None:
-    async with connect() as client:
-        await client.ok("create_session", prompt="p", knowledge_ids=[], tags=[])
-    (sent,) = upstream.sent("create_session")
-    assert sent.json == {"prompt": "p", "knowledge_ids": [], "tags": []}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""A scripted model for real hosts: a server on loopback that speaks the model APIs of Claude Code and
-Gemini CLI, and delegates one task.
+"""A scripted model for real hosts: a server on loopback that speaks the model APIs of Claude Code
+and Gemini CLI, and delegates one task.
 
 It keeps no state: the next step is read out of the conversation that the host sends back. A request
 without tools, such as one for a title, is answered with a word.
@@ -63,15 +63,19 @@ class Call:
     arguments: Json
 
 
-def next_call(conversation: Conversation) -> Call | None:
-    """Delegate, answer the question, wait for the pull request. None when that is done."""
+def next_call(conversation: Conversation, max_calls: int) -> Call | None:
+    """Delegate, answer the question, wait for the pull request. None when that is done, or after so
+    many calls.
+    """
+    if len(conversation.results) >= max_calls:
+        return None
     delegated = conversation.last("devin_delegate_task")
     if delegated is None:
         arguments = {"prompt": TASK, "repository": "acme/shop-api", "max_wait_s": 5}
         return Call("devin_delegate_task", arguments)
     latest = conversation.results[-1]
     session_id, cursor = delegated.text_field("session_id"), latest.text_field("cursor")
-    if PULL_REQUEST in latest.text or len(conversation.results) >= MAX_CALLS:
+    if PULL_REQUEST in latest.text:
         return None
     sent = conversation.last("devin_send_message")
     if sent is None and QUESTION in latest.text:
@@ -99,9 +103,7 @@ def read_anthropic(body: Json) -> Conversation:
             elif part["type"] == "tool_result":
                 call, text = calls[part["tool_use_id"]], _text_of(part.get("content"))
                 is_error = bool(part.get("is_error"))
-                conversation.results.append(
-                    ToolResult(call["name"], call["input"], text, is_error)
-                )
+                conversation.results.append(ToolResult(call["name"], call["input"], text, is_error))
             elif part["type"] == "text":
                 conversation.text += f"\n{part['text']}"
     return conversation
@@ -115,7 +117,7 @@ def write_anthropic(call: Call | None, number: int) -> Iterator[str]:
         block = {"type": "tool_use", "id": f"toolu_{number:06}", "name": call.tool, "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call.arguments)}
     usage = {"input_tokens": 10, "output_tokens": 5}
-    message = {
+    message: Json = {
         "id": f"msg_{number}",
         "type": "message",
         "role": "assistant",
@@ -181,7 +183,8 @@ def _text_of(content: Any) -> str:
 class ScriptedModel:
     """What the hosts have shown the model, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_calls: int) -> None:
+        self._max_calls = max_calls
         self.conversations: list[Conversation] = []
         self.url = ""
 
@@ -195,16 +198,16 @@ class ScriptedModel:
             return None
         conversation = read(body)
         self.conversations.append(conversation)
-        call = next_call(conversation) if conversation.tools else None
+        call = next_call(conversation, self._max_calls) if conversation.tools else None
         if call is not None:
             call = Call(host_name(conversation, call.tool), call.arguments)
         return write(call, len(self.conversations))
 
 
 @contextmanager
-def scripted_model() -> Iterator[ScriptedModel]:
+def scripted_model(max_calls: int = MAX_CALLS) -> Iterator[ScriptedModel]:
     """A model that listens on loopback as long as the block lasts."""
-    model = ScriptedModel()
+    model = ScriptedModel(max_calls)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

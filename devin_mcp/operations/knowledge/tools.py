@@ -21,7 +21,9 @@ NoteName = Annotated[str, Field(max_length=500, description="Its name"), NOT_BLA
 NoteBody = Annotated[
     str, Field(max_length=500_000, description="What Devin should know"), NOT_BLANK
 ]
-Trigger = Annotated[str, Field(max_length=5_000, description="When Devin should recall it")]
+Trigger = Annotated[
+    str, Field(max_length=5_000, description="When Devin should recall it"), NOT_BLANK
+]
 NoteMacro = Annotated[str, Field(max_length=100, description="Shortcut"), Requires(V1)]
 PinnedRepo = Annotated[str, Field(max_length=300, description="owner/repo, or all")]
 IsEnabled = Annotated[bool, Field(description="Whether Devin recalls it"), Requires(V3)]

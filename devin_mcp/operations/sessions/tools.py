@@ -67,7 +67,7 @@ async def create_session(
     title: Annotated[
         str | None, Field(max_length=500, description="Made by Devin when absent")
     ] = None,
-    tags: Annotated[Tags | None, Field(description="At most 50")] = None,
+    tags: Annotated[Tags | None, Field(description="Labels")] = None,
     playbook_id: PlaybookId | None = None,
     knowledge_ids: Annotated[
         list[Id] | None, Field(description="Notes; absent = all, [] = none")
@@ -98,7 +98,7 @@ async def create_session(
         Field(max_length=20, description="Uploaded files"),
         Requires(V3),
     ] = None,
-    mode: Annotated[Mode | None, Field(description="Default normal"), Requires(V3)] = None,
+    mode: Annotated[Mode | None, Field(description="normal when absent"), Requires(V3)] = None,
     resumable: Annotated[bool, Field(description="Can be woken later"), Requires(V3)] = True,
     structured_output_schema: Annotated[
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
@@ -248,10 +248,10 @@ class TagsUpdated(Result):
 async def update_session_tags(
     ctx: Context,
     session_id: SessionId,
-    tags: Annotated[Tags, Field(description="At most 50")],
+    tags: Annotated[Tags, Field(description="Labels")],
     how: Annotated[
         Literal["replace", "add", "remove"],
-        Field(description="Default replace; [] leaves a delegation's own"),
+        Field(description="[] leaves a delegation's own"),
     ] = "replace",
 ) -> TagsUpdated:
     """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""
