@@ -9,7 +9,9 @@ import gc
 import os
 import sys
 import threading
+from collections import deque
 from io import TextIOWrapper
+from typing import Any
 
 import anyio
 from mcp.server import MCPServer
@@ -23,6 +25,7 @@ from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.server.context import ServerState
 from devin_mcp.server.handlers import low_level_server
 from devin_mcp.server.host import Host
+from devin_mcp.server.unreadable_messages import AnsweredStream
 from devin_mcp.settings import Settings
 from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 
@@ -114,17 +117,20 @@ async def _run(server: MCPServer[ServerState], stop: Stop, host: Host) -> None:
 async def _serve(server: MCPServer[ServerState], stop: Stop) -> None:
     """Like the SDK's own run_stdio_async, which accepts no other input."""
     low_level = low_level_server(server)
-    lines = anyio.wrap_file(_Input(stop))
-    async with stdio_server(stdin=lines) as (incoming, outgoing):
-        await low_level.run(incoming, outgoing, low_level.create_initialization_options())
+    lines: deque[str] = deque()
+    async with stdio_server(stdin=anyio.wrap_file(_Input(stop, lines))) as (incoming, outgoing):
+        messages: Any = AnsweredStream(incoming, outgoing, lines)
+        await low_level.run(messages, outgoing, low_level.create_initialization_options())
 
 
 class _Input(TextIOWrapper):
     """Standard input with lone surrogates replaced; the SDK would drop such a line unanswered."""
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, lines: deque[str]) -> None:
+        """Each line is appended to `lines`, too."""
         super().__init__(sys.stdin.buffer, encoding="utf-8", errors="replace")
         self._stop = stop
+        self._lines = lines
 
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         try:
@@ -134,6 +140,8 @@ class _Input(TextIOWrapper):
         if not line:
             self._stop.begin(END_OF_INPUT)
             _exit_later(SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS)
+        else:
+            self._lines.append(line)
         return line
 
 

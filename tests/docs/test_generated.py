@@ -58,7 +58,7 @@ def clients_table() -> str:
             place = ", in your project's directory" if client.is_project_file else ""
             command = f"`{COMMAND} {name} --write`{place}"
         rows.append((client.title, command))
-    return table(("client", "command"), rows)
+    return table(("client", "after the release"), rows)
 
 
 def install_links() -> str:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mcp import MCPError
 
+from devin_mcp.operations.parameters import is_blank
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import resolve
@@ -51,7 +52,7 @@ INVALID_IDS = [
     "\u202e",
     "a" * 5000,
     "",
-    "devin-1\n",
+    "devin-1\nx",
     "\x00",
     "http://evil.example/",
     "devin://sessions/x",
@@ -68,6 +69,7 @@ async def test_invalid_id_is_refused_before_any_request(
         (name, argument)
         for name, schema in SCHEMAS.items()
         for argument in sorted(ID_ARGUMENTS & set(schema["properties"]))
+        if name != "devin_get_playbook"  # takes names, too
     ]
     assert len(places) > 10
     required = {"name": "n", "title": "t", "body": "b", "message": "m", "prompt": "p", "tags": []}
@@ -77,7 +79,7 @@ async def test_invalid_id_is_refused_before_any_request(
             others = {key: value for key, value in required.items() if key in properties}
             is_required = argument in SCHEMAS[name].get("required", [])
             for text in INVALID_IDS:
-                if not text.strip() and not is_required:
+                if is_blank(text) and not is_required:
                     continue  # counts as absent
                 result = await client(name.removeprefix("devin_"), **(others | {argument: text}))
                 assert result.is_error, (name, argument, text)

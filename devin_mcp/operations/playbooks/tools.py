@@ -141,12 +141,18 @@ async def get_playbook(
 
 
 async def _read_by_name(ctx: Context, name: str) -> Playbook:
-    """By its id, `!macro` or title. Raises NotFound or Invalid."""
+    """By its id, `!macro` or title. Raises NotFound, in Devin's words for an id, or Invalid."""
+    unknown_id: NotFound | None = None
     if is_id(name):
-        with suppress(NotFound):
+        try:
             return await read_playbook(ctx, name)
+        except NotFound as error:
+            unknown_id = error
     candidates = (await playbook_index(ctx, fresh=True)).candidates
-    playbook_id = await match_one(candidates, name, "playbook", "devin_list_playbooks")
+    try:
+        playbook_id = await match_one(candidates, name, "playbook", "devin_list_playbooks")
+    except NotFound as error:
+        raise unknown_id or error from None
     return await read_playbook(ctx, playbook_id)
 
 
