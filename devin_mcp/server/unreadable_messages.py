@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import anyio.to_thread
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from devin_mcp.observability.log import event
 
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-_ID = re.compile(r'-?\d+|"(?:[^"\\]|\\.)*"')
+_ID = re.compile(r'-?\d{1,18}|"(?:[^"\\]|\\.)*"')
 
 
 class AnsweredStream:
@@ -44,18 +45,18 @@ class AnsweredStream:
         return self
 
     async def __anext__(self) -> Any:
-        return await self._next(await self._incoming.__anext__())
+        return await self._next(self._incoming.__anext__)
 
     async def receive(self) -> Any:
-        return await self._next(await self._incoming.receive())
+        return await self._next(self._incoming.receive)
 
-    async def _next(self, item: Any) -> Any:
-        line = self._lines.popleft()
-        while isinstance(item, Exception):
-            await self._answer(item, line)
-            item = await self._incoming.receive()
+    async def _next(self, read: Callable[[], Awaitable[Any]]) -> Any:
+        while True:
+            item = await read()
             line = self._lines.popleft()
-        return item
+            if not isinstance(item, Exception):
+                return item
+            await self._answer(item, line)
 
     async def _answer(self, problem: Exception, line: str) -> None:
         if not line.strip():

@@ -42,6 +42,8 @@ async def test_line_that_is_no_message_is_answered_and_logged() -> None:
         await server.initialize()
         server.send(id=2, method="tools/list")
         assert (await server.read_message())["id"] == 2
+        server.send_raw(b"the last words\n")
+        assert (await server.read_message())["error"]["code"] == PARSE_ERROR
         assert await server.wait_for_exit() == 0
     assert b"Traceback" not in server.stderr
 
@@ -68,6 +70,7 @@ async def test_body_that_is_no_message_is_answered_over_http() -> None:
         ('{"params": {"id": 1}', None),
         ('{"a": "\\"id\\": 1"', None),
         ('{"id": 1.5', None),
+        ('{"id": ' + "9" * 5000, None),
         ('["id", 1', None),
         ("", None),
         ('{"id"', None),
