@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.upstream import Exchange, Fault, answer
 
-LONG_TEXT, LONG_TEXT_TIMES = b"word and ", 2_500_000
-"""Together 22 MB; never made when the module is imported."""
+LONG_TEXT, LONG_TEXT_TIMES = b"word and ", 1_500_000
+"""Together 13 MB; never made when the module is imported."""
 
 
 @dataclass
