@@ -19,6 +19,7 @@ from devin_mcp.keys import DevinApi
 from devin_mcp.observability import log, log_config
 from tests.clock import ManualClock
 from tests.conftest import Connect, ToolClient, eventually
+from tests.fake_session import FakeSession
 from tests.server.contents import prompt_text
 from tests.server.fake_user import FakeUser
 from tests.server.hostile_texts import (
@@ -82,12 +83,19 @@ async def test_progress(connect: Connect, upstream: Upstream, manual_clock: Manu
     texts = list(TEXTS.values())
     async with connect(manual_clock=manual_clock, **SETTINGS) as client:
         for start in range(0, len(texts), SESSIONS_PER_WAIT):
-            ids = write_hostile_sessions(upstream, texts[start : start + SESSIONS_PER_WAIT])
+            fakes = [
+                FakeSession(f"devin-{start + index:032x}", fields={"title": text}).at(upstream)
+                for index, text in enumerate(texts[start : start + SESSIONS_PER_WAIT])
+            ]
+            ids = [fake.session_id for fake in fakes]
             waiting = asyncio.ensure_future(
                 client.sdk.call_tool(
                     "devin_wait_for_sessions", {"session_ids": ids}, progress_callback=on_progress
                 )
             )
+            await manual_clock.wait_for_sleepers(len(ids) + 1)
+            for fake in fakes:
+                fake.devin_says("I am reading.")
             await manual_clock.advance(8, until_asleep=len(ids) + 1)
             await eventually(partial(has_count, messages, start + len(ids)))
             waiting.cancel()
