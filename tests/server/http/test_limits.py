@@ -72,12 +72,16 @@ async def test_listen_streams_have_a_limit_of_their_own(upstream: Upstream) -> N
 
 async def test_requests_above_the_upstream_limit_wait(upstream: Upstream) -> None:
     active = max_active = 0
+    full = asyncio.Event()
 
     async def count_active(exchange: Exchange) -> None:
         nonlocal active, max_active
         active += 1
         max_active = max(max_active, active)
-        await asyncio.sleep(0.02)
+        if active == 3:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0.02)  # a fourth would come now
         active -= 1
         await answer(200, [])(exchange)
 
