@@ -45,6 +45,11 @@ async def server_entry(transport: Transport, url_name: str) -> AsyncIterator[dic
         yield {url_name: url, **({"type": "http"} if url_name == "url" else {})}
 
 
+async def run_host(name: str, home: Path, *words: str, **variables: str) -> str:
+    """What the host prints, while the server and the model go on in this process."""
+    return await anyio.to_thread.run_sync(lambda: host(name, home, *words, cwd=home, **variables))
+
+
 async def run_claude(
     model: ScriptedModel, home: Path, transport: Transport, prompt: str = PERSON_ASKS
 ) -> str:
@@ -53,16 +58,8 @@ async def run_claude(
         config.write_text(json.dumps({"mcpServers": {"devin": entry}}))
         words = ["-p", prompt, "--mcp-config", str(config), "--strict-mcp-config"]
         permission = ["--allowedTools", "mcp__devin__*"]
-        return await anyio.to_thread.run_sync(
-            lambda: host(
-                "claude",
-                home,
-                *words,
-                *permission,
-                ANTHROPIC_BASE_URL=model.url,
-                ANTHROPIC_API_KEY="sk-scripted",
-            )
-        )
+        keys = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "sk-scripted"}
+        return await run_host("claude", home, *words, *permission, **keys)
 
 
 async def run_gemini(model: ScriptedModel, home: Path, transport: Transport) -> str:
@@ -79,15 +76,8 @@ async def run_gemini(model: ScriptedModel, home: Path, transport: Transport) -> 
         }
         settings.write_text(json.dumps(content))
         words = ["-m", "gemini-2.5-flash", "-p", PERSON_ASKS]
-        return await anyio.to_thread.run_sync(
-            lambda: host(
-                "gemini",
-                home,
-                *words,
-                GOOGLE_GEMINI_BASE_URL=model.url,
-                GEMINI_API_KEY="scripted",
-            )
-        )
+        keys = {"GOOGLE_GEMINI_BASE_URL": model.url, "GEMINI_API_KEY": "scripted"}
+        return await run_host("gemini", home, *words, **keys)
 
 
 @dataclass(frozen=True)
