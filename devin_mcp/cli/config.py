@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from devin_mcp.cli.client_configs import CLIENTS, ServerEntry, rendered
+from devin_mcp.cli.client_configs import CLIENTS, rendered
 from devin_mcp.cli.config_files import config_file, has_user_scope, this_command, write
+from devin_mcp.cli.server_entry import ServerEntry
 from devin_mcp.cli.standard_streams import print_error
 from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from devin_mcp.cli.client_configs import CLIENTS, ServerEntry
+from devin_mcp.cli.client_configs import CLIENTS
 from devin_mcp.cli.config_format import parse, serialize
+from devin_mcp.cli.server_entry import ServerEntry
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.environment import uv_path
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from devin_mcp import __version__
-from devin_mcp.cli.client_configs import CLIENTS, KEY, PUBLISHED, rendered
+from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED, rendered
+from devin_mcp.cli.server_entry import KEY
 from devin_mcp.keys import KEY_PAGES, KEY_PREFIX_HINT
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
