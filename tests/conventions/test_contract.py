@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints, endpoint_for
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import Operation
+from devin_mcp.sandbox import v1
+from devin_mcp.sandbox.v3 import app
 from tests.conventions.test_schemas import TOOLS
 from tests.endpoints import LOOKUPS
 
@@ -21,22 +23,11 @@ DIRECTORY = Path(__file__).parent
 CONTRACTS: dict[DevinApi, dict[str, Any]] = {
     api: yaml.safe_load((DIRECTORY / f"{api}.openapi.yaml").read_text()) for api in ("v1", "v3")
 }
-NOT_SERVED = {
-    "get_consumption": "comes with its own tool",
-    "get_session_consumption": "comes with its own tool",
-    "append_session_tags": "update_session_tags reads, merges and replaces: it can remove as well",
-    "archive_session": "comes with its own tool",
-    "generate_session_insights": "comes with its own tool",
-    "get_session_insights": "comes with its own tool",
-    "get_session_tags": "the session has them",
-    "list_session_attachments": "comes with its own tool",
-    "list_session_insights": "comes with its own tool",
-    "unarchive_session": "comes with its own tool",
+DONE_BY = {
+    "append_session_tags": "devin_update_session_tags",
+    "get_session_tags": "devin_get_session",
 }
-"""Operations of v3 that no tool uses, each with its reason; schedules, repositories and members,
-whose toolsets do not exist yet, are left out by their tags.
-"""
-UNSERVED_TAGS = {"schedules", "repositories", "users"}
+"""Operations of v3 without a tool of their own -> the tool that does the same."""
 
 OUR_PARAMETERS = {
     "after_event_id": "the conversation is read on from a message",
@@ -112,14 +103,36 @@ HAVE_DEFAULT = {"value", "sensitive", "note"}
 """Required by Devin; here they have a default or an alternative."""
 
 
+SANDBOX_ROUTES: dict[DevinApi, tuple[str, Collection[tuple[str, str]]]] = {
+    "v1": ("devin_mcp/sandbox/v1.py", v1.ROUTES),
+    "v3": ("devin_mcp/sandbox/v3/app.py", app.ROUTES),
+}
+
+
+def _without_names(route: str) -> str:
+    """v3's paths name their ids differently."""
+    return re.sub(r"\{\w+\}", "{}", route)
+
+
+def _contract_routes(api: DevinApi) -> dict[str, dict[str, Any]]:
+    """Method and path of each operation of the contract -> the operation."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in CONTRACTS[api]["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+
+
 def documented(endpoint: Endpoint) -> Mapping[str, Any]:
-    """The operation of the contract. v3's paths name their ids differently."""
-    wanted = re.sub(r"\{\w+\}", "{}", endpoint.template)
-    for path, methods in CONTRACTS[endpoint.api]["paths"].items():
-        if re.sub(r"\{\w+\}", "{}", path) == wanted and endpoint.method.lower() in methods:
-            operation: Mapping[str, Any] = methods[endpoint.method.lower()]
-            return operation
-    raise LookupError(f"{endpoint.route} is not in the contract of {endpoint.api}")
+    """The operation of the contract."""
+    routes = {
+        _without_names(route): value for route, value in _contract_routes(endpoint.api).items()
+    }
+    operation = routes.get(_without_names(endpoint.route))
+    file = f"{DIRECTORY.parent.name}/{DIRECTORY.name}/{endpoint.api}.openapi.yaml"
+    assert operation is not None, f"the contract {file} has no {endpoint.route}"
+    return operation
 
 
 def query_names(endpoint: Endpoint) -> set[str]:
@@ -161,27 +174,30 @@ def test_permission_is_that_of_the_contract(endpoint: Endpoint) -> None:
 
 
 def test_every_operation_of_v1_is_a_tool() -> None:
-    names = {
-        operation["operationId"]
-        for methods in CONTRACTS["v1"]["paths"].values()
-        for method, operation in methods.items()
-        if method != "parameters"
-    }
+    names = {operation["operationId"] for operation in _contract_routes("v1").values()}
     assert {operation.operation_id for operation in OPERATIONS if operation.v1} == names
 
 
-def test_every_operation_of_v3_is_used_or_has_a_reason() -> None:
-    served = {endpoint.route for endpoint in ENDPOINTS if endpoint.api == "v3"}
-    served = {re.sub(r"\{\w+\}", "{}", route) for route in served}
-    unused = {
+def operations_without_tool() -> list[str]:
+    """Operations of v3 that nothing here uses; docs/migrating.md lists them."""
+    used = {_without_names(endpoint.route) for endpoint in ENDPOINTS if endpoint.api == "v3"}
+    return sorted(
         operation["operationId"]
-        for path, methods in CONTRACTS["v3"]["paths"].items()
-        for method, operation in methods.items()
-        if method != "parameters"
-        and re.sub(r"\{\w+\}", "{}", f"{method.upper()} {path}") not in served
-        and not UNSERVED_TAGS & {tag.lower() for tag in operation.get("tags", [])}
-    }
-    assert unused == set(NOT_SERVED)
+        for route, operation in _contract_routes("v3").items()
+        if _without_names(route) not in used
+    )
+
+
+def test_every_tool_that_does_the_same_exists() -> None:
+    assert DONE_BY.keys() <= set(operations_without_tool())
+    assert set(DONE_BY.values()) <= set(TOOLS["v3"])
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.route)
+def test_sandbox_serves_the_route(endpoint: Endpoint) -> None:
+    file, routes = SANDBOX_ROUTES[endpoint.api]
+    served = {_without_names(f"{method} {path}") for method, path in routes}
+    assert _without_names(endpoint.route) in served, f"add {endpoint.route} to ROUTES in {file}"
 
 
 TOOL_ENDPOINTS = [
@@ -206,12 +222,15 @@ def test_parameters_have_the_names_of_the_contract(
         return {renamed.get(name, name) for name in documented_names}
 
     fields = ours(set(body["properties"]) - set(LEFT_OUT))
-    assert fields <= names, "a documented field is missing"
-    if not operation.operation_id.startswith("update_") or "tags" in names:
-        assert ours(body.get("required", [])) - HAVE_DEFAULT <= required
     query = ours(query_names(endpoint) - LIST_FILTERS)
     places = ours(re.findall(r"\{(\w+)\}", endpoint.template)) - {"org_id"}
-    assert query | places <= names
-    assert names - fields - query - places <= OUR_PARAMETERS.keys(), (
-        "a parameter that Devin does not have needs a reason here"
+    documented_names = fields | query | places
+    assert not documented_names - names, f"the contract of {endpoint.api} has these, too"
+    if not operation.operation_id.startswith("update_") or "tags" in names:
+        optional = ours(body.get("required", [])) - HAVE_DEFAULT - required
+        assert not optional, f"the contract of {endpoint.api} requires these"
+    own = names - documented_names - OUR_PARAMETERS.keys()
+    assert not own, (
+        f"the contract of {endpoint.api} does not have these: use its names {documented_names}, or "
+        "give the reason in OUR_PARAMETERS"
     )

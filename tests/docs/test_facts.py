@@ -9,7 +9,6 @@ import pytest
 
 from devin_mcp import __version__
 from devin_mcp.keys import API_BY_PREFIX, KEY_PAGES, PERSONAL_V1_PREFIX
-from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.sessions import conversation, model
 from devin_mcp.operations.sessions.model import Phase
 from devin_mcp.operations.waiting import cursor
@@ -17,9 +16,8 @@ from devin_mcp.sandbox import downloads, scripts, service
 from devin_mcp.server import confirmation
 from devin_mcp.server.http import limits, serve
 from devin_mcp.settings import SETTINGS
-from tests.conventions.test_schemas import MAX_INPUT_BYTES, MAX_LISTING_BYTES
+from tests.declared import declared_tools
 from tests.docs.pages import (
-    CHANGELOG,
     CONTRIBUTING,
     DELEGATING,
     DOCS,
@@ -37,15 +35,9 @@ from tests.docs.pages import (
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
-def test_readme_counts_the_operations_of_both_apis() -> None:
-    on_both = [operation for operation in OPERATIONS if operation.v1 and operation.v3]
-    assert len(on_both) == sum(operation.v1 is not None for operation in OPERATIONS) == 20
-    workflows = [operation for operation in OPERATIONS if not (operation.v1 or operation.v3)]
-    assert len(workflows) == 2
-    text = " ".join(README.read_text().split())
-    assert "Twenty operations of Devin's API are available as typed tools, and two more" in text
-    assert "with the same tools" in text
-    assert "All twenty operations of the v1 API" in CHANGELOG.read_text()
+def test_every_tool_of_v1_is_a_tool_of_v3() -> None:
+    """The README says so, and that all operations of v1 are tools (test_contract.py)."""
+    assert declared_tools(api="v1") <= declared_tools(api="v3")
 
 
 def test_readme_names_every_kind_of_key() -> None:
@@ -54,12 +46,6 @@ def test_readme_names_every_kind_of_key() -> None:
     assert set(prefixes) == {*API_BY_PREFIX, PERSONAL_V1_PREFIX}
     assert KEY_PAGES in text
     assert KEY_PAGES in MIGRATING.read_text()
-
-
-def test_contributing_page_names_the_budgets() -> None:
-    text = " ".join(CONTRIBUTING.read_text().split())
-    v1, v3 = MAX_INPUT_BYTES["v1"], MAX_INPUT_BYTES["v3"]
-    assert f"{v1:,} bytes on v1 and {v3:,} bytes on v3 ({MAX_LISTING_BYTES:,} with" in text
 
 
 def test_contributing_page_names_what_v1_consists_of() -> None:

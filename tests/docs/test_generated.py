@@ -15,22 +15,23 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from devin_mcp.api import connections, memory, paging, response_body
-from devin_mcp.asgi_server import KEEP_ALIVE_SECONDS
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
 from devin_mcp.cli.tools import effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
-from devin_mcp.operations import OPERATIONS, cache, idempotency, results
+from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.playbooks import tools as playbooks
-from devin_mcp.operations.sessions import conversation_cache
-from devin_mcp.operations.waiting import pollers
-from devin_mcp.server.http import limits
-from devin_mcp.server.tools import published_tools
-from devin_mcp.settings import CALL_DEADLINE_SECONDS, SETTINGS
-from tests.conventions.test_contract import LEFT_OUT
-from tests.conventions.test_schemas import FULL
+from devin_mcp.server.visibility import visible_tools
+from devin_mcp.settings import SETTINGS, resolve
+from tests.conventions.test_contract import DONE_BY, LEFT_OUT, operations_without_tool
+from tests.conventions.test_schemas import (
+    MAX_INPUT_BYTES,
+    MAX_LISTING_BYTES,
+    MAX_TOOL_BYTES,
+    TOOLS,
+)
+from tests.docs.limits import limits_table
 from tests.docs.pages import (
     CONTRIBUTING,
     MIGRATING,
@@ -80,9 +81,10 @@ def client_keys_table() -> str:
 
 def tools_table() -> str:
     rows = []
-    for operation, tool in zip(FULL["v1"].operations, published_tools(FULL["v1"]), strict=True):
-        summary = re.split(r"(?<=\.)\s", tool["description"])[0]
-        rows.append((f"`{tool['name']}`", effect_of(operation), summary))
+    tools = TOOLS["v3"] | TOOLS["v1"]
+    for operation in visible_tools(resolve({}, {}), "stdio").operations:
+        summary = re.split(r"(?<=\.)\s", tools[operation.tool_name]["description"])[0]
+        rows.append((f"`{operation.tool_name}`", effect_of(operation), summary))
     return table(("tool", "effect", "description"), rows)
 
 
@@ -132,102 +134,6 @@ def summary_of(function: Any) -> str:
     return inspect.cleandoc(function.__doc__ or "").split("\n")[0]
 
 
-def limits_table() -> str:
-    default = {setting.name: setting.default for setting in SETTINGS}
-    rows = [
-        (
-            "calls of one caller at once, per process",
-            f"`--max-calls-per-caller` ({default['max_calls_per_caller']})",
-            "429, `Retry-After: 1`",
-        ),
-        (
-            "listen streams of one caller, per process",
-            f"{limits.MAX_STREAMS_PER_CALLER}",
-            "429, `Retry-After: 60`",
-        ),
-        ("listen streams, per process", f"{limits.MAX_STREAMS}", "503"),
-        (
-            "request body",
-            f"{limits.MAX_BODY_BYTES >> 20} MiB, {limits.MAX_BODY_VALUES:,} JSON values",
-            "413",
-        ),
-        ("time to receive a request body", f"{limits.BODY_TIMEOUT:g} s", "408"),
-        (
-            "memory that all calls hold until they have ended, per process",
-            f"{limits.MAX_CALLS_BYTES >> 20} MiB; large calls {memory.LARGE_SHARE:.0%} of it",
-            "503, `Retry-After: 1`",
-        ),
-        (
-            "memory that all listen streams hold, per process",
-            f"{limits.MAX_STREAMS_BYTES >> 20} MiB",
-            "503, `Retry-After: 1`",
-        ),
-        (
-            "messages of sessions that are polled, per process",
-            (
-                f"{pollers.MAX_POLLED_BYTES >> 20} MiB; "
-                f"{pollers.MAX_POLLED_BYTES_PER_TENANT >> 20} MiB of a key"
-            ),
-            "the session is not followed",
-        ),
-        (
-            "cached lists, per process",
-            (
-                f"{cache.MAX_BYTES >> 20} MiB; {cache.MAX_BYTES_PER_CALLERS_KEY >> 20} MiB of a "
-                "caller's own key"
-            ),
-            "the least recently used are dropped",
-        ),
-        (
-            "messages that were read before, per process",
-            (
-                f"{conversation_cache.MAX_BYTES >> 20} MiB; "
-                f"{conversation_cache.MAX_BYTES_PER_TENANT >> 20} MiB of a key"
-            ),
-            "the least recently used are dropped",
-        ),
-        ("request line and headers", f"{limits.MAX_HEAD_BYTES >> 10} KiB", "400"),
-        ("idle connection", f"{KEEP_ALIVE_SECONDS} s", "closed"),
-        (
-            "requests to Devin at once, per process",
-            f"`--max-upstream-requests` ({default['max_upstream_requests']})",
-            f"they queue, within the call's {CALL_DEADLINE_SECONDS:g} s; keys take turns",
-        ),
-        (
-            "idle connections to Devin of a caller's own key",
-            f"{connections.MAX_IDLE_CONNECTIONS} for {connections.KEEP_ALIVE_SECONDS:g} s",
-            "closed; at once when Devin refuses the key",
-        ),
-        (
-            "answer of Devin",
-            (
-                f"{response_body.MAX_RESPONSE_BYTES >> 20} MiB, "
-                f"{response_body.MAX_RESPONSE_VALUES:,} JSON values, "
-                f"{response_body.MAX_RESPONSE_OBJECTS:,} objects"
-            ),
-            "an error; it is not read to its end",
-        ),
-        ("rows of a list that are read", f"{paging.MAX_ROWS:,}", "an error, or a cursor"),
-        ("rows of one page of a tool", f"{results.MAX_PAGE_ROWS:,}", "`next_cursor`"),
-        (
-            "delegations of a key that run, or whose outcome is unknown",
-            f"{idempotency.MAX_STARTS_PER_TENANT}",
-            "an error; nothing is started",
-        ),
-        (
-            "sessions polled per key, for calls and subscriptions",
-            f"{pollers.MAX_POLLERS_PER_KEY}",
-            "a call reports it; for a subscription, `too_many_watches` in the log",
-        ),
-        (
-            "of these, polled only for subscriptions",
-            f"{pollers.MAX_WATCHED_PER_KEY}",
-            "`too_many_watches`",
-        ),
-    ]
-    return table(("limit", "value", "when exceeded"), rows)
-
-
 def metrics_table() -> str:
     """Labels come from samples, so one event of each kind is recorded."""
     registry = CollectorRegistry()
@@ -250,6 +156,25 @@ def metrics_table() -> str:
 
 def left_out_table() -> str:
     return table(("field", "why"), [(f"`{name}`", why) for name, why in LEFT_OUT.items()])
+
+
+def without_tool_table() -> str:
+    rows = [
+        (f"`{name}`", f"`{DONE_BY[name]}`" if name in DONE_BY else "")
+        for name in operations_without_tool()
+    ]
+    return table(("operation", "instead"), rows)
+
+
+def budget_table() -> str:
+    budget = [
+        ("names, descriptions and input schemas of all tools on v1", MAX_INPUT_BYTES["v1"]),
+        ("the same on v3", MAX_INPUT_BYTES["v3"]),
+        ("of one tool", MAX_TOOL_BYTES),
+        ("`tools/list`, with output schemas and annotations", MAX_LISTING_BYTES),
+    ]
+    rows = [(part, f"{limit:,}") for part, limit in budget]
+    return table(("bytes of compact JSON", "at most"), rows)
 
 
 def permissions_table() -> str:
@@ -283,6 +208,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "prompts": (RESOURCES_AND_PROMPTS, prompts_table),
     "limits": (OPERATING, limits_table),
     "left-out": (MIGRATING, left_out_table),
+    "without-tool": (MIGRATING, without_tool_table),
+    "budget": (CONTRIBUTING, budget_table),
     "permissions": (SECURITY, permissions_table),
     "metrics": (OPERATING, metrics_table),
     "example-operation": (CONTRIBUTING, example_operation),

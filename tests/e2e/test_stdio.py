@@ -14,6 +14,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import INVALID_PARAMS
 
 from tests.conftest import Era, ToolClient
+from tests.declared import declared_tools
 from tests.e2e.processes import COMMAND, environment, start_process
 from tests.notification_recorder import NotificationRecorder, subscribe
 from tests.upstream import KEY, Upstream, delay_reply
@@ -29,7 +30,8 @@ async def test_client_of_either_era_creates_a_session(era: Era) -> None:
     async with Client(stdio_client(SANDBOX), mode=era) as client:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
-        assert len((await client.list_tools()).tools) == 22
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+        assert listed == declared_tools(api="v1")
         session = await ToolClient(client).ok("create_session", prompt="sandbox:quick")
         assert session["url"].startswith("https://sandbox.invalid/")
 
@@ -174,7 +176,8 @@ async def test_server_without_a_key_lists_tools_and_says_what_is_missing() -> No
     async with start_process() as server:
         await server.initialize()
         server.send(id=1, method="tools/list")
-        assert len((await server.read_message())["result"]["tools"]) == 22
+        listed = (await server.read_message())["result"]["tools"]
+        assert {tool["name"] for tool in listed} == declared_tools()
         server.send(id=2, method="tools/call", params=LIST)
         result = (await server.read_message())["result"]
         assert result["isError"] is True

@@ -14,6 +14,7 @@ from typing import Literal
 
 import pytest
 
+from tests.declared import declared_tools
 from tests.third_party import conformance, processes
 from tests.third_party.conformance import Revision
 from tests.third_party.inspector import Inspector
@@ -24,7 +25,6 @@ Era = Literal["legacy", "modern"]
 
 THIRD_PARTY = Path(conformance.__file__).parent
 REVISIONS: dict[Era, Revision] = {"legacy": "2025-11-25", "modern": "2026-07-28"}
-TOOLS = 22
 CLIENT_TIMEOUT = 30.0
 """Seconds for one client; it takes about one."""
 
@@ -60,7 +60,7 @@ def test_typescript_client_calls_reads_and_completes(
     got = json.loads(process.out)
     assert got["revision"] == REVISIONS[era]
     assert got["server"]["name"] == "devin-mcp"
-    assert len({tool["name"] for tool in got["tools"]}) == TOOLS
+    assert {tool["name"] for tool in got["tools"]} == declared_tools(api="v1")
 
     created, read = got["created"]["structuredContent"], got["read"]["structuredContent"]
     assert created["phase"] == "starting"
@@ -99,7 +99,7 @@ def test_inspector_accepts_every_schema(inspector: Inspector) -> None:
     process = inspector.run("--method", "tools/list", "--strict")
     assert process.status == 0, str(process)
     answer = json.loads(process.out)
-    assert len(answer["result"]["tools"]) == TOOLS
+    assert {tool["name"] for tool in answer["result"]["tools"]} == declared_tools(api="v1")
     assert "schemaFindings" not in answer
 
 

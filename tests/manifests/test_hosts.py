@@ -18,10 +18,12 @@ import pytest
 
 from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS
+from devin_mcp.operations.catalog import READ
 from devin_mcp.server.tools import published_tools
 from tests.conventions.test_schemas import FULL
+from tests.declared import declared_tools
 from tests.manifests.published import MANIFESTS, ROOT
-from tests.packaging.installed import SCRIPTS, count_tools, run, uv_environment
+from tests.packaging.installed import SCRIPTS, listed_tools, run, uv_environment
 from tests.third_party.hosts import host
 from tests.third_party.processes import PACKAGES
 from tests.upstream import KEY
@@ -55,13 +57,15 @@ async def test_client_files_start_the_server() -> None:
             assert entry["env"] == {"DEVIN_API_KEY": KEY_REFERENCES[name]}
         commands.add((entry["command"], *entry["args"]))
     ((command, *arguments),) = commands
-    assert await count_tools(command, arguments, env=uv_environment(DEVIN_API_KEY=KEY)) == 22
+    listed = await listed_tools(command, arguments, env=uv_environment(DEVIN_API_KEY=KEY))
+    assert listed == declared_tools(api="v1")
 
 
 async def test_package_in_the_registry_file_starts_the_server() -> None:
     (package,) = json.loads((MANIFESTS / "server.json").read_text())["packages"]
     requirement = f"{package['identifier']}@{package['version']}"
-    assert await count_tools(package["runtimeHint"], [requirement], env=uv_environment()) == 22
+    listed = await listed_tools(package["runtimeHint"], [requirement], env=uv_environment())
+    assert listed == declared_tools()
 
 
 def test_linter_accepts_the_registry_file_and_the_skill() -> None:
@@ -127,15 +131,13 @@ async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
         "DEVIN_ORG_ID": "",
         "DEVIN_MCP_READ_ONLY": "false",
     }
-    assert (
-        await count_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
-        == 22
-    )
+    assert await listed_tools(
+        config["command"], config["args"], env=uv_environment(**config["env"])
+    ) == declared_tools(api="v1")
     config["env"]["DEVIN_MCP_READ_ONLY"] = "true"
-    assert (
-        await count_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
-        == 8
-    )
+    assert await listed_tools(
+        config["command"], config["args"], env=uv_environment(**config["env"])
+    ) == declared_tools(READ, api="v1")
 
 
 @pytest.mark.usefixtures("node")

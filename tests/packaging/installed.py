@@ -196,11 +196,11 @@ def _behind(python: str, name: str) -> str | None:
     return str(path) if version == name else None
 
 
-async def count_tools(
+async def listed_tools(
     command: str, arguments: Sequence[str] = (), *, env: Mapping[str, str], cwd: str | Path = "/"
-) -> int:
-    """The number of tools that a client gets from the server that it starts with this command."""
+) -> set[str]:
+    """Names of the tools that a client gets from the server that it starts with this command."""
     server = StdioServerParameters(command=command, args=list(arguments), env=dict(env), cwd=cwd)
     with anyio.fail_after(START_TIMEOUT):
         async with Client(stdio_client(server)) as client:
-            return len((await client.list_tools()).tools)
+            return {tool.name for tool in (await client.list_tools()).tools}

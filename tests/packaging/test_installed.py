@@ -18,8 +18,9 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.declared import declared_tools
 from tests.e2e.processes import environment
-from tests.packaging.installed import START_TIMEOUT, count_tools, install_wheel, interpreters, run
+from tests.packaging.installed import START_TIMEOUT, install_wheel, interpreters, listed_tools, run
 
 INTERPRETERS = interpreters()
 INSTALLATIONS = [
@@ -49,7 +50,7 @@ async def test_installation_serves_stdio_and_http_and_runs_doctor(
     async with asyncio.timeout(START_TIMEOUT):
         with log.open("w") as errlog:
             async with Client(stdio_client(stdio, errlog=errlog)) as client:
-                assert len((await client.list_tools()).tools) == 22
+                assert {tool.name for tool in (await client.list_tools()).tools} == declared_tools()
     assert "no_key" in log.read_text()
     assert "Traceback" not in log.read_text()
     await serve_http(command)
@@ -88,10 +89,10 @@ async def test_server_starts_from_any_directory_and_with_a_read_only_home() -> N
             Path("/sys/x").mkdir()
     for cwd in ("/", str(where), home):
         assert (
-            await count_tools(
+            await listed_tools(
                 devin_mcp(where), env=environment(HOME=home, USERPROFILE=home), cwd=cwd
             )
-            == 22
+            == declared_tools()
         )
     assert json.loads(run(devin_mcp(where), "config", "json"))["mcpServers"]["devin"][
         "command"

@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Thread
 
 from tests.cli.client_files import entry_in
-from tests.packaging.installed import ROOT, count_tools, distributions, run, uv_environment, wheel
+from tests.declared import declared_tools
+from tests.packaging.installed import ROOT, distributions, listed_tools, run, uv_environment, wheel
 
 
 @contextmanager
@@ -34,7 +35,7 @@ async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
         "json", run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
     )
     assert entry["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
-    assert await count_tools(entry["command"], entry["args"], env=env) == 22
+    assert await listed_tools(entry["command"], entry["args"], env=env) == declared_tools(api="v1")
 
 
 def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:

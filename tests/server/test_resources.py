@@ -9,6 +9,7 @@ from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
 from devin_mcp.keys import DevinApi
+from devin_mcp.operations.browsing import PROMPTS
 from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
 from devin_mcp.server.resources import MAX_RESOURCE_CHARS
 from tests.clock import AutoClock
@@ -169,7 +170,8 @@ async def test_playbook_with_an_invalid_id_is_not_listed(
         prompts = (await client.sdk.list_prompts()).prompts
         rows = (await client.ok("list_playbooks"))["playbooks"]
     assert len([uri for uri in uris if uri.startswith("devin://playbooks/")]) == len(PLAYBOOKS)
-    assert len(prompts) == len(PLAYBOOKS) + 4, "four prompts are fixed"
+    fixed = [prompt for prompt in PROMPTS if prompt.variants is None]
+    assert len(prompts) == len(PLAYBOOKS) + len(fixed)
     assert len(rows) == len(PLAYBOOKS) + len(invalid_ids), "the tool lists all of them"
 
 

@@ -8,23 +8,15 @@ from typing import Any
 import pytest
 from mcp import MCPError
 
+from devin_mcp.keys import DevinApi
+from devin_mcp.operations.catalog import READ
 from devin_mcp.settings import SettingsError, resolve
 from tests.conftest import Connect, Era, settings_for, text_of
+from tests.declared import declared_tools
 from tests.http_client import connect_over_http, start_http_server
 from tests.upstream import KEYS, Upstream
 
 pytestmark = pytest.mark.usefixtures("api")
-
-READS = {
-    "devin_list_sessions",
-    "devin_get_session",
-    "devin_wait_for_sessions",
-    "devin_download_attachment",
-    "devin_list_secrets",
-    "devin_list_knowledge",
-    "devin_list_playbooks",
-    "devin_get_playbook",
-}
 
 
 async def tool_names(connect: Connect, **settings: str | bool) -> set[str]:
@@ -57,8 +49,8 @@ async def test_index_names_only_resources_that_can_be_read(connect: Connect) -> 
         assert "devin://sessions/{id}" not in await client.read("devin://sessions")
 
 
-async def test_read_only_leaves_only_tools_that_read(connect: Connect) -> None:
-    assert await tool_names(connect, read_only=True) == READS
+async def test_read_only_leaves_only_tools_that_read(connect: Connect, api: DevinApi) -> None:
+    assert await tool_names(connect, read_only=True) == declared_tools(READ, api=api)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +67,9 @@ async def test_settings_without_any_tool_are_refused(
         await tool_names(connect, **settings)
 
 
-async def test_toolsets_tools_and_exclusions_combine(connect: Connect) -> None:
+async def test_toolsets_tools_and_exclusions_combine(connect: Connect, api: DevinApi) -> None:
     secrets = {"devin_list_secrets", "devin_create_secret", "devin_delete_secret"}
-    assert len(await tool_names(connect)) == 22
+    assert await tool_names(connect) == declared_tools(api=api)
     assert await tool_names(connect, tools="get_session") == {"devin_get_session"}
     assert await tool_names(connect, toolsets="secrets") == secrets
     both = await tool_names(connect, toolsets="secrets", tools="get_session")

@@ -1,0 +1,18 @@
+"""The tools that the operations declare. Tests compare with these names instead of a number, so
+that a new operation changes no test.
+"""
+
+from __future__ import annotations
+
+from devin_mcp.keys import DevinApi
+from devin_mcp.operations import OPERATIONS
+from devin_mcp.operations.catalog import Effect
+
+
+def declared_tools(*effects: Effect, api: DevinApi | None = None) -> set[str]:
+    """Names of the tools with these effects, by default all, on one API, by default on any."""
+    return {
+        operation.tool_name
+        for operation in OPERATIONS
+        if (not effects or operation.effect in effects) and (api is None or api in operation.apis)
+    }
