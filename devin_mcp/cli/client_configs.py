@@ -21,6 +21,17 @@ BRIDGE = "mcp-remote@0.15.1"
 """npm package that connects a client without HTTP support to a remote server."""
 TOOL_TIMEOUT_SECONDS = 120
 """For clients whose own timeout may be shorter than a call (50 s and a question to the user)."""
+SELDOM_USED_TOOLS = (
+    "devin_create_session",
+    "devin_list_secrets",
+    "devin_create_secret",
+    "devin_delete_secret",
+    "devin_download_attachment",
+    "devin_upload_attachment",
+)
+"""Left out where a client shows its model every tool. devin_delegate_task starts sessions and
+uploads files, too.
+"""
 
 
 @dataclass(frozen=True)
@@ -132,16 +143,24 @@ def _codex(server: ServerEntry) -> dict[str, Any]:
     else:
         # It sends its first request after a second, without a server that is not there yet.
         entry = {"command": server.command, "args": list(server.args), "required": True}
-        passed_on = [*([KEY] if server.secret else []), *server.passed_on]
-        if passed_on:
-            entry["env_vars"] = passed_on
+        variables = [*([KEY] if server.secret else []), *server.network_variables]
+        if variables:
+            entry["env_vars"] = variables
         if server.env:
             entry["env"] = dict(server.env)
     return {"mcp_servers": {server.name: entry | {"tool_timeout_sec": TOOL_TIMEOUT_SECONDS}}}
 
 
 def _gemini(server: ServerEntry) -> dict[str, Any]:
+    """It shows its model every tool with each request, and passes on no variable with CERT in its
+    name (seen in 0.61.0).
+    """
     entry = (server.type if server.url else {}) | server.entry("${}".format)
+    not_passed_on = {name: f"${name}" for name in server.network_variables if "CERT" in name}
+    if not_passed_on:
+        entry["env"] = entry.get("env", {}) | not_passed_on
+    if not server.selects_tools:
+        entry["excludeTools"] = list(SELDOM_USED_TOOLS)
     return {"mcpServers": {server.name: entry | {"timeout": TOOL_TIMEOUT_SECONDS * 1000}}}
 
 

@@ -14,7 +14,7 @@ from devin_mcp.cli.server_entry import ServerEntry
 from devin_mcp.cli.standard_streams import print_error
 from devin_mcp.cli.terminal import print_text
 from devin_mcp.settings import SETTINGS, Settings, SettingsError, sources
-from devin_mcp.settings.environment import certificate_variables
+from devin_mcp.settings.environment import network_variables
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
 from devin_mcp.suggest import did_you_mean
 
@@ -83,7 +83,7 @@ def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> Ser
             "--auth goes with --http: it says how the remote server authenticates its callers"
         )
     entry = this_command(tuple(_server_flags(settings, flags)))
-    entry = replace(entry, passed_on=certificate_variables())
+    entry = replace(entry, network_variables=network_variables())
     if settings.sandbox:
         return entry
     names = {"base_url", "app_url", "api", "org_id"} & (set(sources(flags)) - set(flags))

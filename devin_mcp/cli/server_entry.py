@@ -25,9 +25,9 @@ class ServerEntry:
     auth: str = "caller-key"
     """How the remote server authenticates its callers; a value of --auth."""
     env: Mapping[str, str] = field(default_factory=dict)
-    passed_on: tuple[str, ...] = ()
-    """Names of variables that are set here and that the server needs, where a client passes on only
-    those that its file names."""
+    network_variables: tuple[str, ...] = ()
+    """Names of the variables that are set here and without which the server may not reach the
+    network, for clients that do not pass them on."""
     org_id: str = ""
     """The organization that a remote server is asked to work in; no secret."""
 
@@ -41,6 +41,12 @@ class ServerEntry:
         if self.url:
             return {"caller-key": KEY, "token": TOKEN}.get(self.auth, "")
         return "" if "--sandbox" in self.args else KEY
+
+    @property
+    def selects_tools(self) -> bool:
+        """True if the flags say which tools there are."""
+        flags = {arg.split("=")[0] for arg in self.args}
+        return not flags.isdisjoint({"--toolsets", "--tools", "--exclude-tools"})
 
     @property
     def type(self) -> dict[str, str]:

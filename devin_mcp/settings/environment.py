@@ -64,10 +64,13 @@ def share_metrics(directory: Path | None) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
-def certificate_variables() -> tuple[str, ...]:
-    """The names of those that are set and say which certificates this program and uv trust."""
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
-    return tuple(name for name in names if os.environ.get(name))
+def network_variables() -> tuple[str, ...]:
+    """The names of those that are set and say how this program and uv reach the network: which
+    certificates they trust, and which proxies they use.
+    """
+    certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+    proxies = map(proxy_variable, ("http", "https", "all", "no"))
+    return tuple(name for name in (*certificates, *proxies) if os.environ.get(name))
 
 
 def proxy_variable(kind: str) -> str:

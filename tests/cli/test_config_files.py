@@ -133,17 +133,6 @@ def test_write_for_claude_code_tells_of_conflicting_scopes(write: Write, tmp_pat
     assert "conflicting" not in write("claude-code", "--sandbox").stderr
 
 
-def test_write_for_codex_waits_for_the_server_and_passes_certificates_on(
-    cli: CommandLine, tmp_path: Path
-) -> None:
-    command = ("config", "codex", "--write")
-    result = cli.at(tmp_path)(*command, HOME=str(tmp_path), SSL_CERT_FILE="/no/such.pem")
-    assert result.status == 0, result.stderr
-    entry = tomllib.loads((tmp_path / ".codex" / "config.toml").read_text())["mcp_servers"]["devin"]
-    assert entry["required"] is True
-    assert entry["env_vars"][:2] == ["DEVIN_API_KEY", "SSL_CERT_FILE"]
-
-
 def test_write_keeps_inputs_of_other_servers(write: Write, tmp_path: Path) -> None:
     (tmp_path / ".vscode").mkdir()
     file = tmp_path / ".vscode" / "mcp.json"

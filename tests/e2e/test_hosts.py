@@ -17,6 +17,8 @@ from typing import Any, Literal
 import anyio.to_thread
 import pytest
 
+from devin_mcp.cli.client_configs import rendered
+from devin_mcp.cli.server_entry import ServerEntry
 from tests.e2e.processes import start_http_process
 from tests.packaging.installed import SCRIPTS
 from tests.third_party.hosts import host
@@ -26,23 +28,24 @@ Transport = Literal["stdio", "http"]
 PERSON_ASKS = "Let Devin refuse orders with a negative price."
 MAX_CALLS = 4
 BYTES_PER_TOKEN = 4
-MAX_TOKENS = {"claude": 2_000, "gemini": 5_800}
-"""Gemini CLI has no search for tools: it shows all 22 in full, with 260 bytes added to each."""
+MAX_TOKENS = {"claude": 2_000, "gemini": 4_500}
+"""Gemini CLI has no search for tools: it shows each in full, and adds 260 bytes to it."""
 INSTRUCTION_BYTES = {"claude": 1_800, "gemini": 1_100}
-"""Of the instructions, which both show whole, and in Claude Code of the names of 22 tools."""
+"""Of the instructions, which both show whole, and in Claude Code of the names of all tools."""
 
 pytestmark = pytest.mark.usefixtures("node")
 each_transport = pytest.mark.parametrize("transport", ["stdio", "http"])
 
 
 @asynccontextmanager
-async def server_entry(transport: Transport, url_name: str) -> AsyncIterator[dict[str, Any]]:
-    """What a host's file says of the sandbox."""
+async def configuration(client: str, transport: Transport) -> AsyncIterator[dict[str, Any]]:
+    """What `devin-mcp config` writes for the sandbox."""
     if transport == "stdio":
-        yield {"command": str(SCRIPTS / "devin-mcp"), "args": ["--sandbox", "v3"]}
+        entry = ServerEntry(str(SCRIPTS / "devin-mcp"), ("--sandbox", "v3"))
+        yield json.loads(rendered(client, entry))
         return
     async with start_http_process("--sandbox", "v3") as (_, url):
-        yield {url_name: url, **({"type": "http"} if url_name == "url" else {})}
+        yield json.loads(rendered(client, ServerEntry("", url=url, auth="none")))
 
 
 async def run_host(name: str, home: Path, *words: str, **variables: str) -> str:
@@ -54,7 +57,8 @@ async def run_claude(
     model: ScriptedModel, home: Path, transport: Transport, prompt: str = PERSON_ASKS
 ) -> str:
     config = home / "mcp.json"
-    async with server_entry(transport, "url") as entry:
+    async with configuration("claude-code", transport) as content:
+        (entry,) = content["mcpServers"].values()
         config.write_text(json.dumps({"mcpServers": {"devin": entry}}))
         words = ["-p", prompt, "--mcp-config", str(config), "--strict-mcp-config"]
         permission = ["--allowedTools", "mcp__devin__*"]
@@ -65,15 +69,14 @@ async def run_claude(
 async def run_gemini(model: ScriptedModel, home: Path, transport: Transport) -> str:
     settings = home / ".gemini" / "settings.json"
     settings.parent.mkdir()
-    async with server_entry(transport, "httpUrl") as entry:
-        content = {
-            "mcpServers": {"devin": entry | {"trust": True}},
-            "security": {
-                "auth": {"selectedType": "gemini-api-key"},
-                "folderTrust": {"enabled": False},
-            },
-            "privacy": {"usageStatisticsEnabled": False},
+    async with configuration("gemini", transport) as content:
+        (entry,) = content["mcpServers"].values()
+        content["mcpServers"] = {"devin": entry | {"trust": True}}
+        content["security"] = {
+            "auth": {"selectedType": "gemini-api-key"},
+            "folderTrust": {"enabled": False},
         }
+        content["privacy"] = {"usageStatisticsEnabled": False}
         settings.write_text(json.dumps(content))
         words = ["-m", "gemini-2.5-flash", "-p", PERSON_ASKS]
         keys = {"GOOGLE_GEMINI_BASE_URL": model.url, "GEMINI_API_KEY": "scripted"}
