@@ -61,20 +61,22 @@ class _Decoder:
     capabilities: frozenset[Capability]
 
     def decode_object(self, value: dict[str, Any], schema: Schema, path: str) -> dict[str, Any]:
-        """Drops optional properties that are null, empty or blank: some hosts fill in all of them.
+        """Drops properties that are null, and optional ones that are blank: some hosts fill in all.
 
-        Raises Invalid for an unknown property, and for one that the caller's API lacks.
+        Raises Invalid for an unknown property, for one that the caller's API lacks, and for a
+        required one that is blank.
         """
         properties: dict[str, Schema] = schema["properties"]
-        required = schema.get("required", [])
         present = {name: item for name, item in value.items() if not _is_blank(item)}
         for name in value:
             if not self._exists(properties.get(name)):
                 self._refuse(name, properties, path, is_blank=name not in present)
+        for name in schema.get("required", []):
+            if name not in present and value.get(name) is not None:
+                raise Invalid(f"{_join(path, name)} must not be empty.", NOT_SENT)
         return {
-            name: self._decode_value(value[name], properties[name], _join(path, name))
-            for name in value
-            if name in present or (name in required and self._exists(properties.get(name)))
+            name: self._decode_value(item, properties[name], _join(path, name))
+            for name, item in present.items()
         }
 
     def _decode_value(self, value: Any, schema: Schema, path: str) -> Any:

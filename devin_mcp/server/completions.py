@@ -19,6 +19,7 @@ from devin_mcp.errors import DevinError
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.operations.matching import MAX_COMPLETIONS, Candidate, rank
+from devin_mcp.operations.parameters import is_blank
 from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.prompts import find_prompt, prompt_arguments
 from devin_mcp.server.resource_uris import variable_names
@@ -40,7 +41,8 @@ async def complete(_: RequestContext, params: CompleteRequestParams) -> Complete
     candidates: Sequence[Candidate] = ()
     if completion is not None:
         candidates = await _or_none(completion.candidates(caller.context(), arguments)) or ()
-    values = await rank(candidates, params.argument.value)
+    typed = params.argument.value
+    values = await rank(candidates, "" if is_blank(typed) else typed)
     return CompleteResult(
         completion=Completion(
             values=[printable(value) for value in values[:MAX_COMPLETIONS]],

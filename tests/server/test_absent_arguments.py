@@ -85,13 +85,14 @@ def test_only_null_and_blank_texts_are_absent(
             continue
         for value in ODD_VALUES:
             if value is None or (isinstance(value, str) and value != "null"):
-                is_required = name in schema.get("required", [])
-                expected = {"refused"} if is_required else {"absent", "taken"}
-                if not is_required:
-                    given = validate_arguments(
-                        required | {name: value}, schema, model, capabilities
-                    )
-                    assert given == without, (name, value)
+                given = required | {name: value}
+                if name in schema.get("required", []):
+                    reason = "is required" if value is None else "must not be empty"
+                    with pytest.raises(Invalid, match=f"^{name} {reason}"):
+                        validate_arguments(given, schema, model, capabilities)
+                    continue
+                assert validate_arguments(given, schema, model, capabilities) == without, given
+                expected = {"absent", "taken"}
             else:
                 expected = OUTCOMES.get((parameter["type"], repr(value)), {"refused"})
             assert outcome(name, value) in expected, (name, value)
