@@ -8,6 +8,7 @@ arguments and results, in bytes of compact JSON, four to a token.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import pytest
 
 from devin_mcp.cli.client_configs import rendered
 from devin_mcp.cli.server_entry import ServerEntry
+from devin_mcp.operations import OPERATIONS
 from tests.e2e.processes import start_http_process
 from tests.packaging.installed import SCRIPTS
 from tests.third_party.hosts import host
@@ -27,6 +29,8 @@ from tests.third_party.scripted_model import Conversation, ScriptedModel, script
 Transport = Literal["stdio", "http"]
 PERSON_ASKS = "Let Devin refuse orders with a negative price."
 MAX_CALLS = 4
+MAX_RESULT_BYTES = 800
+SNAPSHOTS = Path(__file__).parent / "host_sizes"
 BYTES_PER_TOKEN = 4
 MAX_TOKENS = {"claude": 2_000, "gemini": 4_500}
 """Gemini CLI has no search for tools: it shows each in full, and adds 260 bytes to it."""
@@ -111,10 +115,30 @@ def assert_delegated(model: ScriptedModel, name: str) -> None:
     conversation = model.conversations[-1]
     assert not [result for result in conversation.results if result.is_error]
     assert "/pull/" in conversation.results[-1].text
+    assert_sizes_equal_the_snapshot(conversation, name)
+    assert max(len(result.text.encode()) for result in conversation.results) <= MAX_RESULT_BYTES
     cost = Cost.of(conversation)
     assert cost.calls <= MAX_CALLS
     total = cost.definitions + cost.arguments + cost.results + INSTRUCTION_BYTES[name]
     assert total / BYTES_PER_TOKEN <= MAX_TOKENS[name], cost
+
+
+def assert_sizes_equal_the_snapshot(conversation: Conversation, name: str) -> None:
+    """Bytes of the tools of a delegation, as the host shows them. `UPDATE_SNAPSHOTS=1` writes them.
+
+    A new version of the host, or of a description, shows in the diff of the snapshot.
+    """
+    names = tuple(operation.tool_name for operation in OPERATIONS if operation.is_core)
+    sizes = {
+        shown_name: _json_bytes(tool)
+        for shown_name, tool in sorted(conversation.tools.items())
+        if shown_name.endswith(names)
+    }
+    assert len(sizes) == len(names)
+    file = SNAPSHOTS / f"{name}.json"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_text(json.dumps(sizes, indent=1) + "\n")
+    assert sizes == json.loads(file.read_text())
 
 
 @each_transport
@@ -123,12 +147,8 @@ async def test_claude_code_delegates_a_task(tmp_path: Path, transport: Transport
         output = await run_claude(model, tmp_path, transport)
     assert "The pull request is there." in output
     assert_delegated(model, "claude")
-    names = {tool["name"] for tool in model.conversations[0].own_tools}
-    assert names == {
-        "mcp__devin__devin_delegate_task",
-        "mcp__devin__devin_wait_for_sessions",
-        "mcp__devin__devin_send_message",
-    }
+    shown_at_once = {tool["name"] for tool in model.conversations[0].own_tools}
+    assert shown_at_once == set(json.loads((SNAPSHOTS / "claude.json").read_text()))
 
 
 async def test_words_typed_after_a_command_are_the_whole_task(tmp_path: Path) -> None:
