@@ -49,8 +49,8 @@ async def test_blank_text_is_completed_as_if_nothing_was_typed(connect: Connect)
                 for blank in BLANKS:
                     assert await complete(blank) == await complete("")
                     assert await complete("", session_id=blank) == await complete("")
-                    known = await complete("", session_id=session_id)
-                    assert await complete(blank, session_id=session_id) == known
+                    nothing_typed = await complete("", session_id=session_id)
+                    assert await complete(blank, session_id=session_id) == nothing_typed
 
 
 async def complete_one(

@@ -58,7 +58,7 @@ WRITE_PERMISSION = "ManageOrgPlaybooks (in older roles ManageAccountPlaybooks)"
 
 class Playbooks(Page):
     rows = "playbooks"
-    hint = "Read one with devin_get_playbook. Use it as playbook of devin_delegate_task."
+    hint = "Read one with devin_get_playbook. Use it in devin_delegate_task."
     empty = "No playbook here. Write one with devin_create_playbook."
 
     playbooks: list[PlaybookSummary]
@@ -172,7 +172,7 @@ def _playbook_view(playbook: Playbook, start: int) -> Truncatable[PlaybookView]:
     def make(room: int) -> PlaybookView:
         part = TextSlice.of(body, start, room)
         end = start + len(part.text)
-        text = "Use it as playbook of devin_delegate_task."
+        text = "Use it in devin_delegate_task."
         if end < len(body):
             text = f"The body was cut: devin_get_playbook with from_char={end} reads it on. {text}"
         update = {"body": part.text, "truncated": part.truncated, "length": part.length}
@@ -250,7 +250,7 @@ async def update_playbook(
 
 
 def _saved(playbook_id: str, title: str, macro: str | None) -> PlaybookSaved:
-    text = "Read it with devin_get_playbook. Use it as playbook of devin_delegate_task."
+    text = "Read it with devin_get_playbook. Use it in devin_delegate_task."
     return PlaybookSaved(playbook_id=playbook_id, title=title, macro=macro, next=text)
 
 
