@@ -10,8 +10,9 @@ import os
 import sys
 import threading
 from collections import deque
+from collections.abc import AsyncIterable
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from mcp.server import MCPServer
@@ -25,6 +26,7 @@ from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.server.context import ServerState
 from devin_mcp.server.handlers import low_level_server
 from devin_mcp.server.host import Host
+from devin_mcp.server.standard_pipes import InputLines, OutputPipe, StandardPipes
 from devin_mcp.server.unreadable_messages import AnsweredStream
 from devin_mcp.settings import Settings
 from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
@@ -37,15 +39,29 @@ UNKNOWN_ERROR = "standard output cannot be written, or an internal error"
 
 
 class Stop:
-    """Why the server stops; the first reason counts."""
+    """Why the server stops, and how its process ends; the first reason counts."""
 
     def __init__(self) -> None:
         self.reason = ""
+        self.pipes: StandardPipes | None = None
 
     def begin(self, reason: str, level: log.Level = "info") -> None:
         if not self.reason:
             self.reason = reason
             log.event("stopping", level=level, why=reason)
+
+    def exit_later(self, seconds: float, status: int = 0) -> None:
+        """A host that closes our input but keeps our output open unread would block the exit."""
+        timer = threading.Timer(seconds, self.exit, [status])
+        timer.daemon = True
+        timer.start()
+
+    def exit(self, status: int = 0) -> None:
+        tracing.flush()
+        log.flush()
+        if self.pipes is not None:
+            self.pipes.restore()
+        os._exit(status)
 
 
 def serve(settings: Settings) -> int:
@@ -60,11 +76,11 @@ def serve(settings: Settings) -> int:
             stop.begin(problem)  # a write found it first
         if not stop.reason:
             stop.begin(UNKNOWN_ERROR, level="error")
-            _exit_later(EXIT_MARGIN_SECONDS, status=1)
+            stop.exit_later(EXIT_MARGIN_SECONDS, status=1)
         elif stop.reason == END_OF_INPUT:
-            _exit_later(EXIT_MARGIN_SECONDS)
+            stop.exit_later(EXIT_MARGIN_SECONDS)
         else:
-            _exit()
+            stop.exit()
 
     server = build(settings, "stdio", on_closed=on_closed)
     host = Host()
@@ -115,44 +131,52 @@ async def _run(server: MCPServer[ServerState], stop: Stop, host: Host) -> None:
 
 
 async def _serve(server: MCPServer[ServerState], stop: Stop) -> None:
-    """Like the SDK's own run_stdio_async, which accepts no other input."""
+    """Like the SDK's own run_stdio_async, which accepts no other streams."""
     low_level = low_level_server(server)
     lines: deque[str] = deque()
-    async with stdio_server(stdin=anyio.wrap_file(_Input(stop, lines))) as (incoming, outgoing):
-        messages: Any = AnsweredStream(incoming, outgoing, lines)
-        await low_level.run(messages, outgoing, low_level.create_initialization_options())
+    pipes = stop.pipes = StandardPipes.open()
+    source: Any = _text_input() if pipes is None else InputLines(pipes.input)
+    output: Any = None if pipes is None else OutputPipe(pipes.output)
+    stdin: Any = _RecordedLines(source, stop, lines)
+    try:
+        async with stdio_server(stdin, output) as (incoming, outgoing):
+            messages: Any = AnsweredStream(incoming, outgoing, lines)
+            await low_level.run(messages, outgoing, low_level.create_initialization_options())
+    finally:
+        if pipes is not None:
+            source.close()
+            pipes.restore()
+            stop.pipes = None
 
 
-class _Input(TextIOWrapper):
-    """Standard input with lone surrogates replaced; the SDK would drop such a line unanswered."""
+def _text_input() -> anyio.AsyncFile[str]:
+    """Read in a worker thread."""
+    return anyio.wrap_file(
+        TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
+    )
 
-    def __init__(self, stop: Stop, lines: deque[str]) -> None:
+
+class _RecordedLines:
+    """The lines of standard input with lone surrogates replaced; the SDK would drop such a line
+    unanswered.
+    """
+
+    def __init__(self, source: AsyncIterable[str], stop: Stop, lines: deque[str]) -> None:
         """Each line is appended to `lines`, too."""
-        super().__init__(sys.stdin.buffer, encoding="utf-8", errors="replace")
+        self._source = aiter(source)
         self._stop = stop
         self._lines = lines
 
-    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
         try:
-            line = replace_lone_surrogates(super().readline(size))
-        except OSError:  # the terminal or the connection is gone
-            line = ""
-        if not line:
+            line = await anext(self._source)
+        except (StopAsyncIteration, OSError):  # OSError: the terminal or the connection is gone
             self._stop.begin(END_OF_INPUT)
-            _exit_later(SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS)
-        else:
-            self._lines.append(line)
+            self._stop.exit_later(SHUTDOWN_GRACE_SECONDS + EXIT_MARGIN_SECONDS)
+            raise StopAsyncIteration from None
+        line = replace_lone_surrogates(line)
+        self._lines.append(line)
         return line
-
-
-def _exit_later(seconds: float, status: int = 0) -> None:
-    """A host that closes our input but keeps our output open unread would block the exit."""
-    timer = threading.Timer(seconds, _exit, [status])
-    timer.daemon = True
-    timer.start()
-
-
-def _exit(status: int = 0) -> None:
-    tracing.flush()
-    log.flush()
-    os._exit(status)
