@@ -89,6 +89,18 @@ async def test_delegate_without_max_wait_s_returns_the_started_session(connect: 
     assert "devin_wait_for_sessions" in delegated["next"]
 
 
+async def test_short_wait_ends_with_what_is_new_in_its_last_second(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    """The regular polls come at once and after about five seconds; Devin asks after three."""
+    async with connect(manual_clock=manual_clock) as client:
+        delegating = client.ok("delegate_task", prompt="Fix the crash", max_wait_s=5)
+        delegated = await advance_during(manual_clock, delegating, 3.9, 0.2, 1, until_asleep=2)
+    assert delegated["phase"] == "waiting"
+    assert delegated["messages"][0]["source"] == "devin"
+    assert "timed_out" not in delegated or not delegated["timed_out"]
+
+
 async def test_delegate_with_max_wait_s_returns_the_first_question(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:

@@ -4,6 +4,7 @@ new.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -94,6 +95,11 @@ class WaitTarget:
         if (poller.polled_at or poller.failed_at) and target.session is None:
             poller.poll_now()  # the state of the poller is stale
         return target
+
+    def poll_again(self) -> None:
+        """Poll now, unless that was done a moment ago or is being done."""
+        if math.isfinite(self.poller.due_at):
+            self.poller.join_round()
 
     @property
     def session(self) -> Session | None:

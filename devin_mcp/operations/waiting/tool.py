@@ -34,6 +34,8 @@ FIRST_POLL_SECONDS = 2.0
 OVERTIME_SECONDS = 10.0
 """Time beyond max_wait_s for a first poll that has not ended: one poll is worth more than being
 on time."""
+LAST_POLL_SECONDS = 1.0
+"""So long before its end, a wait polls once more: news of the last seconds would cost a call."""
 MAX_TITLE_CHARS = 60
 
 Until = Literal["any", "all"]
@@ -119,6 +121,7 @@ async def wait_until(
     latest = started_at + max(0.0, ctx.deadline.seconds_left() - RESULT_SECONDS)
     end = min(latest, started_at + max_wait_s)
     first_poll_end = started_at + FIRST_POLL_SECONDS
+    last_poll_at = end - LAST_POLL_SECONDS
     overtime_end = min(latest, end + OVERTIME_SECONDS)
     changes: list[SessionChange] = []
 
@@ -138,9 +141,13 @@ async def wait_until(
             due = end if any(target.was_polled for target in targets) else overtime_end
             if ctx.pollers.stopping or clock.now() >= due:
                 return Wait(targets, timed_out=True)
-            wake_at = first_poll_end if clock.now() < first_poll_end < due else due
-            if await wait_for_event(updated, clock, wake_at - clock.now()):
+            moments = (first_poll_end, last_poll_at, due)
+            wake_at = min(moment for moment in moments if moment > clock.now())
+            if await wait_for_event(updated, clock, min(wake_at, due) - clock.now()):
                 updated.clear()
+            elif wake_at == last_poll_at:
+                for target in targets:
+                    target.poll_again()
             while changes and ctx.report is not None:
                 await ctx.report(_progress_text(changes.pop(0)))
         return Wait(targets, timed_out=False)
