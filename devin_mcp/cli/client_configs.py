@@ -21,6 +21,8 @@ BRIDGE = "mcp-remote@0.15.1"
 """npm package that connects a client without HTTP support to a remote server."""
 TOOL_TIMEOUT_SECONDS = 120
 """For clients whose own timeout may be shorter than a call (50 s and a question to the user)."""
+START_TIMEOUT_SECONDS = 90
+"""For clients that fail without the server: uvx may have to download it first."""
 SELDOM_USED_TOOLS = (
     "devin_create_session",
     "devin_list_secrets",
@@ -141,14 +143,16 @@ def _codex(server: ServerEntry) -> dict[str, Any]:
         if server.plain_headers:
             entry["http_headers"] = server.plain_headers
     else:
-        # It sends its first request after a second, without a server that is not there yet.
-        entry = {"command": server.command, "args": list(server.args), "required": True}
+        entry = {"command": server.command, "args": list(server.args)}
+        entry["startup_timeout_sec"] = START_TIMEOUT_SECONDS
         variables = [*([KEY] if server.secret else []), *server.network_variables]
         if variables:
             entry["env_vars"] = variables
         if server.env:
             entry["env"] = dict(server.env)
-    return {"mcp_servers": {server.name: entry | {"tool_timeout_sec": TOOL_TIMEOUT_SECONDS}}}
+    # It sends its first request after a second, without a server that is not there yet.
+    entry |= {"required": True, "tool_timeout_sec": TOOL_TIMEOUT_SECONDS}
+    return {"mcp_servers": {server.name: entry}}
 
 
 def _gemini(server: ServerEntry) -> dict[str, Any]:
@@ -246,5 +250,5 @@ def rendered(name: str, server: ServerEntry) -> str:
         return json.dumps(contents, indent=2) + "\n"
     import tomlkit
 
-    toml = tomlkit.dumps(contents)
+    toml = tomlkit.dumps(contents).rstrip() + "\n"
     return re.sub(r"[^ -~\n]", lambda char: f"\\U{ord(char[0]):08x}", toml)

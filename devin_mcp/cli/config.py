@@ -18,6 +18,9 @@ from devin_mcp.settings.environment import network_variables
 from devin_mcp.settings.parsers import LOOPBACK, parse_url
 from devin_mcp.suggest import did_you_mean
 
+CONNECTION_SETTINGS = frozenset({"base_url", "app_url", "api", "org_id"})
+"""They go with the key, so they are variables in the client's entry, as the key is."""
+
 
 def configure_client(
     options: argparse.Namespace, settings: Settings, flags: Mapping[str, Sequence[str]]
@@ -82,15 +85,17 @@ def _local_server(settings: Settings, flags: Mapping[str, Sequence[str]]) -> Ser
         raise SettingsError(
             "--auth goes with --http: it says how the remote server authenticates its callers"
         )
-    entry = this_command(tuple(_server_flags(settings, flags)))
+    # A client may start the server without the variables of this shell.
+    from_variables = set(sources(flags)) - set(flags)
+    names = set(flags) | (from_variables - CONNECTION_SETTINGS)
+    entry = this_command(tuple(_server_flags(settings, names)))
     entry = replace(entry, network_variables=network_variables())
     if settings.sandbox:
         return entry
-    names = {"base_url", "app_url", "api", "org_id"} & (set(sources(flags)) - set(flags))
     env = {
         setting.env: str(getattr(settings, setting.name))
         for setting in SETTINGS
-        if setting.name in names
+        if setting.name in from_variables & CONNECTION_SETTINGS
     }
     return replace(entry, env=env)
 
@@ -99,9 +104,7 @@ def _remote_server(
     text: str, settings: Settings, flags: Mapping[str, Sequence[str]]
 ) -> ServerEntry:
     """The server at a URL, and how it authenticates its callers."""
-    server_flags = _server_flags(
-        settings, {name: values for name, values in flags.items() if name != "org_id"}
-    )
+    server_flags = _server_flags(settings, set(flags) - {"org_id"})
     for flag in server_flags:
         if flag.startswith("--") and flag != "--sandbox":
             raise SettingsError(
@@ -126,11 +129,11 @@ def _remote_server(
     return ServerEntry("", tuple(server_flags), url, auth, org_id=settings.org_id)
 
 
-def _server_flags(settings: Settings, flags: Mapping[str, Sequence[str]]) -> list[str]:
-    """The user's flags that the stdio server accepts too; they go into the client's entry."""
+def _server_flags(settings: Settings, names: set[str]) -> list[str]:
+    """These settings as flags of the stdio server, without those that it does not accept."""
     arguments: list[str] = []
     for setting in SETTINGS:
-        if setting.flag is None or setting.name not in flags or "stdio" not in setting.commands:
+        if setting.flag is None or setting.name not in names or "stdio" not in setting.commands:
             continue
         value = getattr(settings, setting.name)
         if setting.is_switch:

@@ -66,11 +66,12 @@ def share_metrics(directory: Path | None) -> None:
 
 def network_variables() -> tuple[str, ...]:
     """The names of those that are set and say how this program and uv reach the network: which
-    certificates they trust, and which proxies they use.
+    certificates they trust, which proxies they use, and where uv finds packages.
     """
     certificates = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+    indexes = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
     proxies = map(proxy_variable, ("http", "https", "all", "no"))
-    return tuple(name for name in (*certificates, *proxies) if os.environ.get(name))
+    return tuple(name for name in (*certificates, *indexes, *proxies) if os.environ.get(name))
 
 
 def proxy_variable(kind: str) -> str:

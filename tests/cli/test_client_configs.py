@@ -85,6 +85,7 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {
             "url": "URL",
             "env_http_headers": {"X-Devin-Api-Key": "DEVIN_API_KEY"},
+            "required": True,
             "tool_timeout_sec": 120,
         },
     ),

@@ -22,6 +22,7 @@ def test_variables_that_a_client_keeps_to_itself_are_named_in_its_entry(cli: Com
         "DEVIN_API_KEY": KEY,
         "SSL_CERT_FILE": "/no/such.pem",
         "UV_NATIVE_TLS": "1",
+        "UV_DEFAULT_INDEX": "https://user:secret@index.example.com/simple",
         "HTTPS_PROXY": "http://user:secret@proxy.example.com",
     }
     for name in ("codex", "gemini", "cursor"):
@@ -38,9 +39,26 @@ def test_variables_that_a_client_keeps_to_itself_are_named_in_its_entry(cli: Com
             assert set(entry["env"]) == {"DEVIN_API_KEY"}
 
 
+def test_limits_of_the_shell_become_flags_of_the_entry(cli: CommandLine) -> None:
+    """Codex starts the server without the shell's variables, and a spending cap must not vanish."""
+    shell = {"DEVIN_MCP_READ_ONLY": "1", "DEVIN_MCP_MAX_ACU": "5", "DEVIN_MCP_CONFIRM": "never"}
+    result = cli("config", "codex", "--confirm", "always", **shell)
+    args = entry_in("codex", result.stdout)["args"]
+    assert args == ["--confirm", "always", "--read-only", "--max-acu", "5"]
+    keys = "k" * 32
+    assert keys not in cli("config", "json", DEVIN_MCP_STATE_KEYS=keys).stdout
+    remote = cli("config", "codex", "--http", "https://h/mcp", **shell)
+    assert (remote.status, "read-only" in remote.stdout) == (0, False)
+
+
 def test_codex_is_told_to_wait_for_the_server(cli: CommandLine) -> None:
-    """It sends its first request after a second, and uvx takes longer (hosts.md §1)."""
-    assert entry_in("codex", cli("config", "codex").stdout)["required"] is True
+    """It sends its first request after a second, and uvx takes longer (hosts.md §1). It fails if a
+    required server is not there after 30 s.
+    """
+    local = entry_in("codex", cli("config", "codex").stdout)
+    remote = entry_in("codex", cli("config", "codex", "--http", "https://h/mcp").stdout)
+    assert (local["required"], remote["required"]) == (True, True)
+    assert local["startup_timeout_sec"] > 30
 
 
 def test_tools_left_out_for_gemini_exist_and_a_choice_of_the_user_counts(cli: CommandLine) -> None:
