@@ -7,15 +7,15 @@ from devin_mcp.server.visibility import VisibleTools
 
 MAX_INSTRUCTIONS_CHARS = 1200
 
-SANDBOX = (
-    "This is a SANDBOX: a simulated Devin. No session is real, no code is written and nothing "
-    "costs money."
-)
-
 DEVIN = (
     "Devin is an autonomous software engineer: give it a task, it works for minutes to hours on "
-    "its own machine and answers with messages and often a pull request. Every session costs the "
-    "organization's ACUs."
+    "its own machine and answers with messages and often a pull request. {cost}"
+)
+"""One line: Codex shows no more than the first one before it searches for tools (hosts.md §2)."""
+COST = "Every session costs the organization's ACUs."
+SANDBOX = (
+    "This is a SANDBOX, a simulated Devin: no session is real, no code is written, nothing costs "
+    "money."
 )
 
 SESSION_LIFE_CYCLE = (
@@ -43,5 +43,6 @@ def instructions(visible: VisibleTools, *, sandbox: bool) -> str:
     """The text for one caller: at most 1,200 characters, naming only tools that the caller has."""
     phases = V3_PHASES if V3 in visible.capabilities else ""
     life_cycle = visible.text(SESSION_LIFE_CYCLE.format(phases=phases))
-    parts = [SANDBOX if sandbox else "", DEVIN, life_cycle, THIRD_PARTY_TEXT]
+    first_line = DEVIN.format(cost=SANDBOX if sandbox else COST)
+    parts = [first_line, life_cycle, THIRD_PARTY_TEXT]
     return "\n".join(part for part in parts if part)
