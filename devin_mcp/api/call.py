@@ -225,8 +225,8 @@ class ApiCall:
         fingerprint, failure = self.key.fingerprint, None
         try:
             async with self.client.key_checks.request(fingerprint):
-                async with self.client.pools.client(fingerprint) as http:
-                    response = await self.deliver(http, request, state)
+                async with self.client.pools.transport(fingerprint) as transport:
+                    response = await self.deliver(transport, request, state)
                 if not response.is_success:
                     failure = await self.failure(response, state, body, private=private)
                     del response  # an error that is kept would keep this frame
@@ -249,12 +249,13 @@ class ApiCall:
             raise no_response_error(state.endpoint, state, reason) from None
 
     async def deliver(
-        self, http: httpx.AsyncClient, request: httpx.Request, state: RequestState
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, state: RequestState
     ) -> httpx.Response:
         """Send and return any response. Raises NotSent, ReplyLost or Broken if there is none."""
         try:
-            return await http.send(request, stream=state.stream)
+            return await transport.handle_async_request(request)
         except httpx.RequestError as error:
+            error.request = request
             reason = describe_transport_error(error)
             raise no_response_error(state.endpoint, state, reason) from None
 

@@ -33,9 +33,9 @@ async def download(
     """Yields the content type and the bytes of a file. Raises one of errors.py."""
     endpoint = call.endpoint(operation)
     request, state = call.build_request(endpoint, await call.path_ids(endpoint, ids), stream=True)
-    async with call.client.pools.client(call.key.fingerprint) as http:
+    async with call.client.pools.transport(call.key.fingerprint) as transport:
         async with call.client.key_checks.request(call.key.fingerprint):
-            response = await _deliver(call, http, request, state)
+            response = await _deliver(call, transport, request, state)
             if response.is_error:
                 await response.aclose()
                 raise await call.failure(response, state, None, private=True)
@@ -43,7 +43,7 @@ async def download(
             if response.is_redirect and response.extensions[LOCATION]:
                 await response.aclose()
                 request, state = _presigned_request(call, response)
-                response = await _deliver(call, http, request, state)
+                response = await _deliver(call, transport, request, state)
             if not response.is_success and state.endpoint is PRESIGNED_FILE:
                 raise _refused_by_storage(response)
             if not response.is_success:
@@ -63,11 +63,14 @@ async def download(
 
 
 async def _deliver(
-    call: ApiCall, http: httpx.AsyncClient, request: httpx.Request, state: RequestState
+    call: ApiCall,
+    transport: httpx.AsyncBaseTransport,
+    request: httpx.Request,
+    state: RequestState,
 ) -> httpx.Response:
     try:
         async with asyncio.timeout(call.deadline.seconds_left()):
-            return await call.deliver(http, request, state)
+            return await call.deliver(transport, request, state)
     except TimeoutError:
         reason = f"did not answer within {call.deadline.span:g} seconds"
         raise no_response_error(state.endpoint, state, reason) from None

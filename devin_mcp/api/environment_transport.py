@@ -11,9 +11,14 @@ import httpx
 from socksio import SOCKSError
 
 from devin_mcp.api.certificates import trust_store
+from devin_mcp.api.clock import Clock, RealClock
+from devin_mcp.api.direct_connections import DirectConnections
 from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
 from devin_mcp.settings import Settings
 
+DEFAULT_LIMITS = httpx.Limits(
+    max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0
+)
 ROUTE = "route"
 """Key of `request.extensions`: the Route of the request."""
 
@@ -41,18 +46,20 @@ class Route:
 
 
 class EnvironmentTransport(httpx.AsyncBaseTransport):
-    """Has one connection pool for direct requests, and one for each proxy."""
+    """Has connections for direct requests, and others for each proxy."""
 
     def __init__(
         self,
         network: Network,
         *,
-        limits: httpx.Limits | None = None,
-        wrap: Callable[[httpx.AsyncHTTPTransport], httpx.AsyncBaseTransport] = lambda inner: inner,
+        limits: httpx.Limits = DEFAULT_LIMITS,
+        clock: Clock | None = None,
+        wrap: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda inner: inner,
     ) -> None:
-        """`wrap` is applied to each transport that connects."""
+        """`limits` are those of each way. `wrap` is applied to each transport that connects."""
         self._network = network
-        self._limits = limits or httpx.Limits()
+        self._limits = limits
+        self._clock = clock or RealClock()
         self._wrap = wrap
         self._transports: dict[EnvironmentProxy | None, httpx.AsyncBaseTransport] = {}
 
@@ -69,15 +76,16 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         for transport in self._transports.values():
             await transport.aclose()
 
-    def _connect_through(self, proxy: EnvironmentProxy | None) -> httpx.AsyncHTTPTransport:
-        certificates, url = self._network.certificates, None
-        if proxy is not None:
-            is_https = proxy.usable_url().scheme == "https"
-            url = httpx.Proxy(proxy.usable_url(), ssl_context=certificates if is_https else None)
-        return _HttpTransport(verify=certificates, trust_env=False, limits=self._limits, proxy=url)
+    def _connect_through(self, proxy: EnvironmentProxy | None) -> httpx.AsyncBaseTransport:
+        certificates, limits = self._network.certificates, self._limits
+        if proxy is None:
+            return DirectConnections(certificates, limits, self._clock)
+        is_https = proxy.usable_url().scheme == "https"
+        url = httpx.Proxy(proxy.usable_url(), ssl_context=certificates if is_https else None)
+        return _ProxyTransport(verify=certificates, trust_env=False, limits=limits, proxy=url)
 
 
-class _HttpTransport(httpx.AsyncHTTPTransport):
+class _ProxyTransport(httpx.AsyncHTTPTransport):
     """httpx's own, but an answer that is not of a SOCKS proxy raises an error of httpx."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

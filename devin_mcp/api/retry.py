@@ -66,7 +66,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         self._inner = inner
         self._upstream = upstream
         self._key_fingerprint = key_fingerprint
-        self._traces_sending = isinstance(inner, httpx.AsyncHTTPTransport)
+        self._traces_sending = not isinstance(inner, httpx.ASGITransport)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

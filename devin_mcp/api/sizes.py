@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
+_LISTS = frozenset({list, tuple, set, frozenset, deque})
+_NUMBERS = frozenset({bool, int, float})
 OBJECT_BYTES = 500
 """Of a model or container besides what it holds."""
 
@@ -20,18 +21,25 @@ def size_of(value: Any) -> int:
     size, pending = 0, [value]
     while pending:
         item = pending.pop()
-        if isinstance(item, str | bytes):
+        kind = type(item)
+        if item is None:
+            size += 16
+        elif kind is str or kind is bytes:
             size += sys.getsizeof(item)
-        elif isinstance(item, Mapping):
+        elif kind in _LISTS:
+            size += OBJECT_BYTES
+            pending += item
+        elif kind is dict:
             size += OBJECT_BYTES
             pending += item.keys()
             pending += item.values()
-        elif isinstance(item, list | tuple | set | frozenset):
-            size += OBJECT_BYTES
-            pending += item
-        elif isinstance(item, BaseModel) or hasattr(item, "__dict__"):
+        elif kind in _NUMBERS:
+            size += 16
+        elif isinstance(item, Mapping):
+            pending.append(dict(item))
+        elif hasattr(item, "__dict__"):
             size += OBJECT_BYTES
             pending += vars(item).values()
         else:
-            size += 16
+            size += sys.getsizeof(item)
     return size

@@ -9,10 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 
+from devin_mcp.api.clock import Deadline
 from devin_mcp.api.connections import MAX_IDLE_CONNECTIONS, ConnectionPools
+from devin_mcp.api.memory import MemoryBudget
+from devin_mcp.api.organization import GET_SELF
+from devin_mcp.api.request_state import RequestState
 from tests.clock import AutoClock
 from tests.conftest import Connect, eventually, settings_for
 from tests.http_client import connect_over_http, start_http_server
@@ -173,16 +178,18 @@ async def test_request_refused_by_the_proxy_is_reported_as_not_sent(
 async def test_idle_connections_of_a_key_are_closed(upstream: Upstream, clock: AutoClock) -> None:
     """Each key has its own pool; only the one used last stays open."""
     pools = ConnectionPools(settings_for(upstream), None, clock)
-    clients = []
+    assert GET_SELF.v3 is not None
+    state = RequestState(GET_SELF.v3, Deadline.after(clock, 30), 30, MemoryBudget().hold())
     for key in ("first", "second", "third"):
-        async with pools.client(key) as client:
-            clients.append(client)
+        async with pools.transport(key) as transport:
+            request = httpx.Request("GET", upstream.url, extensions={"state": state})
+            await transport.handle_async_request(request)
+    assert upstream.connections == 3
     clock.skip(20)
     pools._cleanup()  # noqa: SLF001 - called by the event loop's timer
-    await eventually(lambda: clients[0].is_closed and clients[1].is_closed)
-    assert not clients[2].is_closed
+    await eventually(lambda: upstream.connections == 1)
     await pools.aclose()
-    assert clients[2].is_closed
+    await eventually(lambda: upstream.connections == 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of descriptors.")
