@@ -18,7 +18,9 @@ T = TypeVar("T")
 class ApiModel(BaseModel):
     """A JSON object from Devin. Unknown fields are ignored, so additions upstream break nothing."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="ignore", hide_input_in_errors=True, populate_by_name=True, defer_build=True
+    )
 
 
 MAX_SHORT_CHARS = 10_000

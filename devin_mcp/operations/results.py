@@ -35,7 +35,7 @@ _NEVER_TRUNCATED = frozenset({"next", "url", "line"})
 class Result(BaseModel):
     """The result of a tool. Fields that are None are omitted; the most important field is first."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 ResultT = TypeVar("ResultT", bound=Result)

@@ -68,7 +68,7 @@ def arguments_model(
         for parameter in parameters
         if parameter.name != record_parameter
     }
-    config = ConfigDict(hide_input_in_errors=True, protected_namespaces=())
+    config = ConfigDict(hide_input_in_errors=True, protected_namespaces=(), defer_build=True)
     return create_model(f"{function.__name__}_arguments", __config__=config, **fields)
 
 
