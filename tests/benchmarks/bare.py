@@ -1,6 +1,7 @@
 """The bare server to compare with: the same SDK and request, JSON as text, no logging."""
 
 import os
+import sys
 
 import httpx
 from mcp.server import MCPServer
@@ -17,4 +18,7 @@ async def get_session(session_id: str) -> str:
 
 
 if __name__ == "__main__":
-    server.run()
+    if sys.argv[1:]:
+        server.run("streamable-http", port=int(sys.argv[1]), json_response=True)
+    else:
+        server.run()

@@ -39,7 +39,8 @@ class Measurements:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
-def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
+def request(tool: str, arguments: dict[str, Any], host: str = "127.0.0.1", **headers: str) -> bytes:
+    """A call as the bytes of an HTTP request."""
     meta = {
         f"io.modelcontextprotocol/{name}": value
         for name, value in {
@@ -53,12 +54,13 @@ def request(key: str, tool: str, arguments: dict[str, Any]) -> bytes:
         {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     ).encode()
     head = (
-        "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"POST /mcp HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
         "accept: application/json, text/event-stream\r\n"
         f"mcp-protocol-version: {PROTOCOL}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
-        f"x-devin-api-key: {key}\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
+        f"content-length: {len(body)}\r\n"
     )
+    head += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head += "\r\n"
     return head.encode() + body
 
 
@@ -79,7 +81,7 @@ async def caller(port: int, number: int, until: float, measured: Measurements) -
 
     async def ask(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
-        writer.write(request(key, tool, arguments))
+        writer.write(request(tool, arguments, x_devin_api_key=key))
         status, answer = await answered(reader)
         measured.times.append(time.perf_counter() - started)
         result = answer.get("result", {})

@@ -122,7 +122,9 @@ class Soak:
                 text = await self._exchange(_head(key_now, len(body)) + body)
             else:
                 _, tool, arguments = random.choices(CALLS, WEIGHTS)[0]
-                text = await self._exchange(request(key_now, tool, arguments(session_id)))
+                text = await self._exchange(
+                    request(tool, arguments(session_id), x_devin_api_key=key_now)
+                )
             if found := re.search(r'"session_id": ?"(devin-[0-9a-f]{32})"', text):
                 session_id = found[1]
             await asyncio.sleep(random.uniform(0.5, 1.5) * self.pause)
@@ -132,7 +134,7 @@ class Soak:
         while time.monotonic() < self.until:
             uris = [f"devin://sessions/devin-{number:032x}", "devin://playbooks"]
             notifications = {"resourceSubscriptions": uris}
-            body = request(f"apk_user_soak{number:05}", "x", {})
+            body = request("x", {}, x_devin_api_key=f"apk_user_soak{number:05}")
             head, _, text = body.partition(b"\r\n\r\n")
             message = json.loads(text)
             message["method"] = "subscriptions/listen"
