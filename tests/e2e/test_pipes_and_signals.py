@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -12,11 +13,22 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS
 from tests.clock import HANG_SECONDS
-from tests.e2e.pipes import PARENT_KILLED, STREAMS, PipedServer, State, Stream, start_piped
+from tests.e2e.pipes import (
+    HANDSHAKE,
+    PARENT_KILLED,
+    STREAMS,
+    PipedServer,
+    State,
+    Stream,
+    start_piped,
+)
+from tests.e2e.processes import COMMAND, environment
 from tests.upstream import KEY, Upstream, delay_reply, never_answer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX only")
@@ -164,3 +176,40 @@ async def test_stdio_ends_when_its_host_is_killed_with_all_its_pipes() -> None:
         server.close(*STREAMS)
         await server.wait_for_exit()
     assert server.process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("ending", ["end of input", "SIGTERM"])
+async def test_output_blocks_again_when_the_server_has_ended(ending: str) -> None:
+    """Writing without blocking is a property of the open file, which other processes may have."""
+    read_end, write_end = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "--sandbox"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=write_end,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(),
+    )
+    assert process.stdin is not None
+    with anyio.fail_after(HANG_SECONDS):
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", **HANDSHAKE[0]}).encode() + b"\n")
+        assert b'"serverInfo"' in await anyio.to_thread.run_sync(os.read, read_end, 100_000)
+        assert os.get_blocking(write_end) is False
+        if ending == "SIGTERM":
+            process.send_signal(signal.SIGTERM)
+        else:
+            process.stdin.close()
+        assert await process.wait() == 0
+    assert os.get_blocking(write_end) is True
+    os.close(read_end)
+    os.close(write_end)
+
+
+async def test_output_that_is_shared_with_the_log_is_served_by_threads() -> None:
+    async with start_piped("--sandbox", "--log-format", "json", redirection="2>&1") as server:
+        server.create_session()
+        seen: list[dict[str, Any]] = []
+        while not any(message.get("id") == 1 for message in seen):
+            seen.append(json.loads(await server.readers["stdout"].readline()))
+        server.close("stdin")
+        assert await server.wait_for_exit(EXIT_SECONDS) == 0
+    assert {0, 1} <= {message.get("id") for message in seen}
