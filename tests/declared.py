@@ -4,15 +4,17 @@ that a new operation changes no test.
 
 from __future__ import annotations
 
-from devin_mcp.keys import DevinApi
+from devin_mcp.keys import DEFAULT_API, DevinApi
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.catalog import Effect
 
 
-def declared_tools(*effects: Effect, api: DevinApi | None = None) -> set[str]:
-    """Names of the tools with these effects, by default all, on one API, by default on any."""
+def declared_tools(*effects: Effect, api: DevinApi = DEFAULT_API) -> set[str]:
+    """Names of the tools with these effects, by default all, on one API, by default that of a
+    server without a key.
+    """
     return {
         operation.tool_name
         for operation in OPERATIONS
-        if (not effects or operation.effect in effects) and (api is None or api in operation.apis)
+        if (not effects or operation.effect in effects) and api in operation.apis
     }

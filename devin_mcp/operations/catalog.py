@@ -162,8 +162,8 @@ def operation(
     effect: Effect,
     toolset: Toolset,
     *,
-    v1: str,
-    v3: str,
+    v1: str = "",
+    v3: str = "",
     permission: str,
     spends: bool = False,
     retry_safe: bool | None = None,
@@ -176,9 +176,10 @@ def operation(
     """Declare an operation of the API.
 
     `v1` and `v3` are its routes: "GET /v1/sessions/{session_id}", and "GET /sessions/{session_id}"
-    below /v3/organizations/{org_id}. `permission` is what v3 asks for. `retry_safe` follows from
-    the HTTP method unless it is given. `if_reply_lost` is the advice for a lost reply of a request
-    that may have created something. A destructive operation needs a `confirmation`.
+    below /v3/organizations/{org_id}; empty where an API has none. `permission` is what v3 asks for.
+    `retry_safe` follows from the HTTP method unless it is given. `if_reply_lost` is the advice for
+    a lost reply of a request that may have created something. A destructive operation needs a
+    `confirmation`.
     """
     if (effect is DESTROY) != (confirmation is not None):
         raise TypeError("an operation has a confirmation if and only if it destroys")
@@ -196,14 +197,15 @@ def operation(
                 if_reply_lost=if_reply_lost,
             )
             for api, route in routes.items()
+            if route
         }
         return _register(
             Operation(
                 function,
                 effect,
                 toolset,
-                endpoints["v1"],
-                endpoints["v3"],
+                endpoints.get("v1"),
+                endpoints.get("v3"),
                 spends=spends,
                 confirmation=confirmation,
                 structured=structured,

@@ -91,7 +91,7 @@ async def test_idle_connection_that_is_too_old_is_closed(
         gate.set()
         await asyncio.gather(*burst)
         clock.skip(20)
-        await get(transport, upstream)
+        assert await get(transport, upstream) == 401
         await eventually(lambda: upstream.connections == 1)
 
 

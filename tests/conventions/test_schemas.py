@@ -148,9 +148,8 @@ def test_annotations_follow_from_the_effect(
     assert hints["openWorldHint"] is True
     if tool["name"] != "devin_download_attachment":
         assert hints["readOnlyHint"] == (operation.effect is READ)
-        assert hints["idempotentHint"] == (
-            operation.v1 is not None and operation.v1.method != "POST"
-        )
+        endpoint = operation.v1 or operation.v3
+        assert hints["idempotentHint"] == (endpoint is not None and endpoint.method != "POST")
 
 
 @every_api
@@ -202,7 +201,7 @@ def test_tools_fit_the_size_budget(api: DevinApi) -> None:
 @every_api
 def test_order_of_tools_is_stable(api: DevinApi) -> None:
     assert json.dumps(published_tools(FULL[api])) == json.dumps(published_tools(FULL[api]))
-    assert list(TOOLS[api]) == list(TOOLS["v1"])
+    assert [name for name in TOOLS[api] if name in TOOLS["v1"]] == list(TOOLS["v1"])
     assert next(iter(TOOLS[api])) == "devin_list_sessions"
 
 

@@ -37,7 +37,7 @@ DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 def test_every_tool_of_v1_is_a_tool_of_v3() -> None:
     """The README says so, and that all operations of v1 are tools (test_contract.py)."""
-    assert declared_tools(api="v1") <= declared_tools(api="v3")
+    assert declared_tools() <= declared_tools(api="v3")
 
 
 def test_readme_names_every_kind_of_key() -> None:

@@ -84,6 +84,8 @@ def tools_table() -> str:
     tools = TOOLS["v3"] | TOOLS["v1"]
     for operation in visible_tools(resolve({}, {}), "stdio").operations:
         summary = re.split(r"(?<=\.)\s", tools[operation.tool_name]["description"])[0]
+        if "v1" not in operation.apis:
+            summary += " Organization API only."
         rows.append((f"`{operation.tool_name}`", effect_of(operation), summary))
     return table(("tool", "effect", "description"), rows)
 

@@ -44,7 +44,7 @@ def published(api: DevinApi, schema: str) -> set[NameInTool]:
     """What only this API publishes, by tool. Fields of a row or message have their own name."""
     return {
         (tool, path[-1])
-        for tool in TOOLS[api]
+        for tool in TOOLS[api].keys() & TOOLS[OTHER[api]]
         for path in fields(TOOLS[api][tool], schema) - fields(TOOLS[OTHER[api]][tool], schema)
         if path[:-1] in {(), *fields(TOOLS[OTHER[api]][tool], schema)}
     }

@@ -58,7 +58,7 @@ async def test_client_files_start_the_server() -> None:
         commands.add((entry["command"], *entry["args"]))
     ((command, *arguments),) = commands
     listed = await listed_tools(command, arguments, env=uv_environment(DEVIN_API_KEY=KEY))
-    assert listed == declared_tools(api="v1")
+    assert listed == declared_tools()
 
 
 async def test_package_in_the_registry_file_starts_the_server() -> None:
@@ -131,13 +131,14 @@ async def test_bundle_is_packed_and_starts_as_claude_desktop_starts_it(
         "DEVIN_ORG_ID": "",
         "DEVIN_MCP_READ_ONLY": "false",
     }
-    assert await listed_tools(
-        config["command"], config["args"], env=uv_environment(**config["env"])
-    ) == declared_tools(api="v1")
+    assert (
+        await listed_tools(config["command"], config["args"], env=uv_environment(**config["env"]))
+        == declared_tools()
+    )
     config["env"]["DEVIN_MCP_READ_ONLY"] = "true"
     assert await listed_tools(
         config["command"], config["args"], env=uv_environment(**config["env"])
-    ) == declared_tools(READ, api="v1")
+    ) == declared_tools(READ)
 
 
 @pytest.mark.usefixtures("node")

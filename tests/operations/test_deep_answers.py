@@ -62,12 +62,13 @@ async def read_everything(
         "max_wait_s": 1,
     }
     texts = []
-    for operation in READ_TOOLS:
+    names = {tool.name for tool in (await client.sdk.list_tools()).tools}
+    for operation in (item for item in READ_TOOLS if item.tool_name in names):
         if operation.operation_id == "wait_for_sessions" and not wait:
             continue
         arguments = required_arguments(operation)
-        names = parameters_schema(operation.function)["properties"]
-        arguments |= {name: ids[name] for name in ids if name in names}
+        parameters = parameters_schema(operation.function)["properties"]
+        arguments |= {name: ids[name] for name in ids if name in parameters}
         texts.append(text_of(await client(operation.operation_id, **arguments)))
     for uri in ("devin://account", "devin://sessions", f"devin://sessions/{session_id}"):
         try:

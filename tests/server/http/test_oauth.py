@@ -64,7 +64,7 @@ async def test_restriction_header_narrows_the_scopes_of_a_token(
         connect_over_http(url, headers) as client,
     ):
         names = {tool.name for tool in (await client.sdk.list_tools()).tools}
-    assert names == declared_tools(READ, api="v1")
+    assert names == declared_tools(READ)
 
 
 async def test_challenge_names_the_protected_resource_metadata(
