@@ -152,7 +152,7 @@ async def test_callers_of_one_server_see_the_arguments_of_their_api(upstream: Up
         created = await v3.ok("create_session", prompt="p", mode="fast")
     of_v1, of_v3, again = properties
     assert of_v1 == again
-    assert set(of_v1) == set(of_v3)
+    assert set(of_v1) <= set(of_v3)
     assert "mode" in of_v3["devin_create_session"] - of_v1["devin_create_session"]
     assert "idempotent" in of_v1["devin_create_session"] - of_v3["devin_create_session"]
     assert "mode exists on v3 only" in refused
