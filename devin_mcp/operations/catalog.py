@@ -183,6 +183,8 @@ def operation(
     """
     if (effect is DESTROY) != (confirmation is not None):
         raise TypeError("an operation has a confirmation if and only if it destroys")
+    if not v1 and not v3:
+        raise TypeError("an operation has a route on an API; a tool without one is a @workflow")
 
     def declare(function: Callable[Concatenate[Context, P], Awaitable[R]]) -> Operation[P, R]:
         routes: dict[DevinApi, str] = {"v1": v1, "v3": v3}

@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from devin_mcp.errors import NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
-from devin_mcp.operations.capabilities import Capability
+from devin_mcp.operations.capabilities import API_CAPABILITIES, Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.server.arguments import validate_arguments
@@ -158,16 +158,22 @@ class ToolHandlers:
         if tool is None:
             if params.name in {sdk_tool.name for sdk_tool in await self._server.list_tools()}:
                 return None
-            hint = did_you_mean(params.name, list(tools)) or "."
-            error = NotFound(
-                f"There is no tool {quote_line(params.name)}{hint}",
-                "Nothing was done. See tools/list.",
-            )
-            return render_error(error, caller.visible)
+            return render_error(_unknown_tool(params.name, caller), caller.visible)
         sdk_context: SdkContext[Any, Any] = SdkContext(
             request_context=ctx, mcp_server=self._server, input_params=params
         )
         return await tool.call(caller, params.arguments or {}, sdk_context)
+
+
+def _unknown_tool(name: str, caller: CallerContext) -> NotFound:
+    """The error for a name that the caller does not see: of the other API, misspelt or hidden."""
+    advice = "Nothing was done. See tools/list."
+    for api in API_CAPABILITIES:
+        others = caller.state.visible.of_api(api).restricted(caller.identity.restriction)
+        if name in others.names:
+            return NotFound(f"{name} exists on {api} only.", advice)
+    hint = did_you_mean(name, list(caller.visible.names)) or "."
+    return NotFound(f"There is no tool {quote_line(name)}{hint}", advice)
 
 
 @dataclass(frozen=True)
