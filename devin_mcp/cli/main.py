@@ -85,7 +85,7 @@ def _main(argv: Sequence[str], missing_streams: Sequence[str]) -> int:
     arguments = _with_bare_values(argv)
     try:
         _check_flags(arguments)
-        options = _parser(flags).parse_args(arguments)
+        options = _parser(flags, _command_in(arguments)).parse_args(arguments)
         if (options.command or "stdio") == "stdio":
             check_pipes(missing_streams)
         return _run(options, resolve(flags), flags)
@@ -206,8 +206,11 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}; see {self.prog} --help")
 
 
-def _parser(flags: dict[str, list[str]]) -> argparse.ArgumentParser:
-    """The parser for the command line; it collects the settings in `flags`."""
+def _parser(flags: dict[str, list[str]], used: str) -> argparse.ArgumentParser:
+    """The parser for the command line; it collects the settings in `flags`.
+
+    Only the command that is used has its flags, because all of them take time at the start.
+    """
     parser = _Parser(
         prog="devin-mcp",
         description=DESCRIPTION,
@@ -228,7 +231,8 @@ def _parser(flags: dict[str, list[str]]) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.add_argument("--version", action="version", version=f"devin-mcp {__version__}")
-        _add_flags(command, name, flags)
+        if name == used:
+            _add_flags(command, name, flags)
         if name in {"tools", "doctor"}:
             command.add_argument("--json", action="store_true", help="JSON output")
         if name == "config":

@@ -1,8 +1,7 @@
-"""What can be done with Devin, by noun. Importing a module registers its operations.
+"""What can be done with Devin, by noun. Importing a module registers its operations."""
 
-The order of these imports is the order of the tools within a toolset and an effect.
-"""
-
+# The order of these imports is the order of the tools within a toolset and an effect.
+# isort: off
 import devin_mcp.operations.account
 import devin_mcp.operations.attachments
 import devin_mcp.operations.delegation.tool
@@ -16,6 +15,8 @@ import devin_mcp.operations.sessions.listing
 import devin_mcp.operations.sessions.resources
 import devin_mcp.operations.sessions.tools
 import devin_mcp.operations.waiting.tool
+
+# isort: on
 from devin_mcp.operations.catalog import OPERATIONS, Operation
 
 __all__ = ["OPERATIONS", "Operation"]

@@ -91,10 +91,9 @@ def input_schema(model: type[BaseModel]) -> Schema:
     return _simplify(schema, describe=_with_bounds)
 
 
-def output_schema(model: type[BaseModel], capabilities: frozenset[Capability]) -> Schema:
+def declared_output_schema(model: type[BaseModel]) -> Schema:
     """The schema of a result as it is sent: without nulls, so a nullable field is optional."""
-    schema = _simplify(model.model_json_schema(mode="serialization", by_alias=False))
-    return publish(schema, capabilities)
+    return _simplify(model.model_json_schema(mode="serialization", by_alias=False))
 
 
 def publish(schema: Schema, capabilities: frozenset[Capability]) -> Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -11,6 +11,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context as SdkContext
+from mcp.server.session import ServerSession
 from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
@@ -20,7 +21,6 @@ from mcp.types import (
     Tool,
     ToolAnnotations,
 )
-from pydantic import BaseModel
 
 from devin_mcp.errors import NotFound
 from devin_mcp.observability.log import add_call_facts
@@ -33,13 +33,8 @@ from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.confirmation import confirm, question_about
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.rendering import render, render_error
-from devin_mcp.server.schema import (
-    arguments_model,
-    output_schema,
-    parameters_schema,
-    publish,
-    result_model,
-)
+from devin_mcp.server.schema import Schema, arguments_model, publish
+from devin_mcp.server.tool_schemas import declared_schemas
 from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.suggest import did_you_mean
 
@@ -55,45 +50,50 @@ class DevinTool:
     operation: Operation[Any, Any]
     published: Tool
     """As in `tools/list`."""
-    arguments: type[BaseModel]
+    parameters: Schema
+    """Those of both APIs and all capabilities."""
     capabilities: frozenset[Capability]
 
     @classmethod
     def of(cls, operation: Operation[Any, Any], visible: VisibleTools) -> DevinTool:
-        arguments = arguments_model(operation.function)
+        declared = declared_schemas(operation)
         published = Tool(
             name=operation.tool_name,
             title=operation.title,
             description=_description(operation, visible),
-            input_schema=publish(parameters_schema(operation.function), visible.capabilities),
-            output_schema=output_schema(result_model(operation.function), visible.capabilities)
+            input_schema=publish(declared["input"], visible.capabilities),
+            output_schema=publish(declared["output"], visible.capabilities)
             if operation.structured
             else None,
             annotations=_annotations(operation, visible),
             _meta=_meta(operation),
         )
-        return cls(operation, published, arguments, visible.capabilities)
+        return cls(operation, published, declared["input"], visible.capabilities)
 
     async def call(
         self,
         caller: CallerContext,
         raw_arguments: dict[str, Any],
-        sdk_context: SdkContext[Any, Any],
+        session: ServerSession,
+        new_sdk_context: Callable[[], SdkContext[Any, Any]],
     ) -> CallToolResult | InputRequiredResult:
-        """Run the call. An error becomes a result that the model can act on."""
+        """Run the call. An error becomes a result that the model can act on.
+
+        `session` is the client's. `new_sdk_context` makes what a question to the user needs.
+        """
         try:
             arguments = self._validate(raw_arguments)
             confirmation = self.operation.confirmation
             if confirmation is not None:
                 subject = arguments[confirmation.subject]
                 question = await confirm(
-                    sdk_context,
+                    new_sdk_context(),
                     caller.state.confirm,
                     lambda: question_about(caller, confirmation, subject),
                 )
                 if question is not None:
                     return question
-            ctx = caller.context(ProgressReporter(sdk_context))
+            ctx = caller.context(ProgressReporter(session))
             result = await self.operation.function(ctx, **arguments)
             rendered, whole = render(result, caller.visible, ctx.policy.result_limit)
             if "session_id" not in arguments and hasattr(whole, "session_id"):
@@ -107,8 +107,8 @@ class DevinTool:
         try:
             arguments = validate_arguments(
                 raw_arguments,
-                parameters_schema(operation.function),
-                self.arguments,
+                self.parameters,
+                arguments_model(operation.function),
                 self.capabilities,
             )
             session_id = arguments.get("session_id")
@@ -159,10 +159,10 @@ class ToolHandlers:
             if params.name in {sdk_tool.name for sdk_tool in await self._server.list_tools()}:
                 return None
             return render_error(_unknown_tool(params.name, caller), caller.visible)
-        sdk_context: SdkContext[Any, Any] = SdkContext(
-            request_context=ctx, mcp_server=self._server, input_params=params
+        new_sdk_context = partial(
+            SdkContext, request_context=ctx, mcp_server=self._server, input_params=params
         )
-        return await tool.call(caller, params.arguments or {}, sdk_context)
+        return await tool.call(caller, params.arguments or {}, ctx.session, new_sdk_context)
 
 
 def _unknown_tool(name: str, caller: CallerContext) -> NotFound:
@@ -180,12 +180,12 @@ def _unknown_tool(name: str, caller: CallerContext) -> NotFound:
 class ProgressReporter:
     """Sends progress notifications to a client that asked for them. A failure is ignored."""
 
-    sdk_context: SdkContext[Any, Any]
+    session: ServerSession
     numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     async def __call__(self, sentence: str) -> None:
         with suppress(Exception):
-            await self.sdk_context.report_progress(next(self.numbers), message=printable(sentence))
+            await self.session.report_progress(next(self.numbers), None, printable(sentence))
 
 
 def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:

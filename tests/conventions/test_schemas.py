@@ -21,6 +21,7 @@ from devin_mcp.operations.capabilities import (
     WRITE_FILES,
 )
 from devin_mcp.operations.catalog import READ
+from devin_mcp.server import tool_schemas
 from devin_mcp.server.instructions import instructions
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import VisibleTools, visible_tools
@@ -40,6 +41,8 @@ MAX_INPUT_BYTES: dict[DevinApi, int] = {"v1": 12_500, "v3": 13_750}
 """
 MAX_TOOL_BYTES = 1_700
 MAX_LISTING_BYTES = 27_000
+if os.environ.get("UPDATE_SNAPSHOTS"):
+    tool_schemas.FILE.write_text(tool_schemas.text_of_file())
 TOOLS: dict[DevinApi, dict[str, dict[str, Any]]] = {
     api: {tool["name"]: tool for tool in published_tools(visible)} for api, visible in FULL.items()
 }
@@ -224,6 +227,12 @@ def test_instructions_are_short_and_name_only_visible_tools() -> None:
         assert len(text) <= MAX_INSTRUCTIONS_CHARS
         assert "devin_delegate_task" in text
         assert ("held" in text) == (api == "v3")
+
+
+def test_schemas_in_the_package_are_those_of_the_operations() -> None:
+    """`UPDATE_SNAPSHOTS=1` writes the file that tools are listed with."""
+    advice = "run UPDATE_SNAPSHOTS=1 pytest tests/conventions"
+    assert tool_schemas.FILE.read_text() == tool_schemas.text_of_file(), advice
 
 
 @every_tool

@@ -118,5 +118,5 @@ async def test_two_callers_of_one_server_have_the_tools_of_their_own_api(
     create_session = {api: set(schemas[api]["devin_create_session"]["properties"]) for api in KEYS}
     assert "snapshot_id" in create_session["v1"] - create_session["v3"]
     assert "repositories" in create_session["v3"] - create_session["v1"]
-    assert list(schemas["v1"]) == list(schemas["v3"])
+    assert list(schemas["v1"]) == [name for name in schemas["v3"] if name in schemas["v1"]]
     assert len(upstream.organization.sessions) == 1
