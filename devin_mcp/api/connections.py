@@ -27,6 +27,8 @@ MAX_IDLE_POOLS = 1000
 """More idle pools are closed, the least recently used first."""
 MAX_IDLE_CONNECTIONS = 8
 """Of one caller's key. The server's own key has no such limit."""
+MAX_IDLE_READ_CONNECTIONS = 6
+"""Of these, for reads: most requests are."""
 IDLE_SHARE = 4
 """One in so many of the process's file descriptors may be an idle connection to Devin."""
 HEADERS = {
@@ -151,14 +153,18 @@ class ConnectionPools:
             return RetryTransport(simulated, self.upstream, key_fingerprint)
         max_connections = self._settings.max_upstream_requests
         is_callers = self._settings.auth == "caller-key"
-        limits = httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=MAX_IDLE_CONNECTIONS if is_callers else max_connections,
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-        )
+
+        def limits(max_idle: int) -> httpx.Limits:
+            return httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_idle if is_callers else max_connections,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            )
+
         return EnvironmentTransport(
             self._network,
-            limits=limits,
+            limits=limits(MAX_IDLE_CONNECTIONS - MAX_IDLE_READ_CONNECTIONS),
+            read_limits=limits(MAX_IDLE_READ_CONNECTIONS),
             clock=self._clock,
             wrap=lambda connection: RetryTransport(connection, self.upstream, key_fingerprint),
         )

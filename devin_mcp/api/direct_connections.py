@@ -37,10 +37,9 @@ class DirectConnections(httpx.AsyncBaseTransport):
         """Raises httpx.PoolTimeout if every connection stays in use."""
         url = request.url
         port = url.port or DEFAULT_PORTS[url.raw_scheme]
-        origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
         sent = httpcore.Request(
             request.method,
-            httpcore.URL(scheme=origin.scheme, host=origin.host, port=port, target=url.raw_path),
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=port, target=url.raw_path),
             headers=request.headers.raw,
             content=request.stream,
             extensions=request.extensions,
@@ -48,7 +47,7 @@ class DirectConnections(httpx.AsyncBaseTransport):
         await self._wait_for_slot(request)
         connection: httpcore.AsyncHTTPConnection | None = None
         try:
-            connection = await self._take(origin)
+            connection = await self._take(sent.url.origin)
             with _httpx_errors(request):
                 response = await connection.handle_async_request(sent)
         except BaseException:
@@ -127,9 +126,13 @@ class _ResponseStream(httpx.AsyncByteStream):
         self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors(self._request):
-            async for part in self._stream:
-                yield part
+        try:
+            with _httpx_errors(self._request):
+                async for part in self._stream:
+                    yield part
+        except BaseException:  # such as the deadline of the call: nobody closes it then
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         if self._is_closed:

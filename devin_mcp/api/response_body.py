@@ -23,6 +23,8 @@ MAX_RESPONSE_VALUES = 300_000
 """JSON values of a response: decoding more would stop all other calls for too long."""
 MAX_RESPONSE_OBJECTS = 12_000
 """Of these, objects: each row is converted, compared and sorted."""
+UNSCANNED_RESPONSE_BYTES = 16 * 1024
+"""A smaller response can exceed no bound of values, and cannot have a number that takes long."""
 RESPONSE_COPIES = 3
 """A response is held as bytes, and decoded as text or objects."""
 UNCOUNTED_RESPONSE_BYTES = 256 * 1024
@@ -42,12 +44,14 @@ async def read_body(response: httpx.Response, state: RequestState) -> None:
     """Like `response.aread()`, but bounded in bytes, in values and by the process's memory."""
     body, size = io.BytesIO(), 0  # not a list of parts, each of which may be a single byte
     scanner = JsonScanner(MAX_RESPONSE_VALUES, MAX_RESPONSE_OBJECTS)
+    is_small = 0 <= _plain_length(response) <= UNSCANNED_RESPONSE_BYTES
     async for part in decoded_parts(response):
         size += len(part)
         if size > MAX_RESPONSE_BYTES:
             raise httpx.DecodingError("too large")
         try:
-            scanner.feed(part)
+            if not is_small:
+                scanner.feed(part)
             if size > UNCOUNTED_RESPONSE_BYTES:
                 state.memory.add(len(part) * RESPONSE_COPIES)
         except TooManyValues:
@@ -56,6 +60,15 @@ async def read_body(response: httpx.Response, state: RequestState) -> None:
             raise ResponseNotHeld("no memory left") from None
         body.write(part)
     response._content = body.getvalue()  # noqa: SLF001 - httpx has no bounded read
+
+
+def _plain_length(response: httpx.Response) -> int:
+    """Bytes of the body, as the server has announced; -1 if it did not, or if it is compressed."""
+    headers = response.headers
+    if "content-encoding" in headers:
+        return -1
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() else -1
 
 
 async def decoded_parts(response: httpx.Response) -> AsyncIterator[bytes]:
