@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
+import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -78,7 +80,11 @@ def run(
         proxy_headers=True,
         forwarded_allow_ips=forwarded_allow_ips,
     )
-    asyncio.run(_Server(config, on_shutdown).serve(sockets=[listener]))
+    server = _Server(config, on_shutdown)
+    anyio.run(
+        partial(server.serve, sockets=[listener]),
+        backend_options={"use_uvloop": sys.platform != "win32"},
+    )
 
 
 class _Server(uvicorn.Server):

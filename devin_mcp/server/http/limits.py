@@ -77,12 +77,12 @@ class Limits:
         current_memory.set(memory)
         try:
             self._check_count(principal, is_listen=is_listen)
-            counter[principal] += 1
+            counted = _Counted(counter, principal, send)
             try:
                 body = await self._read_body(Headers(scope=scope), receive, memory)
                 if body is None:
                     return
-                response = self._app(scope, _replay(body, receive), send)
+                response = self._app(scope, _replay(body, receive), counted.send)
                 del body  # the SDK has copies
                 if is_listen:
                     await self._serve_while_valid(response, identity.is_still_valid)
@@ -90,9 +90,7 @@ class Limits:
                     await response
             finally:
                 memory.release()
-                counter[principal] -= 1
-                if not counter[principal]:
-                    del counter[principal]
+                counted.end()
         except RequestRejected as rejection:
             await rejection.send_response(scope, receive, send)
 
@@ -207,6 +205,32 @@ class Limits:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+
+
+class _Counted:
+    """Counts a request until the last part of its response is sent: a caller that has it may send
+    the next request, however long this one takes to end here.
+    """
+
+    def __init__(self, counter: Counter[str], principal: str, send: Send) -> None:
+        self._counter = counter
+        self._principal = principal
+        self._send = send
+        self._has_ended = False
+        counter[principal] += 1
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.end()
+        await self._send(message)
+
+    def end(self) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._counter[self._principal] -= 1
+        if not self._counter[self._principal]:
+            del self._counter[self._principal]
 
 
 def _is_listen(headers: Headers) -> bool:
