@@ -16,8 +16,8 @@ import aiohttp
 import httpx
 import yarl
 
-MAX_HEADER_BYTES = 64 * 1024
-"""Of a line or a field of a response's head."""
+MAX_HEADER_BYTES = 100 * 1024
+"""Of a line or a field of a response's head, as httpcore allows for the whole."""
 
 
 class ReadConnections(httpx.AsyncBaseTransport):
