@@ -101,6 +101,24 @@ async def test_short_wait_ends_with_what_is_new_in_its_last_second(
     assert "timed_out" not in delegated or not delegated["timed_out"]
 
 
+async def test_last_polls_of_many_waits_are_one(
+    connect: Connect, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    async with connect(manual_clock=manual_clock) as client:
+        session_id = await client.create_session("sandbox:forever")
+        waits = []
+        for _ in range(5):
+            wait_call = client.ok("wait_for_sessions", session_ids=[session_id], max_wait_s=4)
+            waits.append(asyncio.ensure_future(wait_call))
+            await manual_clock.wait_until_quiet()
+            await manual_clock.advance(0.15)
+        answers = await advance_during(manual_clock, asyncio.gather(*waits), *[0.1] * 50)
+    assert [answer["timed_out"] for answer in answers] == [True] * 5
+    polls = [request for request in upstream.requests if request.path.endswith("sessions")]
+    polls += [request for request in upstream.requests if request.path.endswith(session_id)]
+    assert len([poll for poll in polls if poll.method == "GET"]) == 2, "at the begin and the end"
+
+
 async def test_delegate_with_max_wait_s_returns_the_first_question(
     connect: Connect, upstream: Upstream, manual_clock: ManualClock
 ) -> None:

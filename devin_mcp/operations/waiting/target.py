@@ -96,9 +96,10 @@ class WaitTarget:
             poller.poll_now()  # the state of the poller is stale
         return target
 
-    def poll_again(self) -> None:
-        """Poll now, unless that was done a moment ago or is being done."""
-        if math.isfinite(self.poller.due_at):
+    def poll_unless_since(self, moment: float) -> None:
+        """Poll now, unless that was done since then or is being done: many may wait for it."""
+        last = max(self.poller.polled_at, self.poller.failed_at)
+        if last < moment and math.isfinite(self.poller.due_at):
             self.poller.join_round()
 
     @property

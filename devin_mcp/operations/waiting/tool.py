@@ -147,7 +147,7 @@ async def wait_until(
                 updated.clear()
             elif wake_at == last_poll_at:
                 for target in targets:
-                    target.poll_again()
+                    target.poll_unless_since(clock.now() - LAST_POLL_SECONDS)
             while changes and ctx.report is not None:
                 await ctx.report(_progress_text(changes.pop(0)))
         return Wait(targets, timed_out=False)
