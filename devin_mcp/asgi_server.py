@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import signal
 import socket
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import partial
 from types import FrameType
 
-import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -80,11 +78,8 @@ def run(
         proxy_headers=True,
         forwarded_allow_ips=forwarded_allow_ips,
     )
-    server = _Server(config, on_shutdown)
-    anyio.run(
-        partial(server.serve, sockets=[listener]),
-        backend_options={"use_uvloop": sys.platform != "win32"},
-    )
+    # Not on uvloop: with 500 busy callers, some of them waited for 20 s to be accepted or read.
+    asyncio.run(_Server(config, on_shutdown).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
