@@ -91,13 +91,13 @@ class DirectConnections(httpx.AsyncBaseTransport):
             raise httpx.PoolTimeout("every connection is in use", request=request) from None
 
     async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        for place in range(len(self._idle) - 1, -1, -1):
-            connection = self._idle[place][0]
-            if connection.can_handle_request(origin):
-                del self._idle[place]
-                if not connection.has_expired():  # by its age, or its server has closed it
-                    return connection
-                await self._close(connection)
+        while found := next(
+            (item for item in reversed(self._idle) if item[0].can_handle_request(origin)), None
+        ):  # searched anew each time: others take connections while one is closed
+            self._idle.remove(found)
+            if not found[0].has_expired():  # by its age, or its server has closed it
+                return found[0]
+            await self._close(found[0])
         connection = httpcore.AsyncHTTPConnection(
             origin, ssl_context=self._certificates, keepalive_expiry=self._expiry
         )

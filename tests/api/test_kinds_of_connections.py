@@ -128,6 +128,23 @@ async def test_connection_that_the_server_has_closed_is_not_used_again(
 
 
 @every_kind
+async def test_requests_at_once_find_that_the_server_has_closed_all(
+    upstream: Upstream, clock: AutoClock, kind: Kind
+) -> None:
+    gate = asyncio.Event()
+    upstream.fail("GET", PATH, *[delay_reply(gate)] * 4)
+    async with connections(clock, kind) as transport:
+        burst = [asyncio.ensure_future(get(transport, upstream)) for _ in range(4)]
+        await upstream.wait_for("GET", PATH, 4)
+        gate.set()
+        await asyncio.gather(*burst)
+        await upstream.stop()
+        await upstream.start()
+        await asyncio.sleep(0.01)  # the ends of the connections arrive
+        assert await asyncio.gather(*(get(transport, upstream) for _ in range(4))) == [401] * 4
+
+
+@every_kind
 async def test_each_server_has_connections_of_its_own(
     upstream: Upstream, clock: AutoClock, kind: Kind
 ) -> None:
