@@ -54,14 +54,16 @@ def run(
     listener: socket.socket,
     *,
     grace: int,
+    on_startup: Callable[[], None] = lambda: None,
     on_shutdown: Callable[[], None] = lambda: None,
     max_head_bytes: int = 16 * 1024,
     forwarded_allow_ips: str = "127.0.0.1",
 ) -> None:
     """Serve until a stop signal; then call `on_shutdown` and stop accepting connections.
 
-    Requests in flight have `grace` seconds to complete. `max_head_bytes` limits the request line
-    with the headers. X-Forwarded-For is trusted from the addresses in `forwarded_allow_ips`.
+    `on_startup` is called when connections are accepted and a stop signal is graceful. Requests in
+    flight have `grace` seconds to complete. `max_head_bytes` limits the request line with the
+    headers. X-Forwarded-For is trusted from the addresses in `forwarded_allow_ips`.
     """
     config = uvicorn.Config(
         app,
@@ -79,7 +81,7 @@ def run(
         forwarded_allow_ips=forwarded_allow_ips,
     )
     # Not on uvloop: with 500 busy callers, some of them waited for 20 s to be accepted or read.
-    asyncio.run(_Server(config, on_shutdown).serve(sockets=[listener]))
+    asyncio.run(_Server(config, on_startup, on_shutdown).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
@@ -89,14 +91,25 @@ class _Server(uvicorn.Server):
     also ends the grace period at a second SIGINT.
     """
 
-    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_startup: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._signal: str | None = None
 
     def handle_exit(self, sig: int, _: FrameType | None) -> None:
         self._signal = self._signal or signal.Signals(sig).name
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_startup()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         event("stopping", why=self._signal)

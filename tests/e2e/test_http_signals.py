@@ -57,6 +57,9 @@ async def test_call_is_answered_after_each_signal_whatever_the_streams_are(
             )
             server = await stack.enter_async_context(start)
             servers.append((cell, f"http://127.0.0.1:{port}/mcp", server))
+        for cell, _, server in servers:
+            for _ in range(cell.workers if cell.workers > 1 else 0):
+                await server.wait_for_log("worker_ready")  # a worker that starts logs no stop
         calls = [asyncio.ensure_future(create_session(url)) for _, url, _ in servers]
         async with asyncio.timeout(HANG_SECONDS):
             await upstream.wait_for(*CREATE, len(CELLS))

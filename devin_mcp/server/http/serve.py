@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import ExitStack
 from functools import partial
 from secrets import token_hex
@@ -109,10 +110,16 @@ def serve_on(
         app,
         listener,
         grace=GRACE_SECONDS - WRITES_GRACE_SECONDS,
+        on_startup=log_worker_ready if settings.workers > 1 else lambda: None,
         on_shutdown=shutdown.start,
         max_head_bytes=MAX_HEAD_BYTES,
         forwarded_allow_ips=settings.forwarded_allow_ips,
     )
+
+
+def log_worker_ready() -> None:
+    """The line `serving` is logged before the workers have loaded their modules."""
+    event("worker_ready", pid=os.getpid())
 
 
 def freeze_loaded_objects() -> None:
