@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from devin_mcp.http_protocol import BoundedHttpProtocol
 from devin_mcp.observability.log import event
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.parsers import LOOPBACK
@@ -49,6 +50,31 @@ def bind_socket(host: str, port: int) -> tuple[socket.socket, str]:
     return listener, f"http://{url_host}:{bound_port}"
 
 
+def uvicorn_config(
+    app: ASGIApp,
+    *,
+    grace: int,
+    max_head_bytes: int = 16 * 1024,
+    forwarded_allow_ips: str = "127.0.0.1",
+) -> uvicorn.Config:
+    """The parameters are those of `run`."""
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        h11_max_incomplete_event_size=max_head_bytes,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace,
+        lifespan="auto",
+        workers=1,  # otherwise WEB_CONCURRENCY is read, which may hold anything
+        proxy_headers=True,
+        forwarded_allow_ips=forwarded_allow_ips,
+    )
+
+
 def run(
     app: ASGIApp,
     listener: socket.socket,
@@ -65,20 +91,8 @@ def run(
     flight have `grace` seconds to complete. `max_head_bytes` limits the request line with the
     headers. X-Forwarded-For is trusted from the addresses in `forwarded_allow_ips`.
     """
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        h11_max_incomplete_event_size=max_head_bytes,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=grace,
-        lifespan="auto",
-        workers=1,  # otherwise WEB_CONCURRENCY is read, which may hold anything
-        proxy_headers=True,
-        forwarded_allow_ips=forwarded_allow_ips,
+    config = uvicorn_config(
+        app, grace=grace, max_head_bytes=max_head_bytes, forwarded_allow_ips=forwarded_allow_ips
     )
     # Not on uvloop: with 500 busy callers, some of them waited for 20 s to be accepted or read.
     asyncio.run(_Server(config, on_startup, on_shutdown).serve(sockets=[listener]))

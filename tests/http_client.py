@@ -14,9 +14,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.memory import MemoryBudget
-from devin_mcp.asgi_server import bind_socket
+from devin_mcp.asgi_server import bind_socket, uvicorn_config
 from devin_mcp.server.context import Shutdown
-from devin_mcp.server.http.limits import BODY_TIMEOUT, REVALIDATE_SECONDS
+from devin_mcp.server.http.limits import BODY_TIMEOUT, MAX_HEAD_BYTES, REVALIDATE_SECONDS
 from devin_mcp.server.http.serve import build_app, read_caller_tokens
 from devin_mcp.settings import Settings
 from tests.conftest import Era, ToolClient
@@ -50,7 +50,7 @@ async def start_http_server(
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
     )
-    web = QuietServer(uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=1))
+    web = QuietServer(uvicorn_config(app, grace=1, max_head_bytes=MAX_HEAD_BYTES))
     serving = asyncio.ensure_future(web.serve(sockets=[listener]))
     try:
         yield f"{address}/mcp"

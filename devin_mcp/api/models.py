@@ -43,10 +43,14 @@ def _format_time(value: object) -> object:
     """Unix seconds (v3), or `2025-12-20T14:47:51.845058Z` or with an offset (v1), ->
     `2025-12-20T14:47:51Z`.
     """
+    if isinstance(value, str):
+        return _shorten(value) if len(value) > MAX_SHORT_CHARS else _format_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _format_seconds(value)
-    if not isinstance(value, str) or len(value) > MAX_SHORT_CHARS:
-        return _shorten(value)
+    return value
+
+
+def _format_text(value: str) -> str:
     if _UTC_TIMESTAMP.fullmatch(value):
         return value[:19] + "Z"
     try:

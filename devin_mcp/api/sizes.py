@@ -22,10 +22,10 @@ def size_of(value: Any) -> int:
     while pending:
         item = pending.pop()
         kind = type(item)
-        if item is None:
-            size += 16
-        elif kind is str or kind is bytes:
+        if kind is str or kind is bytes:
             size += sys.getsizeof(item)
+        elif item is None or kind in _NUMBERS:
+            size += 16
         elif kind in _LISTS:
             size += OBJECT_BYTES
             pending += item
@@ -33,13 +33,11 @@ def size_of(value: Any) -> int:
             size += OBJECT_BYTES
             pending += item.keys()
             pending += item.values()
-        elif kind in _NUMBERS:
-            size += 16
+        elif (attributes := getattr(item, "__dict__", None)) is not None:
+            size += OBJECT_BYTES
+            pending += attributes.values()
         elif isinstance(item, Mapping):
             pending.append(dict(item))
-        elif hasattr(item, "__dict__"):
-            size += OBJECT_BYTES
-            pending += vars(item).values()
         else:
             size += sys.getsizeof(item)
     return size

@@ -5,7 +5,6 @@ It exits with status 0 on end of input, on a signal, and when the host is gone.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import threading
@@ -24,6 +23,7 @@ from devin_mcp.api.decoding import replace_lone_surrogates
 from devin_mcp.observability import log, tracing
 from devin_mcp.server.build import build, warn_about_key
 from devin_mcp.server.context import ServerState
+from devin_mcp.server.garbage_collection import freeze_loaded_objects
 from devin_mcp.server.handlers import low_level_server
 from devin_mcp.server.host import Host
 from devin_mcp.server.standard_pipes import InputLines, OutputPipe, StandardPipes
@@ -92,9 +92,7 @@ def serve(settings: Settings) -> int:
             on="standard input and output, for a host that starts it; `devin-mcp demo` shows how. "
             "Ctrl-C ends it.",
         )
-    # The command line disabled garbage collection while loading; what was loaded is never garbage.
-    gc.freeze()
-    gc.enable()
+    freeze_loaded_objects()
     try:
         anyio.run(_run, server, stop, host, backend_options={"use_uvloop": sys.platform != "win32"})
     except* (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):

@@ -9,7 +9,7 @@ import os
 import uvicorn
 
 from devin_mcp.api.memory import MemoryBudget
-from devin_mcp.asgi_server import bind_socket
+from devin_mcp.asgi_server import bind_socket, uvicorn_config
 from devin_mcp.observability import log_config
 from devin_mcp.server.context import Shutdown
 from devin_mcp.server.http.limits import MAX_CALLS_BYTES
@@ -25,9 +25,7 @@ async def serve() -> None:
     app = build_app(settings, Shutdown(), None, memory=memory)
     listener, address = bind_socket("127.0.0.1", 0)
     print(address.rpartition(":")[2], flush=True)
-    server = uvicorn.Server(
-        uvicorn.Config(app, http="h11", log_config=None, timeout_graceful_shutdown=7)
-    )
+    server = uvicorn.Server(uvicorn_config(app, grace=7))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not serving.done():
         await asyncio.wait({serving}, timeout=SAMPLE_SECONDS)

@@ -10,7 +10,7 @@ from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import INVALID_REQUEST
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
@@ -21,7 +21,6 @@ from devin_mcp.server.context import Identify
 from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
 from devin_mcp.server.http.limits import (
     BODY_TIMEOUT,
-    MAX_BODY_BYTES,
     MAX_CALLS_BYTES,
     REVALIDATE_SECONDS,
     Limits,
@@ -31,6 +30,7 @@ from devin_mcp.server.identity import Identity
 
 PATH = "/mcp"
 JSON_TYPE = "application/json"
+_MEDIA_TYPES = (b"accept", b"content-type")
 CORS_HEADERS = (
     "authorization",
     "last-event-id",
@@ -88,11 +88,11 @@ def http_app(
         streamable_http_path=PATH,
         stateless_http=stateless,
         transport_security=unchecked,
-        max_request_body_size=MAX_BODY_BYTES,
         **options,
     )
+    # Without the SDK's routes and its own limit of the body: both are done here.
     limits = Limits(
-        _MediaTypes(sdk_app),
+        _MediaTypes(server.session_manager.handle_request),
         max_calls_per_caller=max_calls_per_caller,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
@@ -129,14 +129,12 @@ class _PathRouter:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        # Compared exactly and then fixed: the SDK's own route also matches a path that ends with a
-        # line break.
         is_mcp = scope["path"] in {PATH, f"{PATH}/"}
         if _has_body(scope) and not (is_mcp and scope["method"] == "POST"):
             rejection = RequestRejected(400, "unwanted_body", "Only POST /mcp takes a body.")
             await rejection.send_response(scope, receive, send)
         elif is_mcp:
-            await self._mcp_app({**scope, "path": PATH, "raw_path": PATH.encode()}, receive, send)
+            await self._mcp_app(scope, receive, send)
         else:
             await self._public_app(scope, receive, send)
 
@@ -156,12 +154,13 @@ class _MediaTypes:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = MutableHeaders(raw=list(scope["headers"]))
-        for name in ("accept", "content-type"):
-            if name in headers:
-                headers[name] = ", ".join(headers.getlist(name)).lower()
-        content_type = headers.get("content-type", "").partition(";")[0].strip()
-        if scope["method"] == "POST" and content_type != JSON_TYPE:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        media_types = {
+            name: b", ".join(text for other, text in headers if other == name).lower()
+            for name in _MEDIA_TYPES
+        }
+        content_type = media_types[b"content-type"].partition(b";")[0].strip()
+        if scope["method"] == "POST" and content_type != JSON_TYPE.encode():
             rejection = RequestRejected(415, "content_type", f"Content-Type must be {JSON_TYPE}.")
             await rejection.send_response(scope, _no_more_body, send)
             return
@@ -174,7 +173,9 @@ class _MediaTypes:
             if not is_refused:
                 await send(message)
 
-        await self._app({**scope, "headers": headers.raw}, receive, send_unless_refused)
+        others = [header for header in headers if header[0] not in _MEDIA_TYPES]
+        scope = {**scope, "headers": [*others, *media_types.items()]}
+        await self._app(scope, receive, send_unless_refused)
         if is_refused:
             rejection = RequestRejected(
                 406, "accept", f"Accept must name both {JSON_TYPE} and text/event-stream."

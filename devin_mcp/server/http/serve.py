@@ -24,6 +24,7 @@ from devin_mcp.keys import DEFAULT_API, KEY_HEADER, WHERE_TO_GET_A_KEY
 from devin_mcp.observability.log import event
 from devin_mcp.server.build import build, own_key, warn_about_key
 from devin_mcp.server.context import Shutdown
+from devin_mcp.server.garbage_collection import freeze_loaded_objects
 from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, TokenAuth
 from devin_mcp.server.http.caller_tokens import CallerTokens
@@ -105,6 +106,7 @@ def serve_on(
     raise_descriptor_limit()  # each client and each request needs one
     shutdown = Shutdown()
     app = build_app(settings, shutdown, tokens, state_key=state_key)
+    gc.collect()
     freeze_loaded_objects()
     run(
         app,
@@ -120,14 +122,6 @@ def serve_on(
 def log_worker_ready() -> None:
     """The line `serving` is logged before the workers have loaded their modules."""
     event("worker_ready", pid=os.getpid())
-
-
-def freeze_loaded_objects() -> None:
-    """What was loaded is never garbage. Each full collection would look through it, for 70 ms in
-    which nobody is served.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _keep_streams_open_during_grace() -> None:

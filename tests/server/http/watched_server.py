@@ -13,10 +13,12 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devin_mcp.asgi_server import bind_socket
+from devin_mcp.asgi_server import bind_socket, uvicorn_config
 from devin_mcp.observability import log_config
 from devin_mcp.server.context import Shutdown
-from devin_mcp.server.http.serve import build_app, freeze_loaded_objects
+from devin_mcp.server.garbage_collection import freeze_loaded_objects
+from devin_mcp.server.http.limits import MAX_HEAD_BYTES
+from devin_mcp.server.http.serve import build_app
 from devin_mcp.settings import resolve
 
 TICK_SECONDS = 0.002
@@ -56,7 +58,8 @@ async def serve() -> None:
     listener, address = bind_socket("127.0.0.1", 0)
     print(address, flush=True)
     watching = asyncio.ensure_future(watch.run())
-    await uvicorn.Server(uvicorn.Config(watch, http="h11", log_config=None)).serve([listener])
+    config = uvicorn_config(watch, grace=1, max_head_bytes=MAX_HEAD_BYTES)
+    await uvicorn.Server(config).serve([listener])
     watching.cancel()
 
 
