@@ -28,6 +28,7 @@ from devin_mcp.server.confirmation import request_state_security
 from devin_mcp.server.context import Identify, ServerState, Shutdown
 from devin_mcp.server.handlers import register_handlers
 from devin_mcp.server.identity import Identity
+from devin_mcp.server.spans import leave_out_invisible_spans
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
 from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
@@ -129,6 +130,7 @@ def build(
         request_state_security=request_state_security(state_keys),
         cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
+    leave_out_invisible_spans(server.middleware)
     _insert_call_log(server, shared_state_keys=bool(settings.state_keys))
     register_handlers(server, transport, sandbox=bool(settings.sandbox))
     return server
