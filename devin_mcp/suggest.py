@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 MAX_NAME_CHARS = 200
@@ -19,6 +18,8 @@ def closest(text: str, choices: Sequence[str]) -> str | None:
     """The choice that was misspelt or abbreviated; None if no choice is close or several are."""
     if len(text) > MAX_NAME_CHARS:
         return None
+    import difflib  # seldom needed, and a part of each start otherwise
+
     matches = difflib.get_close_matches(text, choices, n=1, cutoff=0.8)
     if matches:
         return matches[0]

@@ -45,6 +45,8 @@ def add_ca_bundle(context: ssl.SSLContext, settings: Settings) -> str | None:
 
 def ca_bundle_problem(settings: Settings) -> str | None:
     """What `add_ca_bundle` would return."""
+    if settings.ca_bundle is None:
+        return None
     return add_ca_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings)
 
 

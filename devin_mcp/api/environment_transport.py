@@ -7,20 +7,22 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import httpx
 
 from devin_mcp.api.certificates import trust_store
 from devin_mcp.api.clock import Clock, RealClock
-from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
 from devin_mcp.settings import Settings
 from devin_mcp.settings.environment import forget_variable
+
+if TYPE_CHECKING:  # read when something is first sent, and a part of each start otherwise
+    from devin_mcp.api.proxies import EnvironmentProxies, EnvironmentProxy
 
 DEFAULT_LIMITS = httpx.Limits(
     max_connections=10, max_keepalive_connections=10, keepalive_expiry=5.0
 )
-Way = EnvironmentProxy | Literal["direct", "read"]
+Way: TypeAlias = "EnvironmentProxy | Literal['direct', 'read']"
 """How a request is sent: through a proxy, directly, or directly on a connection for reads."""
 ROUTE = "route"
 """Key of `request.extensions`: the Route of the request."""
@@ -37,6 +39,8 @@ class Network:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
+        from devin_mcp.api.proxies import EnvironmentProxies
+
         return cls(EnvironmentProxies.read(), *trust_store(settings))
 
 

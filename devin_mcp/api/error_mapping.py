@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -12,12 +13,14 @@ from devin_mcp import errors
 from devin_mcp.api.endpoint import BETA_PREFIX, Endpoint
 from devin_mcp.api.environment_transport import ROUTE, Route
 from devin_mcp.api.error_body import parse_error, reason_of
-from devin_mcp.api.proxies import EnvironmentProxy
 from devin_mcp.api.quotation import quote
 from devin_mcp.api.request_state import RequestState
 from devin_mcp.api.response_body import ResponseNotHeld
 from devin_mcp.api.responses import is_initializing, is_session_limit, retry_after
 from devin_mcp.keys import KEY_PREFIX_HINT
+
+if TYPE_CHECKING:
+    from devin_mcp.api.proxies import EnvironmentProxy
 
 SYNONYMS = {"repos": ("repository", "repositories")}
 """Field of a request -> other words for it in Devin's reasons."""

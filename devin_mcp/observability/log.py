@@ -1,6 +1,6 @@
 """Log events: one `mcp_call` per call, one `api_request` per attempt, and no secrets.
 
-Events contain facts only (names, ids, numbers, kinds). `log_config` says how they are written.
+Events contain facts only (names, ids, numbers, kinds). `log_lines` says how they are written.
 """
 
 from __future__ import annotations

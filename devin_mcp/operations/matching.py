@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -88,6 +87,8 @@ def _quote(candidates: Sequence[Candidate]) -> str:
 
 
 def _similar(candidates: Sequence[Candidate], normalized: str) -> list[str]:
+    import difflib  # as in suggest.py
+
     values = {
         _normalize(word): candidate.value
         for candidate in candidates

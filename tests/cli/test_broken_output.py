@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devin_mcp.cli.main import COMMANDS
+from devin_mcp.cli.command_line import COMMANDS
 from tests.clock import HANG_SECONDS
 from tests.e2e.processes import COMMAND, environment
 
