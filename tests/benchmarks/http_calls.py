@@ -5,24 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
-
-import anyio
+from typing import Any
 
 from tests.benchmarks.contestants import IN_FLIGHT, SESSION, Contestant
-from tests.benchmarks.load import request
+from tests.benchmarks.raw_http import read_answer, request, run
 
 START_SECONDS = 20
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """On uvloop, so that the measuring side costs little."""
-    return anyio.run(lambda: work, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
 @contextmanager
@@ -57,11 +48,8 @@ async def _call(port: int, tool: str, count: int) -> float:
         while left > 0:
             left -= 1
             writer.write(message)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r", 1)[0])
-            body = await reader.readexactly(length)
-            # Not parsed: on a small machine that would be a good part of what is measured.
-            assert b" 200 " in head.split(b"\r", 1)[0], head
+            status, body = await read_answer(reader)
+            assert status == 200, body
             assert b'"isError":true' not in body, body
         writer.close()
 

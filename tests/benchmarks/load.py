@@ -1,8 +1,7 @@
 """`python -m tests.benchmarks.load`: many callers with their own keys, for a minute.
 
-The clients are plain sockets that send prepared bytes, so that most of what is measured is the
-server. It runs `devin-mcp http` in front of `devin-mcp sandbox`, both as processes; on two cores
-all of them share those.
+The clients are plain sockets that send prepared bytes, and Devin is a recording of the sandbox, so
+that most of what is measured is the server, `devin-mcp http`.
 """
 
 from __future__ import annotations
@@ -16,17 +15,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = "2026-07-28"
+import httpx
+
+from tests.benchmarks.raw_http import read_answer, request, run
+
+SESSION = "devin-" + "0" * 32
+ROUTES = ("sessions", "sessions/", "playbooks", "knowledge", "secrets")
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("devin_list_playbooks", {}),
     ("devin_list_sessions", {}),
-    ("devin_get_session", {"session_id": ""}),
+    ("devin_get_session", {"session_id": SESSION}),
     ("devin_list_knowledge", {"search": "test"}),
-    ("devin_get_session", {"session_id": ""}),
+    ("devin_get_session", {"session_id": SESSION}),
     ("devin_list_secrets", {}),
 ]
 
@@ -39,73 +45,19 @@ class Measurements:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
-def request(tool: str, arguments: dict[str, Any], host: str = "127.0.0.1", **headers: str) -> bytes:
-    """A call as the bytes of an HTTP request."""
-    meta = {
-        f"io.modelcontextprotocol/{name}": value
-        for name, value in {
-            "protocolVersion": PROTOCOL,
-            "clientInfo": {"name": "load", "version": "0"},
-            "clientCapabilities": {},
-        }.items()
-    }
-    params = {"name": tool, "arguments": arguments, "_meta": meta}
-    body = json.dumps(
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    ).encode()
-    head = (
-        f"POST /mcp HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
-        "accept: application/json, text/event-stream\r\n"
-        f"mcp-protocol-version: {PROTOCOL}\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
-        f"content-length: {len(body)}\r\n"
-    )
-    head += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head += "\r\n"
-    return head.encode() + body
-
-
-async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(
-        next(line for line in head.split("\r\n") if line.startswith("content-length:")).split(":")[
-            1
-        ]
-    )
-    body = json.loads(await reader.readexactly(length) or b"{}")
-    return int(head.split(" ")[1]), body
-
-
 async def caller(port: int, number: int, until: float, measured: Measurements) -> None:
     key = f"apk_user_load_{number:06}"
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
 
-    async def ask(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        started = time.perf_counter()
-        writer.write(request(tool, arguments, x_devin_api_key=key))
-        status, answer = await answered(reader)
-        measured.times.append(time.perf_counter() - started)
-        result = answer.get("result", {})
-        problem = (
-            ""
-            if status == 200 and not result.get("isError")
-            else f"{status} {json.dumps(answer)[:120]}"
-        )
-        measured.outcomes[problem or "ok"] += 1
-        return dict(result.get("structuredContent") or {})
-
-    session = await ask("devin_create_session", {"prompt": f"sandbox:quick {number}"})
     turn = number
     while time.monotonic() < until:
         tool, arguments = CALLS[turn % len(CALLS)]
-        await ask(
-            tool,
-            {
-                name: session.get("session_id", "devin-0")
-                for name in arguments
-                if name == "session_id"
-            }
-            or arguments,
-        )
+        started_at = time.perf_counter()
+        writer.write(request(tool, arguments, x_devin_api_key=key))
+        status, body = await read_answer(reader)
+        measured.times.append(time.perf_counter() - started_at)
+        is_ok = status == 200 and b'"isError":true' not in body
+        measured.outcomes["ok" if is_ok else f"{status} {body[:120]!r}"] += 1
         turn += 1
     writer.close()
 
@@ -116,6 +68,7 @@ class Usage:
 
     rss_mb: float
     descriptors: int
+    processor_seconds: float
 
     @classmethod
     def of(cls, process: int) -> Usage:
@@ -124,7 +77,10 @@ class Usage:
             int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
             / 1024
         )
-        return cls(rss, sum(1 for _ in Path(f"/proc/{process}/fd").iterdir()))
+        stat = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks = int(stat[11]) + int(stat[12])
+        descriptors = sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+        return cls(rss, descriptors, ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def started(*words: str, **variables: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
@@ -141,17 +97,50 @@ def started(*words: str, **variables: str) -> tuple[subprocess.Popen[str], dict[
     return process, line
 
 
-async def run(callers: int, seconds: float) -> int:
+def record() -> dict[str, str]:
+    """What a sandbox with one session answers to each of the routes that are called."""
     sandbox, at = started("sandbox", "--port", "0", "--log-format", "json")
+    try:
+        with httpx.Client(base_url=at["url"], headers={"authorization": "Bearer apk_load"}) as web:
+            created = web.post("/v1/sessions", json={"prompt": "sandbox:quick"}).json()
+            bodies = {
+                f"GET /v1/{route}": web.get(
+                    f"/v1/{route}{created['session_id'] if route.endswith('/') else ''}"
+                )
+                .raise_for_status()
+                .text
+                for route in ROUTES
+            }
+    finally:
+        sandbox.terminate()
+        sandbox.wait(20)
+    return {route: body.replace(created["session_id"], SESSION) for route, body in bodies.items()}
+
+
+@contextmanager
+def recorded_devin() -> Iterator[str]:
+    """The address of a process that answers what was recorded."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.recorded_upstream"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(record()) + "\n")
+        process.stdin.flush()
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def measure(callers: int, seconds: float, devin: str) -> int:
     server, serving = started(
-        "http",
-        "--port",
-        "0",
-        "--auth",
-        "caller-key",
-        "--log-format",
-        "json",
-        DEVIN_BASE_URL=at["url"],
+        *("http", "--port", "0", "--auth", "caller-key", "--log-format", "json"),
+        DEVIN_BASE_URL=devin,
     )
     drained = asyncio.get_running_loop().run_in_executor(
         None, lambda: server.stderr and server.stderr.read()
@@ -169,8 +158,6 @@ async def run(callers: int, seconds: float) -> int:
     server.terminate()
     status = await asyncio.to_thread(server.wait, 20)
     log = await drained or ""
-    sandbox.terminate()
-    sandbox.wait(20)
     report(callers, seconds, measured, usages, status, log)
     return 0 if set(measured.outcomes) == {"ok"} else 1
 
@@ -182,7 +169,7 @@ def report(
     third = usages[len(usages) // 3]
     print(
         f"{callers} callers for {seconds:g} s, Python {sys.version.split()[0]}, "
-        f"{os.cpu_count()} cores for server, sandbox and clients"
+        f"{os.cpu_count()} cores for server, Devin and clients"
     )
     print(f"calls            {len(measured.times)} ({len(measured.times) / seconds:.0f}/s)")
     print(f"errors           {sum(measured.outcomes.values()) - measured.outcomes['ok']}")
@@ -197,6 +184,8 @@ def report(
         f"descriptors      {max(usage.descriptors for usage in usages)} at most, "
         f"{usages[-1].descriptors} at the end"
     )
+    share = (usages[-1].processor_seconds - usages[0].processor_seconds) / seconds
+    print(f"processor        {share * 100:.0f} % of a core")
     print(f"end              exit status {status}, {log.count('Traceback')} tracebacks")
     for outcome, count in measured.outcomes.most_common(6):
         print(f"  {count:>7} {outcome}")
@@ -207,7 +196,8 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    return asyncio.run(run(options.callers, options.seconds))
+    with recorded_devin() as devin:
+        return run(measure(options.callers, options.seconds, devin))
 
 
 if __name__ == "__main__":

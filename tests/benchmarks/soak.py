@@ -21,7 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.benchmarks.load import Usage, request
+from tests.benchmarks.load import Usage
+from tests.benchmarks.raw_http import request
 from tests.upstream import (
     Exchange,
     Fault,
