@@ -1,8 +1,7 @@
 """`python -m tests.benchmarks.recorded_upstream`: answers for Devin what was recorded.
 
-It prints its port. It takes a tenth of what the sandbox takes, so that it is not what is measured. Standard input has
-one line of JSON: route, as `GET /v1/sessions`, to the body of its answer. A route that was not
-recorded gets the answer of the longest recorded route that it begins with.
+It prints its port. Standard input has one line of JSON: route, as `GET /v1/sessions`, to the body
+of its answer. A route that was not recorded gets the answer of the longest one that it begins with.
 """
 
 from __future__ import annotations
