@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from devin_mcp.http_protocol import BoundedHttpProtocol
+from devin_mcp.http_protocol import HttpProtocol
 from devin_mcp.observability.log import event
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.parsers import LOOPBACK
@@ -60,7 +60,7 @@ def uvicorn_config(
     """The parameters are those of `run`."""
     return uvicorn.Config(
         app,
-        http=BoundedHttpProtocol,
+        http=HttpProtocol,
         h11_max_incomplete_event_size=max_head_bytes,
         ws="none",
         log_config=None,

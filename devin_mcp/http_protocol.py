@@ -1,4 +1,4 @@
-"""HTTP/1.1 for uvicorn: its protocol on httptools, a compiled parser, with three changes."""
+"""HTTP/1.1 for uvicorn: its protocol on httptools, a compiled parser, with a few changes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from devin_mcp.observability.log import event
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """A client can send no endless head, may ask for another protocol, and gets its answers whole.
+class HttpProtocol(HttpToolsProtocol):
+    """What uvicorn does with h11, and not with httptools:
 
     - What is held of a request besides its body is bounded, as with h11: the bytes since the last
       event, which is a complete head or a part of the body. httptools keeps whatever comes.
     - A request to upgrade is served as any other (RFC 9110 §7.8). Java's client sends one with
       each request, and httptools would take its body for the other protocol.
+    - Blanks around a header's value do not belong to it (RFC 9110 §5.5). httptools keeps those at
+      the end.
+    - A request that could be read in two ways is refused, such as one with two hosts.
     - An invalid request ends the connection only after the earlier ones are answered.
     """
 
@@ -50,11 +53,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return data[end_of_head:]
         return b""
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value.strip(b" \t"))
+
     def on_headers_complete(self) -> None:
         self._unfinished_bytes = 0
+        if not self._is_unambiguous():
+            raise ValueError  # httptools makes a parser error of it
         if self.parser.should_upgrade():
             self._plain_body_bytes = int(dict(self.headers).get(b"content-length", 0))
         super().on_headers_complete()
+
+    def _is_unambiguous(self) -> bool:
+        """False if a proxy in front could see another request, or one for another host."""
+        version = self.parser.get_http_version()
+        hosts = [value for name, value in self.headers if name == b"host"]
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        return (
+            version in {"1.0", "1.1"}
+            and (len(hosts) == 1 or (not hosts and version == "1.0"))
+            and codings in ([], [b"chunked"])
+            and self.url.startswith(b"/")
+            and b"#" not in self.url
+        )
 
     def on_body(self, body: bytes) -> None:
         self._unfinished_bytes = 0

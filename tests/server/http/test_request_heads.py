@@ -59,10 +59,29 @@ ANSWERED = {
     + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY + b" " * MAX_HEAD_BYTES)
     + b"0\r\n\r\n",
     "request to upgrade": UPGRADE,
+    "blanks around a value": REQUEST_HEAD
+    + b"mcp-protocol-version: \t 2025-11-25 \t \r\n"
+    + LENGTH
+    + b"\r\n"
+    + BODY,
     "two requests to upgrade": 2 * UPGRADE,
     "expectation": REQUEST_HEAD + b"expect: 100-continue\r\n" + LENGTH + b"\r\n" + BODY,
 }
+HOST = b"host: 127.0.0.1\r\n"
 REFUSED = {
+    "no host": REQUEST_HEAD.replace(HOST, b"") + LENGTH + b"\r\n" + BODY,
+    "two hosts": REQUEST_HEAD + HOST + LENGTH + b"\r\n" + BODY,
+    "address of another host": REQUEST_HEAD.replace(b"/mcp", b"http://evil.example/mcp")
+    + LENGTH
+    + b"\r\n"
+    + BODY,
+    "fragment": REQUEST_HEAD.replace(b"/mcp", b"/mcp#x") + LENGTH + b"\r\n" + BODY,
+    "HTTP/2.0": REQUEST_HEAD.replace(b"/1.1", b"/2.0") + LENGTH + b"\r\n" + BODY,
+    "HTTP/0.9": b"GET /mcp\r\n\r\n",
+    "coding inside of chunks": REQUEST_HEAD + CHUNKED.replace(b": chunked", b": gzip, chunked"),
+    "chunked twice": REQUEST_HEAD + b"transfer-encoding: chunked\r\n" + CHUNKED + b"\r\n",
+    "the same length twice": REQUEST_HEAD + LENGTH + LENGTH + b"\r\n" + BODY,
+    "line feeds alone": (REQUEST_HEAD + LENGTH + b"\r\n").replace(b"\r\n", b"\n") + BODY,
     "two lengths": REQUEST_HEAD + LENGTH + b"content-length: 1\r\n\r\n" + BODY,
     "length and chunks": REQUEST_HEAD + LENGTH + CHUNKED + b"\r\n",
     "negative length": REQUEST_HEAD + b"content-length: -1\r\n\r\n" + BODY,
