@@ -17,9 +17,10 @@ from typing import Any
 
 import structlog
 
-from devin_mcp.observability.log import Event, Level, context_ids
+from devin_mcp.observability.log import Event, Level, context_ids, event
 from devin_mcp.observability.printable import printable
 from devin_mcp.observability.redaction import redactor
+from devin_mcp.observability.stream_writer import StreamWriter
 
 MAX_LIBRARY_MESSAGE_CHARS = 300
 MAX_FRAMES = 8
@@ -43,10 +44,11 @@ _PLACEHOLDER = re.compile(r"%(?:%|\([^)]*\)[a-zA-Z]|[-+ #0]*[\d.*]*[a-zA-Z])")
 _JSON_ENCODER = json.JSONEncoder(ensure_ascii=True, default=repr)
 
 
-class LineRenderer:
+class LogLines:
     """Makes the lines of one log: of our events, and of the records of libraries."""
 
-    def __init__(self, level: str, style: str, *, colors: bool) -> None:
+    def __init__(self, writer: StreamWriter, level: str, style: str, *, colors: bool) -> None:
+        self._writer = writer
         before: list[structlog.typing.Processor] = [
             structlog.processors.add_log_level,
             _add_json_timestamp if style == "json" else _add_console_time,
@@ -69,10 +71,12 @@ class LineRenderer:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
 
-    def render(self, events: list[tuple[Level, Event]]) -> str:
-        """Lines of the events that are not below the level."""
+    def write(self, events: list[tuple[Level, Event]]) -> None:
+        """Write the events that are not below the level."""
+        if dropped := self._writer.take_dropped_lines():
+            event("log_lines_dropped", level="warning", lines=dropped)
         lines = [getattr(self._logger, level)(**facts) for level, facts in events]
-        return "".join(f"{line}\n" for line in lines if line is not None)
+        self._writer.write("".join(f"{line}\n" for line in lines if line is not None))
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a library, without the texts that would fill its template."""
