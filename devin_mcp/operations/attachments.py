@@ -88,7 +88,7 @@ async def upload_attachment(
         Literal["text", "base64"], Field(description="How content is written")
     ] = "text",
 ) -> Attachment:
-    """Upload a file. Returns its URL for a delegation or message.
+    """Upload a file for Devin. Returns its URL for a delegation or message.
 
     Uploading alone attaches nothing.
     """
@@ -176,7 +176,10 @@ async def download_attachment(
     ] = None,
     from_char: FromChar = 0,
 ) -> Truncatable[FileContent]:
-    """Download a file. Small text and images are shown; anything else is saved with save_to."""
+    """Download a file that Devin has produced, or another attachment.
+
+    Small text and images are shown; anything else is saved with save_to.
+    """
     uuid, name = parse_attachment(url, uuid, name)
     async with download(ctx, download_attachment, uuid=uuid, name=name) as (media_type, chunks):
         if save_to is not None:

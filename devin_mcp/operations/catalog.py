@@ -82,7 +82,9 @@ class Operation(Generic[P, R]):
     is_core: bool = False
     """True for a part of every delegation: hosts that load tools on demand load it at once."""
     search_hint: str = ""
-    """Words that people search with for this tool, where hosts load tools on demand."""
+    """More words that people search with for this tool, where hosts load tools on demand. No model
+    reads them.
+    """
 
     @property
     def operation_id(self) -> str:
@@ -172,6 +174,7 @@ def operation(
     structured: bool = True,
     writes_with: Capability | None = None,
     is_core: bool = False,
+    search_hint: str = "",
 ) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Operation[P, R]]:
     """Declare an operation of the API.
 
@@ -213,6 +216,7 @@ def operation(
                 structured=structured,
                 writes_with=writes_with,
                 is_core=is_core,
+                search_hint=search_hint,
             )
         )
 

@@ -59,6 +59,7 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
     spends=True,
     if_reply_lost=IF_REPLY_LOST,
     is_core=True,
+    search_hint="follow-up instructions or a comment for the running agent, tell it to change",
 )
 async def send_message(
     ctx: Context,
@@ -73,9 +74,9 @@ async def send_message(
         Field(max_length=20, description="Of uploaded files"),
     ] = None,
 ) -> Truncatable[MessageSent]:
-    """Send a message to a session; with max_wait_s, wait for the reply.
+    """Send Devin a message: answer its question, reply, correct its approach, ask for more.
 
-    Use it to answer, correct or ask for more. Devin works on, which costs ACUs.
+    It works on or wakes up, which costs ACUs. With max_wait_s, wait for the reply.
     """
     body = message_body(ctx, message, attachment_urls or ())
     if not max_wait_s:

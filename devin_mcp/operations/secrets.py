@@ -88,7 +88,7 @@ class Secrets(Page):
     permission="ManageOrgSecrets",
 )
 async def list_secrets(ctx: Context, cursor: Cursor | None = None) -> Truncatable[Secrets]:
-    """List ids, names and types of the organization's secrets. Values are never shown."""
+    """List the secrets (credentials) that Devin has: ids, names, types. Values are never shown."""
     query = ListQuery("devin_list_secrets", {})
     start = query.decode(cursor)
     rows, has_more = rows_of_page(await _read_secrets(ctx), start)
@@ -131,7 +131,7 @@ async def create_secret(
     sensitive: IsSensitive = True,
     note: Annotated[str, Field(max_length=10_000, description="What it is for")] = "",
 ) -> SecretCreated:
-    """Store a secret for the organization; only sessions started afterwards see it."""
+    """Store a credential for Devin, such as an API key. Only sessions started afterwards see it."""
     secret = await ctx.send(
         create_secret,
         CreatedSecret,
@@ -181,7 +181,7 @@ async def _find_secret(ctx: Context, secret_id: str) -> Secret:
     ),
 )
 async def delete_secret(ctx: Context, secret_id: SecretId) -> SecretDeleted:
-    """Delete a secret. Its value cannot be brought back."""
+    """Delete a stored secret. Its value cannot be brought back."""
     try:
         await ctx.send(delete_secret, Acknowledgement, secret_id=secret_id)
     except NotAllowed:  # on v3 also the answer for a secret that is gone (v3-additions.md §8)

@@ -36,11 +36,11 @@ FULL: dict[DevinApi, VisibleTools] = {
 """All that a caller of each API can see."""
 MAX_INSTRUCTIONS_CHARS = 1_200
 MAX_DESCRIPTION_CHARS = 1_024
-MAX_INPUT_BYTES: dict[DevinApi, int] = {"v1": 12_500, "v3": 13_750}
+MAX_INPUT_BYTES: dict[DevinApi, int] = {"v1": 12_600, "v3": 13_750}
 """Names, descriptions and input schemas of all tools: what every model reads in every conversation.
 """
 MAX_TOOL_BYTES = 1_700
-MAX_LISTING_BYTES = 27_000
+MAX_LISTING_BYTES = 28_000
 if os.environ.get("UPDATE_SNAPSHOTS"):
     tool_schemas.FILE.write_text(tool_schemas.text_of_file())
 TOOLS: dict[DevinApi, dict[str, dict[str, Any]]] = {
@@ -51,17 +51,16 @@ VERBS = (
     "List",
     "Read",
     "Wait",
-    "Start",
     "Hand",
-    "Replace",
     "Send",
-    "Terminate",
+    "Stop",
     "Download",
     "Upload",
     "Store",
     "Delete",
     "Create",
     "Change",
+    "Edit",
 )
 
 every_api = pytest.mark.parametrize("api", TOOLS)

@@ -35,8 +35,8 @@ from devin_mcp.operations.waiting.tool import wait_after
     "sessions",
     spends=True,
     is_core=True,
-    search_hint="hand over coding work to Devin, autonomous software engineer: start task, "
-    "delegate, pull request",
+    search_hint="hand over, assign, outsource or kick off coding work with Devin, an autonomous AI "
+    "agent in the cloud: start task, fix a bug, feature, migration, issue, pull request",
 )
 async def delegate_task(
     ctx: Context,
@@ -71,8 +71,9 @@ async def delegate_task(
 ) -> Truncatable[Delegated]:
     """Hand a coding task to Devin, an autonomous software engineer, which costs ACUs.
 
-    Checks and uploads everything before starting. Returns the session's id, link and phase; with
-    max_wait_s it goes on as devin_wait_for_sessions does.
+    This background agent implements, fixes, tests, refactors and opens a pull request. Checks and
+    uploads everything before starting. Returns the session's id, link and phase; with max_wait_s it
+    goes on as devin_wait_for_sessions does. Answer with devin_send_message.
     """
     await validate_output_schema(structured_output_schema)
     task = Task(prompt, repository)

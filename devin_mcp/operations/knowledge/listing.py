@@ -116,7 +116,7 @@ async def list_knowledge(
     from_char: FromChar = 0,
     cursor: Cursor | None = None,
 ) -> Truncatable[Knowledge]:
-    """List the organization's notes and folders, as many as fit, without bodies unless asked.
+    """List or search what Devin knows: the team's notes, without bodies unless asked.
 
     from_char reads one long body on (one note id, body=full).
     """

@@ -68,7 +68,7 @@ async def create_knowledge(
     pinned_repo: PinnedRepo | None = None,
     enabled: IsEnabled = True,
 ) -> NoteSaved:
-    """Create a note. Every later session recalls it when its trigger fits."""
+    """Create a knowledge note: teach Devin what sessions remember when its trigger fits."""
     optional = {
         "folder_id": folder_id,
         "macro": macro,
@@ -99,7 +99,7 @@ async def update_knowledge(
     enabled: IsEnabled | None = None,
     clear: Annotated[Clear[OptionalField], ChoicesRequire(V1, ("macro",))] | None = None,
 ) -> NoteSaved:
-    """Change a note. What is not given stays. Never send a cut body back."""
+    """Edit a knowledge note. What is not given stays. Never send a cut body back."""
     values = {
         "name": name,
         "body": body,
@@ -151,7 +151,7 @@ async def _title_of_note(ctx: Context, note_id: str) -> str:
     ),
 )
 async def delete_knowledge(ctx: Context, note_id: NoteId) -> NoteDeleted:
-    """Delete a note for good."""
+    """Delete a knowledge note for good."""
     await ctx.send(delete_knowledge, Acknowledgement, note_id=note_id)
     return NoteDeleted(
         note_id=note_id, deleted=True, next="See what is left with devin_list_knowledge."

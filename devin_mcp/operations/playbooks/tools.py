@@ -76,7 +76,7 @@ async def list_playbooks(
     body: Annotated[bool, Field(description="Show bodies too")] = False,
     cursor: Cursor | None = None,
 ) -> Truncatable[Playbooks]:
-    """List the team's playbooks with id, title and macro."""
+    """List playbooks, the team's reusable instructions for tasks: id, title, macro."""
     query = ListQuery("devin_list_playbooks", {})
     start = query.decode(cursor)
     index = await playbook_index(ctx, fresh=start == FIRST)
@@ -136,7 +136,7 @@ class PlaybookView(PlaybookDetails, Result):
 async def get_playbook(
     ctx: Context, playbook_id: PlaybookName, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
-    """Read one playbook: its whole text, or the part that starts at from_char."""
+    """Read the steps of a playbook: its text, or the part that starts at from_char."""
     return _playbook_view(await _read_by_name(ctx, playbook_id), from_char)
 
 
@@ -206,7 +206,7 @@ async def create_playbook(
     macro: PlaybookMacro | None = None,
     structured_output_schema: PlaybookSchema | None = None,
 ) -> PlaybookSaved:
-    """Create a playbook. Needs the permission to manage playbooks."""
+    """Create a playbook, a reusable procedure. Needs the permission to manage playbooks."""
     fields: dict[str, Any] = {"title": title, "body": body, "macro": macro}
     if structured_output_schema is not None:
         fields["structured_output_schema"] = await validate_output_schema(structured_output_schema)
@@ -234,7 +234,7 @@ async def update_playbook(
     ]
     | None = None,
 ) -> PlaybookSaved:
-    """Change a playbook. What is not given stays. Never send a cut body back."""
+    """Edit a playbook. What is not given stays. Never send a cut body back."""
     values = {
         "title": title,
         "body": body,

@@ -53,6 +53,7 @@ class Member(ApiModel):
     v1="GET /v1/sessions",
     v3="GET /sessions?first=200&is_archived=false",
     permission="ViewOrgSessions",
+    search_hint="show recent and running agents, runs and jobs, find earlier ones",
 )
 async def list_sessions(
     ctx: Context,
@@ -72,7 +73,7 @@ async def list_sessions(
         bool, Field(description="Archived ones instead of others"), Requires(V3)
     ] = False,
 ) -> Truncatable[Sessions]:
-    """List sessions with phase, link, title, tags and pull requests, newest first.
+    """List Devin's sessions (coding tasks), newest first: phase, link, title, tags, pull requests.
 
     phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
     """

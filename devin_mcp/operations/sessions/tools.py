@@ -104,7 +104,7 @@ async def create_session(
         OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
     ] = None,
 ) -> SessionCreated:
-    """Start a session on a task, which costs ACUs.
+    """Create a session, which costs ACUs.
 
     devin_delegate_task also takes files and names, and starts nothing twice.
     """
@@ -135,6 +135,7 @@ async def create_session(
     v1="GET /v1/sessions/{session_id}",
     v3="GET /sessions/{session_id}",
     permission="ViewOrgSessions",
+    search_hint="check progress of an agent's run, transcript of what Devin said, fetch results",
 )
 async def get_session(
     ctx: Context,
@@ -146,7 +147,7 @@ async def get_session(
     after_event_id: AfterEvent | None = None,
     from_char: FromChar = 0,
 ) -> Truncatable[SessionView]:
-    """Read one session: phase, pull requests, structured output and newest messages.
+    """Read a session's status and conversation: pull requests, structured output, new messages.
 
     Does not wait. from_char goes with the after_event_id of a cut message, alone with the
     structured output.
@@ -208,7 +209,7 @@ async def terminate_session(
     session_id: SessionId,
     archive: Annotated[bool, Field(description="File it away as well"), Requires(V3)] = False,
 ) -> SessionEnded:
-    """Terminate a session. It cannot be woken again and unsaved work is lost."""
+    """Stop Devin: cancel a running session. It cannot be woken again; unsaved work is lost."""
     phase: Phase | None = None
     query = {"archive": True} if archive else None
     try:
@@ -254,7 +255,7 @@ async def update_session_tags(
         Field(description="[] leaves a delegation's own"),
     ] = "replace",
 ) -> TagsUpdated:
-    """Replace the tags of a session, add some or remove some. The tag of a delegation is kept."""
+    """Change the tags (labels) of a session. A delegation's own tag is kept."""
     session = await read_session_alone(ctx, session_id)
     if "tags" not in session.model_fields_set:
         raise Broken("Devin did not show the session's tags, so this change could lose some.")

@@ -42,7 +42,12 @@ Until = Literal["any", "all"]
 Origin = Seen | ReplyTo | None
 
 
-@workflow(READ, "sessions", is_core=True)
+@workflow(
+    READ,
+    "sessions",
+    is_core=True,
+    search_hint="await or poll running agents, check for completion, be notified of responses",
+)
 async def wait_for_sessions(
     ctx: Context,
     session_ids: Annotated[
@@ -58,10 +63,10 @@ async def wait_for_sessions(
         int, Field(ge=1, le=MAX_WAIT_SECONDS, description="Seconds to wait")
     ] = 45,
 ) -> Truncatable[WaitResult]:
-    """Wait until one of the sessions needs attention or the time is up; return what is new in each:
-    phase, messages, pull requests, output.
+    """Wait until Devin is done or needs attention, or the time is up.
 
-    Call it again with cursor to go on; nothing is missed or repeated. Waiting costs nothing.
+    Returns the progress of each coding task: phase, new messages, pull requests, output. Call it
+    again with cursor to go on; nothing is missed or repeated. Waiting costs nothing.
     """
     ids = list({bare_id(session_id): session_id for session_id in session_ids}.values())
     seen = WaitCursor.decode(cursor)

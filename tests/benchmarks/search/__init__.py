@@ -1,0 +1,1 @@
+"""How well a host's search finds our tools among those of other servers."""
