@@ -12,13 +12,13 @@ from pydantic import Field
 
 from devin_mcp.api.clock import wait_for_event
 from devin_mcp.errors import Broken, DevinError
-from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.catalog import READ, workflow
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, WaitCursorText, bare_id
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.waiting.cursor import MAX_SESSIONS, Seen, WaitCursor
 from devin_mcp.operations.waiting.poller import SessionChange
+from devin_mcp.operations.waiting.progress import WaitProgress
 from devin_mcp.operations.waiting.result import (
     UpdatesT,
     WaitResult,
@@ -36,7 +36,6 @@ OVERTIME_SECONDS = 10.0
 on time."""
 LAST_POLL_SECONDS = 1.0
 """So long before its end, a wait polls once more: news of the last seconds would cost a call."""
-MAX_TITLE_CHARS = 60
 
 Until = Literal["any", "all"]
 Origin = Seen | ReplyTo | None
@@ -128,11 +127,11 @@ async def wait_until(
     first_poll_end = started_at + FIRST_POLL_SECONDS
     last_poll_at = end - LAST_POLL_SECONDS
     overtime_end = min(latest, end + OVERTIME_SECONDS)
-    changes: list[SessionChange] = []
+    progress = WaitProgress(ctx.report, clock)
 
     def on_poll(change: SessionChange | None) -> None:
         if change is not None:
-            changes.append(change)
+            progress.add(change)
         updated.set()
 
     with ExitStack() as stack:
@@ -146,15 +145,14 @@ async def wait_until(
             due = end if any(target.was_polled for target in targets) else overtime_end
             if ctx.pollers.stopping or clock.now() >= due:
                 return Wait(targets, timed_out=True)
-            moments = (first_poll_end, last_poll_at, due)
+            moments = (first_poll_end, last_poll_at, due, progress.next_at)
             wake_at = min(moment for moment in moments if moment > clock.now())
             if await wait_for_event(updated, clock, min(wake_at, due) - clock.now()):
                 updated.clear()
             elif wake_at == last_poll_at:
                 for target in targets:
                     target.poll_unless_since(clock.now() - LAST_POLL_SECONDS)
-            while changes and ctx.report is not None:
-                await ctx.report(_progress_text(changes.pop(0)))
+            await progress.send(targets)
         return Wait(targets, timed_out=False)
 
 
@@ -170,12 +168,3 @@ def _condition_met(
     if until == "any":
         return any(ready)
     return all(is_ready or target.is_idle for is_ready, target in zip(ready, targets, strict=True))
-
-
-def _progress_text(change: SessionChange) -> str:
-    """A change as a progress message."""
-    session = change.session
-    name = quote_line(session.title or session.session_id, MAX_TITLE_CHARS)
-    if change.lost:
-        return f"{name} cannot be looked at just now"
-    return f"{name} is {session.phase}" if change.phase_changed else f"{name} has an update"
