@@ -28,6 +28,7 @@ from devin_mcp.server.confirmation import request_state_security
 from devin_mcp.server.context import Identify, ServerState, Shutdown
 from devin_mcp.server.handlers import register_handlers
 from devin_mcp.server.identity import Identity
+from devin_mcp.server.skills import SkillsExtension
 from devin_mcp.server.spans import leave_out_invisible_spans
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
@@ -128,6 +129,7 @@ def build(
         website_url=WEBSITE,
         lifespan=lifespan,
         request_state_security=request_state_security(state_keys),
+        extensions=[SkillsExtension()],
         cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
     leave_out_invisible_spans(server.middleware)

@@ -32,6 +32,7 @@ from devin_mcp.operations.matching import slug
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resource_uris import expand_uri, match_uri, variable_names
+from devin_mcp.server.skills import read_skill, skill_resources
 from devin_mcp.server.visibility import VisibleTools
 
 MARKDOWN = "text/markdown"
@@ -48,12 +49,16 @@ class ResourceHandlers:
     def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
-    async def list(self, _: RequestContext, params: PaginatedRequestParams) -> ListResourcesResult:
+    async def list(
+        self, ctx: RequestContext, params: PaginatedRequestParams
+    ) -> ListResourcesResult:
         caller = current_caller.get()
         page = await paginate(_indexes(caller.visible), _sources(caller), params.cursor)
-        sdk_resources = [] if params.cursor else await self._server.list_resources()
+        others = [] if params.cursor else await self._server.list_resources()
+        if not params.cursor:
+            others += skill_resources(ctx, caller.visible)
         return ListResourcesResult(
-            resources=page.items + sdk_resources,
+            resources=page.items + others,
             next_cursor=page.next_cursor,
             ttl_ms=caller.cache_ttl_ms if page.is_complete else 0,
             cache_scope="private",
@@ -86,7 +91,7 @@ class ResourceHandlers:
         caller, uri = current_caller.get(), str(params.uri)
         match = match_uri(uri, caller.visible)
         if match is None:
-            return None
+            return read_skill(uri, caller.visible)
         resource = match.resource
         add_call_facts(resource=resource.uri)
         try:

@@ -152,6 +152,16 @@ def test_server_fails_only_scenarios_that_need_fixtures(
     )
 
 
+@pytest.mark.parametrize("scenario", conformance.SKILLS_SCENARIOS)
+def test_server_passes_the_scenarios_of_skills(
+    node: str, url: str, scenario: str, tmp_path: Path
+) -> None:
+    process = conformance.run_extension_scenario(node, url, scenario, tmp_path)
+    assert process.status == 0, str(process)
+    assert "SUCCESS" in process.out
+    assert "FAILURE" not in process.out
+
+
 @each_revision
 def test_server_with_fixtures_passes_every_scenario(
     node: str, revision: Revision, tmp_path: Path

@@ -18,6 +18,7 @@ from devin_mcp import __version__
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED, rendered
 from devin_mcp.cli.server_entry import KEY
 from devin_mcp.keys import KEY_PAGES, KEY_PREFIX_HINT
+from devin_mcp.server import skills
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
@@ -199,5 +200,6 @@ FILES: Mapping[str, Callable[[], str]] = {
     "mcpb/manifest.json": partial(_as_json, bundle),
     "claude-code-plugin/.claude-plugin/plugin.json": partial(_as_json, plugin),
     "claude-code-plugin/.claude-plugin/marketplace.json": partial(_as_json, marketplace),
+    "claude-code-plugin/skills/delegating-to-devin/SKILL.md": skills.FILE.read_text,
 }
 """Path below manifests/ -> a function that returns the contents."""

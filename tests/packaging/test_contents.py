@@ -51,7 +51,11 @@ def test_wheel_holds_the_package_and_nothing_else() -> None:
         for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     }
     with zipfile.ZipFile(wheel()) as archive:
-        data = {"devin_mcp/py.typed", "devin_mcp/server/tool_schemas.json"}
+        data = {
+            "devin_mcp/py.typed",
+            "devin_mcp/server/SKILL.md",
+            "devin_mcp/server/tool_schemas.json",
+        }
         assert set(archive.namelist()) == code | metadata | data
         assert archive.read("devin_mcp/py.typed") == b""
         assert b"devin-mcp = devin_mcp.cli.main:main" in archive.read(f"{INFO}/entry_points.txt")

@@ -13,6 +13,9 @@ from tests.third_party.processes import PACKAGES, ProcessResult, run
 
 Revision = Literal["2025-11-25", "2026-07-28"]
 
+SKILLS_SCENARIOS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest")
+"""Directories of skills are optional, and this server has none."""
+
 _SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
 _TIMEOUT = 90.0
 _SCENARIO = re.compile(r"^([✓✗]) ([\w-]+): \d+ passed, \d+ failed$", re.MULTILINE)
@@ -57,6 +60,13 @@ def check(node: str, url: str, revision: Revision, baseline: Path, scratch: Path
         failed=frozenset(name for mark, name in outcomes if mark == "✗"),
         excused=frozenset(_EXCUSED.findall(process.out)),
     )
+
+
+def run_extension_scenario(node: str, url: str, scenario: str, scratch: Path) -> ProcessResult:
+    """A scenario that belongs to an extension, and so to no revision: it has to be named."""
+    command = [node, str(_SUITE / "dist" / "index.js"), "server", "--url", url]
+    command += ["--scenario", scenario, "--spec-version", "2026-07-28", "--force"]
+    return run(command, cwd=scratch, timeout=_TIMEOUT)
 
 
 def _names(file: Path) -> frozenset[str]:
