@@ -31,3 +31,5 @@ class Context(ApiCall):
     """Messages that were read before, per key and session."""
     pollers: Pollers = field(repr=False)
     """Sessions that are polled while somebody waits for them or watches them."""
+    defers_waits: bool = False
+    """True if the client goes on waiting by itself (tasks): then the call only looks once."""

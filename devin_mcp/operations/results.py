@@ -49,6 +49,8 @@ class Truncatable(Generic[ResultT]):
 
     build: Callable[[int], ResultT]
     """From a limit in characters of compact JSON (NO_LIMIT for all) to the result."""
+    deferred: Any = None
+    """The rest of a wait that goes on after the call; the result is what is known by now."""
 
 
 class Page(Result):

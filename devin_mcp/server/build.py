@@ -31,6 +31,7 @@ from devin_mcp.server.identity import Identity
 from devin_mcp.server.skills import SkillsExtension
 from devin_mcp.server.spans import leave_out_invisible_spans
 from devin_mcp.server.subscriptions import Subscriptions
+from devin_mcp.server.tasks import TasksExtension
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
 from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
 from devin_mcp.settings.environment import environment_value
@@ -129,7 +130,7 @@ def build(
         website_url=WEBSITE,
         lifespan=lifespan,
         request_state_security=request_state_security(state_keys),
-        extensions=[SkillsExtension()],
+        extensions=[SkillsExtension(), TasksExtension()],
         cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
     leave_out_invisible_spans(server.middleware)

@@ -32,6 +32,9 @@ LOGGED_METHODS = frozenset(
         "prompts/get",
         "completion/complete",
         "subscriptions/listen",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
     }
 )
 """A subscription to one resource is logged by its poller."""

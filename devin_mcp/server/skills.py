@@ -32,6 +32,7 @@ SKILLS = "io.modelcontextprotocol/skills"
 MARKDOWN = "text/markdown"
 CACHE = {"ttlMs": 3_600_000, "cacheScope": "private"}
 _FRONTMATTER = re.compile(r"---\n(.*?)\n---\n", re.DOTALL)
+_HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _TOOL = re.compile(r"`(devin_\w+)`")
 
 
@@ -56,6 +57,12 @@ class Skill:
     @property
     def uri(self) -> str:
         return f"skill://{self.frontmatter['name']}/SKILL.md"
+
+    @property
+    def title(self) -> str:
+        """The first heading."""
+        title: str = _HEADING.findall(self.text)[0]
+        return title
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -85,6 +92,7 @@ def skill_resources(ctx: RequestContext, visible: VisibleTools) -> list[McpResou
         McpResource(
             uri=skill.uri,
             name=skill.frontmatter["name"],
+            title=skill.title,
             description=skill.frontmatter["description"],
             mime_type=MARKDOWN,
             size=len(skill.text.encode()),

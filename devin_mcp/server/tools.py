@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import count
 from typing import Any
@@ -28,12 +28,14 @@ from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.operations.capabilities import API_CAPABILITIES, Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.operations.docstrings import docstring_of
+from devin_mcp.operations.results import Truncatable
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.confirmation import confirm, question_about
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.rendering import render, render_error
 from devin_mcp.server.schema import Schema, arguments_model, publish
+from devin_mcp.server.tasks import created_task, declares_tasks
 from devin_mcp.server.tool_schemas import declared_schemas
 from devin_mcp.server.visibility import VisibleTools
 from devin_mcp.suggest import did_you_mean
@@ -74,12 +76,13 @@ class DevinTool:
         self,
         caller: CallerContext,
         raw_arguments: dict[str, Any],
-        session: ServerSession,
+        ctx: RequestContext,
         new_sdk_context: Callable[[], SdkContext[Any, Any]],
-    ) -> CallToolResult | InputRequiredResult:
-        """Run the call. An error becomes a result that the model can act on.
+    ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
+        """Run the call. An error becomes a result that the model can act on, a wait that the
+        client keeps a task.
 
-        `session` is the client's. `new_sdk_context` makes what a question to the user needs.
+        `new_sdk_context` makes what a question to the user needs.
         """
         try:
             arguments = self._validate(raw_arguments)
@@ -93,9 +96,13 @@ class DevinTool:
                 )
                 if question is not None:
                     return question
-            ctx = caller.context(ProgressReporter(session))
-            result = await self.operation.function(ctx, **arguments)
-            rendered, whole = render(result, caller.visible, ctx.policy.result_limit)
+            context = caller.context(ProgressReporter(ctx.session))
+            if declares_tasks(ctx):
+                context = replace(context, defers_waits=True)
+            result = await self.operation.function(context, **arguments)
+            if isinstance(result, Truncatable) and result.deferred is not None:
+                return created_task(result.deferred)
+            rendered, whole = render(result, caller.visible, context.policy.result_limit)
             if "session_id" not in arguments and hasattr(whole, "session_id"):
                 add_call_facts(devin_session_id=whole.session_id)
         except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
@@ -150,7 +157,7 @@ class ToolHandlers:
 
     async def call(
         self, ctx: RequestContext, params: CallToolRequestParams
-    ) -> CallToolResult | InputRequiredResult | None:
+    ) -> CallToolResult | InputRequiredResult | dict[str, Any] | None:
         """None for a tool of the SDK."""
         caller = current_caller.get()
         tools = tools_of(caller.visible)
@@ -162,7 +169,7 @@ class ToolHandlers:
         new_sdk_context = partial(
             SdkContext, request_context=ctx, mcp_server=self._server, input_params=params
         )
-        return await tool.call(caller, params.arguments or {}, ctx.session, new_sdk_context)
+        return await tool.call(caller, params.arguments or {}, ctx, new_sdk_context)
 
 
 def _unknown_tool(name: str, caller: CallerContext) -> NotFound:

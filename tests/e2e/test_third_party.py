@@ -120,10 +120,11 @@ def test_inspector_creates_a_session(inspector: Inspector, era: Era) -> None:
 @pytest.mark.parametrize(("transport", "era"), [("stdio", "legacy"), ("http", "modern")])
 def test_inspector_reads_a_listed_resource_and_a_prompt(inspector: Inspector) -> None:
     listed = json.loads(inspector.run("--method", "resources/list").out)["result"]["resources"]
-    read = inspector.run("--method", "resources/read", "--uri", listed[-1]["uri"])
+    resource = [item for item in listed if item["uri"].startswith("devin://")][-1]
+    read = inspector.run("--method", "resources/read", "--uri", resource["uri"])
     assert read.status == 0, str(read)
     assert json.loads(read.out)["result"]["contents"][0]["text"].startswith(
-        f"# {listed[-1]['title']}"
+        f"# {resource['title']}"
     )
     filled = inspector.run(
         "--method", "prompts/get", "--prompt-name", "upgrade", "--prompt-args", "task=t"

@@ -105,7 +105,7 @@ async def delegate_task(
                 delegated = await start_once(ctx, start, tag, task, request)
     add_call_facts(devin_session_id=delegated.session_id)
     if max_wait_s:
-        return await wait_after(ctx, delegated, None, max_wait_s)
+        return await wait_after(ctx, delegated, "delegate", None, max_wait_s)
     return with_updates(delegated, None)
 
 

@@ -31,6 +31,7 @@ _PHASE_DIGITS: dict[Phase, str] = {
 _PHASES = {digit: phase for phase, digit in _PHASE_DIGITS.items()}
 _ID_DIGITS, _COUNT_DIGITS, _DIGEST_DIGITS = 5, 3, 3
 _PART_DIGITS = _ID_DIGITS + _COUNT_DIGITS + 1 + 2 * _DIGEST_DIGITS
+MAX_CURSOR_CHARS = MAX_SESSIONS * (_PART_DIGITS + 1)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ class SessionPoller:
         self._key = key
         self._session_id = session_id
         self._event_ids: set[str | None] = set()
-        self._interval = POLL_FAST_SECONDS
+        self.interval = POLL_FAST_SECONDS
+        """Seconds until the next poll, roughly: short while something has just changed."""
         self._phase_since = clock.now()
         self._grace = FINAL_MESSAGE_GRACE_UNSEEN_SECONDS
         self._last_event_while_working: str | None = None
@@ -197,7 +198,7 @@ class SessionPoller:
             self._may_have_missed_changes = True
             self._has_settled = False
             retry_after = getattr(error, "retry_after", None) or 0
-            self._interval = max(retry_after, min(POLL_IDLE_SECONDS, self._interval * 2))
+            self.interval = max(retry_after, min(POLL_IDLE_SECONDS, self.interval * 2))
             self.failed_at, self.problem = self._clock.now(), error.message
             self.notify(None)
             return
@@ -246,18 +247,18 @@ class SessionPoller:
             if previous.phase != session.phase:
                 self._phase_since, self._grace = self.polled_at, FINAL_MESSAGE_GRACE_SECONDS
             if new_ids or self._refusals or _visible_state(previous) != _visible_state(session):
-                self._interval = POLL_FAST_SECONDS
+                self.interval = POLL_FAST_SECONDS
                 change = SessionChange(session, previous.phase, len(new_ids))
             elif not self.awaiting_final_message:
                 longest = POLL_WORKING_SECONDS if session.is_working else POLL_IDLE_SECONDS
-                self._interval = min(longest, self._interval * BACKOFF_FACTOR)
+                self.interval = min(longest, self.interval * BACKOFF_FACTOR)
         self._refusals = 0
         self._has_settled = previous is not None and change is None
         self.notify(change)
 
     async def _sleep(self) -> None:
         """Until the next poll is due, or the session was written to through this server."""
-        seconds = self._interval * random.uniform(1 - JITTER, 1 + JITTER)
+        seconds = self.interval * random.uniform(1 - JITTER, 1 + JITTER)
         self.due_at = self._clock.now() + seconds
         try:
             is_woken = await wait_for_event(self._wake, self._clock, seconds)
@@ -266,7 +267,7 @@ class SessionPoller:
         if is_woken:
             self._wake.clear()
             if not self._has_joined:
-                self._interval = POLL_FAST_SECONDS
+                self.interval = POLL_FAST_SECONDS
         self._has_joined = False
 
     def _log(self, call: CallRecord, outcome: str, error: str | None, seconds: float) -> None:

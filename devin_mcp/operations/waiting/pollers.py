@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.memory import MIB, MemoryBudget
@@ -45,6 +46,8 @@ class Pollers:
         self._messaged_at: dict[PollerId, float] = {}
         """Time of the last message sent to each session, the oldest first; kept while the API may
         still return the state from before it."""
+        self._warm: dict[PollerId, asyncio.Task[None]] = {}
+        """What keeps pollers that nobody listens to for a while."""
         self.on_slot_free: Callable[[str], None] = lambda _: None
         """Receives the tenant when a poller has ended, so that another may start."""
         self.stopping = False
@@ -82,6 +85,29 @@ class Pollers:
                 poller.task.cancel()
                 self._remove(poller_id, poller)
 
+    def keep_warm(self, key: DevinKey, session_id: str, seconds: float) -> None:
+        """Go on polling for so long, although nobody listens: a client will look again soon."""
+        poller_id = (key.tenant, bare_id(session_id))
+        stack = ExitStack()
+        stack.enter_context(self.subscribe(key, session_id, lambda _: None))
+        previous = self._warm.pop(poller_id, None)
+        self._warm[poller_id] = asyncio.ensure_future(self._release(stack, poller_id, seconds))
+        if previous is not None:
+            previous.cancel()
+
+    async def _release(self, stack: ExitStack, poller_id: PollerId, seconds: float) -> None:
+        with stack:
+            await self._clock.sleep(seconds)
+        if self._warm.get(poller_id) is asyncio.current_task():
+            del self._warm[poller_id]
+
+    def assume_messaged(self, key: DevinKey, session_id: str, seconds_ago: float) -> None:
+        """A message was sent to the session so long ago, by another process perhaps."""
+        poller_id = (key.tenant, bare_id(session_id))
+        moment = self._clock.now() - max(0.0, seconds_ago)
+        if moment > self._clock.now() - MESSAGE_VISIBILITY_LAG_SECONDS:
+            self._messaged_at.setdefault(poller_id, moment)
+
     def join_round(self, tenant: str, count: int) -> int:
         """Wake at most `count` sleeping pollers of a tenant, those that are due first. Returns how
         many.
@@ -103,8 +129,8 @@ class Pollers:
             poller.notify(None)
 
     def close(self) -> None:
-        for poller in self._all():
-            poller.task.cancel()
+        for task in [*self._warm.values(), *(poller.task for poller in self._all())]:
+            task.cancel()
 
     def on_write(self, write: WriteEvent) -> None:
         """A write listener: what was just sent to a session will soon be visible in it."""

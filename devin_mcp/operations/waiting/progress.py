@@ -48,7 +48,7 @@ class WaitProgress:
         texts = [_change_text(change) for change in changes]
         if not texts and self._clock.now() >= self.next_at:
             seconds = self._clock.now() - self._started_at
-            texts = [f"{_state_text(targets)} ({seconds:.0f} s)"]
+            texts = [f"{state_text(targets)} ({seconds:.0f} s)"]
         for text in texts:
             self._reported_at = self._clock.now()
             await self._report(text)
@@ -61,7 +61,7 @@ def _change_text(change: SessionChange) -> str:
     return f"{name} is {change.session.phase}" if change.phase_changed else f"{name} has an update"
 
 
-def _state_text(targets: Sequence[WaitTarget]) -> str:
+def state_text(targets: Sequence[WaitTarget]) -> str:
     sessions = [target.session for target in targets if target.session is not None]
     if not sessions:
         return "Devin has not answered yet"

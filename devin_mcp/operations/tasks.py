@@ -1,0 +1,68 @@
+"""Tasks: a wait that the client keeps, instead of its model (SEP-2663).
+
+The task is the wait, not the session: cancelling it ends nothing that Devin does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devin_mcp.errors import DevinError, Refused
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.delegation.result import Delegated
+from devin_mcp.operations.messages import MessageSent
+from devin_mcp.operations.results import Truncatable
+from devin_mcp.operations.waiting.cursor import WaitCursor
+from devin_mcp.operations.waiting.deferred import DeferredWait, Kind
+from devin_mcp.operations.waiting.progress import state_text
+from devin_mcp.operations.waiting.result import WithUpdates, with_updates
+from devin_mcp.operations.waiting.tool import Wait, look_once
+
+MIN_POLL_SECONDS = 5.0
+"""Between two looks of a client while something has just changed."""
+MAX_POLL_SECONDS = 20.0
+RESULTS: Mapping[Kind, type[WithUpdates]] = {"delegate": Delegated, "message": MessageSent}
+"""The results that a wait completes."""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task as it is now."""
+
+    message: str
+    """How things stand, for a person."""
+    poll_seconds: float = MAX_POLL_SECONDS
+    """When to look again."""
+    result: Truncatable[Any] | None = None
+    """What the tool would have answered. None while the wait goes on."""
+
+
+async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
+    """Raises Refused if none of its sessions can be looked at, and never will."""
+    seen, ids = WaitCursor.decode(wait.cursor), wait.session_ids
+    if wait.kind == "message":  # sent through another process, perhaps
+        ctx.pollers.assume_messaged(ctx.key, ids[0], time.time() - wait.began_at)
+    origins = [(session_id, seen.seen(session_id)) for session_id in ids]
+    try:
+        looked = await look_once(ctx, origins, wait.until, wait.wait_for)
+    except Refused:
+        raise
+    except DevinError as error:
+        return TaskState(f"Devin cannot be asked just now: {error.message}")
+    message = state_text(looked.targets)
+    poll_seconds = min(target.poller.interval for target in looked.targets)
+    poll_seconds = min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, poll_seconds))
+    if looked.refusal is None and looked.timed_out and not wait.is_over:
+        return TaskState(message, poll_seconds)
+    return TaskState(message, result=_result(wait, looked, seen.others(ids)))
+
+
+def _result(wait: DeferredWait, looked: Wait, others: list[str]) -> Truncatable[Any]:
+    outcome = looked.outcome(others)
+    if wait.kind == "wait":
+        return outcome
+    done = RESULTS[wait.kind].model_validate({**wait.fields_of_done, "next": ""})
+    return with_updates(done, outcome.build)

@@ -1,0 +1,123 @@
+"""Tasks (SEP-2663): a client that declares them goes on waiting by itself, and is called back.
+
+Nothing of a task is on the server: its id says all, and each request has the caller's own key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp import MCPError
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver import require_client_extension
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp.types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestParams
+from pydantic import Field
+
+from devin_mcp.errors import DevinError, NotFound
+from devin_mcp.observability.log import add_call_facts
+from devin_mcp.observability.printable import printable
+from devin_mcp.operations.tasks import MIN_POLL_SECONDS, TaskState, look_at_task
+from devin_mcp.operations.waiting.deferred import LIFETIME_SECONDS, MAX_ID_CHARS, DeferredWait
+from devin_mcp.operations.waiting.tool import wait_for_sessions
+from devin_mcp.server.call_log import to_devin_error
+from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
+from devin_mcp.server.context import RequestContext, current_caller
+from devin_mcp.server.rendering import error_text, render, render_error
+
+TASKS = "io.modelcontextprotocol/tasks"
+STARTED = "Devin is at work"
+ACKNOWLEDGED = {"resultType": "complete"}
+
+
+def declares_tasks(ctx: RequestContext) -> bool:
+    """Whether the client keeps tasks. It says so with each request."""
+    capabilities = ctx.session.client_capabilities
+    declared = capabilities.extensions if capabilities else None
+    return ctx.protocol_version >= FIRST_STATELESS_REVISION and TASKS in (declared or ())
+
+
+def created_task(wait: DeferredWait) -> dict[str, Any]:
+    """The answer to a call that goes on as a task."""
+    add_call_facts(outcome="deferred")
+    return _task(wait, "working", "task", TaskState(STARTED, MIN_POLL_SECONDS))
+
+
+class TaskParams(RequestParams):
+    task_id: str = Field(alias="taskId", max_length=MAX_ID_CHARS)
+
+
+class TasksExtension(Extension):
+    """`tasks/get`, `tasks/update` and `tasks/cancel`."""
+
+    identifier = TASKS
+
+    def methods(self) -> Sequence[MethodBinding]:
+        revisions = frozenset({FIRST_STATELESS_REVISION})
+        return [
+            MethodBinding("tasks/get", TaskParams, self._get, revisions),
+            MethodBinding("tasks/update", TaskParams, self._acknowledge, revisions),
+            MethodBinding("tasks/cancel", TaskParams, self._acknowledge, revisions),
+        ]
+
+    async def _get(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
+        wait, caller = _wait_of(ctx, params), current_caller.get()
+        context = caller.context()
+        try:
+            state = await look_at_task(context, wait)
+            if state.result is None:
+                return _task(wait, "working", "complete", state)
+            result, _ = render(state.result, caller.visible, context.policy.result_limit)
+        except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
+            state = TaskState("Devin cannot be asked any more")
+            result = render_error(to_devin_error(problem), caller.visible)
+        return _task(wait, "completed", "complete", state) | {"result": _as_json(result)}
+
+    async def _acknowledge(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
+        """The wait ends on the client's side. A session goes on: devin_terminate_session ends it,
+        and asks first.
+        """
+        _wait_of(ctx, params)
+        return ACKNOWLEDGED
+
+
+def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:
+    """The wait of a task. Raises MCPError for a client without tasks, and for an unknown id."""
+    require_client_extension(ctx, TASKS)
+    headers = getattr(ctx.request, "headers", None)
+    name = decode_header_value(headers.get(MCP_NAME_HEADER)) if headers is not None else None
+    if name is not None and name != params.task_id:  # some clients leave it out
+        raise MCPError(HEADER_MISMATCH, "The Mcp-Name header does not match params.taskId.")
+    visible = current_caller.get().visible
+    try:
+        wait = DeferredWait.parse(params.task_id)
+        if not visible.has(wait_for_sessions):
+            raise NotFound("There is no such task.", "")
+    except DevinError as error:
+        raise MCPError(INVALID_PARAMS, error_text(error, visible)) from None
+    add_call_facts(devin_session_id=wait.session_ids[0])
+    return wait
+
+
+def _task(wait: DeferredWait, status: str, kind: str, state: TaskState) -> dict[str, Any]:
+    began_at = datetime.fromtimestamp(wait.began_at, UTC)
+    return {
+        "resultType": kind,
+        "taskId": wait.id,
+        "status": status,
+        "statusMessage": printable(state.message),
+        "createdAt": _timestamp(began_at),
+        "lastUpdatedAt": _timestamp(datetime.now(UTC)),
+        "ttlMs": LIFETIME_SECONDS * 1000,
+        "pollIntervalMs": int(state.poll_seconds * 1000),
+    }
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _as_json(result: CallToolResult) -> dict[str, Any]:
+    return result.model_dump(by_alias=True, mode="json", exclude_none=True)
