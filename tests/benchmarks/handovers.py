@@ -18,7 +18,7 @@ from typing import Any, Self
 from mcp import Client
 
 import devin_mcp
-from devin_mcp.observability import log_config
+from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
 from devin_mcp.settings import resolve
 
@@ -76,6 +76,7 @@ async def trace_calls(*, verbose: bool) -> None:
         )
         session_id = (created.structured_content or {})["session_id"]
         await client.call_tool("devin_get_session", {"session_id": session_id})
+        log.flush()  # the first line loads what makes lines
         calls: list[tuple[str, dict[str, Any]]] = [
             ("devin_get_session", {"session_id": session_id}),
             ("devin_delegate_task", {"prompt": "sandbox:forever Add another."}),
