@@ -11,7 +11,7 @@ import pytest
 
 from devin_mcp.operations.waiting.deferred import LIFETIME_SECONDS, MAX_ID_CHARS, DeferredWait
 from tests.clock import ManualClock, advance_during
-from tests.conftest import settings_for
+from tests.conftest import Logs, settings_for
 from tests.fake_session import MESSAGE, POLL, SESSION, FakeSession, path_of
 from tests.http_client import start_http_server
 from tests.server.task_client import TaskClient
@@ -217,6 +217,23 @@ async def test_sixteen_sessions_fit_into_one_task(
     assert task["taskId"].isprintable()
     working = await client.get(task["taskId"])
     assert working["statusMessage"] == "16 sessions: 16 working"
+
+
+async def test_tasks_are_calls_in_the_log(
+    client: TaskClient, upstream: Upstream, logs: Logs
+) -> None:
+    FakeSession().at(upstream)
+    task = await begin(client, "devin-1")
+    await client.get(task["taskId"])
+    await client.request("tasks/cancel", {"taskId": task["taskId"]})
+    await client.request("tasks/get", {"taskId": "x"})
+    calls = [line for line in logs() if line["event"] == "mcp_call" and line["method"] != "watch"]
+    assert [(line["method"], line["outcome"], line.get("devin_session_id")) for line in calls] == [
+        ("tools/call", "deferred", None),
+        ("tasks/get", "ok", "devin-1"),
+        ("tasks/cancel", "ok", "devin-1"),
+        ("tasks/get", "refused", None),
+    ]
 
 
 async def test_gets_share_the_requests_of_one_poller(

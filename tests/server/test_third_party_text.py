@@ -18,8 +18,9 @@ from mcp.types import PromptReference, ResourceTemplateReference
 from devin_mcp.keys import DevinApi
 from devin_mcp.observability import log, log_config
 from tests.clock import ManualClock
-from tests.conftest import Connect, ToolClient, eventually
+from tests.conftest import Connect, ToolClient, eventually, settings_for
 from tests.fake_session import FakeSession
+from tests.http_client import start_http_server
 from tests.server.contents import prompt_text
 from tests.server.fake_user import FakeUser
 from tests.server.hostile_texts import (
@@ -31,6 +32,7 @@ from tests.server.hostile_texts import (
     write_hostile_records,
     write_hostile_sessions,
 )
+from tests.server.task_client import TaskClient
 from tests.upstream import V3_KEY, Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
@@ -100,6 +102,18 @@ async def test_progress(connect: Connect, upstream: Upstream, manual_clock: Manu
             await eventually(partial(has_count, messages, start + len(ids)))
             waiting.cancel()
             await manual_clock.wait_for_sleepers(0)
+    assert_fit_for_people(messages, expected=len(TEXTS))
+    assert all(message.startswith('"Begin') for message in messages)
+
+
+async def test_status_of_tasks(upstream: Upstream, manual_clock: ManualClock) -> None:
+    messages: list[str] = []
+    async with start_http_server(settings_for(upstream, **SETTINGS), manual_clock) as url:
+        client = TaskClient(url)
+        for number, text in enumerate(TEXTS.values()):
+            fake = FakeSession(f"devin-{number:032x}", fields={"title": text}).at(upstream)
+            task = await client.call("wait_for_sessions", session_ids=[fake.session_id])
+            messages.append((await client.get(task["taskId"]))["statusMessage"])
     assert_fit_for_people(messages, expected=len(TEXTS))
     assert all(message.startswith('"Begin') for message in messages)
 

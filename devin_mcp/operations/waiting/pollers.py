@@ -105,6 +105,7 @@ class Pollers:
         """A message was sent to the session so long ago, by another process perhaps."""
         poller_id = (key.tenant, bare_id(session_id))
         moment = self._clock.now() - max(0.0, seconds_ago)
+        self._forget_old_messages(self._clock.now())
         if moment > self._clock.now() - MESSAGE_VISIBILITY_LAG_SECONDS:
             self._messaged_at.setdefault(poller_id, moment)
 

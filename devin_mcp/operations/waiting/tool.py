@@ -220,7 +220,7 @@ async def look_once(
             updated.clear()
         is_met = _condition_met(targets, until, wait_for, skip_unpolled=True)
         for target in targets:
-            if not is_met and target.poller.refusal is None:
+            if not is_met and not target.poller.task.done():
                 ctx.pollers.keep_warm(ctx.key, target.session_id, WARM_SECONDS)
         return Wait(targets, timed_out=not is_met)
 
