@@ -18,6 +18,7 @@ from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.waiting.cursor import WaitCursor
 from devin_mcp.operations.waiting.deferred import DeferredWait, Kind
 from devin_mcp.operations.waiting.progress import state_text
+from devin_mcp.operations.waiting.question import Question, question_of
 from devin_mcp.operations.waiting.result import WithUpdates, with_updates
 from devin_mcp.operations.waiting.tool import Wait, look_once
 
@@ -38,6 +39,8 @@ class TaskState:
     """When to look again."""
     result: Truncatable[Any] | None = None
     """What the tool would have answered. None while the wait goes on."""
+    question: Question | None = None
+    """What Devin asks, where that is what ended the wait."""
 
 
 async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
@@ -57,7 +60,8 @@ async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
     poll_seconds = min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, poll_seconds))
     if looked.refusal is None and looked.timed_out and not wait.is_over:
         return TaskState(message, poll_seconds)
-    return TaskState(message, result=_result(wait, looked, seen.others(ids)))
+    result = _result(wait, looked, seen.others(ids))
+    return TaskState(message, result=result, question=question_of(looked.targets))
 
 
 def _result(wait: DeferredWait, looked: Wait, others: list[str]) -> Truncatable[Any]:

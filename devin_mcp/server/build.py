@@ -103,7 +103,13 @@ def build(
         shutdown.on_start(services.pollers.finish_waits)
         shutdown.on_start(subscriptions.close)
         state = ServerState(
-            services, visible, subscriptions, settings.confirm, own_identity, identify
+            services,
+            visible,
+            subscriptions,
+            settings.confirm,
+            own_identity,
+            identify,
+            settings.questions,
         )
         try:
             # Closed last: other replicas are notified of writes that end during the shutdown, too.

@@ -17,7 +17,13 @@ from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.mcpserver import Context as SdkContext
 from mcp.server.mcpserver import RequestStateSecurity
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp.types import (
+    ClientCapabilities,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+)
 from pydantic import ValidationError
 
 from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
@@ -112,11 +118,15 @@ async def _ask(sdk_context: SdkContext[Any, Any], question: str) -> ElicitResult
         raise Declined("The client could not ask whether to do this.", DECLINED_ADVICE) from None
 
 
-def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
-    """Whether a question would arrive (mcp.md A.7). `{}` means forms; some take only URLs."""
-    capabilities = sdk_context.client_capabilities
+def takes_forms(capabilities: ClientCapabilities | None) -> bool:
+    """Whether the client shows forms (mcp.md A.7). `{}` means that; some take only URLs."""
     elicitation = capabilities.elicitation if capabilities else None
-    if elicitation is None or (elicitation.form is None and elicitation.url is not None):
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
+    """Whether a question would arrive."""
+    if not takes_forms(sdk_context.client_capabilities):
         return False
     return _is_stateless(sdk_context) or sdk_context.session.can_send_request
 

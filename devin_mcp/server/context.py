@@ -13,6 +13,7 @@ from mcp.server import ServerRequestContext
 from devin_mcp.api.request_state import ReportProgress
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.services import Services
+from devin_mcp.operations.waiting.question import DeclinedQuestions
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import UNRESTRICTED, VisibleTools
@@ -49,6 +50,9 @@ class ServerState:
     """The server's own key; the only identity over stdio."""
     identify: Identify | None = field(default=None, repr=False)
     """Finds the identity of a request where it is not always the same."""
+    questions: str = "person"
+    """Who gets Devin's question first: person or model."""
+    declined: DeclinedQuestions = field(default_factory=DeclinedQuestions, repr=False)
 
 
 class NewContext(Protocol):

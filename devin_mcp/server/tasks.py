@@ -13,22 +13,32 @@ from mcp import MCPError
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp.types import HEADER_MISMATCH, INVALID_PARAMS, CallToolResult, RequestParams
+from mcp.types import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolResult,
+    RequestParams,
+)
 from pydantic import Field
 
 from devin_mcp.errors import DevinError, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
+from devin_mcp.operations.messages import send_message
 from devin_mcp.operations.tasks import MIN_POLL_SECONDS, TaskState, look_at_task
 from devin_mcp.operations.waiting.deferred import LIFETIME_SECONDS, MAX_ID_CHARS, DeferredWait
+from devin_mcp.operations.waiting.question import Question
 from devin_mcp.operations.waiting.tool import wait_for_sessions
 from devin_mcp.server.call_log import to_devin_error
-from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
-from devin_mcp.server.context import RequestContext, current_caller
+from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION, takes_forms
+from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.rendering import error_text, render, render_error
 
 TASKS = "io.modelcontextprotocol/tasks"
 STARTED = "Devin is at work"
+ANSWER = "answer"
+"""The only field of a form."""
 ACKNOWLEDGED = {"resultType": "complete"}
 
 
@@ -49,6 +59,11 @@ class TaskParams(RequestParams):
     task_id: str = Field(alias="taskId", max_length=MAX_ID_CHARS)
 
 
+class TaskUpdateParams(TaskParams):
+    input_responses: dict[str, Any] = Field(default={}, alias="inputResponses")
+    """Key of a question -> the person's answer to its form."""
+
+
 class TasksExtension(Extension):
     """`tasks/get`, `tasks/update` and `tasks/cancel`."""
 
@@ -58,8 +73,8 @@ class TasksExtension(Extension):
         revisions = frozenset({FIRST_STATELESS_REVISION})
         return [
             MethodBinding("tasks/get", TaskParams, self._get, revisions),
-            MethodBinding("tasks/update", TaskParams, self._acknowledge, revisions),
-            MethodBinding("tasks/cancel", TaskParams, self._acknowledge, revisions),
+            MethodBinding("tasks/update", TaskUpdateParams, self._update, revisions),
+            MethodBinding("tasks/cancel", TaskParams, self._cancel, revisions),
         ]
 
     async def _get(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
@@ -69,18 +84,66 @@ class TasksExtension(Extension):
             state = await look_at_task(context, wait)
             if state.result is None:
                 return _task(wait, "working", "complete", state)
+            if state.question is not None and _asks_person(ctx, caller, state.question):
+                form = {"inputRequests": {state.question.key: _form(state.question)}}
+                return _task(wait, "input_required", "complete", state) | form
             result, _ = render(state.result, caller.visible, context.policy.result_limit)
         except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
             state = TaskState("Devin cannot be asked any more")
             result = render_error(to_devin_error(problem), caller.visible)
         return _task(wait, "completed", "complete", state) | {"result": _as_json(result)}
 
-    async def _acknowledge(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
+    async def _update(self, ctx: RequestContext, params: TaskUpdateParams) -> dict[str, Any]:
+        """The answers of a person. Words go to Devin; without any, the model gets the question."""
+        wait, caller = _wait_of(ctx, params), current_caller.get()
+        context = caller.context()
+        try:
+            question = (await look_at_task(context, wait)).question
+            answer = params.input_responses.get(question.key) if question else None
+            if question is not None and isinstance(answer, dict):
+                words = _words_of(answer)
+                if words and caller.visible.has(send_message):
+                    await send_message(context, session_id=question.session_id, message=words)
+                    add_call_facts(operation="send_message", effect="change")
+                else:
+                    caller.state.declined.add(caller.identity.key.tenant, question)
+        except Exception as problem:  # noqa: BLE001 - named in the log, and the client gets an error
+            text = error_text(to_devin_error(problem), caller.visible)
+            raise MCPError(INTERNAL_ERROR, text) from None
+        return ACKNOWLEDGED
+
+    async def _cancel(self, ctx: RequestContext, params: TaskParams) -> dict[str, Any]:
         """The wait ends on the client's side. A session goes on: devin_terminate_session ends it,
         and asks first.
         """
         _wait_of(ctx, params)
         return ACKNOWLEDGED
+
+
+def _asks_person(ctx: RequestContext, caller: CallerContext, question: Question) -> bool:
+    """Whether a person gets the question first."""
+    return (
+        caller.state.questions == "person"
+        and takes_forms(ctx.session.client_capabilities)
+        and caller.visible.has(send_message)
+        and not caller.state.declined.has(caller.identity.key.tenant, question)
+    )
+
+
+def _form(question: Question) -> dict[str, Any]:
+    field = {"type": "string", "title": "Answer for Devin", "minLength": 1}
+    schema = {"type": "object", "properties": {ANSWER: field}, "required": [ANSWER]}
+    params = {"mode": "form", "message": question.text, "requestedSchema": schema}
+    return {"method": "elicitation/create", "params": params}
+
+
+def _words_of(answer: dict[str, Any]) -> str:
+    """What the person wrote; empty if they declined or closed the form."""
+    content = answer.get("content")
+    if answer.get("action") != "accept" or not isinstance(content, dict):
+        return ""
+    words = content.get(ANSWER)
+    return words.strip() if isinstance(words, str) else ""
 
 
 def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:

@@ -103,6 +103,14 @@ class ServerSettings:
         "client can ask, always = refused if it cannot, never = left to the client's own approval",
         metavar="WHEN",
     )
+    questions: str = setting(
+        "person",
+        one_of("person", "model"),
+        "who gets Devin's question first, where the client keeps tasks and shows forms: person = "
+        "asked in a form, model = gets it as the result",
+        metavar="WHO",
+        commands=("stdio", "http"),
+    )
     state_keys: tuple[str, ...] = setting(
         (),
         parse_signing_key,

@@ -18,10 +18,14 @@ class TaskClient:
     """Devin key, for --auth caller-key."""
     capabilities: tuple[str, ...] = (TASKS,)
     """Extensions that are declared with each request."""
+    forms: bool = False
+    """Whether the client can ask its user."""
 
     async def request(self, method: str, params: dict[str, Any], **headers: str) -> dict[str, Any]:
         """The whole JSON-RPC answer."""
         capabilities: dict[str, Any] = {"extensions": {name: {} for name in self.capabilities}}
+        if self.forms:
+            capabilities["elicitation"] = {"form": {}}
         meta = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": capabilities}
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}}
         fields = ACCEPT | {"mcp-protocol-version": MODERN, "mcp-method": method}
@@ -40,6 +44,12 @@ class TaskClient:
         answer = await self.request("tools/call", {"name": f"devin_{tool}", "arguments": arguments})
         result: dict[str, Any] = answer["result"]
         return result
+
+    async def answer(self, task_id: str, key: str, action: str, **content: str) -> None:
+        """Send what a person did with the form of a question."""
+        responses = {key: {"action": action, "content": content}}
+        reply = await self.request("tasks/update", {"taskId": task_id, "inputResponses": responses})
+        assert reply["result"] == {"resultType": "complete"} | reply["result"], reply
 
     async def get(self, task_id: str) -> dict[str, Any]:
         """The task as it is now."""

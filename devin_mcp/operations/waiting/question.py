@@ -1,0 +1,61 @@
+"""A question of Devin's that a person could answer: the last message of a session that waits."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from devin_mcp.observability.printable import quote_line
+from devin_mcp.operations.waiting.target import WaitTarget
+
+MAX_QUESTION_CHARS = 1_500
+MAX_TITLE_CHARS = 60
+MAX_DECLINED = 10_000
+_ENDS_WITH_QUESTION = re.compile(r"[?\u061f\uff1f]\W{0,20}$")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked."""
+
+    key: str
+    """Of this message in this session, so it is never used for another."""
+    session_id: str
+    text: str
+    """One line. Devin's words are quoted, cut and redacted."""
+
+
+def question_of(targets: Sequence[WaitTarget]) -> Question | None:
+    """None if there is no question, or several sessions that might ask."""
+    if len(targets) != 1 or targets[0].poller.recently_messaged:
+        return None
+    session = targets[0].session
+    if session is None or session.phase != "waiting" or not session.accepts_messages:
+        return None
+    last = session.messages[-1] if session.messages else None
+    if last is None or not last.is_from_devin or not _ENDS_WITH_QUESTION.search(last.message):
+        return None
+    key = sha256(f"{session.session_id} {last.event_id}".encode()).hexdigest()[:16]
+    title = quote_line(session.title or session.session_id, MAX_TITLE_CHARS)
+    words = quote_line(last.message, MAX_QUESTION_CHARS)
+    return Question(key, session.session_id, f"Devin asks in {title}: {words}")
+
+
+class DeclinedQuestions:
+    """Questions that a person did not answer, so that their models get them. One per process: after
+    a restart, or at another replica, a person may be asked again.
+    """
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def add(self, tenant: str, question: Question) -> None:
+        self._keys[tenant, question.key] = None
+        if len(self._keys) > MAX_DECLINED:
+            self._keys.popitem(last=False)
+
+    def has(self, tenant: str, question: Question) -> bool:
+        return (tenant, question.key) in self._keys
