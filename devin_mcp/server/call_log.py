@@ -125,7 +125,7 @@ def _log_end(ctx: RequestContext, call: CallRecord, outcome: str, seconds: float
     client = params.client_info if params is not None else None
     event(
         "mcp_call",
-        level="info" if facts["outcome"] == "ok" else "warning",
+        level="info" if facts["outcome"] in {"ok", "deferred"} else "warning",
         **{"call_id": call.call_id, "method": ctx.method, **facts},
         duration_ms=round(seconds * 1000, 1),
         attempts=call.attempts,
