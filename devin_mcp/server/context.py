@@ -13,7 +13,7 @@ from mcp.server import ServerRequestContext
 from devin_mcp.api.request_state import ReportProgress
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.services import Services
-from devin_mcp.operations.waiting.question import DeclinedQuestions
+from devin_mcp.operations.waiting.question import SettledQuestions
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.visibility import UNRESTRICTED, VisibleTools
@@ -52,7 +52,7 @@ class ServerState:
     """Finds the identity of a request where it is not always the same."""
     questions: str = "person"
     """Who gets Devin's question first: person or model."""
-    declined: DeclinedQuestions = field(default_factory=DeclinedQuestions, repr=False)
+    settled: SettledQuestions = field(default_factory=SettledQuestions, repr=False)
 
 
 class NewContext(Protocol):

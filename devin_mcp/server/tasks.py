@@ -22,9 +22,10 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from devin_mcp.errors import DevinError, NotFound
+from devin_mcp.errors import DevinError, NotFound, NotSent, Refused
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
+from devin_mcp.operations.context import Context
 from devin_mcp.operations.messages import send_message
 from devin_mcp.operations.tasks import MIN_POLL_SECONDS, TaskState, look_at_task
 from devin_mcp.operations.waiting.deferred import LIFETIME_SECONDS, MAX_ID_CHARS, DeferredWait
@@ -101,12 +102,7 @@ class TasksExtension(Extension):
             question = (await look_at_task(context, wait)).question
             answer = params.input_responses.get(question.key) if question else None
             if question is not None and isinstance(answer, dict):
-                words = _words_of(answer)
-                if words and caller.visible.has(send_message):
-                    await send_message(context, session_id=question.session_id, message=words)
-                    add_call_facts(operation="send_message", effect="change")
-                else:
-                    caller.state.declined.add(caller.identity.key.tenant, question)
+                await _settle(context, caller, question, _words_of(answer))
         except Exception as problem:  # noqa: BLE001 - named in the log, and the client gets an error
             text = error_text(to_devin_error(problem), caller.visible)
             raise MCPError(INTERNAL_ERROR, text) from None
@@ -120,13 +116,26 @@ class TasksExtension(Extension):
         return ACKNOWLEDGED
 
 
+async def _settle(ctx: Context, caller: CallerContext, question: Question, words: str) -> None:
+    """Send the words to Devin, once. Without any, the model gets the question."""
+    settled, tenant = caller.state.settled, caller.identity.key.tenant
+    if not settled.settle(tenant, question) or not words or not caller.visible.has(send_message):
+        return
+    add_call_facts(operation="send_message", effect="change")
+    try:
+        await send_message(ctx, session_id=question.session_id, message=words)
+    except (NotSent, Refused):
+        settled.reopen(tenant, question)
+        raise
+
+
 def _asks_person(ctx: RequestContext, caller: CallerContext, question: Question) -> bool:
     """Whether a person gets the question first."""
     return (
         caller.state.questions == "person"
         and takes_forms(ctx.session.client_capabilities)
         and caller.visible.has(send_message)
-        and not caller.state.declined.has(caller.identity.key.tenant, question)
+        and not caller.state.settled.has(caller.identity.key.tenant, question)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.conftest import settings_for
 from tests.fake_session import MESSAGE, FakeSession
 from tests.http_client import start_http_server
 from tests.server.task_client import TaskClient
-from tests.upstream import Upstream
+from tests.upstream import Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -48,8 +49,9 @@ async def test_question_is_asked_in_a_form_and_its_answer_is_sent_once(
     assert request["method"] == "elicitation/create"
     assert request["params"]["message"] == 'Devin asks in "Fix login": "Strict or lenient?"'
     assert list(request["params"]["requestedSchema"]["properties"]) == ["answer"]
-    for _ in range(2):  # a client may repeat what got no answer
-        await client.answer(task_id, key, "accept", answer="Strict, please")
+    answers = [client.answer(task_id, key, "accept", answer="Strict, please") for _ in range(3)]
+    await asyncio.gather(*answers)
+    await client.answer(task_id, key, "accept", answer="Strict, please")  # repeated later
     assert upstream.count("POST", MESSAGE) == 1
     assert session.messages[-1]["message"] == "Strict, please"
     assert (await client.get(task_id))["status"] == "working"
@@ -90,6 +92,21 @@ async def test_answer_to_another_question_is_ignored(
     await client.answer(task_id, "0" * 16, "accept", answer="Strict")
     assert (await client.get(task_id))["status"] == "input_required"
     assert upstream.count("POST", MESSAGE) == 0
+
+
+async def test_answer_that_was_not_sent_can_be_given_again(
+    client: TaskClient, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    upstream.fail("POST", MESSAGE, answer(422, {"detail": "no"}))
+    session = FakeSession().at(upstream)
+    task, task_id = await asked_task(client, session, manual_clock, "Strict or lenient?")
+    (key,) = task["inputRequests"]
+    responses = {key: {"action": "accept", "content": {"answer": "Strict"}}}
+    failed = await client.request("tasks/update", {"taskId": task_id, "inputResponses": responses})
+    assert "error" in failed
+    assert (await client.get(task_id))["status"] == "input_required"
+    await client.answer(task_id, key, "accept", answer="Strict")
+    assert session.messages[-1]["message"] == "Strict"
 
 
 @pytest.mark.parametrize(

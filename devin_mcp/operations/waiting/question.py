@@ -13,7 +13,7 @@ from devin_mcp.operations.waiting.target import WaitTarget
 
 MAX_QUESTION_CHARS = 1_500
 MAX_TITLE_CHARS = 60
-MAX_DECLINED = 10_000
+MAX_SETTLED = 10_000
 _ENDS_WITH_QUESTION = re.compile(r"[?\u061f\uff1f]\W{0,20}$")
 
 
@@ -44,18 +44,26 @@ def question_of(targets: Sequence[WaitTarget]) -> Question | None:
     return Question(key, session.session_id, f"Devin asks in {title}: {words}")
 
 
-class DeclinedQuestions:
-    """Questions that a person did not answer, so that their models get them. One per process: after
-    a restart, or at another replica, a person may be asked again.
+class SettledQuestions:
+    """Questions that a person has answered or declined: none is asked or answered again. One per
+    process: after a restart, or at another replica, a person may be asked again.
     """
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def add(self, tenant: str, question: Question) -> None:
-        self._keys[tenant, question.key] = None
-        if len(self._keys) > MAX_DECLINED:
-            self._keys.popitem(last=False)
-
     def has(self, tenant: str, question: Question) -> bool:
         return (tenant, question.key) in self._keys
+
+    def settle(self, tenant: str, question: Question) -> bool:
+        """False if it was settled before: two answers at once must not be sent twice."""
+        if self.has(tenant, question):
+            return False
+        self._keys[tenant, question.key] = None
+        if len(self._keys) > MAX_SETTLED:
+            self._keys.popitem(last=False)
+        return True
+
+    def reopen(self, tenant: str, question: Question) -> None:
+        """The answer was not sent."""
+        self._keys.pop((tenant, question.key), None)
