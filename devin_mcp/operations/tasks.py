@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from devin_mcp.errors import DevinError, Refused
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.result import Delegated
 from devin_mcp.operations.messages import MessageSent
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.waiting.cursor import WaitCursor
-from devin_mcp.operations.waiting.deferred import DeferredWait, Kind
+from devin_mcp.operations.waiting.deferred import DeferredWait, Kind, unknown_task
 from devin_mcp.operations.waiting.progress import state_text
 from devin_mcp.operations.waiting.question import Question, question_of
 from devin_mcp.operations.waiting.result import WithUpdates, with_updates
@@ -66,7 +68,15 @@ async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
 
 def _result(wait: DeferredWait, looked: Wait, others: list[str]) -> Truncatable[Any]:
     outcome = looked.outcome(others)
+    done = done_before(wait)
+    return outcome if done is None else with_updates(done, outcome.build)
+
+
+def done_before(wait: DeferredWait) -> WithUpdates | None:
+    """What was done before the wait; None for a wait alone. Raises NotFound for other fields."""
     if wait.kind == "wait":
-        return outcome
-    done = RESULTS[wait.kind].model_validate({**wait.fields_of_done, "next": ""})
-    return with_updates(done, outcome.build)
+        return None
+    try:
+        return RESULTS[wait.kind].model_validate({**wait.fields_of_done, "next": ""})
+    except ValidationError:
+        raise unknown_task() from None

@@ -22,13 +22,18 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from devin_mcp.errors import DevinError, NotFound, NotSent, Refused
+from devin_mcp.errors import DevinError, NotSent, Refused
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.messages import send_message
-from devin_mcp.operations.tasks import MIN_POLL_SECONDS, TaskState, look_at_task
-from devin_mcp.operations.waiting.deferred import LIFETIME_SECONDS, MAX_ID_CHARS, DeferredWait
+from devin_mcp.operations.tasks import MIN_POLL_SECONDS, TaskState, done_before, look_at_task
+from devin_mcp.operations.waiting.deferred import (
+    LIFETIME_SECONDS,
+    MAX_ID_CHARS,
+    DeferredWait,
+    unknown_task,
+)
 from devin_mcp.operations.waiting.question import Question
 from devin_mcp.operations.waiting.tool import wait_for_sessions
 from devin_mcp.server.call_log import to_devin_error
@@ -165,8 +170,9 @@ def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:
     visible = current_caller.get().visible
     try:
         wait = DeferredWait.parse(params.task_id)
+        done_before(wait)
         if not visible.has(wait_for_sessions):
-            raise NotFound("There is no such task.", "")
+            raise unknown_task()
     except DevinError as error:
         raise MCPError(INVALID_PARAMS, error_text(error, visible)) from None
     add_call_facts(devin_session_id=wait.session_ids[0])

@@ -28,6 +28,8 @@ NO_TASKS = [
     "devin-1~wanyattention1~x~",
     "devin-1+devin-2~danyattention1~~",
     "devin-1~danyattention1~~W10",
+    "devin-1~danyattention1~~e30",
+    "devin-1~manyattention1~~e30",
 ]
 SIXTEEN = [f"devin-{number:032x}" for number in range(16)]
 

@@ -32,6 +32,10 @@ _ID = re.compile(
 )
 
 
+def unknown_task() -> NotFound:
+    return NotFound("There is no such task.", "Call devin_wait_for_sessions.")
+
+
 @dataclass(frozen=True)
 class DeferredWait:
     """What was asked of the wait."""
@@ -72,10 +76,9 @@ class DeferredWait:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises NotFound for a text that is no id of a task."""
-        unknown = NotFound("There is no such task.", "Call devin_wait_for_sessions.")
         match = _ID.fullmatch(text) if len(text) <= MAX_ID_CHARS else None
         if match is None:
-            raise unknown
+            raise unknown_task()
         kinds: dict[str, Kind] = {kind[0]: kind for kind in get_args(Kind)}
         untils: dict[str, Until] = {until: until for until in get_args(Until)}
         conditions: dict[str, WaitFor] = {name: name for name in get_args(WaitFor)}
@@ -93,7 +96,7 @@ class DeferredWait:
             WaitCursor.decode(wait.cursor)
             is_valid = isinstance(wait.fields_of_done, dict) and wait.id == text
         except (ValueError, RecursionError, Invalid):
-            raise unknown from None
+            raise unknown_task() from None
         if not is_valid or len(wait.session_ids) > (MAX_SESSIONS if wait.kind == "wait" else 1):
-            raise unknown
+            raise unknown_task()
         return wait
