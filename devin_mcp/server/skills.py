@@ -23,6 +23,7 @@ from mcp.types import (
 from mcp.types import Resource as McpResource
 
 from devin_mcp.observability.printable import quote_line
+from devin_mcp.server.client_extensions import declared_extension
 from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
 from devin_mcp.server.context import RequestContext, current_caller
 from devin_mcp.server.visibility import VisibleTools
@@ -85,8 +86,7 @@ def visible_skills(visible: VisibleTools) -> list[Skill]:
 
 def skill_resources(ctx: RequestContext, visible: VisibleTools) -> list[McpResource]:
     """The files of the skills, for a client that declares skills on this request."""
-    capabilities = ctx.session.client_capabilities
-    if not (capabilities and capabilities.extensions and SKILLS in capabilities.extensions):
+    if declared_extension(ctx, SKILLS) is None:
         return []
     return [
         McpResource(

@@ -37,6 +37,7 @@ from devin_mcp.operations.waiting.deferred import (
 from devin_mcp.operations.waiting.question import Question
 from devin_mcp.operations.waiting.tool import wait_for_sessions
 from devin_mcp.server.call_log import to_devin_error
+from devin_mcp.server.client_extensions import declared_extension
 from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION, takes_forms
 from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.rendering import error_text, render, render_error
@@ -50,9 +51,8 @@ ACKNOWLEDGED = {"resultType": "complete"}
 
 def declares_tasks(ctx: RequestContext) -> bool:
     """Whether the client keeps tasks. It says so with each request."""
-    capabilities = ctx.session.client_capabilities
-    declared = capabilities.extensions if capabilities else None
-    return ctx.protocol_version >= FIRST_STATELESS_REVISION and TASKS in (declared or ())
+    is_modern = ctx.protocol_version >= FIRST_STATELESS_REVISION
+    return is_modern and declared_extension(ctx, TASKS) is not None
 
 
 def created_task(wait: DeferredWait) -> dict[str, Any]:
