@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 from mcp.server import CacheHint, MCPServer
+from mcp.server.extension import Extension
 from mcp.server.request_state import RequestStateBoundary
 
 from devin_mcp import __version__
@@ -23,6 +24,7 @@ from devin_mcp.operations.capabilities import READ_ENVIRONMENT, READ_FILES, WRIT
 from devin_mcp.operations.local_files import LocalFiles
 from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.services import Services
+from devin_mcp.server.apps.extension import AppsExtension
 from devin_mcp.server.call_log import log_calls
 from devin_mcp.server.confirmation import request_state_security
 from devin_mcp.server.context import Identify, ServerState, Shutdown
@@ -110,6 +112,7 @@ def build(
             own_identity,
             identify,
             settings.questions,
+            apps=not settings.no_apps,
         )
         try:
             # Closed last: other replicas are notified of writes that end during the shutdown, too.
@@ -136,13 +139,18 @@ def build(
         website_url=WEBSITE,
         lifespan=lifespan,
         request_state_security=request_state_security(state_keys),
-        extensions=[SkillsExtension(), TasksExtension()],
+        extensions=_extensions(settings),
         cache_hints={"tools/list": cached, "resources/templates/list": cached},
     )
     leave_out_invisible_spans(server.middleware)
     _insert_call_log(server, shared_state_keys=bool(settings.state_keys))
     register_handlers(server, transport, sandbox=bool(settings.sandbox))
     return server
+
+
+def _extensions(settings: Settings) -> list[Extension]:
+    apps: list[Extension] = [] if settings.no_apps else [AppsExtension()]
+    return [SkillsExtension(), TasksExtension(), *apps]
 
 
 def _insert_call_log(server: MCPServer[ServerState], *, shared_state_keys: bool) -> None:

@@ -52,6 +52,8 @@ class ServerState:
     """Finds the identity of a request where it is not always the same."""
     questions: str = "person"
     """Who gets Devin's question first: person or model."""
+    apps: bool = True
+    """Whether hosts that render MCP Apps are offered the session board."""
     settled: SettledQuestions = field(default_factory=SettledQuestions, repr=False)
 
 

@@ -29,6 +29,7 @@ from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Entries, Resource, ResourceEntry
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.matching import slug
+from devin_mcp.server.apps.extension import app_resources, read_app
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resource_uris import expand_uri, match_uri, variable_names
@@ -56,7 +57,7 @@ class ResourceHandlers:
         page = await paginate(_indexes(caller.visible), _sources(caller), params.cursor)
         others = [] if params.cursor else await self._server.list_resources()
         if not params.cursor:
-            others += skill_resources(ctx, caller.visible)
+            others += skill_resources(ctx, caller.visible) + app_resources(ctx, caller)
         return ListResourcesResult(
             resources=page.items + others,
             next_cursor=page.next_cursor,
@@ -91,7 +92,7 @@ class ResourceHandlers:
         caller, uri = current_caller.get(), str(params.uri)
         match = match_uri(uri, caller.visible)
         if match is None:
-            return read_skill(uri, caller.visible)
+            return read_skill(uri, caller.visible) or read_app(uri, caller)
         resource = match.resource
         add_call_facts(resource=resource.uri)
         try:

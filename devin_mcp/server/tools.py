@@ -29,6 +29,7 @@ from devin_mcp.operations.capabilities import API_CAPABILITIES, Capability
 from devin_mcp.operations.catalog import DESTROY, READ, Operation
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.results import Truncatable
+from devin_mcp.server.apps.extension import app_meta, renders_apps
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.confirmation import confirm, question_about
@@ -57,7 +58,9 @@ class DevinTool:
     capabilities: frozenset[Capability]
 
     @classmethod
-    def of(cls, operation: Operation[Any, Any], visible: VisibleTools) -> DevinTool:
+    def of(
+        cls, operation: Operation[Any, Any], visible: VisibleTools, *, with_apps: bool
+    ) -> DevinTool:
         declared = declared_schemas(operation)
         published = Tool(
             name=operation.tool_name,
@@ -68,7 +71,7 @@ class DevinTool:
             if operation.structured
             else None,
             annotations=_annotations(operation, visible),
-            _meta=_meta(operation),
+            _meta=_meta(operation, with_apps=with_apps),
         )
         return cls(operation, published, declared["input"], visible.capabilities)
 
@@ -130,10 +133,11 @@ class DevinTool:
 
 
 @lru_cache(maxsize=256)
-def tools_of(visible: VisibleTools) -> Mapping[str, DevinTool]:
-    """By name, in the order of the catalog."""
+def tools_of(visible: VisibleTools, *, with_apps: bool = False) -> Mapping[str, DevinTool]:
+    """By name, in the order of the catalog. `with_apps` is for hosts that render apps."""
     return {
-        operation.tool_name: DevinTool.of(operation, visible) for operation in visible.operations
+        operation.tool_name: DevinTool.of(operation, visible, with_apps=with_apps)
+        for operation in visible.operations
     }
 
 
@@ -151,8 +155,10 @@ class ToolHandlers:
     def __init__(self, server: MCPServer[ServerState]) -> None:
         self._server = server
 
-    async def list(self, _: RequestContext, __: PaginatedRequestParams) -> ListToolsResult:
-        own = [tool.published for tool in tools_of(current_caller.get().visible).values()]
+    async def list(self, ctx: RequestContext, _: PaginatedRequestParams) -> ListToolsResult:
+        caller = current_caller.get()
+        tools = tools_of(caller.visible, with_apps=renders_apps(ctx, caller))
+        own = [tool.published for tool in tools.values()]
         return ListToolsResult(tools=own + await self._server.list_tools())
 
     async def call(
@@ -202,12 +208,15 @@ def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:
     return visible.text(" ".join(docstring_of(operation.function).split())) + resources
 
 
-def _meta(operation: Operation[Any, Any]) -> dict[str, Any] | None:
-    """For Claude Code, which loads the schemas of most tools only after a search (hosts.md §2)."""
+def _meta(operation: Operation[Any, Any], *, with_apps: bool) -> dict[str, Any] | None:
+    """For Claude Code, which loads the schemas of most tools only after a search (hosts.md §2), and
+    for hosts that render apps.
+    """
     meta = {
         "anthropic/alwaysLoad": operation.is_core,
         "anthropic/searchHint": operation.search_hint,
     }
+    meta |= app_meta(operation) if with_apps else {}
     return {name: value for name, value in meta.items() if value} or None
 
 

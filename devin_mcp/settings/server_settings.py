@@ -111,6 +111,12 @@ class ServerSettings:
         metavar="WHO",
         commands=("stdio", "http"),
     )
+    no_apps: bool = setting(
+        False,
+        parse_bool,
+        "no session board, which clients that render MCP Apps show to a person",
+        commands=("stdio", "http"),
+    )
     state_keys: tuple[str, ...] = setting(
         (),
         parse_signing_key,

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.server.context import Identify
+from devin_mcp.server.http.app_sessions import AppSessions
 from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
 from devin_mcp.server.http.limits import (
     BODY_TIMEOUT,
@@ -92,7 +93,7 @@ def http_app(
     )
     # Without the SDK's routes and its own limit of the body: both are done here.
     limits = Limits(
-        _MediaTypes(server.session_manager.handle_request),
+        AppSessions(_MediaTypes(server.session_manager.handle_request)),
         max_calls_per_caller=max_calls_per_caller,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
@@ -110,7 +111,7 @@ def http_app(
             allow_origins=cors_origins,
             allow_methods=CORS_METHODS,
             allow_headers=CORS_HEADERS,
-            expose_headers=["www-authenticate", "retry-after"],
+            expose_headers=["www-authenticate", "retry-after", "mcp-session-id"],
         )
     return _PathRouter(mcp_app, Router(public_routes), lifespan=sdk_app)
 

@@ -1,0 +1,1 @@
+"""MCP Apps (`io.modelcontextprotocol/ui`): pages that a host shows beside the answer of a tool."""
