@@ -11,6 +11,7 @@ import devin_mcp.operations.messages
 import devin_mcp.operations.playbooks.resources
 import devin_mcp.operations.prompts
 import devin_mcp.operations.secrets
+import devin_mcp.operations.sessions.archive
 import devin_mcp.operations.sessions.listing
 import devin_mcp.operations.sessions.resources
 import devin_mcp.operations.sessions.tools

@@ -47,6 +47,10 @@ SESSION_REFUSED_STATUSES = frozenset({400, 403, 409, 422})
 """May mean that the session takes no messages: 400 on v1, not documented on v3 (v3-additions.md
 §13)."""
 
+UNARCHIVE = (
+    "devin_archive_session with archived=false takes it back from the archive; then send it again."
+)
+START_ANEW = "Start a new one with devin_delegate_task and tell it what this one knew."
 IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before sending it again."
 
 
@@ -132,17 +136,17 @@ async def _raise_if_closed(ctx: Context, session_id: str, refusal: Refused) -> N
     except DevinError:
         raise refusal from None  # its reason is the better one
     if not session.accepts_messages:
+        advice = UNARCHIVE if session.archived and session.can_be_ended else START_ANEW
         raise NotAllowed(
             f"Session {session_id} takes no messages: {_why_closed(session)}.",
-            "Nothing was delivered. Start a new one with devin_delegate_task and tell it what "
-            "this one knew.",
+            f"Nothing was delivered. {advice}",
             status=refusal.status,
         ) from None
 
 
 def _why_closed(session: Session) -> str:
     if session.archived:
-        return "it is archived, and read-only until somebody unarchives it in Devin's web app"
+        return "it is archived, and read-only"
     if session.phase == "held":
         return f"it is on hold ({session.reason}) until a person acts in Devin's web app"
     return f"it is over (phase {session.phase})"

@@ -31,6 +31,7 @@ DONE_BY = {
 
 OUR_PARAMETERS = {
     "after_event_id": "the conversation is read on from a message",
+    "archived": "false sends unarchive_session",
     "attachment_urls": "become ATTACHMENT lines of the message on v1",
     "body": "how much of each body a list shows",
     "clear": "fields are emptied by name",

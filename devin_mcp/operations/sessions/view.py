@@ -150,7 +150,10 @@ def _next(
 def next_step(session: Session) -> str:
     """What the caller can do next, in one or two sentences."""
     if session.archived:
-        return "The session is archived: it can be read, and takes no messages."
+        return (
+            "The session is archived: it can be read, and takes no messages. "
+            "devin_archive_session with archived=false takes it back."
+        )
     if session.phase == "waiting":
         return _next_of_waiting(session)
     if session.phase == "done" and session.pull_requests:

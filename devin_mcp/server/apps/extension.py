@@ -12,6 +12,7 @@ from mcp.types import Resource as McpResource
 
 from devin_mcp.operations import Operation
 from devin_mcp.operations.messages import send_message
+from devin_mcp.operations.sessions.archive import archive_session
 from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.tools import get_session
 from devin_mcp.operations.waiting.tool import wait_for_sessions
@@ -28,7 +29,7 @@ APPS_SESSION = "apps-"
 BOARD = "ui://devin/sessions"
 FILE = Path(__file__).with_name("sessions.html")
 OPENS_BOARD = (list_sessions, get_session)
-CALLED_BY_BOARD = (*OPENS_BOARD, wait_for_sessions, send_message)
+CALLED_BY_BOARD = (*OPENS_BOARD, wait_for_sessions, send_message, archive_session)
 TOOLS_PLACEHOLDER = 'data-tools=""'
 _META = {"ui": {"resourceUri": BOARD}, "ui/resourceUri": BOARD}
 """The second key is for hosts from before 2026."""
