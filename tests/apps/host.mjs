@@ -31,7 +31,9 @@ bridge.onopenlink = async (params) => record("link", params);
 bridge.onupdatemodelcontext = async ({ content }) => record("context", { text: content[0].text });
 bridge.oninitialized = async () => {
   bridge.sendToolInput({ arguments: args });
-  bridge.sendToolResult(await client.callTool({ name, arguments: args }));
+  const result = await client.callTool({ name, arguments: args });
+  await bridge.sendToolResult(result);
+  record("result", { isError: result.isError });
 };
 window.tearDown = () => bridge.teardownResource({});
 window.setTheme = (next) => bridge.setHostContext({ ...hostContext, theme: next });

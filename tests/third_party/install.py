@@ -1,6 +1,6 @@
 """`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
-Node and the packages of package.json go into .third_party/. Redis and HAProxy are system
+Node and the packages of package.json go into .third_party/. Redis, HAProxy and Chromium are system
 packages; they are installed with apt-get where that works without a password (as root).
 
 Does nothing if package.json and its lock are installed already. After a change of package.json
@@ -35,7 +35,11 @@ def is_current() -> bool:
     return _STAMP.is_file() and _STAMP.read_text() == fingerprint()
 
 
-SYSTEM = {"redis-server": "redis-server", "haproxy": "haproxy"}
+SYSTEM = {
+    "redis-server": "redis-server",
+    "haproxy": "haproxy",
+    "chromium-headless-shell": "chromium-headless-shell",
+}
 """Command -> Debian package."""
 
 
