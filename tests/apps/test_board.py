@@ -34,7 +34,6 @@ async def test_question_is_answered_and_the_pull_request_comes_by_itself(
         await expect(card).to_contain_text(QUESTION)
         await card.get_by_label("Your answer").fill(ANSWER)
         await host.button("Send to Devin").click()
-        await expect(host.app.get_by_text(f"You: “{ANSWER}”")).to_be_visible()
         await expect(host.group("Delivered")).to_contain_text("Prices", timeout=15_000)
         await expect(host.group("Needs you")).to_have_count(0)
         await host.link("Pull request").click()
@@ -58,10 +57,10 @@ async def test_one_session_opens_its_conversation_and_takes_a_message(
     session.user_says("Refuse negative prices")
     for number in range(30):
         session.devin_says(f"Step {number}")
-    long_text = "\N{WAVING HAND SIGN}word " * 5000
+    long_text = "\N{WAVING HAND SIGN}word " * 1000
     session.devin_says(long_text)
     session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(upstream, clock, result_limit=3000) as (browser, url):
         host = await open_app(browser, url, "devin_get_session", session_id="devin-1", messages=5)
         messages = host.app.get_by_role("listitem")
         await expect(messages).not_to_have_count(0)
