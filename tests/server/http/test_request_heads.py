@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from devin_mcp.server.http.limits import MAX_HEAD_BYTES
+from devin_mcp.server.http.limits import MAX_HEAD_BYTES, MAX_STREAMS_PER_CALLER
 from tests.clock import HANG_SECONDS
 from tests.conftest import settings_for
-from tests.http_client import INITIALIZE, start_http_server
+from tests.http_client import INITIALIZE, MODERN, MODERN_META, start_http_server
 from tests.server.http.raw_requests import REQUEST_HEAD
 from tests.upstream import Upstream
 
@@ -43,6 +43,22 @@ UPGRADE = (
 )
 """As Java's client sends it."""
 
+_LISTEN_BODY = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "subscriptions/listen",
+        "params": {"_meta": MODERN_META, "notifications": {"toolsListChanged": True}},
+    }
+).encode()
+LISTEN = (
+    REQUEST_HEAD
+    + f"mcp-protocol-version: {MODERN}\r\nmcp-method: subscriptions/listen\r\n".encode()
+    + b"content-length: %d\r\n\r\n" % len(_LISTEN_BODY)
+    + _LISTEN_BODY
+)
+"""A request whose answer does not end."""
+
 TOO_LONG = {
     "path": b"POST /" + LONG,
     "one header": REQUEST_HEAD + b"x-a: " + LONG,
@@ -65,6 +81,12 @@ ANSWERED = {
     + b"\r\n"
     + BODY,
     "two requests to upgrade": 2 * UPGRADE,
+    "chunks of a request to upgrade": REQUEST_HEAD
+    + b"connection: upgrade\r\nupgrade: h2c\r\n"
+    + CHUNKED
+    + b"\r\n",
+    "trailers that name a host": REQUEST_HEAD + CHUNKED + b"host: evil\r\norigin: http://x\r\n\r\n",
+    "empty lines before a request": b"\r\n\r\n" + REQUEST_HEAD + LENGTH + b"\r\n" + BODY,
     "expectation": REQUEST_HEAD + b"expect: 100-continue\r\n" + LENGTH + b"\r\n" + BODY,
 }
 HOST = b"host: 127.0.0.1\r\n"
@@ -90,10 +112,9 @@ REFUSED = {
     "null in a header": REQUEST_HEAD + b"x-a: \0\r\n" + LENGTH + b"\r\n" + BODY,
     "chunk without a number": REQUEST_HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     "other coding": REQUEST_HEAD + b"transfer-encoding: gzip\r\n\r\n" + BODY,
-    "chunks after a request to upgrade": REQUEST_HEAD
-    + b"connection: upgrade\r\nupgrade: h2c\r\n"
-    + CHUNKED
-    + b"\r\n",
+    "another protocol": (REQUEST_HEAD + LENGTH + b"\r\n").replace(b"HTTP/1.1", b"RTSP/1.0") + BODY,
+    "one more protocol": (REQUEST_HEAD + LENGTH + b"\r\n").replace(b"HTTP/1.1", b"ICE/1.0") + BODY,
+    "tunnel": b"CONNECT /mcp HTTP/1.1\r\n" + HOST + b"\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "path outside of ASCII": b"POST /mcp\xff HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
 }
@@ -163,6 +184,58 @@ async def test_ambiguous_requests_are_refused(url: str, name: str, step: int) ->
     response = await exchange(url, REFUSED[name], step)
     assert response.startswith(b"HTTP/1.1 400")
     assert b"HTTP/1.1 200" not in response
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+@pytest.mark.parametrize("kind", [LENGTH + b"\r\n" + BODY, CHUNKED + b"x-a: b\r\n\r\n"])
+async def test_requests_may_come_in_the_smallest_parts(url: str, kind: bytes, step: int) -> None:
+    received = await exchange(url, 3 * (REQUEST_HEAD + kind), step, answers=3)
+    assert received.count(b"HTTP/1.1 200") == 3
+
+
+async def test_trailer_is_no_header(url: str) -> None:
+    """A proxy checks and replaces headers only."""
+    content_type = b"content-type: application/json\r\n"
+    assert content_type in REQUEST_HEAD
+    request = (
+        REQUEST_HEAD.replace(content_type, b"connection: close\r\n")
+        + CHUNKED
+        + content_type
+        + b"\r\n"
+    )
+    assert (await exchange(url, request, 1_000_000, answers=1)).startswith(b"HTTP/1.1 415")
+
+
+async def test_client_that_sends_ahead_has_to_wait(url: str) -> None:
+    """What it sends would fill the memory of the server."""
+    host, port = re.findall(r"//([^:/]+):(\d+)", url)[0]
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(LISTEN)
+    assert (await reader.readuntil(b"acknowledged")).startswith(b"HTTP/1.1 200")
+    sent = 0
+    with suppress(TimeoutError):
+        while sent < 50_000_000:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n" * 10_000)
+            sent += 350_000
+            await asyncio.wait_for(writer.drain(), 1)
+    writer.transport.abort()
+    assert sent < 20_000_000
+
+
+async def test_stream_ends_with_its_connection_whatever_was_sent_ahead(
+    upstream: Upstream,
+) -> None:
+    """A caller has at most so many streams."""
+    async with start_http_server(settings_for(upstream)) as url:
+        host, port = re.findall(r"//([^:/]+):(\d+)", url)[0]
+        for _ in range(3 * MAX_STREAMS_PER_CALLER):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(LISTEN)
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("step", STEPS)
