@@ -91,6 +91,8 @@ async def send_message(
         before = await read_session(ctx.with_timeout(READ_BEFORE_TIMEOUT), session_id)
     reply_to = ReplyTo.to(str(body["message"]), before, seen.seen(session_id))
     sent = await _deliver(ctx, session_id, body)
+    if before is not None:
+        ctx.pollers.set_messages_before(ctx.key, session_id, len(before.messages))
     others = seen.others([session_id])
     return await wait_after(ctx, sent, "message", reply_to, max_wait_s, others)
 

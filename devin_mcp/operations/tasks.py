@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from devin_mcp.errors import DevinError, Refused
+from devin_mcp.errors import DevinError, Refused, SlowDown
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.result import Delegated
 from devin_mcp.operations.messages import MessageSent
@@ -29,6 +29,8 @@ MIN_POLL_SECONDS = 5.0
 MAX_POLL_SECONDS = 20.0
 RESULTS: Mapping[Kind, type[WithUpdates]] = {"delegate": Delegated, "message": MessageSent}
 """The results that a wait completes."""
+FOUND_BY_WAIT = frozenset(WithUpdates.model_fields) - {"session_id", "phase", "reason"}
+"""Fields of these that only the wait can fill."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class TaskState:
     """What the tool would have answered. None while the wait goes on."""
     question: Question | None = None
     """What Devin asks, where that is what ended the wait."""
+    is_current: bool = True
+    """False if Devin could not be asked in time."""
 
 
 async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
@@ -53,15 +57,16 @@ async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
     origins = [(session_id, seen.seen(session_id)) for session_id in ids]
     try:
         looked = await look_once(ctx, origins, wait.until, wait.wait_for)
-    except Refused:
-        raise
     except DevinError as error:
-        return TaskState(f"Devin cannot be asked just now: {error.message}")
+        if isinstance(error, Refused) and not isinstance(error, SlowDown):
+            raise
+        return TaskState(f"Devin cannot be asked just now: {error.message}", is_current=False)
     message = state_text(looked.targets)
+    is_current = all(target.is_resolved for target in looked.targets)
     poll_seconds = min(target.poller.interval for target in looked.targets)
     poll_seconds = min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, poll_seconds))
     if looked.refusal is None and looked.timed_out and not wait.is_over:
-        return TaskState(message, poll_seconds)
+        return TaskState(message, poll_seconds, is_current=is_current)
     result = _result(wait, looked, seen.others(ids))
     return TaskState(message, result=result, question=question_of(looked.targets))
 
@@ -76,7 +81,10 @@ def done_before(wait: DeferredWait) -> WithUpdates | None:
     """What was done before the wait; None for a wait alone. Raises NotFound for other fields."""
     if wait.kind == "wait":
         return None
+    fields = wait.fields_of_done
+    if fields.get("session_id") != wait.session_ids[0] or not FOUND_BY_WAIT.isdisjoint(fields):
+        raise unknown_task()
     try:
-        return RESULTS[wait.kind].model_validate({**wait.fields_of_done, "next": ""})
+        return RESULTS[wait.kind].model_validate({**fields, "next": ""})
     except ValidationError:
         raise unknown_task() from None

@@ -10,7 +10,7 @@ from opentelemetry import propagate, trace
 
 
 def leave_out_invisible_spans(middleware: list[ServerMiddleware[Any]]) -> None:
-    """Put the SDK's own middleware, which makes the spans, inside of one that knows when."""
+    """Wrap the SDK's middleware that makes the spans: it is skipped where nobody sees them."""
     for place, layer in enumerate(middleware):
         if isinstance(layer, OpenTelemetryMiddleware):
             middleware[place] = _VisibleSpans(layer)
@@ -18,7 +18,8 @@ def leave_out_invisible_spans(middleware: list[ServerMiddleware[Any]]) -> None:
 
 class _VisibleSpans(ServerMiddleware[Any]):
     """A span is visible where the process has a tracer provider, or where the client sent its trace
-    context: then the log lines name its trace. Elsewhere it would only cost 4 % of a call.
+    context: then the log lines name its trace. Elsewhere it would only cost 4 % of a call. A trace
+    context that is no text is ignored; the SDK would fail.
     """
 
     def __init__(self, span: ServerMiddleware[Any]) -> None:
@@ -30,6 +31,8 @@ class _VisibleSpans(ServerMiddleware[Any]):
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
         is_proxy = isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
-        if is_proxy and self._fields.isdisjoint(ctx.meta or ()):
+        sent = [value for name, value in (ctx.meta or {}).items() if name in self._fields]
+        is_readable = all(isinstance(value, str) for value in sent)
+        if not is_readable or (is_proxy and not sent):
             return await call_next(ctx)
         return await self._span(ctx, call_next)

@@ -22,7 +22,7 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from devin_mcp.errors import DevinError, NotSent, Refused
+from devin_mcp.errors import Broken, DevinError, ReplyLost
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable
 from devin_mcp.operations.context import Context
@@ -36,11 +36,14 @@ from devin_mcp.operations.waiting.deferred import (
 )
 from devin_mcp.operations.waiting.question import Question
 from devin_mcp.operations.waiting.tool import wait_for_sessions
+from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
 from devin_mcp.server.client_extensions import declared_extension
 from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION, takes_forms
 from devin_mcp.server.context import CallerContext, RequestContext, current_caller
 from devin_mcp.server.rendering import error_text, render, render_error
+from devin_mcp.server.schema import arguments_model
+from devin_mcp.server.tool_schemas import declared_schemas
 
 TASKS = "io.modelcontextprotocol/tasks"
 STARTED = "Devin is at work"
@@ -95,7 +98,7 @@ class TasksExtension(Extension):
                 return _task(wait, "input_required", "complete", state) | form
             result, _ = render(state.result, caller.visible, context.policy.result_limit)
         except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
-            state = TaskState("Devin cannot be asked any more")
+            state = TaskState("The wait has failed")
             result = render_error(to_devin_error(problem), caller.visible)
         return _task(wait, "completed", "complete", state) | {"result": _as_json(result)}
 
@@ -104,7 +107,10 @@ class TasksExtension(Extension):
         wait, caller = _wait_of(ctx, params), current_caller.get()
         context = caller.context()
         try:
-            question = (await look_at_task(context, wait)).question
+            state = await look_at_task(context, wait)
+            if not state.is_current:
+                raise Broken(f"{state.message}.", "Nothing was sent. Answer again in a minute.")
+            question = state.question
             answer = params.input_responses.get(question.key) if question else None
             if question is not None and isinstance(answer, dict):
                 await _settle(context, caller, question, _words_of(answer))
@@ -124,14 +130,32 @@ class TasksExtension(Extension):
 async def _settle(ctx: Context, caller: CallerContext, question: Question, words: str) -> None:
     """Send the words to Devin, once. Without any, the model gets the question."""
     settled, tenant = caller.state.settled, caller.identity.key.tenant
-    if not settled.settle(tenant, question) or not words or not caller.visible.has(send_message):
+    can_send = words and caller.visible.has(send_message)
+    arguments = _arguments_of(caller, question, words) if can_send else {}
+    if not settled.settle(tenant, question) or not can_send:
         return
     add_call_facts(operation="send_message", effect="change")
-    try:
-        await send_message(ctx, session_id=question.session_id, message=words)
-    except (NotSent, Refused):
-        settled.reopen(tenant, question)
-        raise
+
+    async def send() -> None:
+        try:
+            await send_message(ctx, **arguments)
+        except BaseException as problem:
+            if not isinstance(problem, ReplyLost | Broken):  # then it may have arrived
+                settled.reopen(tenant, question)
+            raise
+
+    # The client may leave at any time; the person's words are sent all the same.
+    await settled.finish(send())
+
+
+def _arguments_of(caller: CallerContext, question: Question, words: str) -> dict[str, Any]:
+    """As the tool checks them. Raises Invalid."""
+    return validate_arguments(
+        {"session_id": question.session_id, "message": words},
+        declared_schemas(send_message)["input"],
+        arguments_model(send_message.function),
+        caller.visible.capabilities,
+    )
 
 
 def _asks_person(ctx: RequestContext, caller: CallerContext, question: Question) -> bool:

@@ -82,8 +82,8 @@ class DevinTool:
         ctx: RequestContext,
         new_sdk_context: Callable[[], SdkContext[Any, Any]],
     ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
-        """Run the call. An error becomes a result that the model can act on, a wait that the
-        client keeps a task.
+        """Run the call. An error becomes a result that the model can act on. A wait becomes a task
+        where the client keeps tasks.
 
         `new_sdk_context` makes what a question to the user needs.
         """

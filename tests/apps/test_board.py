@@ -38,11 +38,11 @@ async def test_question_is_answered_and_the_pull_request_comes_by_itself(
         await expect(host.group("Needs you")).to_have_count(0)
         await host.link("Pull request").click()
         link = await host.record("link")
-        told = await host.record("context")
+        context = await host.record("context")
         page = await host.record("page")
     assert "/pull/" in link["url"]
-    assert session_id in told["text"]
-    assert ANSWER in told["text"]
+    assert session_id in context["text"]
+    assert ANSWER in context["text"]
     (message,) = upstream.sent("send_message")
     assert message.json["message"] == ANSWER
     assert page["uri"] == page["flat"] == "ui://devin/sessions"

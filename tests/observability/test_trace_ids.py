@@ -16,6 +16,8 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
     [
         ({"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}, {TRACE_ID}),
         ({"traceparent": "none of its kind"}, {None}),
+        ({"baggage": 1}, {None}),
+        ({"traceparent": [], "tracestate": {}}, {None}),
         ({}, {None}),
     ],
 )

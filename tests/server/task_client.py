@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +29,15 @@ class TaskClient:
             capabilities["elicitation"] = {"form": {}}
         meta = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": capabilities}
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}}
-        fields = ACCEPT | {"mcp-protocol-version": MODERN, "mcp-method": method}
+        fields = ACCEPT | {"content-type": "application/json"}
+        fields |= {"mcp-protocol-version": MODERN, "mcp-method": method}
         if self.key:
             fields["x-devin-api-key"] = self.key
         if method == "tools/call":
             fields["mcp-name"] = params["name"]
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         async with httpx.AsyncClient(timeout=60) as http:
-            reply = await http.post(self.url, json=message, headers=fields)
+            reply = await http.post(self.url, content=json.dumps(message), headers=fields)
         answer: dict[str, Any] = reply.json()
         return answer
 

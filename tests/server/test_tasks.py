@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,10 +16,20 @@ from tests.conftest import Logs, settings_for
 from tests.fake_session import MESSAGE, POLL, SESSION, FakeSession, path_of
 from tests.http_client import start_http_server
 from tests.server.task_client import TaskClient
-from tests.upstream import Upstream, answer
+from tests.upstream import KEY, Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
 
+SENT: dict[str, Any] = {"session_id": "devin-1", "delivered": True}
+WRONG_FIELDS: list[dict[str, Any]] = [
+    {"session_id": "devin-2"},
+    {"structured_output": {"a": "\ud800"}},
+    {"detail": "\ud800"},
+    {"messages": []},
+    {"cursor": ""},
+    {"delivered": "\x00"},
+]
+"""Of what was done before the wait."""
 NO_TASKS = [
     "",
     "x",
@@ -30,6 +41,10 @@ NO_TASKS = [
     "devin-1~danyattention1~~W10",
     "devin-1~danyattention1~~e30",
     "devin-1~manyattention1~~e30",
+    *(
+        DeferredWait(("devin-1",), kind="message", done=json.dumps(SENT | fields), began_at=1).id
+        for fields in WRONG_FIELDS
+    ),
 ]
 SIXTEEN = [f"devin-{number:032x}" for number in range(16)]
 
@@ -197,6 +212,17 @@ async def test_unknown_task_is_an_error_that_names_the_next_step(
         error = (await client.request(method, {"taskId": task_id}))["error"]
         assert error["code"] == -32602
         assert error["message"] == "There is no such task. Call devin_wait_for_sessions."
+
+
+async def test_secret_in_devins_remark_is_not_in_the_id(
+    client: TaskClient, upstream: Upstream
+) -> None:
+    upstream.fail("POST", MESSAGE, answer(200, {"detail": f"used {KEY}"}))
+    FakeSession().at(upstream)
+    task = await client.call("send_message", session_id="devin-1", message="m", max_wait_s=9)
+    done = DeferredWait.parse(task["taskId"]).done
+    assert KEY not in done
+    assert json.loads(done)["delivered"] is True
 
 
 async def test_header_that_names_another_task_is_refused(client: TaskClient) -> None:

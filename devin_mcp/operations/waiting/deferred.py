@@ -71,6 +71,7 @@ class DeferredWait:
     @property
     def fields_of_done(self) -> dict[str, Any]:
         fields: dict[str, Any] = json.loads(self.done) if self.done else {}
+        json.dumps(fields, ensure_ascii=False).encode()  # ValueError for a lone surrogate
         return fields
 
     @classmethod

@@ -19,6 +19,7 @@ from devin_mcp.keys import DevinKey
 from devin_mcp.observability.log import CallRecord, begin_call, current_call, event
 from devin_mcp.operations.sessions.conversation import size_of_message
 from devin_mcp.operations.sessions.model import Phase, Session
+from devin_mcp.operations.waiting.sent_messages import SentMessage
 
 POLL_FAST_SECONDS = 5.0
 """Until the next poll after a change, and at first."""
@@ -34,8 +35,6 @@ FINAL_MESSAGE_GRACE_SECONDS = 60.0
 """
 FINAL_MESSAGE_GRACE_UNSEEN_SECONDS = 10.0
 """The same if the status change was not observed."""
-MESSAGE_VISIBILITY_LAG_SECONDS = 15.0
-"""Seconds in which a session may still show its state from before a message was sent to it."""
 SLOW_POLL_SECONDS = 1.0
 """If the first poll takes longer, its data may be older than the caller's."""
 MAX_REFUSALS = 3
@@ -73,10 +72,10 @@ class SessionPoller:
         clock: Clock,
         key: DevinKey,
         session_id: str,
-        messaged_at: float = -math.inf,
-        budget: MemoryBudget | None = None,
+        last_sent: SentMessage,
+        budget: MemoryBudget,
     ) -> None:
-        self._budget = budget or MemoryBudget()
+        self._budget = budget
         self._memory = self._budget.hold()
         self.listeners: list[Listener] = []
         self.session: Session | None = None
@@ -87,8 +86,7 @@ class SessionPoller:
         """End of the last successful poll, and of the last failed one; 0 for never."""
         self.problem = ""
         """Why the last failed poll failed."""
-        self.messaged_at = messaged_at
-        """Time of the last message sent to the session through this server."""
+        self.last_sent = last_sent
         self.due_at = math.inf
         """Time of the next poll while the poller sleeps."""
         self._may_have_missed_changes = False
@@ -131,7 +129,7 @@ class SessionPoller:
     @property
     def recently_messaged(self) -> bool:
         """True if a message was sent so recently that the session may not show it yet."""
-        return self._clock.now() < self.messaged_at + MESSAGE_VISIBILITY_LAG_SECONDS
+        return self.last_sent.may_be_invisible(self._clock.now())
 
     def assume_was_working(self) -> None:
         """The session worked until now: its final message may not be readable yet."""

@@ -14,11 +14,11 @@ from devin_mcp.errors import SlowDown
 from devin_mcp.keys import DevinKey
 from devin_mcp.operations.parameters import bare_id
 from devin_mcp.operations.waiting.poller import (
-    MESSAGE_VISIBILITY_LAG_SECONDS,
     Listener,
     ReadSession,
     SessionPoller,
 )
+from devin_mcp.operations.waiting.sent_messages import PollerId, SentMessages
 
 MAX_POLLERS_PER_KEY = 100
 MAX_WATCHED_PER_KEY = 60
@@ -27,9 +27,6 @@ MAX_POLLED_BYTES = 48 * MIB
 """Messages of all sessions that are polled."""
 MAX_POLLED_BYTES_PER_TENANT = 24 * MIB
 """The same per key and organization."""
-
-PollerId = tuple[str, str]
-"""Tenant and bare session id."""
 
 
 class Pollers:
@@ -43,11 +40,10 @@ class Pollers:
         """Of each tenant that has pollers."""
         self._pollers: dict[str, dict[str, SessionPoller]] = {}
         """Tenant -> bare session id -> poller."""
-        self._messaged_at: dict[PollerId, float] = {}
-        """Time of the last message sent to each session, the oldest first; kept while the API may
-        still return the state from before it."""
-        self._warm: dict[PollerId, asyncio.Task[None]] = {}
-        """What keeps pollers that nobody listens to for a while."""
+        self._sent = SentMessages()
+        self._warm: dict[PollerId, tuple[ExitStack, asyncio.Task[None]]] = {}
+        """Pollers that go on for a while although nobody listens, the oldest first: what ends that,
+        and the task that does it when the time has come."""
         self.on_slot_free: Callable[[str], None] = lambda _: None
         """Receives the tenant when a poller has ended, so that another may start."""
         self.stopping = False
@@ -90,24 +86,31 @@ class Pollers:
         poller_id = (key.tenant, bare_id(session_id))
         stack = ExitStack()
         stack.enter_context(self.subscribe(key, session_id, lambda _: None))
-        previous = self._warm.pop(poller_id, None)
-        self._warm[poller_id] = asyncio.ensure_future(self._release(stack, poller_id, seconds))
-        if previous is not None:
-            previous.cancel()
+        self._release(poller_id)
+        task = asyncio.ensure_future(self._release_later(poller_id, seconds))
+        self._warm[poller_id] = (stack, task)
 
-    async def _release(self, stack: ExitStack, poller_id: PollerId, seconds: float) -> None:
-        with stack:
-            await self._clock.sleep(seconds)
-        if self._warm.get(poller_id) is asyncio.current_task():
-            del self._warm[poller_id]
+    async def _release_later(self, poller_id: PollerId, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        stack, _ = self._warm.pop(poller_id)
+        stack.close()
+
+    def _release(self, poller_id: PollerId) -> None:
+        if poller_id in self._warm:
+            stack, task = self._warm.pop(poller_id)
+            task.cancel()
+            stack.close()
 
     def assume_messaged(self, key: DevinKey, session_id: str, seconds_ago: float) -> None:
         """A message was sent to the session so long ago, by another process perhaps."""
+        self._sent.assume((key.tenant, bare_id(session_id)), self._clock.now(), seconds_ago)
+
+    def set_messages_before(self, key: DevinKey, session_id: str, count: int) -> None:
+        """The session had so many messages when the last one was sent."""
         poller_id = (key.tenant, bare_id(session_id))
-        moment = self._clock.now() - max(0.0, seconds_ago)
-        self._forget_old_messages(self._clock.now())
-        if moment > self._clock.now() - MESSAGE_VISIBILITY_LAG_SECONDS:
-            self._messaged_at.setdefault(poller_id, moment)
+        self._sent.set_messages_before(poller_id, count)
+        if (poller := self._get(poller_id)) is not None:
+            poller.last_sent = self._sent.last(poller_id)
 
     def join_round(self, tenant: str, count: int) -> int:
         """Wake at most `count` sleeping pollers of a tenant, those that are due first. Returns how
@@ -130,44 +133,40 @@ class Pollers:
             poller.notify(None)
 
     def close(self) -> None:
-        for task in [*self._warm.values(), *(poller.task for poller in self._all())]:
-            task.cancel()
+        for poller_id in list(self._warm):
+            self._release(poller_id)
+        for poller in self._all():
+            poller.task.cancel()
 
     def on_write(self, write: WriteEvent) -> None:
         """A write listener: what was just sent to a session will soon be visible in it."""
         poller_id = (write.tenant, bare_id(write.ids.get("session_id", "")))
-        now = self._clock.now()
-        if write.operation_id == "send_message":
-            self._forget_old_messages(now)
-            self._messaged_at.pop(poller_id, None)  # it goes to the end
-            self._messaged_at[poller_id] = now
         tenant, session_id = poller_id
         poller = self._pollers.get(tenant, {}).get(session_id)
+        if write.operation_id == "send_message":
+            session = poller.session if poller else None
+            self._sent.add(poller_id, self._clock.now(), len(session.messages) if session else None)
         if poller is not None:
-            poller.messaged_at = self._messaged_at.get(poller_id, -math.inf)
+            poller.last_sent = self._sent.last(poller_id)
             poller.invalidate()
-
-    def _forget_old_messages(self, now: float) -> None:
-        while self._messaged_at:
-            oldest = next(iter(self._messaged_at))
-            if self._messaged_at[oldest] > now - MESSAGE_VISIBILITY_LAG_SECONDS:
-                return
-            del self._messaged_at[oldest]
 
     def _start(
         self, poller_id: PollerId, key: DevinKey, session_id: str, max_pollers: int
     ) -> SessionPoller:
         own = self._pollers.setdefault(key.tenant, {})
+        for warm_id in list(self._warm):
+            if len(own) >= max_pollers and warm_id[0] == key.tenant:
+                self._release(warm_id)
         if len(own) >= max_pollers:
             raise SlowDown(
                 f"With this key, {max_pollers} sessions are being followed already, the most this "
                 "server allows."
             )
-        messaged_at = self._messaged_at.get(poller_id, -math.inf)
+        last_sent = self._sent.last(poller_id)
         budget = self._budgets.setdefault(
             key.tenant, MemoryBudget(MAX_POLLED_BYTES_PER_TENANT, self._budget)
         )
-        poller = SessionPoller(self._read, self._clock, key, session_id, messaged_at, budget)
+        poller = SessionPoller(self._read, self._clock, key, session_id, last_sent, budget)
         own[poller_id[1]] = poller
         poller.task.add_done_callback(lambda _: self._remove(poller_id, poller))
         return poller

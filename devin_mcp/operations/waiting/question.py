@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.waiting.target import WaitTarget
@@ -51,6 +53,7 @@ class SettledQuestions:
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._sending: set[asyncio.Task[None]] = set()
 
     def has(self, tenant: str, question: Question) -> bool:
         return (tenant, question.key) in self._keys
@@ -63,6 +66,14 @@ class SettledQuestions:
         if len(self._keys) > MAX_SETTLED:
             self._keys.popitem(last=False)
         return True
+
+    async def finish(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Await what sends an answer. It goes on if its caller is cancelled."""
+        task = asyncio.ensure_future(sending)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(task)
 
     def reopen(self, tenant: str, question: Question) -> None:
         """The answer was not sent."""

@@ -148,10 +148,20 @@ class WaitTarget:
         session = self.session
         if session is None or session.is_working or self.poller.awaiting_final_message:
             return False
-        if not session.accepts_messages or self.has_new_message:
+        if not session.accepts_messages:
             return True
+        if isinstance(self.origin, ReplyTo):
+            return self.has_new_message
         # A session shows its old state for a moment after a message was sent to it.
-        return not (isinstance(self.origin, ReplyTo) or self.poller.recently_messaged)
+        return not self.poller.recently_messaged or self._has_reply
+
+    @property
+    def _has_reply(self) -> bool:
+        """True if Devin wrote something after the message that was sent a moment ago."""
+        count = self.poller.last_sent.messages_before
+        if self.session is None or count is None:
+            return self.has_new_message
+        return any(message.is_from_devin for message in self.session.messages[count:])
 
     @property
     def has_new_message(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from devin_mcp.api.clock import wait_for_event
 from devin_mcp.errors import Broken, DevinError, Refused
+from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.catalog import READ, workflow
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import MAX_WAIT_SECONDS, SessionId, WaitCursorText, bare_id
@@ -149,9 +151,10 @@ async def wait_after(
 
 
 def _deferred(done: WithUpdates, kind: Kind, cursor: str) -> DeferredWait:
-    fields = done.model_dump_json(exclude={"next"}, exclude_none=True)
+    fields = done.model_dump(mode="json", exclude={"next"}, exclude_none=True)
+    text = json.dumps(redactor.clean_value(fields), ensure_ascii=False, separators=(",", ":"))
     return DeferredWait(
-        (done.session_id,), cursor=cursor, kind=kind, done=fields, began_at=int(time.time())
+        (done.session_id,), cursor=cursor, kind=kind, done=text, began_at=int(time.time())
     )
 
 
