@@ -54,6 +54,7 @@ def test_wheel_holds_the_package_and_nothing_else() -> None:
         data = {
             "devin_mcp/py.typed",
             "devin_mcp/server/SKILL.md",
+            "devin_mcp/server/apps/sessions.html",
             "devin_mcp/server/tool_schemas.json",
         }
         assert set(archive.namelist()) == code | metadata | data
