@@ -184,13 +184,18 @@ def _words_of(answer: dict[str, Any]) -> str:
     return words.strip() if isinstance(words, str) else ""
 
 
-def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:
-    """The wait of a task. Raises MCPError for a client without tasks, and for an unknown id."""
+def check_request(ctx: RequestContext, params: TaskParams) -> None:
+    """Raises MCPError for a client without tasks, and for a header that names another task."""
     require_client_extension(ctx, TASKS)
     headers = getattr(ctx.request, "headers", None)
     name = decode_header_value(headers.get(MCP_NAME_HEADER)) if headers is not None else None
     if name is not None and name != params.task_id:  # some clients leave it out
         raise MCPError(HEADER_MISMATCH, "The Mcp-Name header does not match params.taskId.")
+
+
+def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:
+    """The wait of a task. Raises MCPError for an unknown id, and as `check_request` does."""
+    check_request(ctx, params)
     visible = current_caller.get().visible
     try:
         wait = DeferredWait.parse(params.task_id)
@@ -204,13 +209,21 @@ def _wait_of(ctx: RequestContext, params: TaskParams) -> DeferredWait:
 
 
 def _task(wait: DeferredWait, status: str, kind: str, state: TaskState) -> dict[str, Any]:
-    began_at = datetime.fromtimestamp(wait.began_at, UTC)
+    return task_as_json(wait.id, wait.began_at, status, kind, state)
+
+
+def task_as_json(
+    task_id: str, began_at: float, status: str, kind: str, state: TaskState
+) -> dict[str, Any]:
+    """A task as the protocol has it. `kind` is task in the answer that creates it, else complete;
+    `began_at` is in Unix seconds.
+    """
     return {
         "resultType": kind,
-        "taskId": wait.id,
+        "taskId": task_id,
         "status": status,
         "statusMessage": printable(state.message),
-        "createdAt": _timestamp(began_at),
+        "createdAt": _timestamp(datetime.fromtimestamp(began_at, UTC)),
         "lastUpdatedAt": _timestamp(datetime.now(UTC)),
         "ttlMs": LIFETIME_SECONDS * 1000,
         "pollIntervalMs": int(state.poll_seconds * 1000),

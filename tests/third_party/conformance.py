@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ SKILLS_SCENARIOS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest")
 
 _SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
 _TIMEOUT = 90.0
-_SCENARIO = re.compile(r"^([✓✗]) ([\w-]+): \d+ passed, \d+ failed$", re.MULTILINE)
+_SCENARIO = re.compile(r"^([✓✗]) ([\w-]+): (\d+) passed, \d+ failed$", re.MULTILINE)
 _EXCUSED = re.compile(r"^  ~ (\S+)$", re.MULTILINE)
 
 
@@ -27,9 +28,14 @@ class Verdict:
     """Outcome of a run. `excused` are the baseline's entries that really failed."""
 
     process: ProcessResult
-    ran: frozenset[str]
+    passed: Mapping[str, int]
+    """Scenario -> its checks that passed."""
     failed: frozenset[str]
     excused: frozenset[str]
+
+    @property
+    def ran(self) -> frozenset[str]:
+        return frozenset(self.passed)
 
     @property
     def holds(self) -> bool:
@@ -56,8 +62,8 @@ def check(node: str, url: str, revision: Revision, baseline: Path, scratch: Path
     outcomes = _SCENARIO.findall(process.out)
     return Verdict(
         process,
-        ran=frozenset(name for _, name in outcomes),
-        failed=frozenset(name for mark, name in outcomes if mark == "✗"),
+        passed={name: int(count) for _, name, count in outcomes},
+        failed=frozenset(name for mark, name, _ in outcomes if mark == "✗"),
         excused=frozenset(_EXCUSED.findall(process.out)),
     )
 

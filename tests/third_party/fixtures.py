@@ -33,7 +33,7 @@ from mcp.types import (
 from pydantic import Field
 
 from devin_mcp.server.context import caller_of
-from tests.third_party import asking
+from tests.third_party import asking, task_fixtures
 
 ONE_PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
@@ -75,6 +75,7 @@ def install(mcp: MCPServer[Any]) -> None:
     _prompts(mcp)
     _handlers(mcp)
     asking.install(mcp)
+    task_fixtures.install(mcp)
 
 
 def _embedded(uri: str, text: str, mime_type: str = "text/plain") -> EmbeddedResource:
