@@ -153,7 +153,7 @@ async def test_claude_code_delegates_a_task(tmp_path: Path, transport: Transport
 
 async def test_words_typed_after_a_command_are_the_whole_task(tmp_path: Path) -> None:
     words = "Refuse orders with a negative price"
-    with scripted_model(max_calls=0) as model:
+    with scripted_model(lambda _: "No.") as model:
         await run_claude(model, tmp_path, "stdio", f"/mcp__devin__delegate {words}")
     text = model.conversations[0].text
     assert f"<command-args>{words}</command-args>" in text

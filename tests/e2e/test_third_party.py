@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 
 from tests.declared import declared_tools
-from tests.third_party import conformance, processes
+from tests.third_party import conformance, install, processes
 from tests.third_party.conformance import Revision
 from tests.third_party.inspector import Inspector
 from tests.third_party.processes import DEVIN_MCP, PACKAGES
@@ -92,6 +92,19 @@ def test_typescript_client_calls_reads_and_completes(
 @pytest.fixture
 def inspector(node: str, url: str, transport: Transport, era: Era, tmp_path: Path) -> Inspector:
     return Inspector(node, tmp_path, era, url if transport == "http" else [DEVIN_MCP, "--sandbox"])
+
+
+def test_fastmcp_waits_as_a_task_and_answers_the_question(url: str, tmp_path: Path) -> None:
+    """An independent client of the tasks extension."""
+    command = [str(install.PYTHON), str(THIRD_PARTY / "fastmcp_client.py"), url]
+    process = processes.run(command, cwd=tmp_path, timeout=2 * CLIENT_TIMEOUT)
+    assert process.status == 0, str(process)
+    got = json.loads(process.out)
+    (question,) = got["questions"]
+    assert question.startswith('Devin asks in "Refuse negative prices')
+    texts = [message["message"] for message in got["result"]["messages"]]
+    assert texts[1] == "Strict, please."
+    assert got["result"]["pull_requests"]
 
 
 @each_transport

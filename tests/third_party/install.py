@@ -1,9 +1,10 @@
 """`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
-Node and the packages of package.json go into .third_party/. Redis, HAProxy and Chromium are system
-packages; they are installed with apt-get where that works without a password (as root).
+Node, the packages of package.json and those of requirements.txt go into .third_party/. Redis,
+HAProxy and Chromium are system packages; they are installed with apt-get where that works without a
+password (as root).
 
-Does nothing if package.json and its lock are installed already. After a change of package.json
+Does nothing if all of that is installed already. After a change of package.json
 renew the lock with `npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it
 names no registry.
 """
@@ -15,12 +16,16 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parents[1] / ".third_party"
 
-_WANTED = (HERE / "package.json", HERE / "package-lock.json")
+PYTHON = INSTALLED / "python" / "bin" / "python"
+"""Of the environment with the Python packages of requirements.txt."""
+
+_WANTED = (HERE / "package.json", HERE / "package-lock.json", HERE / "requirements.txt")
 _STAMP = INSTALLED / "installed"
 _TIMEOUT = 600
 """Seconds: it is about 340 MB, most of it Node and the inspector."""
@@ -77,16 +82,19 @@ def install() -> None:
     _STAMP.unlink(missing_ok=True)  # an install that is cut short must not look finished
     for file in _WANTED:
         shutil.copy(file, INSTALLED)
+    venv.create(INSTALLED / "python", with_pip=True, clear=True)
+    pip = (str(PYTHON), "-m", "pip", "install", "-q", "-r", str(HERE / "requirements.txt"))
     # Nothing here needs its install scripts, so none is trusted to run.
     quiet = ("--no-audit", "--no-fund", "--no-progress", "--ignore-scripts", "--loglevel=error")
     try:
-        subprocess.run(
-            (npm, "install", *quiet),
-            cwd=INSTALLED,
-            stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT,
-            check=True,
-        )
+        for command in ((npm, "install", *quiet), pip):
+            subprocess.run(
+                command,
+                cwd=INSTALLED,
+                stdin=subprocess.DEVNULL,
+                timeout=_TIMEOUT,
+                check=True,
+            )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise SystemExit(f"the third-party packages could not be installed: {problem}") from None
     _STAMP.write_text(fingerprint())

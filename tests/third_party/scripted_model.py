@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,12 +63,14 @@ class Call:
     arguments: Json
 
 
-def next_call(conversation: Conversation, max_calls: int) -> Call | None:
-    """Delegate, answer the question, wait for the pull request. None when that is done, or after so
-    many calls.
-    """
-    if len(conversation.results) >= max_calls:
-        return None
+Script = Callable[[Conversation], Call | str]
+"""From the conversation to the next call, or to what the model says."""
+
+
+def delegate(conversation: Conversation) -> Call | str:
+    """Delegate, answer the question, wait for the pull request."""
+    if len(conversation.results) >= MAX_CALLS:
+        return "I have called enough."
     delegated = conversation.last("devin_delegate_task")
     if delegated is None:
         arguments = {"prompt": TASK, "repository": "acme/shop-api", "max_wait_s": 5}
@@ -76,7 +78,7 @@ def next_call(conversation: Conversation, max_calls: int) -> Call | None:
     latest = conversation.results[-1]
     session_id, cursor = delegated.text_field("session_id"), latest.text_field("cursor")
     if PULL_REQUEST in latest.text:
-        return None
+        return "The pull request is there."
     sent = conversation.last("devin_send_message")
     if sent is None and QUESTION in latest.text:
         arguments = {"session_id": session_id, "message": ANSWER, "max_wait_s": 20}
@@ -109,10 +111,11 @@ def read_anthropic(body: Json) -> Conversation:
     return conversation
 
 
-def write_anthropic(call: Call | None, number: int) -> Iterator[str]:
+def write_anthropic(step: Call | str, number: int) -> Iterator[str]:
     """The events of a streamed message."""
+    call = step if isinstance(step, Call) else None
     block: Json = {"type": "text", "text": ""}
-    delta: Json = {"type": "text_delta", "text": "The pull request is there."}
+    delta: Json = {"type": "text_delta", "text": step}
     if call is not None:
         block = {"type": "tool_use", "id": f"toolu_{number:06}", "name": call.tool, "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call.arguments)}
@@ -162,10 +165,10 @@ def read_gemini(body: Json) -> Conversation:
     return conversation
 
 
-def write_gemini(call: Call | None, number: int) -> Iterator[str]:
-    part: Json = {"text": "The pull request is there."}
-    if call is not None:
-        part = {"functionCall": {"id": f"c{number}", "name": call.tool, "args": call.arguments}}
+def write_gemini(step: Call | str, number: int) -> Iterator[str]:
+    part: Json = {"text": step}
+    if isinstance(step, Call):
+        part = {"functionCall": {"id": f"c{number}", "name": step.tool, "args": step.arguments}}
     candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
     usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
     yield f"data: {json.dumps({'candidates': [candidate], 'usageMetadata': usage})}\n\n"
@@ -183,8 +186,8 @@ def _text_of(content: Any) -> str:
 class ScriptedModel:
     """What the hosts have shown the model, in order."""
 
-    def __init__(self, max_calls: int) -> None:
-        self._max_calls = max_calls
+    def __init__(self, script: Script) -> None:
+        self._script = script
         self.conversations: list[Conversation] = []
         self.url = ""
 
@@ -198,16 +201,18 @@ class ScriptedModel:
             return None
         conversation = read(body)
         self.conversations.append(conversation)
-        call = next_call(conversation, self._max_calls) if conversation.tools else None
-        if call is not None:
-            call = Call(host_name(conversation, call.tool), call.arguments)
-        return write(call, len(self.conversations))
+        step = self._script(conversation) if conversation.tools else "A word"
+        if isinstance(step, Call):
+            step = Call(host_name(conversation, step.tool), step.arguments)
+        return write(step, len(self.conversations))
 
 
 @contextmanager
-def scripted_model(max_calls: int = MAX_CALLS) -> Iterator[ScriptedModel]:
-    """A model that listens on loopback as long as the block lasts."""
-    model = ScriptedModel(max_calls)
+def scripted_model(script: Script | None = None) -> Iterator[ScriptedModel]:
+    """A model that listens on loopback as long as the block lasts. It delegates one task unless
+    there is another script.
+    """
+    model = ScriptedModel(script or delegate)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
