@@ -50,8 +50,8 @@ class ClaudeScreen:
         end = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < end:
             self.read(0.3)
-            shown = " ".join(self.text.split())
-            if any(text in shown for text in texts):
+            words = " ".join(self.text.split())
+            if any(text in words for text in texts):
                 return self.text
         raise AssertionError(f"none of {texts} appears:\n{self.text}")
 
