@@ -63,7 +63,8 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
     spends=True,
     if_reply_lost=IF_REPLY_LOST,
     is_core=True,
-    search_hint="follow-up instructions or a comment for the running agent, tell it to change",
+    search_hint="reply to Devin, tell Devin, follow-up instructions, a comment or post for the "
+    "running agent, wake a sleeping session, tell it to change",
 )
 async def send_message(
     ctx: Context,

@@ -40,7 +40,7 @@ MAX_INPUT_BYTES: dict[DevinApi, int] = {"v1": 12_600, "v3": 13_750}
 """Names, descriptions and input schemas of all tools: what every model reads in every conversation.
 """
 MAX_TOOL_BYTES = 1_700
-MAX_LISTING_BYTES = 28_400
+MAX_LISTING_BYTES = 28_900
 if os.environ.get("UPDATE_SNAPSHOTS"):
     tool_schemas.FILE.write_text(tool_schemas.text_of_file())
 TOOLS: dict[DevinApi, dict[str, dict[str, Any]]] = {

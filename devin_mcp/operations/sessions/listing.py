@@ -53,7 +53,8 @@ class Member(ApiModel):
     v1="GET /v1/sessions",
     v3="GET /sessions?first=200&is_archived=false",
     permission="ViewOrgSessions",
-    search_hint="show recent and running agents, runs and jobs, find earlier ones",
+    search_hint="list Devin sessions, show recent and running agents, tasks, runs and jobs, find "
+    "earlier ones by tag",
 )
 async def list_sessions(
     ctx: Context,

@@ -203,6 +203,7 @@ async def _title_of_session(ctx: Context, session_id: str) -> str | None:
         "session_id",
         _title_of_session,
     ),
+    search_hint="end, abort or kill Devin, a running agent, task or job",
 )
 async def terminate_session(
     ctx: Context,

@@ -57,7 +57,8 @@ Origin = Seen | ReplyTo | None
     READ,
     "sessions",
     is_core=True,
-    search_hint="await or poll running agents, check for completion, be notified of responses",
+    search_hint="wait for Devin to finish, await, block or poll until running agents and jobs are "
+    "done, need input or respond, get notified, check for completion",
 )
 async def wait_for_sessions(
     ctx: Context,

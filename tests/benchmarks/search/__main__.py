@@ -9,7 +9,7 @@ from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
 from tests.benchmarks.search.ranking import WITHIN, other_tools, read_queries, search_all
 
-FILES = ("queries.txt", "independent_queries.txt")
+FILES = ("queries.txt", "independent_queries.txt", "fresh_queries.txt")
 
 
 def main() -> int:
