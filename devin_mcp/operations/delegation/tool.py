@@ -35,8 +35,8 @@ from devin_mcp.operations.waiting.tool import wait_after
     "sessions",
     spends=True,
     is_core=True,
-    search_hint="delegate a task to Devin, ask or let Devin do it, assign, outsource, start or kick "
-    "off coding work with an AI coding agent in the cloud: implement a feature, fix a bug or "
+    search_hint="delegate a task to Devin, ask or let Devin do it, assign, outsource, start or "
+    "kick off coding work with an AI coding agent in the cloud: implement a feature, fix a bug or "
     "issue, write tests, migrate, refactor, open a pull request (PR)",
 )
 async def delegate_task(
