@@ -112,7 +112,7 @@ def build(
             own_identity,
             identify,
             settings.questions,
-            apps=not settings.no_apps,
+            apps=settings.apps,
         )
         try:
             # Closed last: other replicas are notified of writes that end during the shutdown, too.
@@ -149,7 +149,7 @@ def build(
 
 
 def _extensions(settings: Settings) -> list[Extension]:
-    apps: list[Extension] = [] if settings.no_apps else [AppsExtension()]
+    apps: list[Extension] = [AppsExtension()] if settings.apps else []
     return [SkillsExtension(), TasksExtension(), *apps]
 
 

@@ -111,10 +111,10 @@ class ServerSettings:
         metavar="WHO",
         commands=("stdio", "http"),
     )
-    no_apps: bool = setting(
-        False,
+    apps: bool = setting(
+        True,
         parse_bool,
-        "no session board, which clients that render MCP Apps show to a person",
+        "session board for a person, shown by clients that render MCP Apps",
         commands=("stdio", "http"),
     )
     state_keys: tuple[str, ...] = setting(

@@ -91,7 +91,7 @@ async def test_other_hosts_see_nothing_and_pay_nothing(
         tools = await modern(url, "tools/list", extensions)
         resources = await modern(url, "resources/list", extensions)
         _, legacy_tools = await legacy(url, extensions)
-    async with start_http_server(settings_for(upstream, no_apps="true")) as url:
+    async with start_http_server(settings_for(upstream, apps="false")) as url:
         without = await modern(url, "tools/list", {})
     assert tools["tools"] == without["tools"]
     assert legacy_tools["tools"] == without["tools"]
@@ -109,7 +109,7 @@ async def test_older_client_over_http_gets_an_id_that_says_so(upstream: Upstream
 
 
 async def test_no_apps_leaves_the_board_out(upstream: Upstream) -> None:
-    async with start_http_server(settings_for(upstream, no_apps="true")) as url:
+    async with start_http_server(settings_for(upstream, apps="false")) as url:
         discovered = await modern(url, "server/discover")
         tools = await modern(url, "tools/list")
         read = await modern(url, "resources/read", uri=BOARD)
