@@ -14,7 +14,9 @@ from devin_mcp.observability.log import event
 
 HEAD_END = b"\r\n\r\n"
 """Ends a head, and a chunked body with its trailers."""
-_HTTP_LINE = re.compile(rb"(?!CONNECT )[A-Z]+ +/[^ #]* +HTTP/1\.[01]\r\n")
+LINE_OF_ZERO = b"\r\n0"
+"""Begins the last chunk, if it is not a part of the data."""
+_HTTP_LINE = re.compile(rb"(?!CONNECT )[A-Z]+ /[^ #\r\n]* HTTP/1\.[01]\r\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _UPGRADE = re.compile(rb"\r\n(?=upgrade:)", re.IGNORECASE)
 
@@ -22,8 +24,8 @@ _UPGRADE = re.compile(rb"\r\n(?=upgrade:)", re.IGNORECASE)
 class HttpProtocol(HttpToolsProtocol):
     """What uvicorn does with h11, and not with httptools:
 
-    - A request is parsed when the one before is answered. Until then its bytes wait, and beyond a
-      bound the client does. So the running request is the last one, and learns of a disconnect.
+    - A request is parsed when the one before is answered. Until then its bytes wait. Beyond a bound
+      the client does, and a disconnect is noticed with the next part of the answer.
     - A head is parsed when it is complete, and has a bound; so have trailers, which are ignored.
     - A request to upgrade is served as any other (RFC 9110 §7.8). Java's client sends one with
       each request, and httptools would take its body for the other protocol.
@@ -39,8 +41,8 @@ class HttpProtocol(HttpToolsProtocol):
     _body_bytes: int | None = None
     """What is to come of the body; None before a head and in a chunked body."""
     _is_chunked = False
-    _tail = b""
-    """The last bytes of a chunked body that were parsed: its end may come in parts."""
+    _may_end = False
+    """Whether the next HEAD_END may be the end of a chunked body."""
     _unfinished_bytes = 0
     """Bytes of a chunked body since its last data."""
 
@@ -62,8 +64,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _parse(self) -> None:
         """Parse until a request is complete. The rest waits for its answer."""
-        if self._received:
-            self._unset_keepalive_if_required()
         try:
             while self._received and not self.transport.is_closing():
                 if self._is_answering():
@@ -101,12 +101,20 @@ class HttpProtocol(HttpToolsProtocol):
         return part
 
     def _take_chunks(self) -> bytes:
-        """A part of a chunked body, up to a place where it may end."""
-        place = (self._tail + self._received).find(HEAD_END)
-        is_end = place >= 0
-        end = place + len(HEAD_END) - len(self._tail) if is_end else len(self._received)
-        part = self._take(end)
-        self._tail = b"" if is_end else (self._tail + part)[1 - len(HEAD_END) :]
+        """A part of a chunked body, up to a place where it may end.
+
+        The last bytes stay: its end may begin with them.
+        """
+        start = 0
+        if not self._may_end:
+            start = self._received.find(LINE_OF_ZERO)
+            self._may_end = start >= 0
+        place = self._received.find(HEAD_END, start) if self._may_end else -1
+        if place >= 0:
+            self._may_end = False
+            part = self._take(place + len(HEAD_END))
+        else:
+            part = self._take(max(0, len(self._received) + 1 - len(HEAD_END)))
         self._unfinished_bytes += len(part)
         return part
 
@@ -126,6 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
         if end < 0:
             return b""
         head = self._take(end + len(HEAD_END))
+        self._unset_keepalive_if_required()
         if not _HTTP_LINE.match(head):
             raise ValueError
         return _UPGRADE.sub(b"\r\nx-", head)
@@ -146,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
         needs_host = self.parser.get_http_version() == "1.1"
         if not (needs_host <= len(hosts) <= 1 and codings in ([], [b"chunked"])):
             raise ValueError  # httptools makes a parser error of it
-        self._is_chunked = bool(codings)
+        self._is_chunked = self._may_end = bool(codings)
         self._body_bytes = int(headers.get(b"content-length", 0)) or None
         super().on_headers_complete()
 
@@ -163,8 +172,8 @@ class HttpProtocol(HttpToolsProtocol):
         peer = self.client[0] if self.client else None
         event("http_rejected", level="warning", status=400, reason="invalid_http", peer=peer)
         self._received.clear()
-        cycle = self.cycle
-        if cycle is not None and cycle.response_started and not cycle.response_complete:
-            self.transport.close()  # an answer is under way
+        is_in_body = self._is_chunked or self._body_bytes is not None
+        if is_in_body and self.cycle.response_started:
+            self.transport.close()  # its request has an answer
         else:
             self.send_400_response(message)

@@ -114,6 +114,7 @@ REFUSED = {
     "other coding": REQUEST_HEAD + b"transfer-encoding: gzip\r\n\r\n" + BODY,
     "another protocol": (REQUEST_HEAD + LENGTH + b"\r\n").replace(b"HTTP/1.1", b"RTSP/1.0") + BODY,
     "one more protocol": (REQUEST_HEAD + LENGTH + b"\r\n").replace(b"HTTP/1.1", b"ICE/1.0") + BODY,
+    "protocol in the next line": b"GET /healthz\r\nfoo: HTTP/1.1\r\n" + HOST + b"\r\n",
     "tunnel": b"CONNECT /mcp HTTP/1.1\r\n" + HOST + b"\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "path outside of ASCII": b"POST /mcp\xff HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
