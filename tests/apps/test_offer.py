@@ -15,7 +15,7 @@ from tests.upstream import V3_KEY, Upstream
 
 DECLARED: dict[str, Any] = {APPS: {"mimeTypes": [PAGE_TYPE]}}
 OPENERS = {"devin_list_sessions", "devin_get_session"}
-MAX_PAGE_BYTES = 24_000
+MAX_PAGE_BYTES = 24 * 1024
 
 
 async def modern(
