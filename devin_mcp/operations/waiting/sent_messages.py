@@ -26,7 +26,7 @@ class SentMessage:
 
 
 class SentMessages:
-    """Of all sessions, the oldest first."""
+    """Of all sessions, about in the order of their time."""
 
     def __init__(self) -> None:
         self._last: dict[PollerId, SentMessage] = {}
