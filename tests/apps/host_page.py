@@ -102,15 +102,18 @@ class HostPage:
 
 @asynccontextmanager
 async def board(
-    upstream: Upstream, clock: AutoClock, **settings: Any
-) -> AsyncIterator[tuple[Browser, str]]:
-    """A browser, and a server that pages of ORIGIN may call; on v3 unless a key is given."""
+    browser: Browser, upstream: Upstream, clock: AutoClock, **settings: Any
+) -> AsyncIterator[str]:
+    """The URL of a server that pages of ORIGIN may call; on v3 unless a key is given. At the end
+    the pages of the browser are closed.
+    """
     settings = {"allowed_origins": ORIGIN, "DEVIN_API_KEY": V3_KEY} | settings
-    async with (
-        start_browser() as browser,
-        start_http_server(settings_for(upstream, **settings), clock) as url,
-    ):
-        yield browser, url
+    async with start_http_server(settings_for(upstream, **settings), clock) as url:
+        try:
+            yield url
+        finally:
+            for context in browser.contexts:
+                await context.close()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
-from tests.apps.host_page import HostPage, Theme, board, open_app
+from tests.apps.host_page import HostPage, Theme, board, open_app, start_browser
 from tests.clock import AutoClock
 from tests.http_client import connect_over_http
 from tests.upstream import Upstream, start_upstream
@@ -39,7 +39,7 @@ async def main(folder: Path | None) -> None:
 
 
 async def _draw_all(upstream: Upstream, clock: AutoClock, folder: Path | None) -> None:
-    async with board(upstream, clock) as (browser, url):
+    async with start_browser() as browser, board(browser, upstream, clock) as url:
         async with connect_over_http(url) as client:
             for script, title in SESSIONS.items():
                 await client.create_session(f"{script} {title}", title=title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from devin_mcp.keys import DevinApi
 from tests.apps.host_page import ABILITIES, board, open_app
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("node")
 
 @pytest.mark.parametrize(("era", "api"), [("auto", "v3"), ("legacy", "v1")])
 async def test_question_is_answered_and_the_pull_request_comes_by_itself(
-    upstream: Upstream, clock: AutoClock, era: Era, api: DevinApi
+    browser: Browser, upstream: Upstream, clock: AutoClock, era: Era, api: DevinApi
 ) -> None:
-    async with board(upstream, clock, DEVIN_API_KEY=KEYS[api]) as (browser, url):
+    async with board(browser, upstream, clock, DEVIN_API_KEY=KEYS[api]) as url:
         async with connect_over_http(url) as client:
             session_id = await client.create_session("Refuse negative prices", title="Prices")
         clock.skip(10)
@@ -51,7 +51,7 @@ async def test_question_is_answered_and_the_pull_request_comes_by_itself(
 
 
 async def test_one_session_opens_its_conversation_and_takes_a_message(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     session = FakeSession(status_enum="finished", fields={"pull_request": PULL_REQUEST})
     session.user_says("Refuse negative prices")
@@ -60,7 +60,7 @@ async def test_one_session_opens_its_conversation_and_takes_a_message(
     long_text = "\N{WAVING HAND SIGN}word " * 1000
     session.devin_says(long_text)
     session.at(upstream)
-    async with board(upstream, clock, result_limit=3000) as (browser, url):
+    async with board(browser, upstream, clock, result_limit=3000) as url:
         host = await open_app(browser, url, "devin_get_session", session_id="devin-1", messages=5)
         messages = host.app.get_by_role("listitem")
         await expect(messages).not_to_have_count(0)
@@ -82,14 +82,14 @@ async def test_one_session_opens_its_conversation_and_takes_a_message(
 
 
 async def test_typing_and_focus_survive_that_the_board_changes(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     asking = FakeSession("devin-1", "blocked", fields={"title": "Asks"})
     asking.devin_says(QUESTION)
     working = FakeSession("devin-2", "working", fields={"title": "Works"})
     for session in (asking, working):
         session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         text = host.app.get_by_label("Your answer")
         await text.press_sequentially("Strict, I ")
@@ -105,13 +105,13 @@ async def test_typing_and_focus_survive_that_the_board_changes(
 
 
 async def test_failed_message_stays_in_the_box_with_the_reason(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     session = FakeSession(status_enum="blocked")
     session.devin_says(QUESTION)
     upstream.fail_operation("send_message", answer(403, {"detail": "Not for this key"}))
     session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await host.app.get_by_label("Your answer").fill(ANSWER)
         await host.button("Send to Devin").click()
@@ -122,12 +122,14 @@ async def test_failed_message_stays_in_the_box_with_the_reason(
     assert len(upstream.sent("send_message")) == 2
 
 
-async def test_held_and_failed_sessions_say_why(upstream: Upstream, clock: AutoClock) -> None:
+async def test_held_and_failed_sessions_say_why(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     held = {"status": "suspended", "status_detail": "out_of_credits", "title": "Held"}
     failed = {"status": "error", "status_detail": "machine_lost", "title": "Failed"}
     FakeSession("devin-1", fields=held).at(upstream)
     FakeSession("devin-2", fields=failed).at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         cards = host.group("Needs you")
         await expect(cards.filter(has_text="Held")).to_contain_text("out of credits")
@@ -135,8 +137,10 @@ async def test_held_and_failed_sessions_say_why(upstream: Upstream, clock: AutoC
         await expect(cards.filter(has_text="Failed")).to_contain_text("machine lost")
 
 
-async def test_session_is_archived_and_taken_back(upstream: Upstream, clock: AutoClock) -> None:
-    async with board(upstream, clock) as (browser, url):
+async def test_session_is_archived_and_taken_back(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
+    async with board(browser, upstream, clock) as url:
         async with connect_over_http(url) as client:
             session_id = await client.create_session("sandbox:quick Bump the library")
         clock.skip(10)
@@ -149,8 +153,10 @@ async def test_session_is_archived_and_taken_back(upstream: Upstream, clock: Aut
         assert not upstream.organization.sessions[session_id].is_archived
 
 
-async def test_more_sessions_are_shown_page_by_page(upstream: Upstream, clock: AutoClock) -> None:
-    async with board(upstream, clock) as (browser, url):
+async def test_more_sessions_are_shown_page_by_page(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
+    async with board(browser, upstream, clock) as url:
         async with connect_over_http(url) as client:
             for number in range(5):
                 await client.create_session("sandbox:expire", title=f"Session {number}")
@@ -164,33 +170,39 @@ async def test_more_sessions_are_shown_page_by_page(upstream: Upstream, clock: A
         await expect(host.button("Show more sessions")).to_be_hidden()
 
 
-async def test_nothing_is_offered_that_cannot_be_done(upstream: Upstream, clock: AutoClock) -> None:
+async def test_nothing_is_offered_that_cannot_be_done(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     """A host without tool calls, and a server that only reads."""
     session = FakeSession(status_enum="blocked")
     session.devin_says(QUESTION)
     session.at(upstream)
     abilities = {name: value for name, value in ABILITIES.items() if name != "serverTools"}
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, abilities=abilities)
         await expect(host.group("Needs you")).to_have_count(1)
         assert await host.buttons() == []
-    async with board(upstream, clock, read_only="true") as (browser, url):
+    async with board(browser, upstream, clock, read_only="true") as url:
         host = await open_app(browser, url)
         await expect(host.group("Needs you")).to_contain_text(QUESTION)
         assert await host.buttons() == ["Refresh"]
 
 
-async def test_error_of_the_first_call_is_shown(upstream: Upstream, clock: AutoClock) -> None:
-    async with board(upstream, clock) as (browser, url):
+async def test_error_of_the_first_call_is_shown(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, "devin_get_session", session_id="devin-unknown")
         await expect(host.app.locator("#notice")).to_contain_text(
             "Take the id from one of the list tools"
         )
 
 
-async def test_closed_page_asks_no_more(upstream: Upstream, clock: AutoClock) -> None:
+async def test_closed_page_asks_no_more(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     FakeSession(fields={"title": "Works"}).at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await expect(host.app.locator("#state")).to_have_text("Following 1")
         await host.page.evaluate("window.tearDown()")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.apps.host_page import HostPage, board, open_app
 from tests.clock import AutoClock
@@ -31,10 +31,10 @@ async def steps_of(host: HostPage) -> list[int]:
 
 
 async def test_newest_message_is_the_question_however_long_the_conversation_is(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     session = working(upstream, 60, size=10)
-    async with board(upstream, clock, result_limit=3000) as (browser, url):
+    async with board(browser, upstream, clock, result_limit=3000) as url:
         host = await open_app(browser, url)
         await expect(host.group("At work")).to_have_count(1)
         session.devin_says("Shall I drop the table?")
@@ -46,12 +46,12 @@ async def test_newest_message_is_the_question_however_long_the_conversation_is(
 
 @pytest.mark.parametrize("more", [3, 60])
 async def test_conversation_has_no_gap_and_can_be_read_from_its_beginning(
-    upstream: Upstream, clock: AutoClock, more: int
+    browser: Browser, upstream: Upstream, clock: AutoClock, more: int
 ) -> None:
     session = working(upstream, 10)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, "devin_get_session", session_id="devin-1", messages=5)
-        await expect(host.app.get_by_role("listitem")).to_have_count(5)
+        await expect(host.app.get_by_role("listitem").last).to_contain_text("Step 9")
         for number in range(10, 10 + more):
             session.devin_says(f"Step {number}")
         session.status_enum = "blocked"
@@ -66,12 +66,12 @@ async def test_conversation_has_no_gap_and_can_be_read_from_its_beginning(
 
 
 async def test_words_stay_where_they_are_typed_when_devin_goes_on(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     session = FakeSession("devin-1", "blocked")
     session.devin_says("Strict or lenient?")
     session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         text = host.app.locator("textarea")
         await text.press_sequentially("I think ")
@@ -85,12 +85,12 @@ async def test_words_stay_where_they_are_typed_when_devin_goes_on(
 
 
 async def test_session_that_is_held_after_an_answer_needs_somebody(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
     session = FakeSession("devin-1", "blocked")
     session.devin_says("Strict or lenient?")
     session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await host.app.get_by_label("Your answer").fill("Strict")
         await host.button("Send to Devin").click()
@@ -102,9 +102,9 @@ async def test_session_that_is_held_after_an_answer_needs_somebody(
 
 
 async def test_session_that_was_taken_back_elsewhere_is_not_archived(
-    upstream: Upstream, clock: AutoClock
+    browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         async with connect_over_http(url) as client:
             session_id = await client.create_session("sandbox:quick Bump the library")
         clock.skip(10)
@@ -116,18 +116,22 @@ async def test_session_that_was_taken_back_elsewhere_is_not_archived(
         await expect(host.group("Delivered")).to_have_count(1)
 
 
-async def test_every_question_mark_asks(upstream: Upstream, clock: AutoClock) -> None:
+async def test_every_question_mark_asks(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     for number, text in enumerate(ASK_FOR_SOMETHING):
         session = FakeSession(f"devin-{number}", "blocked", fields=dict(PULL_REQUEST))
         session.devin_says(text)
         session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await expect(host.group("Needs you")).to_have_count(len(ASK_FOR_SOMETHING))
 
 
-async def test_refresh_shows_no_page_twice(upstream: Upstream, clock: AutoClock) -> None:
-    async with board(upstream, clock) as (browser, url):
+async def test_refresh_shows_no_page_twice(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
+    async with board(browser, upstream, clock) as url:
         async with connect_over_http(url) as client:
             for number in range(3):
                 await client.create_session("sandbox:expire", title=f"Session {number}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.apps.host_page import Motion, Theme, board, open_app
 from tests.clock import AutoClock
@@ -49,10 +49,10 @@ def sample(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_and_nothing_is_cut_off(
-    upstream: Upstream, clock: AutoClock, theme: Theme
+    browser: Browser, upstream: Upstream, clock: AutoClock, theme: Theme
 ) -> None:
     sample(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, theme=theme)
         await expect(host.group("Needs you")).to_contain_text("error or a warning")
         await host.app.locator("summary").first.click()
@@ -69,10 +69,12 @@ async def test_axe_finds_nothing_and_nothing_is_cut_off(
     assert host.problems == []
 
 
-async def test_host_decides_about_colours_and_theme(upstream: Upstream, clock: AutoClock) -> None:
+async def test_host_decides_about_colours_and_theme(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     sample(upstream)
     variables = {"--color-background-primary": "rgb(1, 2, 3)", "--color-text-primary": "white"}
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, variables=variables)
         style = "getComputedStyle(document.body).backgroundColor"
         assert await host.app.evaluate(style) == "rgb(1, 2, 3)"
@@ -80,7 +82,9 @@ async def test_host_decides_about_colours_and_theme(upstream: Upstream, clock: A
         await host.app.wait_for_function("document.documentElement.style.colorScheme === 'dark'")
 
 
-async def test_hostile_text_stays_text(upstream: Upstream, clock: AutoClock) -> None:
+async def test_hostile_text_stays_text(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     """In titles, tags, states of pull requests and messages."""
     for number, text in enumerate(HOSTILE):
         fields = {
@@ -92,7 +96,7 @@ async def test_hostile_text_stays_text(upstream: Upstream, clock: AutoClock) -> 
         session.user_says(text)
         session.devin_says(f"{text}?")
         session.at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, width=320)
         await expect(host.group("Needs you")).to_have_count(len(HOSTILE))
         for summary in await host.app.locator("summary").all():
@@ -110,11 +114,13 @@ async def test_hostile_text_stays_text(upstream: Upstream, clock: AutoClock) -> 
     assert host.problems == []
 
 
-async def test_only_secure_links_are_offered(upstream: Upstream, clock: AutoClock) -> None:
+async def test_only_secure_links_are_offered(
+    browser: Browser, upstream: Upstream, clock: AutoClock
+) -> None:
     for number, link in enumerate([*LINKS, "https://github.com/acme/shop/pull/214"]):
         fields = {"url": link, "pull_request": {"url": link}}
         FakeSession(f"devin-{number}", "finished", fields=fields).at(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await expect(host.group("Delivered")).to_have_count(len(LINKS) + 1)
         links = await host.app.get_by_role("link").all_inner_texts()
@@ -123,10 +129,10 @@ async def test_only_secure_links_are_offered(upstream: Upstream, clock: AutoCloc
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 async def test_nothing_moves_for_those_who_want_less_motion(
-    upstream: Upstream, clock: AutoClock, motion: Motion
+    browser: Browser, upstream: Upstream, clock: AutoClock, motion: Motion
 ) -> None:
     sample(upstream)
-    async with board(upstream, clock) as (browser, url):
+    async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url, reduced_motion=motion)
         await expect(host.group("At work")).to_have_count(1)
         animations = await host.app.evaluate("document.getAnimations().length")

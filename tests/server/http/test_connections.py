@@ -30,6 +30,8 @@ IDLE = {
 }
 """What a client sends, in parts, before it sends nothing more."""
 BODY_BYTES = 4_000_000
+MAX_SECONDS = 1.6
+"""Of processor time. It takes 0.7, and took 2.1 when each part was copied with the rest."""
 LOOK_LIKE_ENDS = [b"\r\n\r\n", b"\r\n0\r\n\r\n"]
 
 
@@ -81,9 +83,9 @@ async def test_body_that_looks_like_its_end_takes_no_longer(block: bytes) -> Non
         body = data * (BODY_BYTES // len(data))
         chunked = b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
         async with serving(keep_alive=75) as (reader, writer):
-            began_at = time.perf_counter()
+            began_at = time.process_time()
             writer.write(HEAD + chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
             received = await reader.read()
-            seconds[data] = time.perf_counter() - began_at
+            seconds[data] = time.process_time() - began_at
         assert received.endswith(str(len(body)).encode())
-    assert seconds[block] < 1.2 + 20 * seconds[b"x"], seconds
+    assert seconds[block] < MAX_SECONDS, seconds
