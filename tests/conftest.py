@@ -29,6 +29,19 @@ from tests.third_party import processes
 from tests.upstream import KEY, KEYS, Upstream, start_upstream
 
 Era = Literal["auto", "legacy"]
+ROOT = Path(__file__).parent
+UNMEASURED = (
+    "apps/",
+    "conventions/",
+    "docs/",
+    "e2e/",
+    "operations/test_many_writes.py",
+    "server/http/test_event_loop.py",
+    "server/http/test_isolation.py",
+    "server/http/test_made_up_keys.py",
+    "server/http/test_memory.py",
+)
+"""Tests with much load, or of processes: other tests run the same code."""
 Logs = Callable[[], list[dict[str, Any]]]
 
 
@@ -42,8 +55,15 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto` starts two workers more than there are cores: many tests wait for a process."""
-    return (os.cpu_count() or 1) + 2
+    """`-n auto` starts a worker more than there are cores: many tests wait for a process."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Do not measure coverage where it takes a third of the time and shows nothing new."""
+    for item in items:
+        if item.path.relative_to(ROOT).as_posix().startswith(UNMEASURED):
+            item.add_marker("no_cover")
 
 
 def pytest_unconfigure() -> None:

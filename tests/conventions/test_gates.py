@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import tool_environment
+from tests.e2e.processes import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -31,7 +31,7 @@ def test_checker_finds_nothing(command: list[str]) -> None:
     process = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
-        env=tool_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=300,

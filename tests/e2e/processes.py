@@ -22,19 +22,14 @@ def environment(**variables: str | None) -> dict[str, str]:
     """This process's environment with `variables`, of which None unsets, and without Devin's own.
 
     Bytecode may be written: otherwise every start of an installed server compiles all its libraries
-    again.
+    again. Coverage is not measured: that would cost a third of the time.
     """
-    dropped = ("DEVIN_", "PYTHONDONTWRITEBYTECODE")
+    dropped = ("DEVIN_", "COVERAGE_", "PYTHONDONTWRITEBYTECODE")
     inherited = {
         name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)
     }
     merged = inherited | variables
     return {name: value for name, value in merged.items() if value is not None}
-
-
-def tool_environment() -> dict[str, str]:
-    """The same for programs that are not ours, whose coverage is not measured."""
-    return {name: value for name, value in environment().items() if "COVERAGE_" not in name}
 
 
 class Process:

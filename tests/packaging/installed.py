@@ -19,7 +19,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from devin_mcp import __version__
-from tests.e2e.processes import environment, tool_environment
+from tests.e2e.processes import environment
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("redis", "otel")
@@ -120,7 +120,7 @@ def run(
     """
     process = subprocess.run(
         command,
-        env=env or tool_environment(),
+        env=env or environment(),
         cwd=cwd,
         capture_output=True,
         timeout=INSTALL_TIMEOUT,

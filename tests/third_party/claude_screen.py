@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-from tests.e2e.processes import tool_environment
+from tests.e2e.processes import environment
 from tests.third_party.processes import PACKAGES
 
 MODEL_KEY = "sk-scripted-0123456789abcdef"
@@ -78,7 +78,7 @@ def claude_screen(
     if not (home / ".claude.json").exists():
         _prepare(home, project, server_url)
     (binary,) = PACKAGES.glob("@anthropic-ai/claude-code-*/claude*")
-    env = tool_environment() | {
+    env = environment() | {
         "HOME": str(home),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",

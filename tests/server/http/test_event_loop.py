@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from devin_mcp.keys import DevinApi
-from tests.e2e.processes import tool_environment
+from tests.e2e.processes import environment
 from tests.http_client import ACCEPT
 from tests.server.http.hostile_calls import CASES, Case
 from tests.upstream import KEYS, Upstream
@@ -27,7 +27,7 @@ async def server(upstream: Upstream) -> AsyncIterator[str]:
         sys.executable,
         "-m",
         "tests.server.http.watched_server",
-        env={**tool_environment(), "DEVIN_BASE_URL": upstream.url},  # coverage slows it down
+        env={**environment(), "DEVIN_BASE_URL": upstream.url},  # coverage slows it down
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
