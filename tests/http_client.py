@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import httpx
 import httpx2
 import uvicorn
 from mcp import Client
@@ -95,3 +97,19 @@ MODERN_META = {
 """The `_meta` of every request of that revision."""
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
+
+
+async def request_with(
+    extensions: Mapping[str, Any], url: str, method: str, **params: Any
+) -> dict[str, Any]:
+    """The answer to a client of 2026-07-28 that declares these extensions on this request."""
+    capabilities = {"extensions": extensions}
+    meta = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": capabilities}
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+    headers = ACCEPT | {"mcp-protocol-version": MODERN, "mcp-method": method}
+    if "uri" in params:
+        headers["mcp-name"] = params["uri"]
+    async with httpx.AsyncClient() as http:
+        reply = await http.post(url, json=message, headers=headers)
+    answer: dict[str, Any] = reply.json()
+    return answer

@@ -24,6 +24,12 @@ def working(upstream: Upstream, steps: int, size: int = 1) -> FakeSession:
     return session.at(upstream)
 
 
+def asking(upstream: Upstream) -> FakeSession:
+    session = FakeSession("devin-1", "blocked")
+    session.devin_says("Strict or lenient?")
+    return session.at(upstream)
+
+
 async def steps_of(host: HostPage) -> list[int]:
     """The numbers of the steps in the conversation, in the order in which they are there."""
     texts = await host.app.locator("li .words").all_inner_texts()
@@ -68,9 +74,7 @@ async def test_conversation_has_no_gap_and_can_be_read_from_its_beginning(
 async def test_words_stay_where_they_are_typed_when_devin_goes_on(
     browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
-    session = FakeSession("devin-1", "blocked")
-    session.devin_says("Strict or lenient?")
-    session.at(upstream)
+    session = asking(upstream)
     async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         text = host.app.locator("textarea")
@@ -87,9 +91,7 @@ async def test_words_stay_where_they_are_typed_when_devin_goes_on(
 async def test_session_that_is_held_after_an_answer_needs_somebody(
     browser: Browser, upstream: Upstream, clock: AutoClock
 ) -> None:
-    session = FakeSession("devin-1", "blocked")
-    session.devin_says("Strict or lenient?")
-    session.at(upstream)
+    session = asking(upstream)
     async with board(browser, upstream, clock) as url:
         host = await open_app(browser, url)
         await host.app.get_by_label("Your answer").fill("Strict")

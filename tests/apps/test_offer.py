@@ -10,7 +10,7 @@ import pytest
 
 from devin_mcp.server.apps.extension import APPS, BOARD, PAGE_TYPE
 from tests.conftest import settings_for
-from tests.http_client import ACCEPT, INITIALIZE, MODERN, MODERN_META, start_http_server
+from tests.http_client import ACCEPT, INITIALIZE, request_with, start_http_server
 from tests.upstream import V3_KEY, Upstream
 
 DECLARED: dict[str, Any] = {APPS: {"mimeTypes": [PAGE_TYPE]}}
@@ -22,14 +22,8 @@ async def modern(
     url: str, method: str, extensions: dict[str, Any] | None = None, **params: Any
 ) -> dict[str, Any]:
     """The result of a request of 2026-07-28, or its error."""
-    capabilities = {"extensions": DECLARED if extensions is None else extensions}
-    meta = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": capabilities}
-    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-    headers = ACCEPT | {"mcp-protocol-version": MODERN, "mcp-method": method}
-    if "uri" in params:
-        headers["mcp-name"] = params["uri"]
-    async with httpx.AsyncClient() as http:
-        reply = (await http.post(url, json=message, headers=headers)).json()
+    declared = DECLARED if extensions is None else extensions
+    reply = await request_with(declared, url, method, **params)
     result: dict[str, Any] = reply.get("result") or reply["error"]
     return result
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from devin_mcp.server.skills import FILE, SKILLS
 from tests.conftest import settings_for
-from tests.http_client import ACCEPT, MODERN, MODERN_META, start_http_server
+from tests.http_client import request_with, start_http_server
 from tests.upstream import Upstream
 
 URI = "skill://delegating-to-devin/SKILL.md"
@@ -19,16 +18,7 @@ URI = "skill://delegating-to-devin/SKILL.md"
 
 async def request(url: str, method: str, *, declared: bool = True, **params: Any) -> dict[str, Any]:
     """The answer to a client that declares skills on this request, or does not."""
-    capabilities: dict[str, Any] = {"extensions": {SKILLS: {}}} if declared else {}
-    meta = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": capabilities}
-    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-    headers = ACCEPT | {"mcp-protocol-version": MODERN, "mcp-method": method}
-    if "uri" in params:
-        headers["mcp-name"] = params["uri"]
-    async with httpx.AsyncClient() as http:
-        reply = await http.post(url, json=message, headers=headers)
-    answer: dict[str, Any] = reply.json()
-    return answer
+    return await request_with({SKILLS: {}} if declared else {}, url, method, **params)
 
 
 async def test_skill_is_listed_and_its_file_is_read_as_announced(upstream: Upstream) -> None:
