@@ -26,6 +26,8 @@ from devin_mcp.operations.waiting.tool import Wait, look_once
 
 MIN_POLL_SECONDS = 5.0
 """Between two looks of a client while something has just changed."""
+QUIET_POLL_SECONDS = 10.0
+"""The least after that, and MAX_POLL_SECONDS the most: hosts do exactly what they are told."""
 MAX_POLL_SECONDS = 20.0
 RESULTS: Mapping[Kind, type[WithUpdates]] = {"delegate": Delegated, "message": MessageSent}
 """The results that a wait completes."""
@@ -63,8 +65,10 @@ async def look_at_task(ctx: Context, wait: DeferredWait) -> TaskState:
         return TaskState(f"Devin cannot be asked just now: {error.message}", is_current=False)
     message = state_text(looked.targets)
     is_current = all(target.is_resolved for target in looked.targets)
-    poll_seconds = min(target.poller.interval for target in looked.targets)
-    poll_seconds = min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, poll_seconds))
+    interval = min(target.poller.interval for target in looked.targets)
+    poll_seconds = min(MAX_POLL_SECONDS, max(QUIET_POLL_SECONDS, interval))
+    if interval <= MIN_POLL_SECONDS:
+        poll_seconds = MIN_POLL_SECONDS
     if looked.refusal is None and looked.timed_out and not wait.is_over:
         return TaskState(message, poll_seconds, is_current=is_current)
     result = _result(wait, looked, seen.others(ids))

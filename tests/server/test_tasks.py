@@ -272,3 +272,19 @@ async def test_gets_share_the_requests_of_one_poller(
     for _ in range(10):
         assert (await client.get(task["taskId"]))["status"] == "working"
     assert upstream.count("GET", POLL) == 1
+
+
+async def test_client_looks_often_only_just_after_a_change(
+    client: TaskClient, upstream: Upstream, manual_clock: ManualClock
+) -> None:
+    """Hosts do exactly what the interval says."""
+    FakeSession().at(upstream)
+    task = await begin(client, "devin-1")
+    intervals = []
+    for _ in range(5):
+        intervals.append((await client.get(task["taskId"]))["pollIntervalMs"])
+        await manual_clock.advance(15, until_asleep=1)
+        await manual_clock.wait_until_quiet()
+    assert intervals[0] == 5_000
+    assert all(10_000 <= interval <= 20_000 for interval in intervals if interval != 5_000)
+    assert intervals[-1] >= 10_000
