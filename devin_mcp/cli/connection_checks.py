@@ -21,6 +21,7 @@ from devin_mcp.keys import WHERE_TO_GET_A_KEY, DevinApi, DevinKey, api_of
 from devin_mcp.operations.account import Account, read_account
 from devin_mcp.operations.policy import Policy
 from devin_mcp.operations.services import Services
+from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
 
 Verdict = Literal["ok", "note", "FAIL"]
@@ -60,7 +61,9 @@ async def connection_checks(settings: Settings, key: DevinKey, app: Any = None) 
         found = "the response is a web page, not the Devin API"
         return [*checks, Check("Accepted", "FAIL", found, advice)]
     client = DevinClient(settings, app=app)
-    services = Services(client, Policy(settings.result_limit), max_sessions=0, cache_ttl=0)
+    toolsets = visible_tools(settings, "stdio").toolsets
+    policy = Policy(settings.result_limit, toolsets=toolsets)
+    services = Services(client, policy, max_sessions=0, cache_ttl=0)
     try:
         return [*checks, *_account_checks(await read_account(services.context(key)))]
     except DevinError as error:

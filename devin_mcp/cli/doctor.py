@@ -19,18 +19,15 @@ from devin_mcp.cli.connection_checks import (
     network_checks,
 )
 from devin_mcp.cli.terminal import print_text, print_wrapped
-from devin_mcp.cli.tools import json_bytes
+from devin_mcp.cli.tools import json_bytes, tokens_of
 from devin_mcp.keys import API_TITLES, KEY_PREFIX_HINT, PERSONAL_V1_PREFIX, DevinKey, api_of
 from devin_mcp.observability.printable import printable_json
-from devin_mcp.server.build import hide_secrets, own_key
+from devin_mcp.server.build import hide_secrets, own_key, own_tools
 from devin_mcp.server.tools import published_tools
-from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import SETTINGS, Settings
 from devin_mcp.settings.environment import process_environment
 
 PACKAGES = ("mcp", "httpx", "pydantic", "structlog")
-BYTES_PER_TOKEN = 4
-"""A rough average."""
 
 
 FILL_IN_KEY = (
@@ -104,7 +101,7 @@ def _json_value(value: Any) -> Any:
 
 def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]:
     """The checks that send nothing."""
-    visible = visible_tools(settings, "stdio").of_api(own_key(settings).api)
+    visible = own_tools(settings, "stdio")
     tools = published_tools(visible)
     size = json_bytes(tools)
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
@@ -123,7 +120,7 @@ def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]
             "Tools",
             "ok",
             f"{len(tools)} visible; tools/list costs {size:,} bytes, "
-            f"about {size // BYTES_PER_TOKEN:,} tokens",
+            f"about {tokens_of(size)} tokens",
             ", ".join(tool["name"].removeprefix("devin_") for tool in tools),
         ),
         _check_files(settings),

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 from devin_mcp.operations import Operation
-from devin_mcp.server.build import own_key
+from devin_mcp.server.build import own_tools
 from devin_mcp.server.tools import published_tools
-from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import Settings
+from devin_mcp.settings.toolsets import ALL, TOOLSETS, Toolset
+
+BYTES_PER_TOKEN = 4
+"""Of JSON in English, roughly."""
 
 
-def json_bytes(tools: list[dict[str, Any]]) -> int:
-    """Bytes of the tools in compact JSON."""
-    return len(json.dumps(tools, separators=(",", ":")))
+def json_bytes(value: Any) -> int:
+    """Bytes of compact JSON."""
+    return len(json.dumps(value, separators=(",", ":")))
+
+
+def bytes_read(tool: dict[str, Any]) -> int:
+    """Bytes of a tool that a model reads: name, description and input schema."""
+    return json_bytes([tool["name"], tool["description"], tool["inputSchema"]])
+
+
+def tokens_of(size: int) -> str:
+    """What so many bytes cost, about."""
+    return f"{size // BYTES_PER_TOKEN:,}"
 
 
 def effect_of(operation: Operation[Any, Any]) -> str:
@@ -23,19 +37,46 @@ def effect_of(operation: Operation[Any, Any]) -> str:
 
 
 def print_tools(settings: Settings, *, as_json: bool) -> int:
-    """Print the tools that the settings enable. Returns the exit status.
+    """Print the tools that the settings enable, and all toolsets. Returns the exit status.
 
-    Raises SettingsError if a setting names an unknown tool.
+    Raises SettingsError if a setting names an unknown tool, or if no tool is left.
     """
-    visible = visible_tools(settings, "stdio").of_api(own_key(settings).api)
+    visible = own_tools(settings, "stdio")
     tools = published_tools(visible)
     if as_json:
         json.dump({"tools": tools}, sys.stdout, indent=2)
         print()
         return 0
-    print(f"{'toolset':<12} {'tool':<26} {'effect':<15} description")
+    print(f"{'toolset':<13} {'tool':<29} {'effect':<15} {'tokens':>6}  description")
     for operation, tool in zip(visible.operations, tools, strict=True):
         sentence = tool["description"].split(". ")[0].rstrip(".")
-        print(f"{operation.toolset:<12} {tool['name']:<26} {effect_of(operation):<15} {sentence}.")
-    print(f"\n{len(tools)} tools, {json_bytes(tools):,} bytes in tools/list")
+        print(
+            f"{operation.toolset.name:<13} {tool['name']:<29} {effect_of(operation):<15} "
+            f"{tokens_of(bytes_read(tool)):>6}  {sentence}."
+        )
+    size = sum(map(bytes_read, tools))
+    print(
+        f"\n{len(tools)} tools. A model reads names, descriptions and inputs: {size:,} bytes, "
+        f"about {tokens_of(size)} tokens.\n"
+        f"tools/list has {json_bytes(tools):,} bytes, outputs included.\n"
+    )
+    _print_toolsets(settings, visible.toolsets)
     return 0
+
+
+def _print_toolsets(settings: Settings, enabled: frozenset[Toolset]) -> None:
+    """All toolsets of the API with what each costs, whatever is enabled."""
+    visible = own_tools(replace(settings, toolsets=(ALL,), tools=(), exclude_tools=()), "stdio")
+    sizes: dict[Toolset, list[int]] = {toolset: [] for toolset in TOOLSETS}
+    for operation, tool in zip(visible.operations, published_tools(visible), strict=True):
+        sizes[operation.toolset].append(bytes_read(tool))
+    print(f"{'toolset':<13} {'is':<4} {'tools':>5} {'bytes':>6} {'tokens':>6}  what its tools do")
+    for toolset, tool_sizes in sizes.items():
+        if not tool_sizes:
+            continue
+        size, state = sum(tool_sizes), "on" if toolset in enabled else "off"
+        print(
+            f"{toolset.name:<13} {state:<4} {len(tool_sizes):>5} {size:>6,} {tokens_of(size):>6}  "
+            f"{toolset.description}"
+        )
+    print("\nChoose with --toolsets, such as --toolsets default,schedules, or --toolsets all.")

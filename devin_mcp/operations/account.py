@@ -15,7 +15,7 @@ from devin_mcp.operations.browsing import ResourceContent, resource
 from devin_mcp.operations.catalog import OPERATIONS, Operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.markdown import facts
-from devin_mcp.settings import TOOLSETS
+from devin_mcp.settings.toolsets import TOOLSETS
 
 PRINCIPALS = {
     "service_user": "service user",
@@ -59,19 +59,24 @@ async def read_account(ctx: Context) -> Account:
     by_toolset = {
         operation.toolset: outcome for operation, outcome in zip(lists, outcomes, strict=True)
     }
+    asked = [toolset for toolset in TOOLSETS if toolset in by_toolset]
     return Account(
         API_TITLES[ctx.key.api],
         principal,
         org_id,
         problem,
-        [name for name in TOOLSETS if name in by_toolset and by_toolset[name] is None],
-        {name: refusal for name in TOOLSETS if (refusal := by_toolset.get(name)) is not None},
+        [toolset.name for toolset in asked if by_toolset[toolset] is None],
+        {
+            toolset.name: refusal
+            for toolset in asked
+            if (refusal := by_toolset[toolset]) is not None
+        },
     )
 
 
 def _is_list(ctx: Context, operation: Operation[Any, Any]) -> bool:
-    """True for an operation that reads and needs no id."""
-    if not ctx.has(operation):
+    """True for an operation of this server that reads and needs no id."""
+    if not ctx.has(operation) or operation.toolset not in ctx.policy.toolsets:
         return False
     endpoint = ctx.endpoint(operation)
     return endpoint.is_read and endpoint.placeholders <= {"org_id"}

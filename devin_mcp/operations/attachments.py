@@ -23,6 +23,7 @@ from devin_mcp.operations.file_content import FileContent, file_content
 from devin_mcp.operations.parameters import FromChar
 from devin_mcp.operations.results import Next, Result, Truncatable
 from devin_mcp.operations.text_file import TextFile
+from devin_mcp.settings.toolsets import ATTACHMENTS
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_INLINE_BYTES = 512 * 1024
@@ -67,7 +68,7 @@ IF_REPLY_LOST = "An unused upload has no effect and costs nothing. Upload again.
 
 @operation(
     CREATE,
-    "attachments",
+    ATTACHMENTS,
     v1="POST /v1/attachments",
     v3="POST /attachments",
     permission="UseDevinSessions",
@@ -152,7 +153,7 @@ def _decode_base64(content: str) -> bytes:
 
 @operation(
     READ,
-    "attachments",
+    ATTACHMENTS,
     v1="GET /v1/attachments/{uuid}/{name}",
     v3="GET /attachments/{uuid}/{name}",
     permission="UseDevinSessions",

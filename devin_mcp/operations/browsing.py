@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from devin_mcp.operations.catalog import Operation, title_of
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.matching import Candidate
-from devin_mcp.settings import Toolset
+from devin_mcp.settings.toolsets import Toolset
 
 P = ParamSpec("P")
 RecordsT = TypeVar("RecordsT")

@@ -25,7 +25,7 @@ from devin_mcp.api.endpoint import Endpoint
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.capabilities import API_CAPABILITIES, V1, V3, Capability, Requires
 from devin_mcp.operations.context import Context
-from devin_mcp.settings import Toolset
+from devin_mcp.settings.toolsets import Toolset
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -31,6 +31,7 @@ from devin_mcp.operations.waiting.cursor import WaitCursor
 from devin_mcp.operations.waiting.result import WithUpdates, with_updates
 from devin_mcp.operations.waiting.target import ReplyTo
 from devin_mcp.operations.waiting.tool import wait_after
+from devin_mcp.settings.toolsets import SESSIONS
 
 
 class MessageSent(WithUpdates):
@@ -56,7 +57,7 @@ IF_REPLY_LOST = "Look with devin_get_session whether the message arrived before 
 
 @operation(
     CHANGE,
-    "sessions",
+    SESSIONS,
     v1="POST /v1/sessions/{session_id}/message",
     v3="POST /sessions/{session_id}/messages",
     permission="ManageOrgSessions",

@@ -17,6 +17,7 @@ from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.local_files import LocalFiles
 from devin_mcp.settings.environment import environment_value
+from devin_mcp.settings.toolsets import DEFAULT_TOOLSETS, Toolset
 
 HOUR_SECONDS = 3600.0
 
@@ -31,6 +32,8 @@ class Policy:
     """Highest spending cap of a session, and the cap of a call that gives none."""
     readable_files: LocalFiles = field(default_factory=LocalFiles)
     writable_files: LocalFiles = field(default_factory=LocalFiles)
+    toolsets: frozenset[Toolset] = DEFAULT_TOOLSETS
+    """Those that have a tool on this server."""
     secret_variables: frozenset[str] = frozenset()
     """Environment variables whose values may be sent to Devin."""
 

@@ -24,6 +24,7 @@ from devin_mcp.operations.results import (
     build_page,
     rows_of_page,
 )
+from devin_mcp.settings.toolsets import SECRETS
 
 SecretName = Annotated[str, Field(max_length=256, description="Its name"), NOT_BLANK]
 SecretValue = Annotated[str, Field(max_length=65_536, description="The secret itself")]
@@ -82,7 +83,7 @@ class Secrets(Page):
 
 @operation(
     READ,
-    "secrets",
+    SECRETS,
     v1="GET /v1/secrets",
     v3="GET /secrets?first=200",
     permission="ManageOrgSecrets",
@@ -116,7 +117,7 @@ IF_REPLY_LOST = "The secret may be stored. Look with devin_list_secrets before c
 
 @operation(
     CREATE,
-    "secrets",
+    SECRETS,
     v1="POST /v1/secrets",
     v3="POST /secrets",
     permission="ManageOrgSecrets",
@@ -169,7 +170,7 @@ async def _find_secret(ctx: Context, secret_id: str) -> Secret:
 
 @operation(
     DESTROY,
-    "secrets",
+    SECRETS,
     v1="DELETE /v1/secrets/{secret_id}",
     v3="DELETE /secrets/{secret_id}",
     permission="ManageOrgSecrets",

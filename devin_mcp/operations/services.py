@@ -77,4 +77,4 @@ class Services:
         return session
 
     def _drop_stale(self, write: WriteEvent) -> None:
-        self.cache.drop(write.tenant, toolset_of(write.operation_id))
+        self.cache.drop(write.tenant, toolset_of(write.operation_id).name)

@@ -16,7 +16,7 @@ from devin_mcp.api.client import SHUTDOWN_GRACE_SECONDS, DevinClient
 from devin_mcp.api.clock import Clock
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.errors import BadKey
-from devin_mcp.keys import DEFAULT_API, LOGIN_TOKEN_PROBLEM, SANDBOX_KEYS, DevinKey
+from devin_mcp.keys import API_TITLES, DEFAULT_API, LOGIN_TOKEN_PROBLEM, SANDBOX_KEYS, DevinKey
 from devin_mcp.observability.log import event
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.cache import MAX_BYTES, MAX_BYTES_PER_CALLERS_KEY
@@ -35,7 +35,7 @@ from devin_mcp.server.spans import leave_out_invisible_spans
 from devin_mcp.server.subscriptions import Subscriptions
 from devin_mcp.server.tasks import TasksExtension
 from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
-from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings
+from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings, SettingsError
 from devin_mcp.settings.environment import environment_value
 
 WEBSITE = "https://docs.devin.ai"
@@ -73,10 +73,12 @@ def build(
     when everything is closed. `memory` bounds what all calls hold; by default nothing does. `clock`
     and `deadline` (seconds of one call) are for tests.
 
-    Raises SettingsError if a setting names an unknown tool.
+    Raises SettingsError if a setting names an unknown tool, or if none is left.
     """
     hide_secrets(settings)
     visible = visible_tools(settings, transport)
+    if settings.auth != "caller-key":
+        own_tools(settings, transport)
     shutdown = shutdown or Shutdown()
     own_identity = Identity(own_key(settings))
 
@@ -197,6 +199,23 @@ def own_key(settings: Settings) -> DevinKey:
     return DevinKey(settings.api_key, settings.org_id, settings.api or DEFAULT_API)
 
 
+def own_tools(settings: Settings, transport: Transport) -> VisibleTools:
+    """What a caller with the server's own key sees.
+
+    Raises SettingsError if a setting names an unknown tool, or if the key's API has none of them.
+    """
+    key = own_key(settings)
+    enabled = visible_tools(settings, transport)
+    visible = enabled.of_api(key.api)
+    if not visible.operations and key.state == "usable":
+        names = ", ".join(sorted(toolset.name for toolset in enabled.toolsets))
+        raise SettingsError(
+            f"no tool is left: those of {names} do not exist on {API_TITLES[key.api]}, which the "
+            "key is for"
+        )
+    return visible
+
+
 def _policy(settings: Settings, visible: VisibleTools) -> Policy:
     """What the operator allows, as far as this transport has the capability."""
     capabilities = visible.capabilities
@@ -208,6 +227,7 @@ def _policy(settings: Settings, visible: VisibleTools) -> Policy:
         max_acu=settings.max_acu,
         readable_files=LocalFiles(readable),
         writable_files=LocalFiles(writable),
+        toolsets=visible.toolsets,
         secret_variables=frozenset(variables),
     )
 

@@ -28,6 +28,7 @@ from devin_mcp.operations.waiting.pollers import MAX_WATCHED_PER_KEY, Pollers
 from devin_mcp.server.key_subscribers import KeySubscribers, send_events
 from devin_mcp.server.resource_uris import ResourceMatch, match_uri
 from devin_mcp.server.visibility import VisibleTools
+from devin_mcp.settings.toolsets import SESSIONS, Toolset
 
 MAX_URIS = 500
 """Resources that one stream, or one older client, can watch."""
@@ -161,7 +162,7 @@ class Subscriptions:
         def on_poll(change: SessionChange | None) -> None:
             if change is not None:
                 ids = {"session_id": session_id}
-                self._notify_updated(subscribers, "sessions", ids, lists=change.phase_changed)
+                self._notify_updated(subscribers, SESSIONS, ids, lists=change.phase_changed)
 
         stack = ExitStack()
         try:
@@ -196,7 +197,7 @@ class Subscriptions:
     def _notify_updated(
         self,
         subscribers: KeySubscribers,
-        toolset: str,
+        toolset: Toolset,
         ids: Mapping[str, str],
         *,
         lists: bool = True,

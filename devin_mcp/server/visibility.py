@@ -28,7 +28,8 @@ from devin_mcp.operations.capabilities import (
     Capability,
 )
 from devin_mcp.operations.catalog import READ, Effect
-from devin_mcp.settings import TOOLSETS, Settings, SettingsError
+from devin_mcp.settings import Settings, SettingsError
+from devin_mcp.settings.toolsets import DEFAULT, TOOLSETS, Toolset, toolsets_named
 from devin_mcp.suggest import closest
 
 Transport = Literal["stdio", "http"]
@@ -42,7 +43,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)")
 class Restriction:
     """Restricts what the operator allows, for one caller. It never adds anything."""
 
-    toolsets: frozenset[str] = frozenset(TOOLSETS)
+    toolsets: frozenset[Toolset] = frozenset(TOOLSETS)
     effects: frozenset[Effect] = frozenset(Effect)
 
     def intersect(self, other: Restriction) -> Restriction:
@@ -95,6 +96,11 @@ class VisibleTools:
         return frozenset(operation.tool_name for operation in self.operations)
 
     @cached_property
+    def toolsets(self) -> frozenset[Toolset]:
+        """Those that have a tool here."""
+        return frozenset(operation.toolset for operation in self.operations)
+
+    @cached_property
     def resources(self) -> tuple[Resource, ...]:
         return tuple(
             resource for resource in RESOURCES if resource.tool is None or self.has(resource.tool)
@@ -135,7 +141,7 @@ def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
     names = [operation.tool_name for operation in catalog]
     added = _full_tool_names(settings.tools, names, "--tools")
     removed = _full_tool_names(settings.exclude_tools, names, "--exclude-tools")
-    toolsets = settings.toolsets or (() if settings.tools else TOOLSETS)
+    toolsets = toolsets_named(settings.toolsets or (() if settings.tools else (DEFAULT,)))
     operations = tuple(
         operation
         for operation in catalog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from devin_mcp.keys import WHERE_TO_GET_A_KEY, DevinApi
 from devin_mcp.settings.environment import default_files_root
@@ -29,9 +29,7 @@ from devin_mcp.settings.setting import (
     SERVER_COMMANDS,
     setting,
 )
-
-Toolset = Literal["sessions", "attachments", "secrets", "knowledge", "playbooks"]
-TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
+from devin_mcp.settings.toolsets import TOOLSET_WORDS
 
 HTTP_COMMANDS = ("http",)
 CALL_DEADLINE_SECONDS = 50.0
@@ -129,8 +127,9 @@ class ServerSettings:
     read_only: bool = setting(False, parse_bool, "only tools that change nothing and spend nothing")
     toolsets: tuple[str, ...] = setting(
         (),
-        one_of(*TOOLSETS),
-        f"toolsets to enable, all by default: {', '.join(TOOLSETS)}",
+        one_of(*TOOLSET_WORDS),
+        f"toolsets to enable: {', '.join(TOOLSET_WORDS)}; `devin-mcp tools` shows what "
+        "each has and costs",
         metavar="A,B",
     )
     tools: tuple[str, ...] = setting(

@@ -23,6 +23,7 @@ from devin_mcp.operations.secrets import SessionSecret
 from devin_mcp.operations.sessions.tools import SessionEnded
 from devin_mcp.server.build import build
 from devin_mcp.settings import resolve
+from devin_mcp.settings.toolsets import SESSIONS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, Logs, settings_for
 from tests.operation_server import serve_operations, server_state
@@ -88,7 +89,7 @@ async def test_crash_is_logged_with_frames_and_without_its_message(logs: Logs) -
         """Fails with a message that must not be logged."""
         raise RuntimeError("a prompt, perhaps")
 
-    bomb = Operation(explode, READ, "sessions")
+    bomb = Operation(explode, READ, SESSIONS)
     async with serve_operations(resolve({}, {"DEVIN_API_KEY": "apk_x"}), bomb) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)

@@ -13,6 +13,7 @@ from devin_mcp.operations.catalog import READ, Operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.playbooks.tools import delete_playbook, list_playbooks
 from devin_mcp.operations.sessions.tools import SessionEnded
+from devin_mcp.settings.toolsets import SESSIONS
 from tests.conftest import settings_for
 from tests.operation_server import serve_operations
 from tests.upstream import Upstream, answer
@@ -48,7 +49,7 @@ async def test_crash_says_whether_anything_may_have_been_changed(
         raise RuntimeError("late")
 
     upstream.fail_operation("delete_playbook", answer(200, {}))
-    operation = Operation(explode, READ, "sessions")
+    operation = Operation(explode, READ, SESSIONS)
     async with serve_operations(settings_for(upstream), operation) as client:
         result = await client.call_tool("devin_explode", {})
     assert isinstance(result.content[0], TextContent)

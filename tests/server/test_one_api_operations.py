@@ -9,6 +9,7 @@ from devin_mcp.keys import DevinApi
 from devin_mcp.operations.catalog import READ, Operation, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.results import Result
+from devin_mcp.settings.toolsets import SESSIONS
 from tests.conftest import settings_for, text_of
 from tests.operation_server import serve_operations
 from tests.upstream import KEYS, Upstream
@@ -32,7 +33,7 @@ async def test_caller_of_the_other_api_is_told_where_it_exists(
         item: Endpoint.parse("read_weather", item, f"GET /{item}/weather") for item in ("v1", "v3")
     }
     settings = settings_for(upstream, DEVIN_API_KEY=KEYS[api])
-    only_v1 = Operation(read_weather, READ, "sessions", v1=endpoints["v1"])
+    only_v1 = Operation(read_weather, READ, SESSIONS, v1=endpoints["v1"])
     async with serve_operations(settings, only_v1) as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
         result = await client.call_tool("devin_read_weather", {})
@@ -45,4 +46,4 @@ async def test_caller_of_the_other_api_is_told_where_it_exists(
 
 def test_operation_without_a_route_is_refused() -> None:
     with pytest.raises(TypeError, match="a tool without one is a @workflow"):
-        operation(READ, "sessions", permission="ViewOrgSessions")
+        operation(READ, SESSIONS, permission="ViewOrgSessions")

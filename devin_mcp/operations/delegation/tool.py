@@ -28,11 +28,12 @@ from devin_mcp.operations.sessions.start import SessionRequest
 from devin_mcp.operations.sessions.tools import create_session
 from devin_mcp.operations.waiting.result import with_updates
 from devin_mcp.operations.waiting.tool import wait_after
+from devin_mcp.settings.toolsets import SESSIONS
 
 
 @workflow(
     CREATE,
-    "sessions",
+    SESSIONS,
     spends=True,
     is_core=True,
     search_hint="delegate a task to Devin, ask or let Devin do it, assign, outsource, start or "

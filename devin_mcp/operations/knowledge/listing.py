@@ -37,6 +37,7 @@ from devin_mcp.operations.results import (
     prefix_that_fits,
     rows_of_page,
 )
+from devin_mcp.settings.toolsets import KNOWLEDGE
 
 SNIPPET_CHARS = 200
 ROOM_FOR_HINT = 40
@@ -97,7 +98,7 @@ GET_NOTE = Lookup.declare(
 
 @operation(
     READ,
-    "knowledge",
+    KNOWLEDGE,
     v1="GET /v1/knowledge",
     v3="GET /knowledge/notes?first=200",
     permission=READ_PERMISSION,

@@ -16,6 +16,7 @@ from devin_mcp.operations.knowledge.model import Note, NoteWrite, RawNotes
 from devin_mcp.operations.parameters import NOT_BLANK, FolderId, NoteId
 from devin_mcp.operations.partial_update import Change, Clear, RawRecord
 from devin_mcp.operations.results import Next, Result
+from devin_mcp.settings.toolsets import KNOWLEDGE
 
 NoteName = Annotated[str, Field(max_length=500, description="Its name"), NOT_BLANK]
 NoteBody = Annotated[
@@ -52,7 +53,7 @@ IF_REPLY_LOST = "The note may exist. Look with devin_list_knowledge before creat
 
 @operation(
     CREATE,
-    "knowledge",
+    KNOWLEDGE,
     v1="POST /v1/knowledge",
     v3="POST /knowledge/notes",
     permission=WRITE_PERMISSION,
@@ -82,7 +83,7 @@ async def create_knowledge(
 
 @operation(
     CHANGE,
-    "knowledge",
+    KNOWLEDGE,
     v1="PUT /v1/knowledge/{note_id}",
     v3="PUT /knowledge/notes/{note_id}",
     permission=WRITE_PERMISSION,
@@ -139,7 +140,7 @@ async def _title_of_note(ctx: Context, note_id: str) -> str:
 
 @operation(
     DESTROY,
-    "knowledge",
+    KNOWLEDGE,
     v1="DELETE /v1/knowledge/{note_id}",
     v3="DELETE /knowledge/notes/{note_id}",
     permission=WRITE_PERMISSION,

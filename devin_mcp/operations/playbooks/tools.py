@@ -39,6 +39,7 @@ from devin_mcp.operations.results import (
     prefix_that_fits,
     rows_of_page,
 )
+from devin_mcp.settings.toolsets import PLAYBOOKS
 
 ROOM_FOR_HINT = 200
 
@@ -66,7 +67,7 @@ class Playbooks(Page):
 
 @operation(
     READ,
-    "playbooks",
+    PLAYBOOKS,
     v1="GET /v1/playbooks",
     v3="GET /playbooks?first=200",
     permission=READ_PERMISSION,
@@ -128,7 +129,7 @@ class PlaybookView(PlaybookDetails, Result):
 
 @operation(
     READ,
-    "playbooks",
+    PLAYBOOKS,
     v1="GET /v1/playbooks/{playbook_id}",
     v3="GET /playbooks/{playbook_id}",
     permission=READ_PERMISSION,
@@ -193,7 +194,7 @@ IF_REPLY_LOST = "The playbook may exist. Look with devin_list_playbooks before c
 
 @operation(
     CREATE,
-    "playbooks",
+    PLAYBOOKS,
     v1="POST /v1/playbooks",
     v3="POST /playbooks",
     permission=WRITE_PERMISSION,
@@ -216,7 +217,7 @@ async def create_playbook(
 
 @operation(
     CHANGE,
-    "playbooks",
+    PLAYBOOKS,
     v1="PUT /v1/playbooks/{playbook_id}",
     v3="PUT /playbooks/{playbook_id}",
     permission=WRITE_PERMISSION,
@@ -266,7 +267,7 @@ async def _title_of_playbook(ctx: Context, playbook_id: str) -> str:
 
 @operation(
     DESTROY,
-    "playbooks",
+    PLAYBOOKS,
     v1="DELETE /v1/playbooks/{playbook_id}",
     v3="DELETE /playbooks/{playbook_id}",
     permission=WRITE_PERMISSION,

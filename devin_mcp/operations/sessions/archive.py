@@ -14,6 +14,7 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import SessionId
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.sessions.tools import read_session_alone
+from devin_mcp.settings.toolsets import SESSIONS
 
 PERMISSION = "ManageOrgSessions"
 UNARCHIVE_SESSION = Lookup(
@@ -35,7 +36,7 @@ class SessionArchived(Result):
 
 @operation(
     CHANGE,
-    "sessions",
+    SESSIONS,
     v3="POST /sessions/{session_id}/archive",
     permission=PERMISSION,
     retry_safe=True,

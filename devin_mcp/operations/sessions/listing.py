@@ -19,6 +19,7 @@ from devin_mcp.operations.parameters import Repository, SearchedTags
 from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
 from devin_mcp.operations.sessions.model import V3_PHASE_NAMES, Phase, SessionSummary
 from devin_mcp.operations.sessions.pages import MAX_PAGES, SessionPage, read_page
+from devin_mcp.settings.toolsets import SESSIONS
 
 LIST_MEMBERS = Lookup.declare(
     "list_members",
@@ -49,7 +50,7 @@ class Member(ApiModel):
 
 @operation(
     READ,
-    "sessions",
+    SESSIONS,
     v1="GET /v1/sessions",
     v3="GET /sessions?first=200&is_archived=false",
     permission="ViewOrgSessions",

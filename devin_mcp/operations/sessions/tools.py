@@ -46,6 +46,7 @@ from devin_mcp.operations.sessions.start import (
     start_session,
 )
 from devin_mcp.operations.sessions.view import MessageWindow, SessionView, build_view
+from devin_mcp.settings.toolsets import SESSIONS
 
 IF_REPLY_LOST = (
     "A session may exist and cost ACUs. Look with devin_list_sessions before starting another."
@@ -54,7 +55,7 @@ IF_REPLY_LOST = (
 
 @operation(
     CREATE,
-    "sessions",
+    SESSIONS,
     v1="POST /v1/sessions",
     v3="POST /sessions",
     permission="ManageOrgSessions or UseDevinSessions",
@@ -131,7 +132,7 @@ async def create_session(
 
 @operation(
     READ,
-    "sessions",
+    SESSIONS,
     v1="GET /v1/sessions/{session_id}",
     v3="GET /sessions/{session_id}",
     permission="ViewOrgSessions",
@@ -193,7 +194,7 @@ async def _title_of_session(ctx: Context, session_id: str) -> str | None:
 
 @operation(
     DESTROY,
-    "sessions",
+    SESSIONS,
     v1="DELETE /v1/sessions/{session_id}",
     v3="DELETE /sessions/{session_id}",
     permission="ManageOrgSessions",
@@ -242,7 +243,7 @@ class TagsUpdated(Result):
 
 @operation(
     CHANGE,
-    "sessions",
+    SESSIONS,
     v1="PUT /v1/sessions/{session_id}/tags",
     v3="PUT /sessions/{session_id}/tags",
     permission="ManageOrgSessions",

@@ -37,6 +37,7 @@ from devin_mcp.operations.waiting.result import (
     with_updates,
 )
 from devin_mcp.operations.waiting.target import ReplyTo, WaitFor, WaitTarget
+from devin_mcp.settings.toolsets import SESSIONS
 
 RESULT_SECONDS = 2.0
 """Part of the call's deadline that is reserved for building the result."""
@@ -55,7 +56,7 @@ Origin = Seen | ReplyTo | None
 
 @workflow(
     READ,
-    "sessions",
+    SESSIONS,
     is_core=True,
     search_hint="wait for Devin to finish, await, block or poll until running agents and jobs are "
     "done, need input or respond, get notified, check for completion",

@@ -29,8 +29,8 @@ from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
-from devin_mcp.settings import TOOLSETS
 from devin_mcp.settings.parsers import parse_bool
+from devin_mcp.settings.toolsets import TOOLSET_WORDS, toolsets_named
 
 READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
@@ -253,14 +253,14 @@ def _requested_restriction(headers: Headers) -> Restriction:
                 400, "restriction", "X-Devin-Mcp-Read-Only must be true or false."
             ) from None
     if TOOLSETS_HEADER in headers:
-        names = frozenset(
-            name.strip().lower() for name in headers[TOOLSETS_HEADER].split(",") if name.strip()
-        )
-        if not names or not names <= frozenset(TOOLSETS):
+        words = {
+            word.strip().lower() for word in headers[TOOLSETS_HEADER].split(",") if word.strip()
+        }
+        if not words or not words <= set(TOOLSET_WORDS):
             raise RequestRejected(
                 400,
                 "restriction",
-                f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSETS)}.",
+                f"X-Devin-Mcp-Toolsets must name some of: {', '.join(TOOLSET_WORDS)}.",
             )
-        restriction = restriction.intersect(Restriction(toolsets=names))
+        restriction = restriction.intersect(Restriction(toolsets=toolsets_named(words)))
     return restriction

@@ -9,7 +9,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import ResourceTemplateReference
 
-from devin_mcp.settings import TOOLSETS
+from devin_mcp.settings.toolsets import ALL
 from tests.conftest import Era, settings_for, text_of
 from tests.http_client import connect_over_http, start_http_server
 from tests.server.http.conftest import ANA_TOKEN
@@ -89,7 +89,7 @@ async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstr
 
 
 async def test_headers_cannot_widen_what_the_operator_allows(upstream: Upstream) -> None:
-    headers = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ",".join(TOOLSETS)}
+    headers = {"X-Devin-Mcp-Read-Only": "false", "X-Devin-Mcp-Toolsets": ALL}
     async with (
         start_http_server(settings_for(upstream, read_only=True, toolsets="playbooks")) as url,
         connect_over_http(url, headers) as client,
