@@ -49,6 +49,10 @@ class Organization:
     folders: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     playbooks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repositories: list[dict[str, Any]] = field(default_factory=list)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    analyses: dict[str, datetime] = field(default_factory=dict)
+    """Session -> when its analysis is ready."""
 
     def __post_init__(self) -> None:
         self.created_at = self.clock.now()
@@ -57,7 +61,9 @@ class Organization:
         """Number of sessions that count against the limit: waiting ones do (v1.md §3.4)."""
         return sum(not session.is_over for session in self.sessions.values())
 
-    def start_session(self, body: dict[str, Any], creator_id: str = USER_ID) -> SimulatedSession:
+    def start_session(
+        self, body: dict[str, Any], creator_id: str = USER_ID, origin: str = "api"
+    ) -> SimulatedSession:
         """Start the session that a request body describes."""
         session = SimulatedSession(
             new_id("devin"),
@@ -67,6 +73,7 @@ class Organization:
             store_file=self.store,
             tags=list(body.get("tags") or []),
             creator_id=creator_id,
+            origin=origin,
         )
         self.sessions[session.session_id] = session
         return session

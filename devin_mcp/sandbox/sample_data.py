@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from devin_mcp.sandbox.organization import Organization, SandboxClock, format_time
+from devin_mcp.sandbox.sample_v3 import sample_repositories, sample_schedules
 
 FOLDERS = ("Conventions", "Services", "Operations")
 
@@ -235,6 +236,8 @@ def sample_organization(clock: SandboxClock, parallel: int) -> Organization:
             "key": key,
             "created_at": day(number),
         }
+    organization.repositories = sample_repositories(first_day)
+    organization.schedules = sample_schedules(clock.now())
     return organization
 
 

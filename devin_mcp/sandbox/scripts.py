@@ -114,6 +114,7 @@ class SimulatedSession:
     tags: list[str] = field(default_factory=list)
     creator_id: str = USER_ID
     """The user or service user that started it."""
+    origin: str = "api"
     is_archived: bool = False
     state: State = "queued"
     pull_request: str | None = None

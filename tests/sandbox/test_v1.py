@@ -25,11 +25,11 @@ async def test_waiting_session_counts_against_the_session_limit(sandbox: Sandbox
 
 
 async def test_title_made_from_the_prompt_is_one_line(sandbox: Sandbox) -> None:
-    prompt = "Fix it\n\nRepository: acme/shop"
+    prompt = "Fix it\n\nRepository: acme/shop-api"
     async with client_for(sandbox) as client:
         created = (await client.post("/v1/sessions", json={"prompt": prompt})).json()
         session = (await client.get(f"/v1/sessions/{created['session_id']}")).json()
-    assert session["title"] == "Fix it Repository: acme/shop…"
+    assert session["title"] == "Fix it Repository: acme/shop-api…"
 
 
 async def test_never_starting_session_has_no_status_and_only_the_prompt(sandbox: Sandbox) -> None:

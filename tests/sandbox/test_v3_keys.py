@@ -67,7 +67,7 @@ async def test_members_are_found_by_email(sandbox: Sandbox) -> None:
 
 async def test_unknown_routes_methods_and_parameters_are_refused(sandbox: Sandbox) -> None:
     async with v3_client(sandbox) as client:
-        assert (await client.get(f"{ORGANIZATION}/schedules")).status_code == 404
+        assert (await client.get(f"{ORGANIZATION}/automations")).status_code == 404
         assert (await client.get("/v3beta1/self")).status_code == 404
         wrong = await client.patch(PLAYBOOKS)
         assert (wrong.status_code, wrong.json()) == (405, {"detail": "Method Not Allowed"})

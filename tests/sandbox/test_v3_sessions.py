@@ -143,7 +143,7 @@ async def test_attachments_are_listed_with_their_source(sandbox: Sandbox) -> Non
 
 async def test_list_filters_sessions(sandbox: Sandbox) -> None:
     async with v3_client(sandbox) as client:
-        first = await start(client, "p", tags=["a", "b"], repos=["acme/shop"], playbook_id="x")
+        first = await start(client, "p", tags=["a", "b"], repos=["acme/shop-api"], playbook_id="x")
         sandbox.clock.advance(10)
         session = await read(client, first)
         second = await start(client, "q", tags=["a"])
@@ -152,7 +152,7 @@ async def test_list_filters_sessions(sandbox: Sandbox) -> None:
             ({"tags": ["a", "b"]}, 1),
             ({"tags": "a"}, 2),
             ({"session_ids": [session["session_id"], "x"]}, 1),
-            ({"repo_names": "acme/shop"}, 1),
+            ({"repo_names": "acme/shop-api"}, 1),
             ({"playbook_id": "x"}, 1),
             ({"category": "security"}, 0),
             ({"user_ids": "user-sandbox"}, 0),
@@ -204,7 +204,7 @@ async def test_cursor_repeats_on_request(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("word", "field", "value"),
-    [("refuse-tags", "tags", ["t"]), ("refuse-repos", "repos", ["acme/shop"])],
+    [("refuse-tags", "tags", ["t"]), ("refuse-repos", "repos", ["acme/shop-api"])],
 )
 async def test_refused_field_starts_nothing_on_request(
     sandbox: Sandbox, word: str, field: str, value: list[str]

@@ -17,7 +17,18 @@ from devin_mcp.sandbox.organization import Organization
 from devin_mcp.sandbox.request import ApiError, Handler, SandboxKey, SandboxRequest
 from devin_mcp.sandbox.request_bodies import InvalidRequest
 from devin_mcp.sandbox.scripts import SERVICE_USER_ID, USER_ID
-from devin_mcp.sandbox.v3 import account, attachments, knowledge, playbooks, secrets, sessions
+from devin_mcp.sandbox.v3 import (
+    account,
+    attachments,
+    consumption,
+    insights,
+    knowledge,
+    playbooks,
+    repositories,
+    schedules,
+    secrets,
+    sessions,
+)
 
 PAGE = frozenset({"first", "after"})
 NONE: frozenset[str] = frozenset()
@@ -25,12 +36,17 @@ ORGANIZATION = "/v3/organizations/{org_id}"
 SESSION = f"{ORGANIZATION}/sessions/{{devin_id}}"
 NOTES = f"{ORGANIZATION}/knowledge/notes"
 PLAYBOOKS = f"{ORGANIZATION}/playbooks"
+SCHEDULE = f"{ORGANIZATION}/schedules/{{schedule_id}}"
 
 ROUTES: dict[tuple[str, str], tuple[Handler, frozenset[str]]] = {
     ("GET", "/v3/self"): (account.get_self, NONE),
     ("GET", "/v3/enterprise/organizations"): (account.list_organizations, PAGE),
     ("GET", f"{ORGANIZATION}/sessions"): (sessions.list_sessions, PAGE | sessions.FILTERS),
     ("POST", f"{ORGANIZATION}/sessions"): (sessions.create_session, NONE),
+    ("GET", f"{ORGANIZATION}/sessions/insights"): (
+        insights.list_insights,
+        PAGE | sessions.FILTERS,
+    ),
     ("GET", SESSION): (sessions.get_session, NONE),
     ("DELETE", SESSION): (sessions.terminate_session, frozenset({"archive"})),
     ("POST", f"{SESSION}/archive"): (sessions.archive_session, NONE),
@@ -41,6 +57,8 @@ ROUTES: dict[tuple[str, str], tuple[Handler, frozenset[str]]] = {
     ("POST", f"{SESSION}/tags"): (sessions.append_tags, NONE),
     ("PUT", f"{SESSION}/tags"): (sessions.replace_tags, NONE),
     ("GET", f"{SESSION}/attachments"): (sessions.list_attachments, NONE),
+    ("GET", f"{SESSION}/insights"): (insights.get_insights, NONE),
+    ("POST", f"{SESSION}/insights/generate"): (insights.generate_insights, NONE),
     ("GET", NOTES): (knowledge.list_notes, PAGE | {"folder_path", "pinned_repo", "search"}),
     ("POST", NOTES): (knowledge.create_note, NONE),
     ("GET", f"{NOTES}/{{note_id}}"): (knowledge.get_note, NONE),
@@ -59,6 +77,20 @@ ROUTES: dict[tuple[str, str], tuple[Handler, frozenset[str]]] = {
     ("GET", f"{ORGANIZATION}/attachments/{{uuid}}/{{name}}"): (
         attachments.download_attachment,
         NONE,
+    ),
+    ("GET", f"{ORGANIZATION}/schedules"): (schedules.list_schedules, schedules.PLACE),
+    ("POST", f"{ORGANIZATION}/schedules"): (schedules.create_schedule, NONE),
+    ("GET", SCHEDULE): (schedules.get_schedule, NONE),
+    ("PATCH", SCHEDULE): (schedules.update_schedule, NONE),
+    ("DELETE", SCHEDULE): (schedules.delete_schedule, NONE),
+    ("GET", f"{ORGANIZATION}/consumption/daily"): (consumption.daily, consumption.TIMES),
+    ("GET", f"{ORGANIZATION}/consumption/daily/sessions/{{session_id}}"): (
+        consumption.daily_of_session,
+        consumption.TIMES,
+    ),
+    ("GET", "/v3beta1/organizations/{org_id}/repositories"): (
+        repositories.list_repositories,
+        PAGE | repositories.FILTERS,
     ),
     ("GET", "/v3beta1/organizations/{org_id}/members/users"): (
         account.list_users,

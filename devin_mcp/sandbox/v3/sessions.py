@@ -16,6 +16,7 @@ from devin_mcp.sandbox.request_bodies import MAX_TAGS, InvalidRequest, read_inte
 from devin_mcp.sandbox.scripts import SimulatedSession, State, words_in
 from devin_mcp.sandbox.v3.bodies import read_body
 from devin_mcp.sandbox.v3.page import page, read_boolean, seconds
+from devin_mcp.sandbox.v3.schedules import run_due_schedules
 
 STATUS: dict[State, tuple[str, str | None]] = {
     "queued": ("new", None),
@@ -51,13 +52,14 @@ FILTERS = LISTS | TEXTS | TIMES | {"is_archived"}
 
 
 async def list_sessions(request: SandboxRequest) -> Response:
+    run_due_schedules(request.organization)
     sessions = list(reversed(request.organization.sessions.values()))
     query = request.http.query_params
     is_archived = read_boolean(request, "is_archived")
     rows = []
     for session in sessions:
         session.run_due_events()
-        row = _session_row(session, request.organization)
+        row = session_row(session, request.organization)
         if is_archived in {None, session.is_archived} and _matches(session, row, query):
             rows.append(row)
     return page(request, rows, "session_id")
@@ -118,11 +120,11 @@ def _with_attachments(text: str, body: dict[str, Any]) -> str:
 
 
 async def get_session(request: SandboxRequest) -> Response:
-    return JSONResponse(_session_row(_session(request), request.organization))
+    return JSONResponse(session_row(session_of(request), request.organization))
 
 
 async def terminate_session(request: SandboxRequest) -> Response:
-    session = _session(request)
+    session = session_of(request)
     archives = read_boolean(request, "archive")
     _check_alive(session)
     session.terminate()
@@ -132,13 +134,13 @@ async def terminate_session(request: SandboxRequest) -> Response:
 
 
 async def archive_session(request: SandboxRequest) -> Response:
-    session = _session(request)
+    session = session_of(request)
     session.archive()
     return _changed(session, request.organization)
 
 
 async def unarchive_session(request: SandboxRequest) -> Response:
-    session = _session(request)
+    session = session_of(request)
     session.is_archived = False
     return _changed(session, request.organization)
 
@@ -151,13 +153,13 @@ async def list_messages(request: SandboxRequest) -> Response:
             "message": message["message"],
             "created_at": seconds(message["timestamp"]),
         }
-        for message in _session(request).readable()
+        for message in session_of(request).readable()
     ]
     return page(request, rows, "event_id")
 
 
 async def send_message(request: SandboxRequest) -> Response:
-    session = _session(request)
+    session = session_of(request)
     body = await read_body(request.http, "SessionMessageCreateRequest")
     _check_writable(session)
     _check_alive(session)
@@ -166,16 +168,16 @@ async def send_message(request: SandboxRequest) -> Response:
 
 
 async def get_tags(request: SandboxRequest) -> Response:
-    return JSONResponse({"tags": _session(request).tags})
+    return JSONResponse({"tags": session_of(request).tags})
 
 
 async def append_tags(request: SandboxRequest) -> Response:
-    session = _session(request)
+    session = session_of(request)
     return await _set_tags(request, session, session.tags)
 
 
 async def replace_tags(request: SandboxRequest) -> Response:
-    return await _set_tags(request, _session(request), [])
+    return await _set_tags(request, session_of(request), [])
 
 
 async def _set_tags(
@@ -195,7 +197,7 @@ async def _set_tags(
 async def list_attachments(request: SandboxRequest) -> Response:
     """A bare array, as the reference has it; a guide page shows `{items}` (v3.md §5.7)."""
     attachments = []
-    for message in _session(request).readable():
+    for message in session_of(request).readable():
         source = "devin" if message["type"] == "devin_message" else "user"
         for url in re.findall(r'^ATTACHMENT:"([^"]+)"$', message["message"], re.MULTILINE):
             file_id, _, name = url.removeprefix(f"{WEB_URL}/attachments/").partition("/")
@@ -212,11 +214,11 @@ async def list_attachments(request: SandboxRequest) -> Response:
     return JSONResponse(attachments)
 
 
-def _session(request: SandboxRequest) -> SimulatedSession:
-    """The session of the path, whose id needs the prefix; only archiving takes both forms
+def session_of(request: SandboxRequest, name: str = "devin_id") -> SimulatedSession:
+    """The session that the path names, whose id needs the prefix; only archiving takes both forms
     (v3-additions.md §5.4).
     """
-    session_id = request.http.path_params["devin_id"]
+    session_id = request.http.path_params[name]
     if request.http.url.path.endswith("/archive") and not session_id.startswith("devin-"):
         session_id = f"devin-{session_id}"
     session = request.organization.sessions.get(session_id)
@@ -238,10 +240,10 @@ def _check_writable(session: SimulatedSession) -> None:
 
 
 def _changed(session: SimulatedSession, organization: Organization) -> Response:
-    return JSONResponse(_session_row(session, organization) | dict.fromkeys(LISTED_FIELDS))
+    return JSONResponse(session_row(session, organization) | dict.fromkeys(LISTED_FIELDS))
 
 
-def _session_row(session: SimulatedSession, organization: Organization) -> dict[str, Any]:
+def session_row(session: SimulatedSession, organization: Organization) -> dict[str, Any]:
     now = organization.clock.now()
     state, updated_at = session.state, session.updated_at
     sleeps_at = updated_at + timedelta(seconds=INACTIVITY_SECONDS)
@@ -273,7 +275,7 @@ def _session_row(session: SimulatedSession, organization: Organization) -> dict[
         "parent_session_id": None,
         "child_session_ids": [],
         "is_archived": session.is_archived,
-        "origin": "api",
+        "origin": session.origin,
         "category": "other",
         "subcategory": "other",
         "devin_mode": session.body.get("devin_mode") or "normal",
