@@ -46,28 +46,35 @@ async def read_pages(
     *,
     query: Mapping[str, Any] | None = None,
     after: str | None = None,
+    max_pages: int = MAX_PAGES,
     **ids: str,
 ) -> Walk[ItemT]:
     """All rows from the cursor `after` on. An empty or repeated cursor ends the walk.
 
-    `query` has filters; `ids` fill the placeholders of the path. Raises one of errors.py.
+    `query` has filters; `ids` fill the placeholders of the path. An endpoint that is declared with
+    a `limit` has offsets instead of cursors (v3.md §3). Raises one of errors.py.
     """
     page_model: Any = ItemList.__class_getitem__(item)
     items: list[ItemT] = []
     cursor, count, seen = after, 0, {after}
+    has_offsets = "limit" in call.endpoint(operation).query
     path_ids: dict[str, Any] = dict(ids)
     memory = call.client.memory.hold()
     try:
-        for _ in range(MAX_PAGES):
-            parameters = {**(query or {}), "after": cursor}
+        for _ in range(max_pages):
+            place = {"offset": len(items) or None} if has_offsets else {"after": cursor}
             page: ItemList[ItemT] = await call.send(
-                operation, page_model, query=parameters, **path_ids
+                operation, page_model, query={**(query or {}), **place}, **path_ids
             )
             await _hold(memory, page.items)
             items += page.items
-            if page.end_cursor and page.end_cursor not in seen:
-                cursor, count = page.end_cursor, len(items)
-            if page.next_cursor is None or page.next_cursor in seen:
+            if has_offsets:
+                ends = not (page.items and page.has_next_page)
+            else:
+                if page.end_cursor and page.end_cursor not in seen:
+                    cursor, count = page.end_cursor, len(items)
+                ends = page.next_cursor is None or page.next_cursor in seen
+            if ends:
                 return Walk(items, cursor, count, has_more=False)
             if len(items) >= MAX_ROWS:
                 break
@@ -97,7 +104,8 @@ async def read_all(
     **ids: str,
 ) -> list[ItemT]:
     """The rows of all pages. Raises Broken if there are more than MAX_PAGES pages."""
-    walk = await read_pages(call, operation, item, query=query, **ids)
+    path_ids: dict[str, Any] = dict(ids)
+    walk = await read_pages(call, operation, item, query=query, **path_ids)
     if walk.has_more:
         raise Broken(f"The list has more than {len(walk.items)} rows, the most this server reads.")
     return walk.items

@@ -10,11 +10,16 @@ import devin_mcp.operations.knowledge.tools
 import devin_mcp.operations.messages
 import devin_mcp.operations.playbooks.resources
 import devin_mcp.operations.prompts
+import devin_mcp.operations.repositories
+import devin_mcp.operations.schedules.resources
 import devin_mcp.operations.secrets
 import devin_mcp.operations.sessions.archive
+import devin_mcp.operations.sessions.files
+import devin_mcp.operations.sessions.insights
 import devin_mcp.operations.sessions.listing
 import devin_mcp.operations.sessions.resources
 import devin_mcp.operations.sessions.tools
+import devin_mcp.operations.usage
 import devin_mcp.operations.waiting.tool
 
 # isort: on

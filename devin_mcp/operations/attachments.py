@@ -73,6 +73,7 @@ IF_REPLY_LOST = "An unused upload has no effect and costs nothing. Upload again.
     v3="POST /attachments",
     permission="UseDevinSessions",
     if_reply_lost=IF_REPLY_LOST,
+    search_hint="attach a screenshot, image or log to a task",
 )
 async def upload_attachment(
     ctx: Context,
@@ -89,10 +90,7 @@ async def upload_attachment(
         Literal["text", "base64"], Field(description="How content is written")
     ] = "text",
 ) -> Attachment:
-    """Upload a file for Devin. Returns its URL for a delegation or message.
-
-    Uploading alone attaches nothing.
-    """
+    """Upload a file for Devin. Returns its URL, which a delegation or message takes."""
     if path is not None:
         if content is not None:
             raise Invalid("Give path or content, not both.")

@@ -23,6 +23,7 @@ API_CAPABILITIES: dict[DevinApi, Capability] = {"v1": V1, "v3": V3}
 """What an API lacks is hidden from the callers of that API, and refused with the reason."""
 READ_FILES = Capability("read files below --files-root")
 WRITE_FILES = Capability("write files below --files-root")
+WRITE = Capability("change something, without --read-only")
 READ_ENVIRONMENT = Capability("read variables named with --allow-secret-env")
 
 

@@ -4,7 +4,7 @@ declaration.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -44,22 +44,29 @@ READ, CREATE, CHANGE, DESTROY = Effect.READ, Effect.CREATE, Effect.CHANGE, Effec
 
 
 class NothingToConfirm(Exception):
-    """Raised by `Confirmation.describe` if the thing no longer exists: no question is needed."""
+    """Raised by a Confirmation if no question is needed, such as for what is gone already."""
+
+
+Arguments = Mapping[str, Any]
+"""The validated arguments of a call, by name."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The question that a person is asked before a destructive operation."""
+    """The question that a person is asked before something is destroyed, or starts to spend by
+    itself.
+    """
 
     action: str
     """`Delete the note`; the title and id follow it."""
-    consequence: str
-    """One sentence about what is lost."""
+    consequence: str | Callable[[Arguments], str]
+    """What is lost, or begins, in a sentence or two. A function raises Invalid for wrong arguments,
+    and NothingToConfirm for those that need no question."""
     subject: str
-    """Name of the parameter with the id of the thing."""
-    describe: Callable[[Context, str], Awaitable[str | None]]
+    """Name of the parameter with the id of the thing, or with the name of a new one."""
+    describe: Callable[[Context, str], Awaitable[str | None]] | None = None
     """From that id to the thing's title, None if it has none. Raises what reading raises, or
-    NothingToConfirm."""
+    NothingToConfirm. A new thing needs none."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Operation(Generic[P, R]):
     structured: bool = True
     """False if the answer is a file's content instead of data with a schema."""
     writes_with: Capability | None = None
-    """With this capability a reading tool can also write a local file."""
+    """With this capability a reading tool can also write something."""
     is_core: bool = False
     """True for a part of every delegation: hosts that load tools on demand load it at once."""
     search_hint: str = ""
@@ -182,10 +189,12 @@ def operation(
     below /v3/organizations/{org_id}; empty where an API has none. `permission` is what v3 asks for.
     `retry_safe` follows from the HTTP method unless it is given. `if_reply_lost` is the advice for
     a lost reply of a request that may have created something. A destructive operation needs a
-    `confirmation`.
+    `confirmation`, and so does one that starts to spend by itself.
     """
-    if (effect is DESTROY) != (confirmation is not None):
-        raise TypeError("an operation has a confirmation if and only if it destroys")
+    if effect is DESTROY and confirmation is None:
+        raise TypeError("an operation that destroys needs a confirmation")
+    if effect is READ and confirmation is not None:
+        raise TypeError("an operation that reads needs no confirmation")
     if not v1 and not v3:
         raise TypeError("an operation has a route on an API; a tool without one is a @workflow")
 

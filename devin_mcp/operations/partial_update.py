@@ -63,6 +63,11 @@ class Change:
         self._values = values
         self._clear = frozenset(clear)
 
+    def named_fields(self) -> dict[str, Any]:
+        """What a PATCH sends: the new values, and null for what is emptied. The rest stays."""
+        named = {name: value for name, value in self._values.items() if value is not None}
+        return named | dict.fromkeys(self._clear)
+
     def merge(self, record: RawRecord, write: type[WriteT], api: DevinApi) -> WriteT:
         """The whole record to send to this API. A field that has no value and gets none is not set.
 

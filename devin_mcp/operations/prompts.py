@@ -12,10 +12,11 @@ from pydantic import Field
 
 from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.browsing import PROMPTS, Listing, PromptVariant, RenderedPrompt, prompt
+from devin_mcp.operations.capabilities import V3, Requires
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.delegation.tool import delegate_task
 from devin_mcp.operations.markdown import first_line, one_line
-from devin_mcp.operations.parameters import SessionId
+from devin_mcp.operations.parameters import Repository, SessionId
 from devin_mcp.operations.playbooks.model import Playbook, PlaybookIndex
 from devin_mcp.operations.playbooks.tools import (
     create_playbook,
@@ -23,6 +24,7 @@ from devin_mcp.operations.playbooks.tools import (
     playbook_index,
     read_playbook,
 )
+from devin_mcp.operations.sessions.archive import archive_session
 from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.tools import get_session
 
@@ -65,21 +67,51 @@ async def delegate(_: Context, task: Task | None = None) -> RenderedPrompt:
     return RenderedPrompt(text, {"task": task or ""})
 
 
+OneRepository = Annotated[
+    Repository, Field(description="Only sessions on this owner/name"), Requires(V3)
+]
+"""The only argument of the prompts about sessions, for the same reason."""
+
+
 @prompt(list_sessions)
-async def standup(_: Context) -> RenderedPrompt:
+async def standup(_: Context, repository: OneRepository | None = None) -> RenderedPrompt:
     """What my Devin sessions are doing, which of them wait for me, with links."""
-    return RenderedPrompt("""\
-Give me a stand-up on my Devin sessions.
+    text = f"""\
+Give me a stand-up on my Devin sessions{_on(repository)}.
 
 Use devin_list_sessions. Read the last message of every session that is waiting with devin_get_session.
 Answer in this order, leaving out what is empty:
 
 **Waiting for me** - one line each: title as a link, what Devin asks or delivers, and the answer you would give.
+**Held or failed** - title as a link, its reason in words, and who has to do what about it.
 **Working** - title as a link, how long it has been at it.
-**Done since yesterday** - title as a link, the pull request.
-**Stuck or ended** - sleeping, expired or silent ones, and what you would do about each.
+**Done since yesterday** - title as a link, the pull request. Name the files that Devin made, which devin_list_session_files lists.
+**Stuck or ended** - sleeping, expired or silent ones, and what you would do about each. Say which devin_archive_session could file away.
 
-Finish with the one thing I should do next. Send nothing and end nothing unless I say so.""")
+Finish with the one thing I should do next. Send nothing, archive nothing and end nothing unless I say so."""
+    return RenderedPrompt(text, {"repository": repository or ""})
+
+
+@prompt(list_sessions, archive_session)
+async def tidy(_: Context, repository: OneRepository | None = None) -> RenderedPrompt:
+    """Which of my Devin sessions can be archived; archives them after a yes."""
+    text = f"""\
+Tidy up my Devin sessions{_on(repository)}.
+
+Read all pages of devin_list_sessions. Change nothing yet.
+Propose to archive a session if it has ended, if its pull request is merged or closed, or if it is done or sleeps and nothing happened for a week.
+Leave what works, waits for me or is held. Give each of these one line: title as a link, what it needs.
+
+Show the proposal as a table: title as a link, phase, last change, pull request with its state, why it can go.
+Say which have files that were not fetched. devin_list_session_files lists them, devin_download_attachment fetches them.
+
+Then ask me once which of them to archive. After my yes, use devin_archive_session for these and for no other.
+Tell me how many you archived, and that archived=false takes a session back."""
+    return RenderedPrompt(text, {"repository": repository or ""})
+
+
+def _on(repository: str | None) -> str:
+    return " on {repository}" if repository else ""
 
 
 @prompt(get_session)

@@ -14,9 +14,7 @@ from devin_mcp.operations.list_cursor import FIRST, MAX_CURSOR_CHARS, ListQuery,
 
 Next = str
 """The next step, in a sentence or two; sentences that name a hidden tool are removed."""
-Cursor = Annotated[
-    str, Field(max_length=MAX_CURSOR_CHARS, description="next_cursor of the last page")
-]
+Cursor = Annotated[str, Field(max_length=MAX_CURSOR_CHARS, description="From next_cursor")]
 
 ROOM_FOR_NEXT = 400
 """Characters reserved for `next` when a result is shortened."""

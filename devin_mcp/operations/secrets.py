@@ -180,6 +180,7 @@ async def _find_secret(ctx: Context, secret_id: str) -> Secret:
         "secret_id",
         _name_of_secret,
     ),
+    search_hint="remove or revoke a saved credential, key or password",
 )
 async def delete_secret(ctx: Context, secret_id: SecretId) -> SecretDeleted:
     """Delete a stored secret. Its value cannot be brought back."""

@@ -93,6 +93,8 @@ class _Decoder:
             _check_choices(value, schema, hidden, path)
         if kind == "integer" and isinstance(value, bool):  # pydantic would take true for 1
             raise Invalid(f"{path} must be a whole number.", NOT_SENT)
+        if kind == "string" and not isinstance(value, str):  # and a number for a date
+            raise Invalid(f"{path} must be a text.", NOT_SENT)
         if kind == "object" and isinstance(value, dict) and "properties" in schema:
             return self.decode_object(value, schema, path)
         if kind == "array" and isinstance(value, list):
@@ -188,6 +190,8 @@ _EXPECTED_TYPES = {
     "int": "a whole number",
     "finite": "a whole number",
     "bool": "true or false",
+    "datetime": "a time such as 2026-11-30T09:00:00Z",
+    "date": "a date such as 2026-11-30",
     "list": "a list",
     "dict": "an object",
     "model": "an object",

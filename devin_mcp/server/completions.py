@@ -66,7 +66,11 @@ async def _completable_names(caller: CallerContext, params: CompleteRequestParam
     """The arguments of the prompt, or the variables of the resource template."""
     if isinstance(params.ref, PromptReference):
         prompt, _ = await find_prompt(caller, params.ref.name)
-        return set() if prompt is None else {arg.name for arg in prompt_arguments(prompt)}
+        return (
+            set()
+            if prompt is None
+            else {arg.name for arg in prompt_arguments(prompt, caller.visible)}
+        )
     return {
         name
         for resource in caller.visible.resources

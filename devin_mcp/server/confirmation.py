@@ -1,5 +1,5 @@
-"""Confirmation: asks a person before something is destroyed, where the client can ask
-(elicitation).
+"""Confirmation: asks a person before something is destroyed or starts to spend by itself, where the
+client can ask (elicitation).
 
 Only what the client brings back from its user counts as consent, never an argument, because a model
 writes those. In 2026-07-28 the question is a result that the client answers by calling again; older
@@ -30,7 +30,8 @@ from devin_mcp.errors import BadKey, Declined, DevinError, NotAllowed, NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.observability.redaction import redactor
-from devin_mcp.operations.catalog import Confirmation, NothingToConfirm
+from devin_mcp.operations.catalog import Arguments, Confirmation, NothingToConfirm
+from devin_mcp.operations.context import Context
 from devin_mcp.server.context import CallerContext, current_caller
 
 REQUEST_NAME = "confirm"
@@ -71,8 +72,8 @@ async def confirm(
     if not _can_ask(sdk_context):
         if when == "always":
             raise NotAllowed(
-                "This server asks its user before it ends or deletes anything (--confirm always), "
-                "and this client cannot ask anybody.",
+                "This server asks its user before it does this (--confirm always), and this client "
+                "cannot ask anybody.",
                 "Nothing was changed. The user can do it in the Devin web app.",
             )
         return None  # the host asks for approval itself: the tool is annotated as destructive
@@ -135,21 +136,35 @@ def _is_stateless(sdk_context: SdkContext[Any, Any]) -> bool:
     return (sdk_context.protocol_version or "") >= FIRST_STATELESS_REVISION
 
 
-async def question_about(caller: CallerContext, confirmation: Confirmation, subject_id: str) -> str:
-    """One line: the action, the thing, the consequence. The title is third-party text, so quoted.
+async def question_about(
+    caller: CallerContext, confirmation: Confirmation, arguments: Arguments
+) -> str:
+    """One line: the action, the thing, the consequence. Titles are third-party text, so quoted.
 
-    Raises NotFound if the thing does not exist, NothingToConfirm if it is gone already.
+    Raises NotFound if the thing does not exist, NothingToConfirm if no question is needed.
     """
-    title = None
+    consequence = confirmation.consequence
+    if not isinstance(consequence, str):
+        consequence = consequence(arguments)
+    name = arguments[confirmation.subject]
+    if confirmation.describe is None:
+        subject = quote_line(name, MAX_TITLE_CHARS)
+    else:
+        title = await _title_of(caller.context(), confirmation.describe, name)
+        subject = f"{quote_line(title, MAX_TITLE_CHARS)} ({name})" if title else name
+    return f"{confirmation.action} {subject}? {consequence}"
+
+
+async def _title_of(
+    ctx: Context, describe: Callable[[Context, str], Awaitable[str | None]], subject_id: str
+) -> str | None:
     try:
         async with asyncio.timeout(TITLE_TIMEOUT):
-            title = await confirmation.describe(caller.context(), subject_id)
+            return await describe(ctx, subject_id)
     except (BadKey, NotFound):
         raise
     except (DevinError, TimeoutError):
-        pass  # the id alone is enough
-    subject = f"{quote_line(title, MAX_TITLE_CHARS)} ({subject_id})" if title else subject_id
-    return f"{confirmation.action} {subject}? {confirmation.consequence}"
+        return None  # the id alone is enough
 
 
 def request_state_security(keys: Sequence[str]) -> RequestStateSecurity:

@@ -36,7 +36,7 @@ from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resources import MARKDOWN
-from devin_mcp.server.schema import arguments_model, parameters_schema
+from devin_mcp.server.schema import arguments_model, parameters_schema, publish
 from devin_mcp.server.visibility import VisibleTools
 
 
@@ -51,7 +51,7 @@ class PromptHandlers:
         sources = [
             ListSource(
                 partial(prompt.variants.load, caller.context()),
-                partial(_variant_items, prompt_arguments(prompt), prompt.variants),
+                partial(_variant_items, prompt_arguments(prompt, caller.visible), prompt.variants),
             )
             for prompt in caller.visible.prompts
             if prompt.variants is not None
@@ -76,7 +76,7 @@ class PromptHandlers:
                 return None
             raise MCPError(INVALID_PARAMS, "There is no prompt of that name. See prompts/list.")
         add_call_facts(prompt=prompt.name)
-        arguments = _validate(prompt, params.arguments or {})
+        arguments = _validate(prompt, params.arguments or {}, caller.visible)
         add_call_facts(devin_session_id=arguments.get("session_id"))
         records = () if variant is None else (variant.record,)
         rendered = await prompt.render(caller.context(), *records, **arguments)
@@ -86,12 +86,15 @@ class PromptHandlers:
         )
 
 
-def _validate(prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, object]:
+def _validate(
+    prompt: Prompt, arguments: Mapping[str, str], visible: VisibleTools
+) -> dict[str, object]:
     try:
         return validate_arguments(
             arguments,
             parameters_schema(prompt.render, prompt.record_parameter),
             arguments_model(prompt.render, prompt.record_parameter),
+            visible.capabilities,
         )
     except Invalid as error:
         raise Invalid(error.message, "Fill it in and pick the prompt again.") from None
@@ -113,8 +116,9 @@ async def find_prompt(
     return None, None
 
 
-def prompt_arguments(prompt: Prompt) -> list[PromptArgument]:
-    schema = parameters_schema(prompt.render, prompt.record_parameter)
+def prompt_arguments(prompt: Prompt, visible: VisibleTools) -> list[PromptArgument]:
+    declared = parameters_schema(prompt.render, prompt.record_parameter)
+    schema = publish(declared, visible.capabilities)
     required = schema.get("required", [])
     return [
         PromptArgument(name=name, description=parameter["description"], required=name in required)
@@ -128,7 +132,7 @@ def _fixed_prompts(visible: VisibleTools) -> list[Callable[[], McpPrompt]]:
             name=prompt.name,
             title=prompt.title,
             description=_description(prompt),
-            arguments=prompt_arguments(prompt),
+            arguments=prompt_arguments(prompt, visible),
         )
 
     return [partial(build, prompt) for prompt in visible.prompts if prompt.variants is None]

@@ -139,7 +139,7 @@ def _with_bounds(node: Schema) -> str:
         bounds = f"above {node['exclusiveMinimum']}" if "exclusiveMinimum" in node else ""
     default = node.get("default")
     text = default if isinstance(default, str) else json.dumps(default)
-    is_told = default not in (None, "") and default is not False
+    is_told = default not in (None, "", 0, False)
     words = ", ".join(part for part in (bounds, f"default {text}" if is_told else "") if part)
     description = node.get("description", "")
     return f"{description} ({words})" if words else description

@@ -26,7 +26,7 @@ from devin_mcp.errors import NotFound
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.operations.capabilities import API_CAPABILITIES, Capability
-from devin_mcp.operations.catalog import DESTROY, READ, Operation
+from devin_mcp.operations.catalog import READ, Operation
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.server.apps.extension import app_meta, renders_apps
@@ -91,11 +91,10 @@ class DevinTool:
             arguments = self._validate(raw_arguments)
             confirmation = self.operation.confirmation
             if confirmation is not None:
-                subject = arguments[confirmation.subject]
                 question = await confirm(
                     new_sdk_context(),
                     caller.state.confirm,
-                    lambda: question_about(caller, confirmation, subject),
+                    lambda: question_about(caller, confirmation, arguments),
                 )
                 if question is not None:
                     return question
@@ -204,8 +203,8 @@ class ProgressReporter:
 def _description(operation: Operation[Any, Any], visible: VisibleTools) -> str:
     """The function's docstring, and the resources that show the same."""
     uris = [resource.uri for resource in visible.resources if resource.tool is operation]
-    resources = f" Resource: {', '.join(uris)}" if uris else ""
-    return visible.text(" ".join(docstring_of(operation.function).split())) + resources
+    also = f" Also {', '.join(uris)}" if uris else ""
+    return visible.text(" ".join(docstring_of(operation.function).split())) + also
 
 
 def _meta(operation: Operation[Any, Any], *, with_apps: bool) -> dict[str, Any] | None:
@@ -221,11 +220,11 @@ def _meta(operation: Operation[Any, Any], *, with_apps: bool) -> dict[str, Any] 
 
 
 def _annotations(operation: Operation[Any, Any], visible: VisibleTools) -> ToolAnnotations:
-    writes_files = operation.writes_with in visible.capabilities
-    is_read = operation.effect is READ and not writes_files
+    can_write = operation.writes_with in visible.capabilities
     return ToolAnnotations(
-        read_only_hint=is_read,
-        destructive_hint=operation.effect is DESTROY,
-        idempotent_hint=operation.idempotent and not writes_files,
+        read_only_hint=operation.effect is READ and not can_write,
+        # Hosts ask for approval where the server cannot ask itself.
+        destructive_hint=operation.confirmation is not None,
+        idempotent_hint=operation.idempotent and not can_write,
         open_world_hint=True,
     )

@@ -24,6 +24,7 @@ from devin_mcp.operations.capabilities import (
     API_CAPABILITIES,
     READ_ENVIRONMENT,
     READ_FILES,
+    WRITE,
     WRITE_FILES,
     Capability,
 )
@@ -87,7 +88,8 @@ class VisibleTools:
                 if operation.toolset in restriction.toolsets
                 and operation.effect in restriction.effects
             )
-            visible = VisibleTools(operations, self.capabilities)
+            lost = frozenset() if Effect.CHANGE in restriction.effects else {WRITE, WRITE_FILES}
+            visible = VisibleTools(operations, self.capabilities - lost)
             self._restricted[restriction] = visible
         return visible
 
@@ -159,9 +161,9 @@ def visible_tools(settings: Settings, transport: Transport) -> VisibleTools:
 
 def _capabilities(settings: Settings, transport: Transport) -> frozenset[Capability]:
     """Over HTTP there are no local files and no variables."""
+    capabilities: set[Capability] = set() if settings.read_only else {WRITE}
     if transport != "stdio":
-        return frozenset()
-    capabilities: set[Capability] = set()
+        return frozenset(capabilities)
     if settings.files_root:
         capabilities.add(READ_FILES)
     if settings.files_root and not settings.read_only:

@@ -10,6 +10,7 @@ from tests.conftest import Connect
 from tests.upstream import KEYS, Upstream, answer
 
 PAT_KEY = KEYS["v3"].replace("sandbox", "sandbox_pat")
+ONLY_READ_ON: dict[DevinApi, str] = {"v1": "", "v3": ", repositories"}
 ENTERPRISE_KEY = KEYS["v3"].replace("sandbox", "sandbox_enterprise")
 
 
@@ -22,7 +23,7 @@ async def test_account_names_the_api_and_what_may_be_read(connect: Connect, api:
         "- Organization: org-sandbox\n- Reads: ",
     }
     assert text.startswith(f"# Account\n\n{facts[api]}")
-    assert text.endswith("- Reads: sessions, secrets, knowledge, playbooks")
+    assert text.endswith(f"- Reads: sessions, secrets, knowledge, playbooks{ONLY_READ_ON[api]}")
     assert KEYS[api] not in text
 
 
@@ -32,7 +33,8 @@ async def test_list_that_is_refused_is_named(
     upstream.fail_operation("list_secrets", answer(403, {"detail": "Forbidden"}))
     async with connect() as client:
         text = await client.read("devin://account")
-    assert "- Reads: sessions, knowledge, playbooks\n- May not read: secrets" in text
+    readable = f"sessions, knowledge, playbooks{ONLY_READ_ON[api]}"
+    assert f"- Reads: {readable}\n- May not read: secrets" in text
 
 
 async def test_account_of_a_wrong_key_is_an_error(

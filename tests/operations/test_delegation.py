@@ -50,7 +50,7 @@ async def test_delegate_sends_the_task_with_all_its_parts(
             "delegate_task",
             prompt="Fix the crash",
             title="Crash",
-            repository="acme/shop",
+            repository="acme/shop-api",
             playbook="!fixtest",
             knowledge=["commit messages", "note-0002", "Commit messages"],
             files=["log.txt", url],
@@ -62,11 +62,11 @@ async def test_delegate_sends_the_task_with_all_its_parts(
     body = request.json
     if api == "v1":
         text, empty, *lines = body["prompt"].rsplit("\n", 3)
-        assert text == "Fix the crash\n\nRepository: acme/shop"
+        assert text == "Fix the crash\n\nRepository: acme/shop-api"
         assert empty == ""
         urls = [line.removeprefix('ATTACHMENT:"').removesuffix('"') for line in lines]
     else:
-        assert (body["prompt"], body["repos"]) == ("Fix the crash", ["acme/shop"])
+        assert (body["prompt"], body["repos"]) == ("Fix the crash", ["acme/shop-api"])
         urls = body["attachment_urls"]
     first, second = urls
     assert re.fullmatch("https://sandbox.invalid/attachments/[0-9a-f-]+/log.txt", first)

@@ -32,13 +32,13 @@ async def test_repository_and_files_are_fields_of_the_request(
         delegated = await client.ok(
             "delegate_task",
             prompt="Fix it",
-            repository="https://github.com/acme/shop.git",
+            repository="https://github.com/acme/shop-api.git",
             files=[URL],
         )
     assert sent_bodies(upstream) == [
         {
             "prompt": "Fix it",
-            "repos": ["acme/shop"],
+            "repos": ["acme/shop-api"],
             "attachment_urls": [URL],
             "tags": [delegated["tag"]],
         }
@@ -51,12 +51,12 @@ async def test_prompt_names_a_repository_that_devin_refuses(
 ) -> None:
     async with connect() as client:
         delegated = await client.ok(
-            "delegate_task", prompt="sandbox:refuse-repos", repository="acme/shop", files=[URL]
+            "delegate_task", prompt="sandbox:refuse-repos", repository="acme/shop-api", files=[URL]
         )
     first, second = sent_bodies(upstream)
-    assert first["repos"] == ["acme/shop"]
+    assert first["repos"] == ["acme/shop-api"]
     assert "repos" not in second
-    assert second["prompt"] == "sandbox:refuse-repos\n\nRepository: acme/shop"
+    assert second["prompt"] == "sandbox:refuse-repos\n\nRepository: acme/shop-api"
     assert second["attachment_urls"] == [URL]
     assert second["tags"] == [delegated["tag"]] == first["tags"]
     assert delegated["remark"] == REPOSITORY_REMARK
@@ -68,7 +68,7 @@ async def test_repository_that_makes_the_prompt_too_long_is_refused(
 ) -> None:
     prompt = "sandbox:refuse-repos " + "p" * 29_970
     async with connect() as client:
-        text = await client.error("delegate_task", prompt=prompt, repository="acme/shop")
+        text = await client.error("delegate_task", prompt=prompt, repository="acme/shop-api")
     assert "repos" in text
     assert len(sent_bodies(upstream)) == 1
     assert session_bodies(upstream) == []
@@ -78,7 +78,9 @@ async def test_refusal_of_another_field_is_reported(connect: Connect, upstream: 
     refusal = {"detail": [{"loc": ["body", "title"], "msg": "too rude"}]}
     upstream.fail_operation("create_session", answer(422, refusal))
     async with connect() as client:
-        text = await client.error("delegate_task", prompt="p", repository="acme/shop", title="t")
+        text = await client.error(
+            "delegate_task", prompt="p", repository="acme/shop-api", title="t"
+        )
     assert "too rude" in text
     assert len(sent_bodies(upstream)) == 1
 
@@ -165,7 +167,7 @@ async def test_lost_reply_of_a_marked_title_is_found_by_the_title(
     async with connect() as client:
         if words:  # the repository is refused after the tags
             delegated = await client.ok(
-                "delegate_task", prompt=prompt, repository="a/b", idempotency_key="k"
+                "delegate_task", prompt=prompt, repository="acme/shop-api", idempotency_key="k"
             )
             assert REPOSITORY_REMARK in delegated["remark"]
             assert "the title ends with" in delegated["remark"]
@@ -206,6 +208,6 @@ async def test_refused_repository_is_recognized_in_any_words(
 ) -> None:
     upstream.fail_operation("create_session", answer(422, body))
     async with connect() as client:
-        delegated = await client.ok("delegate_task", prompt="p", repository="acme/shop")
+        delegated = await client.ok("delegate_task", prompt="p", repository="acme/shop-api")
     assert delegated["remark"] == REPOSITORY_REMARK
     assert len(upstream.organization.sessions) == 1

@@ -29,8 +29,8 @@ async def test_prompt_that_is_too_long_with_its_repository_is_refused(
     connect: Connect, upstream: Upstream
 ) -> None:
     async with connect() as client:
-        text = await client.error("delegate_task", prompt="p" * 29_990, repository="acme/shop")
-    assert "30013 characters" in text
+        text = await client.error("delegate_task", prompt="p" * 29_990, repository="acme/shop-api")
+    assert "30017 characters" in text
     assert upstream.requests == []
 
 

@@ -121,7 +121,7 @@ async def test_delegation_without_a_key_looks_for_nothing(
 
 TASKS: list[dict[str, Any]] = [
     {"prompt": "Fix it"},
-    {"prompt": "Fix it", "repository": "acme/shop"},
+    {"prompt": "Fix it", "repository": "acme/shop-api"},
     {"prompt": "Fix it", "files": ["https://sandbox.invalid/attachments/1a2b/log.txt"]},
 ]
 

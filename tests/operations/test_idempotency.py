@@ -52,7 +52,7 @@ async def test_same_key_and_prompt_return_the_same_session(
 ) -> None:
     (files / "a.txt").write_text("a")
     async with connect(files_root=files) as client:
-        task = {"prompt": "p", "repository": "a/b", "files": ["a.txt"]}
+        task = {"prompt": "p", "repository": "acme/shop-api", "files": ["a.txt"]}
         first = await client.ok("delegate_task", **task, idempotency_key="issue 12")
         (files / "a.txt").unlink()
         again = await client.ok("delegate_task", **task, idempotency_key="issue 12")

@@ -4,7 +4,7 @@ answer could not be read. It never fails on its own side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -70,6 +70,58 @@ SELF = {
 }
 FOLDER = {"folder_id": "f", "name": "F", "path": "/F"}
 
+FILE = {
+    "attachment_id": "a",
+    "name": "a.png",
+    "url": "https://x.invalid/attachments/a/a.png",
+    "source": "devin",
+    "content_type": "image/png",
+}
+REPOSITORY = {
+    "repo_path": "acme/shop-api",
+    "repo_name": "shop-api",
+    "repo_description": "d",
+    "repo_language": "Python",
+    "last_updated_at": 1,
+}
+ISSUE = {"id": "i", "label": "l", "issue": "t", "impact": "m"}
+ACTION_ITEM = {"type": "t", "action_item": "a", "issue_id": "i"}
+ANALYSIS = {
+    "issues": [ISSUE],
+    "action_items": [ACTION_ITEM],
+    "timeline": [],
+    "classification": {"category": "c", "confidence": 1.0},
+    "note_usage": None,
+    "suggested_prompt": {"original_prompt": "o", "suggested_prompt": "s", "feedback_items": []},
+}
+INSIGHTS = {
+    "session_size": "m",
+    "num_user_messages": 1,
+    "num_devin_messages": 2,
+    "analysis": ANALYSIS,
+}
+SCHEDULE = {
+    "scheduled_session_id": "sched-1",
+    "org_id": "org-sandbox",
+    "name": "N",
+    "prompt": "p",
+    "agent": "devin",
+    "enabled": True,
+    "schedule_type": "recurring",
+    "frequency": "0 9 * * 1",
+    "scheduled_at": None,
+    "playbook": {"playbook_id": "playbook-1", "title": "P"},
+    "tags": ["t"],
+    "notify_on": "failure",
+    "target_devin_id": None,
+    "last_executed_at": "2026-11-02T09:00:00+00:00",
+    "last_error_at": "2026-11-02T09:00:00+00:00",
+    "last_error_message": "e",
+    "consecutive_failures": 2,
+}
+USED_DAY = {"date": 1_764_000_000, "acus": 1.5, "acus_by_product": {"devin": 1.5}}
+USAGE = {"total_acus": 1.5, "consumption_by_date": [USED_DAY]}
+
 MESSAGE_ARGUMENTS = {"session_id": SESSION_ID, "message": "m"}
 CALLS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], bool]] = {
     "session": ("get_session", SESSION, "get_session", {"session_id": SESSION_ID}, False),
@@ -82,6 +134,35 @@ CALLS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], bool]] = {
     "secrets": ("list_secrets", SECRET, "list_secrets", {}, True),
     "self": ("get_self", SELF, "list_secrets", {}, False),
     "created": ("create_session", SESSION, "create_session", {"prompt": "p"}, False),
+    "files": ("list_session_files", FILE, "list_session_files", {"session_id": SESSION_ID}, True),
+    "repositories": ("list_repositories", REPOSITORY, "list_repositories", {}, True),
+    "insights": (
+        "get_session_insights",
+        INSIGHTS,
+        "get_session_insights",
+        {"session_id": SESSION_ID},
+        False,
+    ),
+    **{
+        part: (
+            "get_session_insights",
+            record,
+            "get_session_insights",
+            {"session_id": SESSION_ID},
+            False,
+        )
+        for part, record in (("analysis", ANALYSIS), ("issue", ISSUE), ("action", ACTION_ITEM))
+    },
+    "used day": ("get_usage", USED_DAY, "get_usage", {}, False),
+    "schedules": ("list_schedules", SCHEDULE, "list_schedules", {}, True),
+    "schedule": (
+        "update_schedule",
+        SCHEDULE,
+        "update_schedule",
+        {"schedule_id": "sched-1", "enabled": False},
+        False,
+    ),
+    "usage": ("get_usage", USAGE, "get_usage", {}, False),
     "sent": (
         "send_message",
         SESSION,
@@ -92,6 +173,14 @@ CALLS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], bool]] = {
 }
 """Case -> operation or lookup, its record, the tool and its arguments, and whether the record is a
 row of a page."""
+
+PARTS: dict[str, Callable[[Any], Any]] = {
+    "analysis": lambda part: {**INSIGHTS, "analysis": part},
+    "issue": lambda part: {**INSIGHTS, "analysis": {**ANALYSIS, "issues": [part]}},
+    "action": lambda part: {**INSIGHTS, "analysis": {**ANALYSIS, "action_items": [part]}},
+    "used day": lambda part: {**USAGE, "consumption_by_date": [part]},
+}
+"""Case -> the answer around its record."""
 
 
 def odd_bodies(record: dict[str, Any], *, is_row: bool) -> Iterator[Any]:
@@ -116,8 +205,9 @@ async def test_no_type_of_a_field_makes_a_tool_fail(
     connect: Connect, upstream: Upstream, case: str
 ) -> None:
     operation_id, record, tool, arguments, is_row = CALLS[case]
-    async with connect(cache_ttl=0, max_sessions=10_000) as client:
-        for body in odd_bodies(record, is_row=is_row):
+    async with connect(cache_ttl=0, max_sessions=10_000, toolsets="all") as client:
+        for part in odd_bodies(record, is_row=is_row):
+            body = PARTS[case](part) if case in PARTS else part
             upstream.clear_faults()
             upstream.fail_operation(operation_id, answer(200, body))
             if case == "messages":

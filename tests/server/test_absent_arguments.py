@@ -13,6 +13,7 @@ from devin_mcp.operations.capabilities import (
     READ_ENVIRONMENT,
     READ_FILES,
     REQUIRES,
+    WRITE,
     WRITE_FILES,
     Capability,
 )
@@ -67,7 +68,7 @@ def test_only_null_and_blank_texts_are_absent(
     """Nothing that has a value is overwritten because a host fills in every argument."""
     model = arguments_model(operation.function)
     schema = input_schema(model)
-    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, capability})
+    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, WRITE, capability})
     required = required_arguments(operation)
     without = validate_arguments(required, schema, model, capabilities)
 
@@ -109,7 +110,7 @@ def test_blank_optional_argument_counts_as_absent(
     """
     model = arguments_model(operation.function)
     schema = input_schema(model)
-    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, capability})
+    capabilities = frozenset({READ_FILES, WRITE_FILES, READ_ENVIRONMENT, WRITE, capability})
     properties = schema["properties"]
     required = {name: _example(properties[name]) for name in schema.get("required", [])}
     blanks = dict.fromkeys(set(properties) - set(required), blank)

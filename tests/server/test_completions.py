@@ -14,6 +14,7 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.operations.browsing import COMPLETIONS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era, ToolClient
@@ -43,7 +44,9 @@ async def complete(
     return (await client.sdk.complete(reference, argument, context or None)).completion.values
 
 
-async def test_every_variable_and_argument_can_be_completed(connect: Connect) -> None:
+async def test_every_variable_and_argument_can_be_completed(
+    connect: Connect, api: DevinApi
+) -> None:
     async with connect() as client:
         templates = (await client.sdk.list_resource_templates()).resource_templates
         prompts = (await client.sdk.list_prompts()).prompts
@@ -51,7 +54,8 @@ async def test_every_variable_and_argument_can_be_completed(connect: Connect) ->
         name for template in templates for name in re.findall(r"{\??(\w+)}", template.uri_template)
     }
     arguments = {argument.name for prompt in prompts for argument in prompt.arguments or []}
-    assert variables | arguments == set(COMPLETIONS)
+    only_v3 = set() if api == "v3" else {"repository"}
+    assert variables | arguments == set(COMPLETIONS) - only_v3
 
 
 async def test_completion_matches_id_name_title_and_macro_best_first(

@@ -12,9 +12,10 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
-from devin_mcp.operations import OPERATIONS
+from devin_mcp.keys import DevinApi
 from devin_mcp.operations.catalog import Operation
 from tests.conftest import Connect, Era, ToolClient
+from tests.declared import on_each_api
 from tests.e2e.processes import COMMAND, environment, start_http_process
 from tests.server.fake_user import FakeUser
 from tests.upstream import KEY, Upstream, answer, never_answer
@@ -119,20 +120,17 @@ async def test_question_shows_only_the_id_when_the_title_is_unreadable(
     assert user.questions[0].startswith("Delete the secret secret-0001? ")
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [operation for operation in OPERATIONS if operation.confirmation],
-    ids=lambda operation: operation.tool_name,
-)
+@on_each_api(lambda operation: bool(operation.confirmation and operation.confirmation.describe))
 async def test_unknown_or_invalid_id_is_not_asked_about(
-    connect: Connect, operation: Operation[Any, Any]
+    connect: Connect, api: DevinApi, operation: Operation[Any, Any]
 ) -> None:
     assert operation.confirmation is not None
     user, name = FakeUser(), operation.confirmation.subject
     tool = operation.tool_name.removeprefix("devin_")
-    async with connect(ask=user) as client:
-        assert "does not know" in await client.error(tool, **{name: "devin-9999"})
-        assert name in await client.error(tool, **{name: "../secrets/x"})
+    others = {"enabled": True} if tool == "update_schedule" else {}
+    async with connect(ask=user, toolsets="all") as client:
+        assert "does not know" in await client.error(tool, **{name: "devin-9999"}, **others)
+        assert name in await client.error(tool, **{name: "../secrets/x"}, **others)
     assert user.questions == []
 
 

@@ -29,7 +29,7 @@ async def test_resources_are_listed_in_pages_of_250(
             uris += [resource.uri for resource in page.resources]
             cursor, page_count = page.next_cursor, page_count + 1
     assert page_count == pages
-    assert len(uris) == len(set(uris)) == notes + len(INDEXES) + len(PLAYBOOKS)
+    assert len(uris) == len(set(uris)) == notes + len(INDEXES["v1"]) + len(PLAYBOOKS)
     assert upstream.count("GET", "/v1/knowledge") == 1
     assert upstream.count("GET", "/v1/playbooks") == 1
 

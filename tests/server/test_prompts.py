@@ -13,6 +13,7 @@ from mcp.types import (
     TextResourceContents,
 )
 
+from devin_mcp.keys import DevinApi
 from devin_mcp.sandbox.sample_data import PLAYBOOKS
 from tests.conftest import Connect, Era, ToolClient
 from tests.server.contents import prompt_text, write_playbooks
@@ -20,7 +21,10 @@ from tests.upstream import Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
 
-FIXED_PROMPTS = ["delegate", "standup", "review_session", "write_playbook"]
+FIXED_PROMPTS: dict[DevinApi, list[str]] = {
+    "v1": ["delegate", "standup", "review_session", "write_playbook"],
+    "v3": ["delegate", "standup", "tidy", "review_session", "write_playbook"],
+}
 
 
 async def prompt_names(client: ToolClient) -> list[str]:
@@ -28,13 +32,14 @@ async def prompt_names(client: ToolClient) -> list[str]:
     return [prompt.name for prompt in page.prompts]
 
 
-async def test_prompts_are_four_fixed_ones_and_one_per_playbook(connect: Connect, era: Era) -> None:
+async def test_prompts_are_fixed_ones_and_one_per_playbook(
+    connect: Connect, era: Era, api: DevinApi
+) -> None:
     async with connect(era=era) as client:
-        prompts = (await client.sdk.list_prompts()).prompts
-    assert [prompt.name for prompt in prompts[:4]] == FIXED_PROMPTS
-    assert {prompt.name for prompt in prompts[4:]} == {
-        macro.removeprefix("!") for _, macro, _ in PLAYBOOKS
-    }
+        names = await prompt_names(client)
+    count = len(FIXED_PROMPTS[api])
+    assert names[:count] == FIXED_PROMPTS[api]
+    assert set(names[count:]) == {macro.removeprefix("!") for _, macro, _ in PLAYBOOKS}
 
 
 async def test_prompts_and_arguments_are_described(connect: Connect) -> None:
@@ -46,10 +51,12 @@ async def test_prompts_and_arguments_are_described(connect: Connect) -> None:
         assert all(argument.description for argument in prompt.arguments or [])
 
 
-async def test_prompts_that_delegate_take_one_optional_task(connect: Connect) -> None:
+async def test_prompts_that_delegate_take_one_optional_task(
+    connect: Connect, api: DevinApi
+) -> None:
     async with connect() as client:
         prompts = (await client.sdk.list_prompts()).prompts
-    for prompt in (prompts[0], *prompts[4:]):
+    for prompt in (prompts[0], *prompts[len(FIXED_PROMPTS[api]) :]):
         arguments = [(argument.name, argument.required) for argument in prompt.arguments or []]
         assert arguments == [("task", False)]
 
@@ -65,13 +72,13 @@ PLAYBOOKS_WITH_DIFFICULT_NAMES = (
 
 
 async def test_prompt_names_can_be_typed_and_are_unique(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
     write_playbooks(upstream, *PLAYBOOKS_WITH_DIFFICULT_NAMES)
     async with connect() as client:
         names = await prompt_names(client)
         prompt = await client.sdk.get_prompt("ship-it-aa02", {"task": "t"})
-    assert names[4:] == [
+    assert names[len(FIXED_PROMPTS[api]) :] == [
         "playbook-bb03",
         "playbook-ee06",
         "ship-it",
@@ -209,16 +216,41 @@ async def test_fixed_prompt_contains_its_arguments_and_visible_tools_only(
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({"read_only": True}, ["standup", "review_session"]),
-        ({"toolsets": "sessions"}, ["delegate", "standup", "review_session"]),
-        ({"toolsets": "secrets"}, []),
+        ({"read_only": True}, {"standup", "review_session"}),
+        ({"toolsets": "sessions"}, {"delegate", "standup", "tidy", "review_session"}),
+        ({"toolsets": "secrets"}, set()),
     ],
 )
 async def test_only_prompts_whose_tools_are_visible_are_listed(
-    connect: Connect, settings: dict[str, Any], names: list[str]
+    connect: Connect, api: DevinApi, settings: dict[str, Any], names: set[str]
 ) -> None:
     async with connect(**settings) as client:
-        assert await prompt_names(client) == names
+        visible = [name for name in FIXED_PROMPTS[api] if name in names]
+        assert await prompt_names(client) == visible
+
+
+@pytest.mark.one_api("v3", reason="v1 cannot filter by repository, nor archive.")
+@pytest.mark.parametrize("name", ["standup", "tidy"])
+async def test_prompts_about_sessions_take_one_repository(connect: Connect, name: str) -> None:
+    async with connect() as client:
+        without = prompt_text(await client.sdk.get_prompt(name))
+        text = prompt_text(await client.sdk.get_prompt(name, {"repository": "acme/shop-api"}))
+        with pytest.raises(MCPError, match="repository must be owner/name"):
+            await client.sdk.get_prompt(name, {"repository": "my sessions"})
+    assert "my Devin sessions on acme/shop-api." in text
+    assert "my Devin sessions." in without
+    assert "devin_list_session_files" in text
+    assert "devin_archive_session" in text
+
+
+@pytest.mark.one_api("v1", reason="v3 has these.")
+async def test_standup_on_v1_has_no_argument_and_names_no_tool_of_v3(connect: Connect) -> None:
+    async with connect() as client:
+        prompts = {prompt.name: prompt for prompt in (await client.sdk.list_prompts()).prompts}
+        text = prompt_text(await client.sdk.get_prompt("standup"))
+    assert prompts["standup"].arguments == []
+    assert "archive_session" not in text
+    assert "session_files" not in text
 
 
 async def test_prompt_of_a_hidden_tool_does_not_exist(connect: Connect, era: Era) -> None:
@@ -241,10 +273,10 @@ async def test_task_that_names_a_hidden_tool_is_not_changed(connect: Connect) ->
 
 
 async def test_fixed_prompts_are_listed_when_playbooks_cannot_be_read(
-    connect: Connect, upstream: Upstream
+    connect: Connect, upstream: Upstream, api: DevinApi
 ) -> None:
     upstream.fail_operation("list_playbooks", *[answer(500)] * 9)
     async with connect() as client:
-        assert await prompt_names(client) == FIXED_PROMPTS
+        assert await prompt_names(client) == FIXED_PROMPTS[api]
         with pytest.raises(MCPError, match=r"server error \(500\)"):
             await client.sdk.get_prompt("upgrade", {"task": "t"})

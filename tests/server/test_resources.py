@@ -9,31 +9,40 @@ from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, ResourceTemplateReference
 
 from devin_mcp.keys import DevinApi
-from devin_mcp.operations.browsing import PROMPTS
 from devin_mcp.sandbox.sample_data import NOTES, PLAYBOOKS, playbook
 from devin_mcp.server.resources import MAX_RESOURCE_CHARS
 from tests.clock import AutoClock
 from tests.conftest import Connect, Era
 from tests.server.contents import write_notes, write_playbooks
+from tests.server.test_prompts import FIXED_PROMPTS
 from tests.upstream import Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
 
-INDEXES = ["devin://account", "devin://knowledge", "devin://playbooks", "devin://sessions"]
+OF_BOTH = ["devin://account", "devin://knowledge", "devin://playbooks", "devin://sessions"]
+INDEXES: dict[DevinApi, list[str]] = {
+    "v1": OF_BOTH,
+    "v3": sorted([*OF_BOTH, "devin://repositories"]),
+}
+"""Resources that are no records."""
 
 
-async def test_resources_are_listed_in_a_stable_order(connect: Connect, era: Era) -> None:
+async def test_resources_are_listed_in_a_stable_order(
+    connect: Connect, era: Era, api: DevinApi
+) -> None:
     async with connect(era=era) as client:
         uris = [resource.uri for resource in await client.resources()]
         again = [resource.uri for resource in await client.resources()]
     assert uris == again
-    assert sorted(uris[: len(INDEXES)]) == INDEXES
-    assert len(uris) == len(INDEXES) + len(NOTES) + len(PLAYBOOKS)
+    assert sorted(uris[: len(INDEXES[api])]) == INDEXES[api]
+    assert len(uris) == len(INDEXES[api]) + len(NOTES) + len(PLAYBOOKS)
 
 
-async def test_listed_resources_are_described_as_they_are_read(connect: Connect) -> None:
+async def test_listed_resources_are_described_as_they_are_read(
+    connect: Connect, api: DevinApi
+) -> None:
     async with connect() as client:
-        resources = (await client.resources())[len(INDEXES) :]
+        resources = (await client.resources())[len(INDEXES[api]) :]
         texts = {resource.uri: await client.read(resource.uri) for resource in resources}
     for resource in resources:
         assert resource.description
@@ -97,7 +106,7 @@ async def test_uri_with_an_invalid_id_is_refused_before_sending(
 
 
 async def test_server_error_fails_the_read_and_not_the_list(
-    connect: Connect, upstream: Upstream, clock: AutoClock, logs: Any, era: Era
+    connect: Connect, upstream: Upstream, clock: AutoClock, logs: Any, era: Era, api: DevinApi
 ) -> None:
     upstream.fail_operation("list_knowledge", *[answer(503)] * 8)
     async with connect(era=era) as client:
@@ -105,7 +114,7 @@ async def test_server_error_fails_the_read_and_not_the_list(
         with pytest.raises(MCPError, match=r"server error \(503\)") as refused:
             await client.read("devin://knowledge/note-0001")
     assert refused.value.error.code == INTERNAL_ERROR
-    assert len(page.resources) == len(INDEXES) + len(PLAYBOOKS)
+    assert len(page.resources) == len(INDEXES[api]) + len(PLAYBOOKS)
     if era == "auto":
         assert page.ttl_ms == 0, "clients must not cache an incomplete list"
     calls = [line for line in logs() if line["event"] == "mcp_call"]
@@ -118,7 +127,7 @@ async def test_server_error_fails_the_read_and_not_the_list(
 
 async def test_indexes_are_listed_without_a_key(connect: Connect, upstream: Upstream) -> None:
     async with connect(DEVIN_API_KEY="") as client:
-        assert sorted(resource.uri for resource in await client.resources()) == INDEXES
+        assert sorted(resource.uri for resource in await client.resources()) == INDEXES["v1"]
     assert upstream.requests == []
 
 
@@ -143,7 +152,7 @@ async def test_five_thousand_notes_are_listed_read_and_completed(
 ) -> None:
     write_notes(upstream, 5000, size=2000)
     async with connect() as client:
-        assert len(await client.resources()) == 5000 + len(INDEXES) + len(PLAYBOOKS)
+        assert len(await client.resources()) == 5000 + len(INDEXES[api]) + len(PLAYBOOKS)
         assert len(await client.read("devin://knowledge/note-04999")) > 2000
         table = await client.read("devin://knowledge")
         template = ResourceTemplateReference(type="ref/resource", uri="devin://knowledge/{note_id}")
@@ -170,8 +179,7 @@ async def test_playbook_with_an_invalid_id_is_not_listed(
         prompts = (await client.sdk.list_prompts()).prompts
         rows = (await client.ok("list_playbooks"))["playbooks"]
     assert len([uri for uri in uris if uri.startswith("devin://playbooks/")]) == len(PLAYBOOKS)
-    fixed = [prompt for prompt in PROMPTS if prompt.variants is None]
-    assert len(prompts) == len(PLAYBOOKS) + len(fixed)
+    assert len(prompts) == len(PLAYBOOKS) + len(FIXED_PROMPTS[api])
     assert len(rows) == len(PLAYBOOKS) + len(invalid_ids), "the tool lists all of them"
 
 

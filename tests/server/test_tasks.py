@@ -90,7 +90,9 @@ async def test_write_that_waits_becomes_a_task_and_happens_once(
     client: TaskClient, upstream: Upstream, manual_clock: ManualClock, tool: str
 ) -> None:
     if tool == "delegate_task":
-        task = await client.call(tool, prompt="Fix login", repository="acme/shop", max_wait_s=30)
+        task = await client.call(
+            tool, prompt="Fix login", repository="acme/shop-api", max_wait_s=30
+        )
         (session_id,) = upstream.organization.sessions
         session = FakeSession(session_id)
         session.user_says("Fix login")

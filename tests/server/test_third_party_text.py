@@ -33,6 +33,7 @@ from tests.server.hostile_texts import (
     write_hostile_sessions,
 )
 from tests.server.task_client import TaskClient
+from tests.server.test_prompts import FIXED_PROMPTS
 from tests.upstream import V3_KEY, Upstream, answer
 
 pytestmark = pytest.mark.usefixtures("api")
@@ -124,7 +125,7 @@ async def test_titles_and_descriptions_of_prompts(connect: Connect) -> None:
         results = [
             await client.sdk.get_prompt(prompt.name, {"task": "t"})
             for prompt in prompts
-            if prompt.name not in {"delegate", "standup", "review_session", "write_playbook"}
+            if prompt.name not in FIXED_PROMPTS["v3"]
         ]
     listed = [f"{prompt.name} {prompt.title} {prompt.description}" for prompt in prompts]
     assert_fit_for_people(listed, expected=len(TEXTS))

@@ -23,6 +23,7 @@ from devin_mcp.operations.output_schema import OutputSchema, validate_output_sch
 from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Repository, Tag, Text
 from devin_mcp.operations.playbooks.tools import PlaybookName, resolve_playbook
 from devin_mcp.operations.prompt_files import prompt_with_files
+from devin_mcp.operations.repositories import check_repository
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.start import SessionRequest
 from devin_mcp.operations.sessions.tools import create_session
@@ -36,16 +37,14 @@ from devin_mcp.settings.toolsets import SESSIONS
     SESSIONS,
     spends=True,
     is_core=True,
-    search_hint="delegate a task to Devin, ask or let Devin do it, assign, outsource, start or "
-    "kick off coding work with an AI coding agent in the cloud: implement a feature, fix a bug or "
-    "issue, write tests, migrate, refactor, open a pull request (PR)",
+    search_hint="delegate a task to Devin, ask or let Devin do it, assign, outsource, start, "
+    "run or kick off a coding job with an AI coding agent in the cloud: implement a feature, fix a "
+    "bug or issue, write tests, migrate, refactor, open a pull request (PR)",
 )
 async def delegate_task(
     ctx: Context,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
-    title: Annotated[
-        str | None, Field(max_length=500, description="Made by Devin when absent")
-    ] = None,
+    title: Annotated[str | None, Field(max_length=500, description="Else Devin makes one")] = None,
     repository: Repository | None = None,
     playbook: PlaybookName | None = None,
     knowledge: Annotated[
@@ -58,7 +57,7 @@ async def delegate_task(
     tags: Annotated[list[Tag] | None, Field(max_length=MAX_TAGS - 1, description="Labels")] = None,
     max_acu_limit: Annotated[int | None, Field(gt=0, description="Spending cap in ACUs")] = None,
     structured_output_schema: Annotated[
-        OutputSchema | None, Field(description="JSON Schema (draft 7) to fill")
+        OutputSchema | None, Field(description="JSON Schema (draft 7)")
     ] = None,
     idempotency_key: Annotated[
         str | None,
@@ -87,6 +86,8 @@ async def delegate_task(
         if delegated is None:
             ctx.policy.acu_limit(max_acu_limit)
             await ctx.session_limit.check(ctx.key.fingerprint)
+            if repository is not None:
+                await check_repository(ctx, repository)
             playbook_id = None if playbook is None else await resolve_playbook(ctx, playbook)
             knowledge_ids = None if knowledge is None else await resolve_notes(ctx, knowledge)
             takes_repositories = create_session.takes("repositories", ctx.key.api)

@@ -117,10 +117,7 @@ async def list_knowledge(
     from_char: FromChar = 0,
     cursor: Cursor | None = None,
 ) -> Truncatable[Knowledge]:
-    """List or search what Devin knows: the team's notes, without bodies unless asked.
-
-    from_char reads one long body on (one note id, body=full).
-    """
+    """List or search what Devin knows: the team's notes, without bodies unless asked."""
     if from_char and (body != "full" or note_ids is None or len(note_ids) != 1):
         raise Invalid("from_char needs body=full and exactly one id in note_ids.")
     note_filter = NoteFilter(search, folder_id, pinned_repo, note_ids)

@@ -87,6 +87,7 @@ async def create_knowledge(
     v1="PUT /v1/knowledge/{note_id}",
     v3="PUT /knowledge/notes/{note_id}",
     permission=WRITE_PERMISSION,
+    search_hint="correct or revise what Devin knows",
 )
 async def update_knowledge(
     ctx: Context,

@@ -49,9 +49,7 @@ PlaybookName = Annotated[
 PlaybookTitle = Annotated[str, Field(max_length=500, description="Its title"), NOT_BLANK]
 PlaybookText = Annotated[str, Field(max_length=500_000, description="The instructions"), NOT_BLANK]
 PlaybookMacro = Annotated[str, Field(max_length=100, description="Shortcut as !deploy")]
-PlaybookSchema = Annotated[
-    OutputSchema, Field(description="JSON Schema (draft 7) that its sessions fill"), Requires(V3)
-]
+PlaybookSchema = Annotated[OutputSchema, Field(description="JSON Schema (draft 7)"), Requires(V3)]
 READ_PERMISSION = "UseDevinSessions or ManageOrgPlaybooks (in older roles ManageAccountPlaybooks)"
 WRITE_PERMISSION = "ManageOrgPlaybooks (in older roles ManageAccountPlaybooks)"
 """The reference and the role editor disagree by age (v3-additions.md §2)."""
@@ -137,7 +135,7 @@ class PlaybookView(PlaybookDetails, Result):
 async def get_playbook(
     ctx: Context, playbook_id: PlaybookName, from_char: FromChar = 0
 ) -> Truncatable[PlaybookView]:
-    """Read the steps of a playbook: its text, or the part that starts at from_char."""
+    """Read the steps of a playbook."""
     return _playbook_view(await _read_by_name(ctx, playbook_id), from_char)
 
 
@@ -207,7 +205,7 @@ async def create_playbook(
     macro: PlaybookMacro | None = None,
     structured_output_schema: PlaybookSchema | None = None,
 ) -> PlaybookSaved:
-    """Create a playbook, a reusable procedure. Needs the permission to manage playbooks."""
+    """Create a playbook, a reusable procedure."""
     fields: dict[str, Any] = {"title": title, "body": body, "macro": macro}
     if structured_output_schema is not None:
         fields["structured_output_schema"] = await validate_output_schema(structured_output_schema)
@@ -221,6 +219,7 @@ async def create_playbook(
     v1="PUT /v1/playbooks/{playbook_id}",
     v3="PUT /playbooks/{playbook_id}",
     permission=WRITE_PERMISSION,
+    search_hint="revise, correct or improve its steps",
 )
 async def update_playbook(
     ctx: Context,

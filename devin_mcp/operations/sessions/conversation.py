@@ -27,7 +27,7 @@ AfterEvent = Annotated[
     str,
     Field(
         pattern=rf"^[#{_EVENT_ID_CHARS}]{{1,128}}$",
-        description="Read on after this message; `start` reads from the first",
+        description="Read on after this message; `start` = from the first",
     ),
 ]
 

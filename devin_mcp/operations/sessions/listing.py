@@ -71,13 +71,11 @@ async def list_sessions(
     repository: Annotated[
         Repository | None, Field(description="Only with this owner/name"), Requires(V3)
     ] = None,
-    archived: Annotated[
-        bool, Field(description="Archived ones instead of others"), Requires(V3)
-    ] = False,
+    archived: Annotated[bool, Field(description="Only archived ones"), Requires(V3)] = False,
 ) -> Truncatable[Sessions]:
     """List Devin's sessions (coding tasks), newest first: phase, link, title, tags, pull requests.
 
-    phase=[waiting] finds those that wait for somebody. Messages come with devin_get_session.
+    phase=[waiting] finds those that wait for somebody.
     """
     phases = sorted(set(phase or ()))
     filters: dict[str, Any] = {"tags": tags, "user_email": user_email, "repository": repository}

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from devin_mcp.api.endpoint import HasEndpoints
-from devin_mcp.api.models import ApiModel, ItemList
+from devin_mcp.api.models import ApiModel
 from devin_mcp.operations.context import Context
+from devin_mcp.operations.cursor_page import MAX_FIRST, read_cursor_page
 from devin_mcp.operations.list_cursor import Position
 from devin_mcp.operations.sessions.model import SessionSummary
 
@@ -18,8 +19,6 @@ MAX_PAGES = 10
 """Pages read in search of sessions that Devin itself cannot filter for."""
 OFFSET_PAGE_SIZE = 100
 """Rows that v1 returns by default (v1.md §3.2)."""
-CURSOR_PAGE_SIZE = 200
-"""Rows that v3 returns at most (v3.md §3)."""
 
 
 class SessionList(ApiModel):
@@ -55,7 +54,16 @@ async def read_page(
     `operation` is list_sessions. `filters` are query parameters. Raises one of errors.py.
     """
     if ctx.endpoint(operation).is_paged:
-        page = await _read_by_cursor(ctx, operation, filters, start, size)
+        found = await read_cursor_page(
+            ctx, operation, SessionSummary, filters, start, size or MAX_FIRST
+        )
+        page = SessionPage(
+            found.rows,
+            found.positions,
+            found.has_more,
+            is_by_cursor=True,
+            is_cut_off=found.is_cut_off,
+        )
     else:
         page = await _read_by_offset(ctx, operation, filters, start, size or OFFSET_PAGE_SIZE)
     for row in page.rows:
@@ -76,22 +84,3 @@ async def _read_by_offset(
     # Devin's own largest page is not documented (v1.md §3.2).
     has_more = len(rows) >= size or len(rows) == OFFSET_PAGE_SIZE
     return SessionPage(rows, positions, has_more)
-
-
-async def _read_by_cursor(
-    ctx: Context,
-    operation: HasEndpoints,
-    filters: Mapping[str, Any],
-    start: Position,
-    size: int | None,
-) -> SessionPage:
-    first = CURSOR_PAGE_SIZE if size is None else min(CURSOR_PAGE_SIZE, start.skip + size)
-    query = {"first": first, "after": start.after or None, **filters}
-    page = await ctx.send(operation, ItemList[SessionSummary], query=query)
-    rows = page.items[start.skip :]
-    positions = [Position(start.skip + count, start.after) for count in range(len(rows) + 1)]
-    has_more = page.next_cursor is not None and page.next_cursor != start.after
-    if has_more:
-        positions[-1] = Position(0, page.next_cursor or "")
-    is_cut_off = page.is_cut_off(start.after or None)
-    return SessionPage(rows, positions, has_more, is_by_cursor=True, is_cut_off=is_cut_off)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from devin_mcp.errors import Invalid
+from devin_mcp.errors import DevinError, Invalid
 from devin_mcp.operations.browsing import ResourceContent, completes, resource
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import FIRST
@@ -14,6 +15,7 @@ from devin_mcp.operations.markdown import MAX_CELL_CHARS, facts, one_line, quote
 from devin_mcp.operations.matching import Candidate
 from devin_mcp.operations.parameters import SessionId, is_id
 from devin_mcp.operations.sessions.conversation import FIRST_EVENT, AfterEvent, Message
+from devin_mcp.operations.sessions.files import list_session_files, read_session_files
 from devin_mcp.operations.sessions.listing import list_sessions
 from devin_mcp.operations.sessions.model import Session, SessionSummary
 from devin_mcp.operations.sessions.pages import read_page
@@ -72,8 +74,10 @@ async def _latest(ctx: Context, *, fresh: bool = False) -> list[SessionSummary]:
 
 @resource("devin://sessions/{session_id}", tool=get_session, volatile=True)
 async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent:
-    """One session: phase, pull requests, structured output and its newest messages."""
-    session = await read_session(ctx, session_id)
+    """One session: phase, pull requests, structured output, files and its newest messages."""
+    session, (files, files_left_out) = await asyncio.gather(
+        read_session(ctx, session_id), _files_part(ctx, session_id)
+    )
     view = build_view(session, MessageWindow(MAX_REPORT_MESSAGES), _room(ctx))
     head = facts(
         phase=view.phase,
@@ -91,6 +95,7 @@ async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent
     if view.structured_output is not None:
         output = view.model_dump_json(include={"structured_output"})
         parts += ["## Structured output", quoted(output[len('{"structured_output":') : -1])]
+    parts += files
     parts.append("## Conversation")
     if view.messages_before:
         parts.append(f"{view.messages_before} earlier ones: devin://sessions/{session_id}/messages")
@@ -99,7 +104,32 @@ async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent
         parts.append(
             "Nothing can be read while Devin works." if session.is_working else "Nothing was said."
         )
-    return ResourceContent("\n\n".join(parts), view.next)
+    more = f" {files_left_out} more files: devin_list_session_files." if files_left_out else ""
+    return ResourceContent("\n\n".join(parts), view.next + more)
+
+
+async def _files_part(ctx: Context, session_id: str) -> tuple[list[str], int]:
+    """The files of the session as markdown, and how many are left out."""
+    if not ctx.has(list_session_files):
+        return [], 0
+    try:
+        files = await read_session_files(ctx, session_id)
+    except DevinError as error:  # the session itself may be readable
+        return ["## Files", f"They could not be read. {error.message}"], 0
+    if not files:
+        return [], 0
+    rows = [
+        (
+            one_line(file.name, MAX_CELL_CHARS),
+            _AUTHORS.get(file.source or "", file.source),
+            file.content_type,
+            file.url,
+        )
+        for file in files
+    ]
+    room = ctx.policy.result_limit // 6
+    lines, left_out = table(("Name", "From", "Type", "Address"), rows, room)
+    return ["## Files", lines], left_out
 
 
 @resource("devin://sessions/{session_id}/messages{?after}", tool=get_session, volatile=True)

@@ -65,9 +65,7 @@ IF_REPLY_LOST = (
 async def create_session(
     ctx: Context,
     prompt: Annotated[Text, Field(description="The task, complete in itself")],
-    title: Annotated[
-        str | None, Field(max_length=500, description="Made by Devin when absent")
-    ] = None,
+    title: Annotated[str | None, Field(max_length=500, description="Else Devin makes one")] = None,
     tags: Annotated[Tags | None, Field(description="Labels")] = None,
     playbook_id: PlaybookId | None = None,
     knowledge_ids: Annotated[
@@ -102,7 +100,7 @@ async def create_session(
     mode: Annotated[Mode | None, Field(description="normal when absent"), Requires(V3)] = None,
     resumable: Annotated[bool, Field(description="Can be woken later"), Requires(V3)] = True,
     structured_output_schema: Annotated[
-        OutputSchema | None, Field(description="JSON Schema (draft 7) to fill, at most 64 KB")
+        OutputSchema | None, Field(description="JSON Schema (draft 7)")
     ] = None,
 ) -> SessionCreated:
     """Create a session, which costs ACUs.
@@ -143,15 +141,14 @@ async def get_session(
     session_id: SessionId,
     messages: Annotated[
         int,
-        Field(ge=0, le=200, description="How many to show; the newest unless after_event_id"),
+        Field(ge=0, le=200, description="How many; the newest unless after_event_id"),
     ] = 20,
     after_event_id: AfterEvent | None = None,
     from_char: FromChar = 0,
 ) -> Truncatable[SessionView]:
     """Read a session's status and conversation: pull requests, structured output, new messages.
 
-    Does not wait. from_char goes with the after_event_id of a cut message, alone with the
-    structured output.
+    Does not wait.
     """
     session = await read_session(ctx, session_id)
     window = MessageWindow(messages, after_event_id, from_char)
@@ -254,7 +251,7 @@ async def update_session_tags(
     tags: Annotated[Tags, Field(description="Labels")],
     how: Annotated[
         Literal["replace", "add", "remove"],
-        Field(description="[] leaves a delegation's own"),
+        Field(description="What to do with them"),
     ] = "replace",
 ) -> TagsUpdated:
     """Change the tags (labels) of a session. A delegation's own tag is kept."""

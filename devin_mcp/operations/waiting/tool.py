@@ -59,7 +59,7 @@ Origin = Seen | ReplyTo | None
     SESSIONS,
     is_core=True,
     search_hint="wait for Devin to finish, await, block or poll until running agents and jobs are "
-    "done, need input or respond, get notified, check for completion",
+    "done, need input or respond, get notified, updates, check for completion",
 )
 async def wait_for_sessions(
     ctx: Context,

@@ -1,0 +1,180 @@
+"""Devin's analysis of a session: what went wrong, what to change, and a better prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from devin_mcp.api.endpoint import Endpoint, Lookup
+from devin_mcp.api.models import Acknowledgement, ApiModel, ListOrNull, ShortText
+from devin_mcp.operations.capabilities import WRITE, Requires
+from devin_mcp.operations.catalog import READ, operation
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.parameters import FromChar, SessionId
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    ROOM_FOR_NEXT,
+    Next,
+    Result,
+    Truncatable,
+    count_that_fit,
+    json_chars,
+    prefix_that_fits,
+    truncate_row,
+)
+from devin_mcp.settings.toolsets import INSIGHTS
+
+GENERATE_INSIGHTS = Lookup(
+    v3=Endpoint.parse(
+        "get_session_insights",
+        "v3",
+        "POST /sessions/{session_id}/insights/generate",
+        retry_safe=True,  # a second request answers that there is an analysis
+        permission="ManageOrgSessions",
+    )
+)
+MAX_ROW_CHARS = 2000
+"""Of an issue or action item where not all fits."""
+
+
+class Issue(ApiModel):
+    """What went wrong in a session (v3.md §5.7)."""
+
+    label: ShortText | None = None
+    issue: ShortText | None = None
+    impact: ShortText | None = None
+
+
+class ActionItem(ApiModel):
+    """What to do about it."""
+
+    type: ShortText | None = None
+    action_item: ShortText | None = None
+
+
+class SuggestedPrompt(ApiModel):
+    """A prompt that would have worked better."""
+
+    suggested_prompt: str | None = None
+
+
+class Classification(ApiModel):
+    category: ShortText | None = None
+
+
+class Analysis(ApiModel):
+    """Devin's analysis of a session."""
+
+    issues: ListOrNull[Issue] = []
+    action_items: ListOrNull[ActionItem] = []
+    classification: Classification | None = None
+    suggested_prompt: SuggestedPrompt | None = None
+
+
+class AnalysedSession(ApiModel):
+    """A session with its analysis."""
+
+    session_size: ShortText | None = None
+    num_user_messages: int | None = None
+    num_devin_messages: int | None = None
+    analysis: Analysis | None = None
+
+
+class SessionInsights(Result):
+    session_id: str
+    size: str | None = Field(None, description="xs to xl")
+    user_messages: int | None = None
+    devin_messages: int | None = None
+    category: str | None = None
+    issues: list[Issue] | None = None
+    issues_left_out: int | None = None
+    action_items: list[ActionItem] | None = None
+    action_items_left_out: int | None = None
+    suggested_prompt: str | None = None
+    suggested_prompt_length: int | None = Field(None, description="Of the whole, when cut")
+    next: Next
+
+
+@operation(
+    READ,
+    INSIGHTS,
+    v3="GET /sessions/{session_id}/insights",
+    permission="ViewOrgSessions",
+    writes_with=WRITE,
+    search_hint="why did a session fail or take long, retrospective, post-mortem, lessons, improve "
+    "the prompt",
+)
+async def get_session_insights(
+    ctx: Context,
+    session_id: SessionId,
+    generate: Annotated[
+        bool, Field(description="Ask Devin for an analysis"), Requires(WRITE)
+    ] = False,
+    from_char: FromChar = 0,
+) -> Truncatable[SessionInsights]:
+    """Read Devin's analysis of a session: issues, action items, size and a better prompt."""
+    if generate:
+        await ctx.send(GENERATE_INSIGHTS, Acknowledgement, session_id=session_id)
+    session = await ctx.send(get_session_insights, AnalysedSession, session_id=session_id)
+    return _insights(session_id, session, from_char, was_asked=generate)
+
+
+def _insights(
+    session_id: str, session: AnalysedSession, start: int, *, was_asked: bool
+) -> Truncatable[SessionInsights]:
+    analysis = session.analysis or Analysis()
+    suggested = analysis.suggested_prompt
+    prompt = (suggested.suggested_prompt if suggested else None) or ""
+
+    def build(limit: int) -> SessionInsights:
+        view = SessionInsights(
+            session_id=session_id,
+            size=session.session_size,
+            user_messages=session.num_user_messages,
+            devin_messages=session.num_devin_messages,
+            category=analysis.classification.category if analysis.classification else None,
+            next=_next(session, was_asked=was_asked),
+        )
+        if session.analysis is None:
+            return view
+        part = prompt[start:]
+        view.issues, view.action_items = analysis.issues, analysis.action_items
+        if limit < NO_LIMIT:
+            view.issues, view.issues_left_out = _part(analysis.issues, limit // 3)
+            view.action_items, view.action_items_left_out = _part(analysis.action_items, limit // 3)
+            part = prefix_that_fits(part, limit - json_chars(view) - ROOM_FOR_NEXT)
+        if not prompt:
+            return view
+        view.suggested_prompt = part
+        end = start + len(part)
+        if len(part) < len(prompt):
+            view.suggested_prompt_length = len(prompt)
+        if end < len(prompt):
+            view.next = (
+                f"The prompt was cut: devin_get_session_insights with from_char={end} reads it on."
+            )
+        elif view.issues_left_out or view.action_items_left_out:
+            view.next = "What was left out is shown in Devin's web app."
+        return view
+
+    return Truncatable(build)
+
+
+RowT = TypeVar("RowT", bound=ApiModel)
+
+
+def _part(rows: Sequence[RowT], room: int) -> tuple[list[RowT], int | None]:
+    """The first rows that fit, long ones shortened, and how many are left out."""
+    shortened = [truncate_row(row, MAX_ROW_CHARS) for row in rows]
+    part = shortened[: count_that_fit(shortened, room)]
+    return part, (len(rows) - len(part)) or None
+
+
+def _next(session: AnalysedSession, *, was_asked: bool) -> str:
+    if session.analysis is not None:
+        return "Start anew with the better prompt, or write a note of what went wrong."
+    if was_asked:
+        return "Devin analyses the session. Look again without generate in a minute."
+    return "There is no analysis yet. Ask for one with generate=true, and look again in a minute."

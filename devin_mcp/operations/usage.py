@@ -1,0 +1,141 @@
+"""What Devin has consumed: ACUs per day, of the organization or of one session."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from devin_mcp.api.endpoint import Lookup
+from devin_mcp.api.models import ApiModel, ListOrNull
+from devin_mcp.errors import Invalid
+from devin_mcp.operations.catalog import READ, operation
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.parameters import SessionId
+from devin_mcp.operations.results import (
+    NO_LIMIT,
+    ROOM_FOR_NEXT,
+    Next,
+    Result,
+    Truncatable,
+    count_that_fit,
+    json_chars,
+)
+from devin_mcp.settings.toolsets import USAGE
+
+PERMISSION = "ViewOrgConsumption"
+GET_SESSION_USAGE = Lookup.declare(
+    "get_session_usage", v3="GET /consumption/daily/sessions/{session_id}", permission=PERMISSION
+)
+DAY_BEGINS = time(8)
+"""UTC; a day of Devin's begins then (v3-additions.md §2)."""
+DECIMALS = 4
+
+Day = Annotated[
+    date, Field(ge=date(2024, 1, 1), le=date(2099, 12, 31), description="As 2026-11-30")
+]
+
+
+class DailyConsumption(ApiModel):
+    """One day as Devin returns it."""
+
+    date: int
+    """Unix seconds of its begin."""
+    acus: FiniteFloat
+
+
+class Consumption(ApiModel):
+    """An empty series says nothing, not that nothing was used (v3-additions.md §2)."""
+
+    consumption_by_date: ListOrNull[DailyConsumption] = []
+
+
+class DailyUsage(ApiModel):
+    day: str
+    acus: float
+
+
+class Usage(Result):
+    session_id: str | None = None
+    total_acus: float | None = Field(None, description="Of the days shown")
+    days: list[DailyUsage] = Field(description="Newest first; a day begins at 08:00 UTC")
+    days_left_out: int | None = Field(None, description="Older ones that did not fit")
+    next: Next
+
+
+@operation(
+    READ,
+    USAGE,
+    v3="GET /consumption/daily",
+    permission=PERMISSION,
+    search_hint="cost, spending, spend, billing, consumption, credits, quota",
+)
+async def get_usage(
+    ctx: Context,
+    session_id: SessionId | None = None,
+    first_day: Day | None = None,
+    last_day: Day | None = None,
+) -> Truncatable[Usage]:
+    """Read how many ACUs Devin has used each day, in all or in one session."""
+    if first_day and last_day and first_day > last_day:
+        raise Invalid("first_day is after last_day.")
+    query = {
+        "time_after": _begin_of(first_day) - 1 if first_day else None,
+        "time_before": _begin_of(last_day + timedelta(days=1)) if last_day else None,
+    }
+    if session_id is None:
+        consumption = await ctx.send(get_usage, Consumption, query=query)
+    else:
+        consumption = await ctx.send(
+            GET_SESSION_USAGE, Consumption, query=query, session_id=session_id
+        )
+    series = consumption.consumption_by_date
+    rows = [
+        DailyUsage(day=day.isoformat(), acus=row.acus)
+        for row in sorted(series, key=lambda row: row.date, reverse=True)
+        if (day := _day_of(row.date)) is not None
+        and (first_day is None or first_day <= day)
+        and (last_day is None or day <= last_day)
+    ]
+    return _usage(session_id, rows)
+
+
+def _begin_of(day: date) -> int:
+    """Unix seconds."""
+    return int(datetime.combine(day, DAY_BEGINS, UTC).timestamp())
+
+
+def _day_of(seconds: int) -> date | None:
+    """The day that begins then; None for a number that is no time."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date()
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _usage(session_id: str | None, rows: list[DailyUsage]) -> Truncatable[Usage]:
+    def build(limit: int) -> Usage:
+        if limit >= NO_LIMIT:
+            return make(rows)
+        room = limit - json_chars(make([])) - ROOM_FOR_NEXT
+        return make(rows[: count_that_fit(rows, room)])
+
+    def make(shown_rows: list[DailyUsage]) -> Usage:
+        left_out = len(rows) - len(shown_rows)
+        text = "What a session costs is limited with max_acu_limit of devin_delegate_task."
+        if not rows:
+            text = (
+                "Devin tells no usage for this: unknown, not 0. Plans below Enterprise show none."
+            )
+        elif left_out:
+            text = f"Older days: devin_get_usage with last_day={rows[len(shown_rows)].day}."
+        return Usage(
+            session_id=session_id,
+            total_acus=round(sum(row.acus for row in shown_rows), DECIMALS) if rows else None,
+            days=shown_rows,
+            days_left_out=left_out or None,
+            next=text,
+        )
+
+    return Truncatable(build)
