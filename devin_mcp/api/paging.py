@@ -37,6 +37,8 @@ class Walk(Generic[ItemT]):
     """Number of items before `resume_after`."""
     has_more: bool
     """True if pages follow that were not read."""
+    is_cut_off: bool = False
+    """True if Devin says that more follows, and does not say where."""
 
 
 async def read_pages(
@@ -75,7 +77,7 @@ async def read_pages(
                     cursor, count = page.end_cursor, len(items)
                 ends = page.next_cursor is None or page.next_cursor in seen
             if ends:
-                return Walk(items, cursor, count, has_more=False)
+                return Walk(items, cursor, count, has_more=False, is_cut_off=page.has_next_page)
             if len(items) >= MAX_ROWS:
                 break
             seen.add(page.next_cursor)

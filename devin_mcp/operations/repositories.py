@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -88,22 +89,24 @@ class RepositoryIndex:
     is_complete: bool
     """False if there are more."""
 
-    def lacks(self, name: str) -> bool:
-        """True if Devin certainly cannot reach it. Hosts ignore the case of names."""
-        return self.is_complete and name.casefold() not in {
-            row.repository.casefold() for row in self.repositories
-        }
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Without the case of letters, which hosts ignore -> as Devin writes it."""
+        return {row.repository.casefold(): row.repository for row in self.repositories}
+
+    def find(self, name: str) -> str | None:
+        """The name as Devin writes it."""
+        return self._names.get(name.casefold())
 
     def nearest(self, name: str) -> str | None:
         """The only one of this name with another owner, or else the most similar one, if any."""
-        names = {row.repository.casefold(): row.repository for row in self.repositories}
         wanted = name.casefold()
-        of_others = [other for other in names if _without_owner(other) == _without_owner(wanted)]
-        match = of_others[0] if len(of_others) == 1 else closest(wanted, list(names))
-        return names[match] if match else None
+        of_others = [other for other in self._names if _last_part(other) == _last_part(wanted)]
+        match = of_others[0] if len(of_others) == 1 else closest(wanted, list(self._names))
+        return self._names[match] if match else None
 
 
-def _without_owner(name: str) -> str:
+def _last_part(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
@@ -115,29 +118,30 @@ async def repository_index(ctx: Context, *, fresh: bool = False) -> RepositoryIn
         walk = await read_pages(
             reading, list_repositories, ReachableRepository, max_pages=MAX_INDEX_PAGES
         )
-        return RepositoryIndex(walk.items, is_complete=not walk.has_more)
+        return RepositoryIndex(walk.items, is_complete=not (walk.has_more or walk.is_cut_off))
 
     return await ctx.cache.get(ctx.key.tenant, REPOSITORIES.name, load, fresh=fresh)
 
 
-async def check_repository(ctx: Context, name: str) -> None:
-    """Raises NotFound if Devin certainly cannot reach the repository.
+async def resolve_repository(ctx: Context, name: str) -> str:
+    """The name as Devin writes it. Raises NotFound if Devin certainly cannot reach the repository.
 
-    Does nothing where that cannot be known: on v1, without the permission or the beta route, and
-    while Devin does not answer.
+    The name stays as it is where that cannot be known: on v1, without the permission or the beta
+    route, in a very long list, and while Devin does not answer.
     """
     if not ctx.has(list_repositories):
-        return
+        return name
     try:
         index = await repository_index(ctx)
-        if index.lacks(name):  # access may have been granted a moment ago
+        if index.find(name) is None and index.is_complete:  # it may have been granted just now
             index = await repository_index(ctx, fresh=True)
     except BadKey:
         raise
     except DevinError:
-        return
-    if not index.lacks(name):
-        return
+        return name
+    found = index.find(name)
+    if found is not None or not index.is_complete:
+        return found or name
     nearest = index.nearest(name)
     hint = f"; did you mean {quote_line(nearest)}?" if nearest else "."
     raise NotFound(
@@ -174,6 +178,4 @@ async def all_repositories(ctx: Context) -> ResourceContent:
 @completes("repository", tool=list_repositories)
 async def repository_candidates(ctx: Context, _: Mapping[str, str]) -> list[Candidate]:
     index = await repository_index(ctx)
-    return [
-        Candidate(row.repository, (_without_owner(row.repository),)) for row in index.repositories
-    ]
+    return [Candidate(row.repository, (_last_part(row.repository),)) for row in index.repositories]

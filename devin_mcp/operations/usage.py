@@ -126,7 +126,8 @@ def _usage(session_id: str | None, rows: list[DailyUsage]) -> Truncatable[Usage]
         text = "What a session costs is limited with max_acu_limit of devin_delegate_task."
         if not rows:
             text = (
-                "Devin tells no usage for this: unknown, not 0. Plans below Enterprise show none."
+                "Devin reports no usage for this. That means unknown, not 0: plans below "
+                "Enterprise report none."
             )
         elif left_out:
             text = f"Older days: devin_get_usage with last_day={rows[len(shown_rows)].day}."

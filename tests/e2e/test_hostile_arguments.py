@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mcp import MCPError
 
+from devin_mcp.keys import DevinApi
+from devin_mcp.operations.capabilities import API_CAPABILITIES
 from devin_mcp.operations.parameters import is_blank
 from devin_mcp.server.tools import published_tools
 from devin_mcp.server.visibility import visible_tools
@@ -18,14 +21,21 @@ from devin_mcp.settings import resolve
 from tests.conftest import Connect, Era, Logs, ToolClient, text_of
 from tests.e2e.processes import start_http_process
 from tests.http_client import connect_over_http
-from tests.upstream import Upstream
+from tests.upstream import KEYS, Upstream
 
 Arguments = dict[str, Any]
 
-SCHEMAS = {
-    tool["name"]: tool["inputSchema"]
-    for tool in published_tools(visible_tools(resolve({}, {}), "http"))
+ALL_TOOLS = visible_tools(resolve({"toolsets": ["all"]}, {}), "http")
+SCHEMAS_BY_API: dict[DevinApi, dict[str, Any]] = {
+    api: {tool["name"]: tool["inputSchema"] for tool in published_tools(ALL_TOOLS.of_api(api))}
+    for api in API_CAPABILITIES
 }
+SCHEMAS = SCHEMAS_BY_API["v3"] | SCHEMAS_BY_API["v1"]
+API_OF: dict[str, DevinApi] = {
+    tool: "v1" if tool in SCHEMAS_BY_API["v1"] else "v3" for tool in SCHEMAS
+}
+"""Tool -> the API that it is called on: v1 if that has it."""
+CALLER_KEYS: dict[DevinApi, str] = {"v1": "apk_user_hostile_1", "v3": "cog_sandbox_hostile_1"}
 EXAMPLES = 50
 EXAMPLES_OVER_HTTP = 5
 FOREIGN = "FOREIGNMARK"
@@ -35,6 +45,7 @@ ID_ARGUMENTS = {
     "note_id",
     "playbook_id",
     "secret_id",
+    "schedule_id",
     "folder_id",
     "uuid",
     "snapshot_id",
@@ -73,8 +84,15 @@ async def test_invalid_id_is_refused_before_any_request(
     ]
     assert len(places) > 10
     required = {"name": "n", "title": "t", "body": "b", "message": "m", "prompt": "p", "tags": []}
-    async with connect(era=era, transport="http") as client:
+    async with AsyncExitStack() as stack:
+        clients = {
+            api: await stack.enter_async_context(
+                connect(era=era, transport="http", toolsets="all", DEVIN_API_KEY=key)
+            )
+            for api, key in KEYS.items()
+        }
         for name, argument in places:
+            client = clients[API_OF[name]]
             properties = SCHEMAS[name]["properties"]
             others = {key: value for key, value in required.items() if key in properties}
             is_required = argument in SCHEMAS[name].get("required", [])
@@ -84,9 +102,10 @@ async def test_invalid_id_is_refused_before_any_request(
                 result = await client(name.removeprefix("devin_"), **(others | {argument: text}))
                 assert result.is_error, (name, argument, text)
                 assert "does not know" not in text_of(result), "Devin was asked"
+                assert "exists on" not in text_of(result), "the tool was not called"
         for text in INVALID_IDS:
             with pytest.raises((MCPError, ValueError)):
-                await client.sdk.read_resource(f"devin://sessions/{text}")
+                await clients["v1"].sdk.read_resource(f"devin://sessions/{text}")
     assert upstream.requests == []
 
 
@@ -193,25 +212,30 @@ async def test_any_arguments_get_an_answer(connect: Connect, tool: str, logs: Lo
         await create_foreign_objects(client)
     eras: tuple[Era, Era] = ("auto", "legacy")
     for era in eras:
-        async with connect(era=era, transport="http", max_sessions=10_000) as client:
+        async with connect(
+            era=era,
+            transport="http",
+            max_sessions=10_000,
+            toolsets="all",
+            DEVIN_API_KEY=KEYS[API_OF[tool]],
+        ) as client:
             await call_with_each(client, tool, examples)
     assert not [line for line in logs() if line["event"] == "crash"]
 
 
 async def test_any_arguments_over_http_get_an_answer(era: Era) -> None:
-    flags = ("--sandbox", "--auth", "caller-key", "--max-sessions", "10000")
+    flags = ("--sandbox", "--auth", "caller-key", "--max-sessions", "10000", "--toolsets", "all")
     async with start_http_process(*flags) as (server, url):
         async with connect_over_http(url, {"X-Devin-Api-Key": "apk_user_foreign_2"}) as client:
             await create_foreign_objects(client)
-        async with connect_over_http(
-            url, {"X-Devin-Api-Key": "apk_user_hostile_1"}, era=era
-        ) as client:
-            for tool, schema in SCHEMAS.items():
-                examples = examples_for(schema, EXAMPLES_OVER_HTTP)
-                for arguments in examples:  # this server's time is real
-                    if isinstance(arguments.get("max_wait_s"), int):
-                        arguments["max_wait_s"] = min(arguments["max_wait_s"], 1)
-                await call_with_each(client, tool, examples)
+        for api, key in CALLER_KEYS.items():
+            async with connect_over_http(url, {"X-Devin-Api-Key": key}, era=era) as client:
+                for tool in (tool for tool in SCHEMAS if API_OF[tool] == api):
+                    examples = examples_for(SCHEMAS[tool], EXAMPLES_OVER_HTTP)
+                    for arguments in examples:  # this server's time is real
+                        if isinstance(arguments.get("max_wait_s"), int):
+                            arguments["max_wait_s"] = min(arguments["max_wait_s"], 1)
+                    await call_with_each(client, tool, examples)
         server.process.terminate()
         assert await server.wait_for_exit(close=False) == 0
     assert b"Traceback" not in server.stderr

@@ -5,7 +5,11 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
+from devin_mcp.sandbox.schedule_records import new_schedule
+from devin_mcp.sandbox.scripts import USER_ID
 from tests.operations.records import by_id, note, secret
 from tests.server.contents import write_playbooks
 from tests.upstream import Upstream
@@ -68,6 +72,19 @@ def write_hostile_records(upstream: Upstream) -> None:
     upstream.organization.secrets = by_id(
         *(secret(f"secret-{n:04d}", key=text) for n, text in texts)
     )
+    upstream.organization.schedules = {
+        f"sched-{n:04d}": schedule(f"sched-{n:04d}", text) for n, text in texts
+    }
+    upstream.organization.repositories = [
+        {"repo_path": f"a/{text}", "repo_name": text, "repo_description": text} for _, text in texts
+    ]
+
+
+def schedule(schedule_id: str, text: str) -> dict[str, Any]:
+    """A schedule whose texts are all this one. It is off, so that it starts nothing."""
+    fields = {"name": text, "prompt": text, "frequency": "0 2 * * *", "enabled": False}
+    record = new_schedule(schedule_id, fields, datetime.now(UTC), USER_ID)
+    return record | {"last_error_message": text, "consecutive_failures": 1}
 
 
 def write_hostile_sessions(

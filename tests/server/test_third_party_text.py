@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -60,7 +61,7 @@ def has_count(messages: list[str], count: int) -> bool:
     return len(messages) >= count
 
 
-async def test_questions_to_the_person(connect: Connect, upstream: Upstream) -> None:
+async def test_questions_to_the_person(connect: Connect, upstream: Upstream, api: DevinApi) -> None:
     user = FakeUser("decline")
     sessions = write_hostile_sessions(upstream)
     deletions = {
@@ -69,11 +70,13 @@ async def test_questions_to_the_person(connect: Connect, upstream: Upstream) -> 
         ("delete_secret", "secret_id"): list(upstream.organization.secrets),
         ("terminate_session", "session_id"): sessions,
     }
-    async with connect(ask=user, **SETTINGS) as client:
+    if api == "v3":
+        deletions["delete_schedule", "schedule_id"] = list(upstream.organization.schedules)
+    async with connect(ask=user, toolsets="all", **SETTINGS) as client:
         for (tool, argument), ids in deletions.items():
             for record_id in ids:
                 await client.error(tool, **{argument: record_id})
-    assert_fit_for_people(user.questions, expected=4 * len(TEXTS))
+    assert_fit_for_people(user.questions, expected=len(deletions) * len(TEXTS))
     assert all(' "Begin ' in question for question in user.questions)
 
 
@@ -141,6 +144,29 @@ async def test_titles_and_descriptions_of_resources(connect: Connect) -> None:
     texts = [f"{resource.name} {resource.title} {resource.description}" for resource in resources]
     assert_fit_for_people(texts, expected=2 * len(TEXTS))
     assert all((resource.description or "").startswith('"') for resource in resources)
+
+
+@pytest.mark.one_api("v3", reason="v1 has no schedules.")
+async def test_question_about_a_new_schedule(connect: Connect) -> None:
+    user = FakeUser("decline")
+    async with connect(ask=user, toolsets="all", **SETTINGS) as client:
+        for text in TEXTS.values():
+            await client.error("create_schedule", name=text, prompt=text, frequency="0 2 * * *")
+    assert_fit_for_people(user.questions, expected=len(TEXTS))
+    assert all('the schedule "Begin ' in question for question in user.questions)
+
+
+@pytest.mark.one_api("v3", reason="v1 does not know what Devin can reach.")
+async def test_suggested_repository(connect: Connect, upstream: Upstream) -> None:
+    texts = []
+    for text in (TEXTS[name] for name in CHARACTERS):
+        path = f"acme/{text}"
+        upstream.organization.repositories = [{"repo_path": path, "repo_name": text}]
+        async with connect(**SETTINGS) as client:
+            wanted = f"acme/{re.sub(r'[^A-Za-z0-9.-]', '-', text)}"
+            texts.append(await client.error("delegate_task", prompt="p", repository=wanted))
+    assert_fit_for_people(texts, expected=len(CHARACTERS))
+    assert all('did you mean "acme/Begin ' in text for text in texts)
 
 
 async def test_completions(connect: Connect, upstream: Upstream) -> None:

@@ -11,6 +11,7 @@ from mcp import MCPError
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.catalog import READ
 from devin_mcp.settings import SettingsError, resolve
+from devin_mcp.settings.toolsets import DEFAULT_TOOLSETS, TOOLSETS, USAGE
 from tests.conftest import Connect, Era, settings_for, text_of
 from tests.declared import declared_tools
 from tests.http_client import connect_over_http, start_http_server
@@ -76,6 +77,28 @@ async def test_toolsets_tools_and_exclusions_combine(connect: Connect, api: Devi
     assert both == secrets | {"devin_get_session"}
     rest = await tool_names(connect, toolsets="secrets", exclude_tools="devin_delete_secret")
     assert rest == secrets - {"devin_delete_secret"}
+
+
+async def test_default_and_all_name_toolsets(connect: Connect, api: DevinApi) -> None:
+    everything = frozenset(TOOLSETS)
+    assert await tool_names(connect, toolsets="default") == declared_tools(api=api)
+    assert await tool_names(connect, toolsets="all") == declared_tools(api=api, toolsets=everything)
+    both = await tool_names(connect, toolsets="Default, usage")
+    assert both == declared_tools(api=api, toolsets=DEFAULT_TOOLSETS | {USAGE})
+    reading = await tool_names(connect, toolsets="all", read_only=True)
+    assert reading == declared_tools(READ, api=api, toolsets=everything)
+
+
+@pytest.mark.one_api("v1", reason="v3 has these tools.")
+async def test_toolset_that_the_key_cannot_use_is_told_at_the_start(connect: Connect) -> None:
+    with pytest.raises(
+        SettingsError, match="no tool is left: those of schedules do not exist on v1"
+    ):
+        await tool_names(connect, toolsets="schedules")
+    async with connect(
+        DEVIN_API_KEY="", toolsets="schedules"
+    ) as client:  # hosts list without a key
+        assert (await client.sdk.list_tools()).tools == []
 
 
 async def test_order_of_toolsets_does_not_matter(connect: Connect) -> None:

@@ -43,4 +43,5 @@ def prompt_with_repository(prompt: str, repository: str | None) -> str:
 
 
 def _digest(prompt: str) -> bytes:
-    return sha256(repr(words_of(prompt)).encode(errors="replace")).digest()
+    """Of the words without their case: a repository is sent with Devin's spelling."""
+    return sha256(repr(words_of(prompt.casefold())).encode(errors="replace")).digest()

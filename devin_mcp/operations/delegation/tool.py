@@ -23,7 +23,7 @@ from devin_mcp.operations.output_schema import OutputSchema, validate_output_sch
 from devin_mcp.operations.parameters import MAX_TAGS, MAX_WAIT_SECONDS, Repository, Tag, Text
 from devin_mcp.operations.playbooks.tools import PlaybookName, resolve_playbook
 from devin_mcp.operations.prompt_files import prompt_with_files
-from devin_mcp.operations.repositories import check_repository
+from devin_mcp.operations.repositories import resolve_repository
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.operations.sessions.start import SessionRequest
 from devin_mcp.operations.sessions.tools import create_session
@@ -87,7 +87,7 @@ async def delegate_task(
             ctx.policy.acu_limit(max_acu_limit)
             await ctx.session_limit.check(ctx.key.fingerprint)
             if repository is not None:
-                await check_repository(ctx, repository)
+                repository = await resolve_repository(ctx, repository)
             playbook_id = None if playbook is None else await resolve_playbook(ctx, playbook)
             knowledge_ids = None if knowledge is None else await resolve_notes(ctx, knowledge)
             takes_repositories = create_session.takes("repositories", ctx.key.api)

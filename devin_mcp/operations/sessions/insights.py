@@ -145,6 +145,8 @@ def _insights(
             view.issues, view.issues_left_out = _part(analysis.issues, limit // 3)
             view.action_items, view.action_items_left_out = _part(analysis.action_items, limit // 3)
             part = prefix_that_fits(part, limit - json_chars(view) - ROOM_FOR_NEXT)
+        if view.issues_left_out or view.action_items_left_out:
+            view.next = "What was left out is shown in Devin's web app."
         if not prompt:
             return view
         view.suggested_prompt = part
@@ -155,8 +157,6 @@ def _insights(
             view.next = (
                 f"The prompt was cut: devin_get_session_insights with from_char={end} reads it on."
             )
-        elif view.issues_left_out or view.action_items_left_out:
-            view.next = "What was left out is shown in Devin's web app."
         return view
 
     return Truncatable(build)

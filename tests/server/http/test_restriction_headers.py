@@ -14,7 +14,7 @@ from tests.conftest import Era, settings_for, text_of
 from tests.http_client import connect_over_http, start_http_server
 from tests.server.http.conftest import ANA_TOKEN
 from tests.server.http.raw_requests import bearer, post_ping
-from tests.upstream import KEY, Upstream
+from tests.upstream import KEY, V3_KEY, Upstream
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,38 @@ async def test_toolsets_header_restricts_everything_beside_tools(upstream: Upstr
             honored = events.honored.resource_subscriptions
     assert honored == ["devin://knowledge"]
     assert {seen.path for seen in upstream.requests} == {"/v1/knowledge"}
+
+
+async def test_header_takes_the_parameter_that_writes(upstream: Upstream) -> None:
+    """devin_get_session_insights reads, and with generate it has Devin do something."""
+    settings = settings_for(upstream, toolsets="all", DEVIN_API_KEY=V3_KEY)
+    async with start_http_server(settings) as url:
+        parameters = []
+        for headers in ({}, {"X-Devin-Mcp-Read-Only": "true"}):
+            async with connect_over_http(url, headers) as client:
+                tools = {tool.name: tool for tool in (await client.sdk.list_tools()).tools}
+            tool = tools["devin_get_session_insights"]
+            parameters.append("generate" in tool.input_schema["properties"])
+            assert tool.annotations is not None
+            assert tool.annotations.read_only_hint is bool(headers)
+    assert parameters == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "has_schedules", "has_sessions"),
+    [("default", False, True), ("all", True, True), ("Schedules , usage", True, False)],
+)
+async def test_toolsets_header_takes_the_words_of_the_flag(
+    upstream: Upstream, words: str, *, has_schedules: bool, has_sessions: bool
+) -> None:
+    settings = settings_for(upstream, toolsets="all", DEVIN_API_KEY=V3_KEY)
+    async with (
+        start_http_server(settings) as url,
+        connect_over_http(url, {"X-Devin-Mcp-Toolsets": words}) as client,
+    ):
+        names = {tool.name for tool in (await client.sdk.list_tools()).tools}
+    assert ("devin_list_schedules" in names) is has_schedules
+    assert ("devin_list_sessions" in names) is has_sessions
 
 
 async def test_headers_cannot_widen_what_the_operator_allows(upstream: Upstream) -> None:
