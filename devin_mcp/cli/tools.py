@@ -11,7 +11,7 @@ from devin_mcp.operations import Operation
 from devin_mcp.server.build import own_tools
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import Settings
-from devin_mcp.settings.toolsets import ALL, TOOLSETS, Toolset
+from devin_mcp.settings.toolsets import ALL, DEFAULT, TOOLSETS, Toolset
 
 BYTES_PER_TOKEN = 4
 """Of JSON in English, roughly."""
@@ -71,12 +71,13 @@ def _print_toolsets(settings: Settings, enabled: frozenset[Toolset]) -> None:
     for operation, tool in zip(visible.operations, published_tools(visible), strict=True):
         sizes[operation.toolset].append(bytes_read(tool))
     print(f"{'toolset':<13} {'is':<4} {'tools':>5} {'bytes':>6} {'tokens':>6}  what its tools do")
-    for toolset, tool_sizes in sizes.items():
-        if not tool_sizes:
-            continue
+    existing = {toolset: tool_sizes for toolset, tool_sizes in sizes.items() if tool_sizes}
+    for toolset, tool_sizes in existing.items():
         size, state = sum(tool_sizes), "on" if toolset in enabled else "off"
         print(
             f"{toolset.name:<13} {state:<4} {len(tool_sizes):>5} {size:>6,} {tokens_of(size):>6}  "
             f"{toolset.description}"
         )
-    print("\nChoose with --toolsets, such as --toolsets default,schedules, or --toolsets all.")
+    off = [toolset.name for toolset in existing if toolset not in enabled]
+    if off:
+        print(f"\nSwitch on: --toolsets {DEFAULT},{off[0]}, or all of them: --toolsets {ALL}.")

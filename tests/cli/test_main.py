@@ -13,6 +13,7 @@ import pytest
 
 from devin_mcp.cli import demo
 from devin_mcp.operations.catalog import READ
+from devin_mcp.settings.toolsets import DEFAULT_TOOLSETS, TOOLSETS, USAGE
 from tests.cli.command_line import CommandLine
 from tests.declared import declared_tools
 from tests.demo_svg import COMMAND as PROMPT
@@ -162,6 +163,31 @@ def test_tools_prints_a_table(cli: CommandLine) -> None:
     assert "devin_delete_playbook" in finished.stdout
     assert "destroy" in finished.stdout
     assert "devin_list_sessions" not in finished.stdout
+
+
+def test_tools_shows_what_each_toolset_costs(cli: CommandLine) -> None:
+    finished = cli("tools", "--sandbox", "v3", "--toolsets", "default,usage")
+    assert finished.status == 0
+    rows = {
+        row.split()[0]: row.split()[1:5]
+        for row in finished.stdout.partition("what its tools do\n")[2].splitlines()
+        if row and row.split()[0] in {toolset.name for toolset in TOOLSETS}
+    }
+    assert rows.keys() == {toolset.name for toolset in TOOLSETS}
+    on = {name for name, (state, *_) in rows.items() if state == "on"}
+    assert on == {toolset.name for toolset in (*DEFAULT_TOOLSETS, USAGE)}
+    usage = next(line for line in finished.stdout.splitlines() if "devin_get_usage" in line)
+    assert rows["usage"][1] == "1"
+    assert int(rows["usage"][2]) // 4 == int(rows["usage"][3])
+    assert f" {rows['usage'][3]} " in usage
+
+
+def test_tools_of_v1_show_no_toolset_of_v3_alone(cli: CommandLine) -> None:
+    finished = cli("tools", "--sandbox")
+    assert "schedules" not in finished.stdout
+    refused = cli("tools", "--sandbox", "--toolsets", "schedules")
+    assert refused.status == 2
+    assert "do not exist on v1" in refused.stderr
 
 
 @pytest.mark.parametrize(("command", "first_line"), [("tools --json", "{"), ("demo", "Connected")])

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from devin_mcp.cli.client_configs import CLIENTS, PUBLISHED
-from devin_mcp.cli.tools import effect_of
+from devin_mcp.cli.tools import bytes_read, effect_of
 from devin_mcp.observability.log import observers
 from devin_mcp.observability.metrics import Metrics
 from devin_mcp.operations import OPERATIONS
@@ -24,8 +24,11 @@ from devin_mcp.operations.browsing import PROMPTS, RESOURCES
 from devin_mcp.operations.playbooks import tools as playbooks
 from devin_mcp.server.visibility import visible_tools
 from devin_mcp.settings import SETTINGS, resolve
+from devin_mcp.settings.toolsets import ALL, TOOLSETS, Toolset
 from tests.conventions.test_contract import DONE_BY, LEFT_OUT, operations_without_tool
 from tests.conventions.test_schemas import (
+    FULL,
+    MAX_CATALOGUE_BYTES,
     MAX_INPUT_BYTES,
     MAX_LISTING_BYTES,
     MAX_TOOL_BYTES,
@@ -82,12 +85,32 @@ def client_keys_table() -> str:
 def tools_table() -> str:
     rows = []
     tools = TOOLS["v3"] | TOOLS["v1"]
-    for operation in visible_tools(resolve({}, {}), "stdio").operations:
-        summary = re.split(r"(?<=\.)\s", tools[operation.tool_name]["description"])[0]
-        if "v1" not in operation.apis:
-            summary += " Organization API only."
-        rows.append((f"`{operation.tool_name}`", effect_of(operation), summary))
+    for operation in visible_tools(resolve({"toolsets": [ALL]}, {}), "stdio").operations:
+        summary = re.split(r":|\.\s|\.$", tools[operation.tool_name]["description"])[0]
+        marks = [effect_of(operation)]
+        marks += [] if "v1" in operation.apis else ["v3"]
+        marks += [] if operation.toolset.is_default else ["off"]
+        rows.append((f"`{operation.tool_name}`", ", ".join(marks), f"{summary}."))
     return table(("tool", "effect", "description"), rows)
+
+
+def toolsets_table() -> str:
+    """What each toolset costs a model in every conversation, on v3."""
+    sizes = dict.fromkeys(TOOLSETS, 0)
+    names: dict[Toolset, list[str]] = {toolset: [] for toolset in TOOLSETS}
+    for operation in FULL["v3"].operations:
+        sizes[operation.toolset] += bytes_read(TOOLS["v3"][operation.tool_name])
+        names[operation.toolset].append(operation.operation_id)
+    rows = [
+        (
+            f"`{toolset.name}`",
+            "on" if toolset.is_default else "off",
+            f"{sizes[toolset]:,}",
+            ", ".join(names[toolset]),
+        )
+        for toolset in TOOLSETS
+    ]
+    return table(("toolset", "by default", "bytes", "tools, without `devin_`"), rows)
 
 
 def settings_table(*, http: bool) -> str:
@@ -170,8 +193,9 @@ def without_tool_table() -> str:
 
 def budget_table() -> str:
     budget = [
-        ("names, descriptions and input schemas of all tools on v1", MAX_INPUT_BYTES["v1"]),
+        ("names, descriptions and input schemas of the default tools on v1", MAX_INPUT_BYTES["v1"]),
         ("the same on v3", MAX_INPUT_BYTES["v3"]),
+        ("of all tools", MAX_CATALOGUE_BYTES),
         ("of one tool", MAX_TOOL_BYTES),
         ("`tools/list`, with output schemas and annotations", MAX_LISTING_BYTES),
     ]
@@ -205,6 +229,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "client-keys": (README, client_keys_table),
     "tools": (README, tools_table),
     "settings": (SETTINGS_PAGE, partial(settings_table, http=False)),
+    "toolsets": (SETTINGS_PAGE, toolsets_table),
     "settings-http": (SETTINGS_PAGE, partial(settings_table, http=True)),
     "resources": (RESOURCES_AND_PROMPTS, resources_table),
     "prompts": (RESOURCES_AND_PROMPTS, prompts_table),

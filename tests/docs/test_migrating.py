@@ -77,6 +77,13 @@ def test_result_fields_of_one_api_are_those_of_the_schemas() -> None:
         assert documented(api, "field of the result") == published(api, "outputSchema")
 
 
+def test_tools_of_the_organization_api_alone_are_listed() -> None:
+    rows = MIGRATING.read_text().partition("Tools of the Organization API alone:")[2]
+    table = rows.partition("Besides:")[0]
+    alone = {operation.tool_name for operation in OPERATIONS if operation.apis == {"v3"}}
+    assert set(re.findall(r"`(devin_\w+)`", table)) == alone
+
+
 def test_modes_and_phases_are_those_of_the_tools() -> None:
     text = " ".join(MIGRATING.read_text().split())
     *modes, last = (f"`{mode}`" for mode in get_args(Mode))

@@ -44,4 +44,5 @@ def prompt_with_repository(prompt: str, repository: str | None) -> str:
 
 def _digest(prompt: str) -> bytes:
     """Of the words without their case: a repository is sent with Devin's spelling."""
-    return sha256(repr(words_of(prompt.casefold())).encode(errors="replace")).digest()
+    words = [word.casefold() for word in words_of(prompt)]
+    return sha256(repr(words).encode(errors="replace")).digest()
