@@ -29,6 +29,7 @@ SELDOM_USED_TOOLS = (
     "devin_create_secret",
     "devin_delete_secret",
     "devin_download_attachment",
+    "devin_list_session_files",
     "devin_upload_attachment",
 )
 """Left out where a client shows its model every tool. devin_delegate_task starts sessions and

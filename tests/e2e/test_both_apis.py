@@ -97,7 +97,7 @@ async def test_delegation_runs_with_nothing_changed_but_the_key(
     assert "playbook-0001" in upstream.organization.playbooks
     (started,) = upstream.organization.sessions.values()
     assert started.body["playbook_id"] == "playbook-0001"
-    versions = {request.path.split("/")[1] for request in upstream.requests}
+    versions = {request.path.split("/")[1].removesuffix("beta1") for request in upstream.requests}
     assert versions == {api}
     if api == "v3":
         assert started.body["repos"] == ["acme/shop-api"]

@@ -46,11 +46,11 @@ async def test_link_of_a_session_is_read_as_its_id(
 @pytest.mark.parametrize(
     ("written", "sent"),
     [
-        ("acme/shop-api", "acme/shop-api"),
-        ("https://github.com/acme/shop", "acme/shop-api"),
+        ("acme/shop", "acme/shop"),
+        ("https://github.com/acme/shop", "acme/shop"),
         ("https://git.acme.example:8443/group/part/shop.git/", "group/part/shop"),
-        ("git@github.com:acme/shop.git", "acme/shop-api"),
-        ("ssh://git@github.com/acme/shop.git", "acme/shop-api"),
+        ("git@github.com:acme/shop.git", "acme/shop"),
+        ("ssh://git@github.com/acme/shop.git", "acme/shop"),
         ("https://x:token@github.com/acme/shop", None),
         ("shop-api", None),
         ("https://github.com/acme/shop/issues/12", None),

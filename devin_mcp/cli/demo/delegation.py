@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from mcp import Client
@@ -164,4 +165,5 @@ async def _show_progress(
     total: float | None,  # noqa: ARG001 - a parameter of the SDK's callback
     message: str | None,
 ) -> None:
-    show_step("Progress", message or "")
+    with suppress(BrokenPipeError):  # the SDK would log it; the next line ends the demo
+        show_step("Progress", message or "")

@@ -210,7 +210,7 @@ async def test_phase_that_only_v3_has_can_be_filtered_for(
 async def test_repeated_cursor_ends_the_list(
     connect: Connect, upstream: Upstream, filters: dict[str, Any]
 ) -> None:
-    ids = start(upstream, 450)
+    ids = start(upstream, 450, prompt="sandbox:never-starts")
     upstream.organization.words.add("repeat-cursor")
     async with connect(result_limit=400_000) as client:
         page = await client.ok("list_sessions", limit=1000, **filters)
