@@ -60,10 +60,24 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Do not measure coverage where it takes a third of the time and shows nothing new."""
+    """Do not measure coverage where it takes a third of the time and shows nothing new: a test that
+    runs in both eras, or on both APIs, is measured in one.
+    """
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(UNMEASURED):
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(UNMEASURED) or _is_second_run(item):
             item.add_marker("no_cover")
+
+
+def _is_second_run(item: pytest.Item) -> bool:
+    """Tests that run on one API alone are measured on that."""
+    parameters = getattr(item, "callspec", None)
+    if parameters is None:
+        return False
+    is_on_both = item.get_closest_marker("one_api") is None
+    return parameters.params.get("era") == "legacy" or (
+        is_on_both and parameters.params.get("api") == "v1"
+    )
 
 
 def pytest_unconfigure() -> None:

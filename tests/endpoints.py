@@ -8,7 +8,7 @@ from devin_mcp.api.endpoint import Endpoint, HasEndpoints, Lookup
 from devin_mcp.api.organization import GET_SELF, LIST_ORGANIZATIONS
 from devin_mcp.operations import OPERATIONS
 from devin_mcp.operations.knowledge.listing import GET_NOTE, LIST_FOLDERS
-from devin_mcp.operations.schedules.tools import GET_SCHEDULE
+from devin_mcp.operations.schedules.listing import GET_SCHEDULE
 from devin_mcp.operations.sessions.archive import UNARCHIVE_SESSION
 from devin_mcp.operations.sessions.insights import GENERATE_INSIGHTS
 from devin_mcp.operations.sessions.listing import LIST_MEMBERS

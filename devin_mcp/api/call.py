@@ -245,7 +245,7 @@ class ApiCall:
             async with asyncio.timeout(self.deadline.seconds_left()):
                 return await work
         except TimeoutError:
-            reason = f"did not answer within {self.deadline.span:g} seconds"
+            reason = f"did not answer within {self.deadline.span:.3g} seconds"
             raise no_response_error(state.endpoint, state, reason) from None
 
     async def deliver(

@@ -59,19 +59,20 @@ async def read_pages(
     page_model: Any = ItemList.__class_getitem__(item)
     items: list[ItemT] = []
     cursor, count, seen = after, 0, {after}
-    has_offsets = "limit" in call.endpoint(operation).query
+    page_size = int(call.endpoint(operation).query.get("limit", 0))
     path_ids: dict[str, Any] = dict(ids)
     memory = call.client.memory.hold()
     try:
         for _ in range(max_pages):
-            place = {"offset": len(items) or None} if has_offsets else {"after": cursor}
+            place = {"offset": len(items) or None} if page_size else {"after": cursor}
             page: ItemList[ItemT] = await call.send(
                 operation, page_model, query={**(query or {}), **place}, **path_ids
             )
             await _hold(memory, page.items)
             items += page.items
-            if has_offsets:
-                ends = not (page.items and page.has_next_page)
+            if page_size:  # a full page may be the last one, or Devin does not say
+                is_full = page.has_next_page or len(page.items) >= page_size
+                ends = not (page.items and is_full)
             else:
                 if page.end_cursor and page.end_cursor not in seen:
                     cursor, count = page.end_cursor, len(items)

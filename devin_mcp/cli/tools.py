@@ -80,4 +80,5 @@ def _print_toolsets(settings: Settings, enabled: frozenset[Toolset]) -> None:
         )
     off = [toolset.name for toolset in existing if toolset not in enabled]
     if off:
-        print(f"\nSwitch on: --toolsets {DEFAULT},{off[0]}, or all of them: --toolsets {ALL}.")
+        words = ",".join([*(settings.toolsets or (DEFAULT,)), off[0]])
+        print(f"\nSwitch on: --toolsets {words}, or all of them: --toolsets {ALL}.")

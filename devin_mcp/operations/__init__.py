@@ -12,6 +12,7 @@ import devin_mcp.operations.playbooks.resources
 import devin_mcp.operations.prompts
 import devin_mcp.operations.repositories
 import devin_mcp.operations.schedules.resources
+import devin_mcp.operations.schedules.tools
 import devin_mcp.operations.secrets
 import devin_mcp.operations.sessions.archive
 import devin_mcp.operations.sessions.files

@@ -59,9 +59,9 @@ class Confirmation:
 
     action: str
     """`Delete the note`; the title and id follow it."""
-    consequence: str | Callable[[Arguments], str]
+    consequence: str | Callable[[Context, Arguments], Awaitable[str]]
     """What is lost, or begins, in a sentence or two. A function raises Invalid for wrong arguments,
-    and NothingToConfirm for those that need no question."""
+    and NothingToConfirm for those that need no question. It quotes what others wrote."""
     subject: str
     """Name of the parameter with the id of the thing, or with the name of a new one."""
     describe: Callable[[Context, str], Awaitable[str | None]] | None = None
@@ -175,6 +175,7 @@ def operation(
     v3: str = "",
     permission: str,
     spends: bool = False,
+    creates_session: bool = False,
     retry_safe: bool | None = None,
     if_reply_lost: str | None = None,
     confirmation: Confirmation | None = None,
@@ -187,6 +188,7 @@ def operation(
 
     `v1` and `v3` are its routes: "GET /v1/sessions/{session_id}", and "GET /sessions/{session_id}"
     below /v3/organizations/{org_id}; empty where an API has none. `permission` is what v3 asks for.
+    `creates_session`: a 429 may be the limit of parallel sessions.
     `retry_safe` follows from the HTTP method unless it is given. `if_reply_lost` is the advice for
     a lost reply of a request that may have created something. A destructive operation needs a
     `confirmation`, and so does one that starts to spend by itself.
@@ -207,7 +209,7 @@ def operation(
                 route,
                 retry_safe=retry_safe,
                 permission=permission if api == "v3" else "",
-                creates_session=spends and effect is CREATE,
+                creates_session=creates_session,
                 if_reply_lost=if_reply_lost,
             )
             for api, route in routes.items()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from devin_mcp.api.call import ApiCall
+from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.operations.cache import Cache
 from devin_mcp.operations.idempotency import IdempotencyRegistry
 from devin_mcp.operations.policy import Policy, SessionRateLimit
@@ -31,5 +33,19 @@ class Context(ApiCall):
     """Messages that were read before, per key and session."""
     pollers: Pollers = field(repr=False)
     """Sessions that are polled while somebody waits for them or watches them."""
+    tool_names: frozenset[str] | None = None
+    """Tools that the caller sees; None for work that is no caller's."""
     defers_waits: bool = False
     """True if the client goes on waiting by itself (tasks): then the call only looks once."""
+
+    def offers(self, operation: Offered) -> bool:
+        """Whether the caller's API has the operation, and the caller sees its tool."""
+        is_visible = self.tool_names is None or operation.tool_name in self.tool_names
+        return is_visible and self.has(operation)
+
+
+class Offered(HasEndpoints, Protocol):
+    """An operation of the catalog."""
+
+    @property
+    def tool_name(self) -> str: ...

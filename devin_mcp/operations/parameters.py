@@ -94,7 +94,7 @@ _PAGES = frozenset(
 """Path segments after the name: the link is to a part of the repository."""
 
 
-def _repository_name(text: str) -> str:
+def repository_name(text: str) -> str:
     """`https://github.com/owner/name.git` or `git@github.com:owner/name.git` -> `owner/name`.
 
     Raises PydanticCustomError for anything else, such as a link to an issue.
@@ -106,7 +106,7 @@ def _repository_name(text: str) -> str:
     return path
 
 
-RepositoryName = Annotated[str, Field(max_length=300), AfterValidator(_repository_name)]
+RepositoryName = Annotated[str, Field(max_length=300), AfterValidator(repository_name)]
 Repository = Annotated[RepositoryName, Field(description="owner/name")]
 
 

@@ -4,12 +4,14 @@ delegation.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from devin_mcp.api.models import ApiModel, ShortText, Time
 from devin_mcp.api.paging import read_pages
@@ -22,6 +24,7 @@ from devin_mcp.operations.cursor_page import read_cursor_page
 from devin_mcp.operations.list_cursor import ListQuery
 from devin_mcp.operations.markdown import MAX_CELL_CHARS, one_line, table
 from devin_mcp.operations.matching import Candidate
+from devin_mcp.operations.parameters import repository_name
 from devin_mcp.operations.results import Cursor, Page, Truncatable, build_page
 from devin_mcp.settings.toolsets import REPOSITORIES
 from devin_mcp.suggest import closest
@@ -36,10 +39,20 @@ WHERE_GRANTED = (
 )
 
 
+def _as_named(path: str) -> str:
+    """As the parameter `repository` takes it, also if Devin writes an address."""
+    try:
+        return repository_name(path)
+    except PydanticCustomError:
+        return path
+
+
 class ReachableRepository(ApiModel):
     """A repository that Devin can reach (v3.md §2; under /v3beta1)."""
 
-    repository: ShortText = Field(validation_alias="repo_path")
+    repository: Annotated[ShortText, AfterValidator(_as_named)] = Field(
+        validation_alias="repo_path"
+    )
     description: ShortText | None = Field(None, validation_alias="repo_description")
     language: ShortText | None = Field(None, validation_alias="repo_language")
     updated_at: Time | None = Field(None, validation_alias="last_updated_at")
@@ -48,7 +61,7 @@ class ReachableRepository(ApiModel):
 class Repositories(Page):
     rows = "repositories"
     hint = "Name one in repository of devin_delegate_task."
-    empty = f"Devin reaches no such repository. {WHERE_GRANTED}"
+    empty = f"Devin reaches no repository yet. {WHERE_GRANTED}"
 
     repositories: list[ReachableRepository]
 
@@ -78,6 +91,8 @@ async def list_repositories(
         start,
         has_more=page.has_more,
         positions=page.positions,
+        is_cut_off=page.is_cut_off,
+        empty=f"Devin reaches no such repository. {WHERE_GRANTED}" if name else None,
     )
 
 
@@ -90,20 +105,28 @@ class RepositoryIndex:
     """False if there are more."""
 
     @cached_property
-    def _names(self) -> dict[str, str]:
-        """Without the case of letters, which hosts ignore -> as Devin writes it."""
-        return {row.repository.casefold(): row.repository for row in self.repositories}
+    def _names(self) -> dict[str, list[str]]:
+        """Without the case of letters, which most hosts ignore -> as Devin writes it."""
+        names: dict[str, list[str]] = {}
+        for row in self.repositories:
+            names.setdefault(row.repository.casefold(), []).append(row.repository)
+        return names
 
     def find(self, name: str) -> str | None:
-        """The name as Devin writes it."""
-        return self._names.get(name.casefold())
+        """The name as Devin writes it; as it is given if that is one of several spellings."""
+        spellings = self._names.get(name.casefold(), [])
+        return spellings[0] if len(set(spellings)) == 1 else name if spellings else None
+
+    def lacks(self, name: str) -> bool:
+        """True if Devin certainly cannot reach it. An empty list says nothing."""
+        return self.is_complete and bool(self.repositories) and self.find(name) is None
 
     def nearest(self, name: str) -> str | None:
         """The only one of this name with another owner, or else the most similar one, if any."""
         wanted = name.casefold()
         of_others = [other for other in self._names if _last_part(other) == _last_part(wanted)]
         match = of_others[0] if len(of_others) == 1 else closest(wanted, list(self._names))
-        return self._names[match] if match else None
+        return self._names[match][0] if match else None
 
 
 def _last_part(name: str) -> str:
@@ -112,7 +135,7 @@ def _last_part(name: str) -> str:
 
 async def repository_index(ctx: Context, *, fresh: bool = False) -> RepositoryIndex:
     """The cached repositories, or with `fresh` those of a new request."""
-    reading = ctx.detached().with_timeout(CHECK_SECONDS)
+    reading = ctx.detached()
 
     async def load() -> RepositoryIndex:
         walk = await read_pages(
@@ -126,27 +149,28 @@ async def repository_index(ctx: Context, *, fresh: bool = False) -> RepositoryIn
 async def resolve_repository(ctx: Context, name: str) -> str:
     """The name as Devin writes it. Raises NotFound if Devin certainly cannot reach the repository.
 
-    The name stays as it is where that cannot be known: on v1, without the permission or the beta
-    route, in a very long list, and while Devin does not answer.
+    The name stays as it is where that cannot be known: on v1, where the list is hidden from the
+    caller, without the permission or the beta route, in a very long list, and while Devin is slow.
     """
-    if not ctx.has(list_repositories):
+    if not ctx.offers(list_repositories):
         return name
     try:
-        index = await repository_index(ctx)
-        if index.find(name) is None and index.is_complete:  # it may have been granted just now
-            index = await repository_index(ctx, fresh=True)
+        async with asyncio.timeout(min(CHECK_SECONDS, ctx.deadline.seconds_left())):
+            index = await repository_index(ctx)
+            if index.lacks(name):  # access may have been granted a moment ago
+                index = await repository_index(ctx, fresh=True)
     except BadKey:
         raise
-    except DevinError:
+    except (DevinError, TimeoutError):
         return name
-    found = index.find(name)
-    if found is not None or not index.is_complete:
-        return found or name
+    if not index.lacks(name):
+        return index.find(name) or name
     nearest = index.nearest(name)
     hint = f"; did you mean {quote_line(nearest)}?" if nearest else "."
     raise NotFound(
         f"Devin cannot reach the repository {quote_line(name)}{hint}",
-        f"Nothing was started. devin_list_repositories lists what it can reach. {WHERE_GRANTED}",
+        "Nothing was started. devin_list_repositories lists what it can reach. To try all the "
+        f"same, leave repository out and name it in the prompt. {WHERE_GRANTED}",
     )
 
 

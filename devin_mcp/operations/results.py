@@ -79,13 +79,15 @@ def build_page(
     *,
     has_more: bool = False,
     positions: Sequence[Position] | None = None,
+    is_cut_off: bool = False,
     empty: str | None = None,
     **fields: Any,
 ) -> Truncatable[PageT]:
     """A page of `rows`. Rows that do not fit stay for the next page.
 
     `positions[n]` is the position to continue from after `n` rows, where rows of the list were
-    skipped; by default they follow each other from `start`. `empty` overrides the page's own text.
+    skipped; by default they follow each other from `start`. `is_cut_off` says that Devin has more
+    rows, which cannot be reached. `empty` overrides the page's own text.
     """
 
     def build(limit: int) -> PageT:
@@ -106,6 +108,8 @@ def build_page(
                 f"There may be more: {query.tool} with the same filters and next_cursor as "
                 f"cursor. {page.hint}"
             )
+        elif is_cut_off:
+            text = f"Devin has more rows and does not say where they begin. {page.hint}"
         elif page_rows:
             text = page.hint
         else:

@@ -46,7 +46,13 @@ class Services:
         self.batches = SessionBatches(self.context, self.pollers.join_round)
         client.pending_writes.listeners += [self._drop_stale, self.pollers.on_write]
 
-    def context(self, key: DevinKey, report: ReportProgress | None = None) -> Context:
+    def context(
+        self,
+        key: DevinKey,
+        report: ReportProgress | None = None,
+        *,
+        tool_names: frozenset[str] | None = None,
+    ) -> Context:
         """The context of a call that begins now."""
         clock, span = self.client.clock, self.client.call_deadline
         return Context(
@@ -60,6 +66,7 @@ class Services:
             self.idempotency,
             self.conversations,
             self.pollers,
+            tool_names,
         )
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from math import isfinite
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat
@@ -40,9 +41,18 @@ Day = Annotated[
 class DailyConsumption(ApiModel):
     """One day as Devin returns it."""
 
-    date: int
-    """Unix seconds of its begin."""
-    acus: FiniteFloat
+    begins_at: float | None = Field(None, validation_alias="date")
+    """Unix seconds."""
+    acus: FiniteFloat | None = None
+
+    @property
+    def day(self) -> date | None:
+        """The day that begins then; None for what is no time."""
+        try:
+            begin = self.begins_at
+            return None if begin is None else datetime.fromtimestamp(begin, UTC).date()
+        except (OverflowError, ValueError, OSError):
+            return None
 
 
 class Consumption(ApiModel):
@@ -91,14 +101,14 @@ async def get_usage(
             GET_SESSION_USAGE, Consumption, query=query, session_id=session_id
         )
     series = consumption.consumption_by_date
-    rows = [
+    days = [
         DailyUsage(day=day.isoformat(), acus=row.acus)
-        for row in sorted(series, key=lambda row: row.date, reverse=True)
-        if (day := _day_of(row.date)) is not None
-        and (first_day is None or first_day <= day)
-        and (last_day is None or day <= last_day)
+        for row in series
+        if (day := row.day) is not None and row.acus is not None
     ]
-    return _usage(session_id, rows)
+    first, last = str(first_day or ""), str(last_day or "9999")
+    shown = sorted((day for day in days if first <= day.day <= last), key=lambda day: day.day)
+    return _usage(session_id, shown[::-1], len(series), len(series) - len(days))
 
 
 def _begin_of(day: date) -> int:
@@ -106,15 +116,11 @@ def _begin_of(day: date) -> int:
     return int(datetime.combine(day, DAY_BEGINS, UTC).timestamp())
 
 
-def _day_of(seconds: int) -> date | None:
-    """The day that begins then; None for a number that is no time."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).date()
-    except (OverflowError, ValueError, OSError):
-        return None
+def _usage(
+    session_id: str | None, rows: list[DailyUsage], reported: int, unreadable: int
+) -> Truncatable[Usage]:
+    """`rows` are those to show; `reported` counts all that Devin sent."""
 
-
-def _usage(session_id: str | None, rows: list[DailyUsage]) -> Truncatable[Usage]:
     def build(limit: int) -> Usage:
         if limit >= NO_LIMIT:
             return make(rows)
@@ -123,17 +129,22 @@ def _usage(session_id: str | None, rows: list[DailyUsage]) -> Truncatable[Usage]
 
     def make(shown_rows: list[DailyUsage]) -> Usage:
         left_out = len(rows) - len(shown_rows)
+        total = sum(row.acus for row in shown_rows)
         text = "What a session costs is limited with max_acu_limit of devin_delegate_task."
-        if not rows:
+        if not reported:
             text = (
                 "Devin reports no usage for this. That means unknown, not 0: plans below "
                 "Enterprise report none."
             )
         elif left_out:
             text = f"Older days: devin_get_usage with last_day={rows[len(shown_rows)].day}."
+        elif not rows:
+            text = "Devin reports usage, and none for these days."
+        if unreadable:
+            text = f"{unreadable} days could not be read. {text}"
         return Usage(
             session_id=session_id,
-            total_acus=round(sum(row.acus for row in shown_rows), DECIMALS) if rows else None,
+            total_acus=round(total, DECIMALS) if rows and isfinite(total) else None,
             days=shown_rows,
             days_left_out=left_out or None,
             next=text,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mcp import MCPError
@@ -56,7 +57,35 @@ DECLINED_ADVICE = (
     "question off with --confirm never; or do it in the Devin web app."
 )
 
-Question = Callable[[], Awaitable[str]]
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked about one call."""
+
+    caller: CallerContext
+    confirmation: Confirmation
+    arguments: Arguments
+
+    async def consequence(self) -> str:
+        """Raises Invalid for wrong arguments, NothingToConfirm if no question is needed."""
+        consequence = self.confirmation.consequence
+        if isinstance(consequence, str):
+            return consequence
+        return await consequence(self.caller.context(), self.arguments)
+
+    async def text(self) -> str:
+        """One line: the action, the thing, the consequence. Titles are third-party text, so quoted.
+
+        Raises NotFound if the thing does not exist, and what `consequence` raises.
+        """
+        consequence = await self.consequence()
+        name, describe = self.arguments[self.confirmation.subject], self.confirmation.describe
+        if describe is None:
+            subject = quote_line(name, MAX_TITLE_CHARS)
+        else:
+            title = await _title_of(self.caller.context(), describe, name)
+            subject = f"{quote_line(title, MAX_TITLE_CHARS)} ({name})" if title else name
+        return f"{self.confirmation.action} {subject}? {consequence}"
 
 
 async def confirm(
@@ -70,7 +99,7 @@ async def confirm(
     if when == "never":
         return None
     if not _can_ask(sdk_context):
-        if when == "always":
+        if when == "always" and await _is_needed(question):
             raise NotAllowed(
                 "This server asks its user before it does this (--confirm always), and this client "
                 "cannot ask anybody.",
@@ -82,7 +111,7 @@ async def confirm(
         answer = (sdk_context.input_responses or {}).get(REQUEST_NAME)
     if answer is None:
         try:
-            text = printable(await question())
+            text = printable(await question.text())
         except NothingToConfirm:
             return None
         if _is_stateless(sdk_context):
@@ -94,6 +123,14 @@ async def confirm(
     if answer.action != "accept":
         raise Declined(_REFUSALS[answer.action], DECLINED_ADVICE)
     return None
+
+
+async def _is_needed(question: Question) -> bool:
+    try:
+        await question.consequence()
+    except NothingToConfirm:
+        return False
+    return True
 
 
 def _input_required(question: str) -> InputRequiredResult:
@@ -134,25 +171,6 @@ def _can_ask(sdk_context: SdkContext[Any, Any]) -> bool:
 
 def _is_stateless(sdk_context: SdkContext[Any, Any]) -> bool:
     return (sdk_context.protocol_version or "") >= FIRST_STATELESS_REVISION
-
-
-async def question_about(
-    caller: CallerContext, confirmation: Confirmation, arguments: Arguments
-) -> str:
-    """One line: the action, the thing, the consequence. Titles are third-party text, so quoted.
-
-    Raises NotFound if the thing does not exist, NothingToConfirm if no question is needed.
-    """
-    consequence = confirmation.consequence
-    if not isinstance(consequence, str):
-        consequence = consequence(arguments)
-    name = arguments[confirmation.subject]
-    if confirmation.describe is None:
-        subject = quote_line(name, MAX_TITLE_CHARS)
-    else:
-        title = await _title_of(caller.context(), confirmation.describe, name)
-        subject = f"{quote_line(title, MAX_TITLE_CHARS)} ({name})" if title else name
-    return f"{confirmation.action} {subject}? {consequence}"
 
 
 async def _title_of(

@@ -90,5 +90,5 @@ def caller_of(ctx: RequestContext) -> CallerContext:
     visible = state.visible.of_api(identity.key.api)
     if identity.restriction != UNRESTRICTED:
         visible = visible.restricted(identity.restriction)
-    context = partial(state.services.context, identity.key)
+    context = partial(state.services.context, identity.key, tool_names=visible.names)
     return CallerContext(state, identity, visible, context)

@@ -100,6 +100,8 @@ class ResourceHandlers:
             add_call_facts(devin_session_id=arguments.get("session_id"))
             content = await resource.read(caller.context(), **arguments)
         except NotFound:
+            if not resource.is_template:  # what the list would show is missing, not the list
+                raise
             tool = f", or {resource.tool.tool_name}" if resource.tool else ""
             advice = f"See resources/list{tool}."
             raise NotFound(f"Unknown resource: {quote_line(uri)}.", advice) from None

@@ -32,7 +32,7 @@ from devin_mcp.operations.results import Truncatable
 from devin_mcp.server.apps.extension import app_meta, renders_apps
 from devin_mcp.server.arguments import validate_arguments
 from devin_mcp.server.call_log import to_devin_error
-from devin_mcp.server.confirmation import confirm, question_about
+from devin_mcp.server.confirmation import Question, confirm
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.rendering import render, render_error
 from devin_mcp.server.schema import Schema, arguments_model, publish
@@ -94,7 +94,7 @@ class DevinTool:
                 question = await confirm(
                     new_sdk_context(),
                     caller.state.confirm,
-                    lambda: question_about(caller, confirmation, arguments),
+                    Question(caller, confirmation, arguments),
                 )
                 if question is not None:
                     return question

@@ -35,6 +35,7 @@ from devin_mcp.suggest import closest
 
 Transport = Literal["stdio", "http"]
 
+MAX_CACHED_RESTRICTIONS = 64
 _EFFECTS = list(Effect)
 _TOOL_NAME = re.compile(r"\bdevin_[a-z_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)")
@@ -77,7 +78,7 @@ class VisibleTools:
         return visible
 
     def restricted(self, restriction: Restriction) -> VisibleTools:
-        """Cached per restriction; there are few."""
+        """Cached for the first restrictions that callers ask for."""
         if restriction == UNRESTRICTED:
             return self
         visible = self._restricted.get(restriction)
@@ -90,7 +91,8 @@ class VisibleTools:
             )
             lost = frozenset() if Effect.CHANGE in restriction.effects else {WRITE, WRITE_FILES}
             visible = VisibleTools(operations, self.capabilities - lost)
-            self._restricted[restriction] = visible
+            if len(self._restricted) < MAX_CACHED_RESTRICTIONS:
+                self._restricted[restriction] = visible
         return visible
 
     @cached_property

@@ -81,7 +81,7 @@ LEFT_OUT = {
     "bypass_approval": "would let an assistant skip a person's approval",
     "child_playbook_id": "for sessions that start sessions",
     "create_as_user_id": "would act in another person's name",
-    "interval_count": "the cron expression says how often",
+    "interval_count": "skips times; the cron expression says how often",
     "message_as_user_id": "would act in another person's name",
     "notify_on": "mail is set up in the web app; Devin's default is mail about failures",
     "platform": "machines are set up in the web app",

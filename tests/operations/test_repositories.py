@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mcp import MCPError
 from mcp.types import PromptReference
 
 from tests.conftest import Connect
@@ -62,10 +63,13 @@ async def test_missing_route_is_one_sentence(connect: Connect, upstream: Upstrea
     upstream.fail_operation("list_repositories", answer(404, {"detail": "Not Found"}))
     async with connect() as client:
         text = await client.error("list_repositories")
-    assert text == (
-        "This deployment of Devin does not offer that (404). Nothing was changed. It is a beta of "
-        "the Organization API."
-    )
+        upstream.fail_operation("list_repositories", answer(404, {"detail": "Not Found"}))
+        with pytest.raises(MCPError) as refused:
+            await client.read("devin://repositories")
+    sentence = "This deployment of Devin does not offer that (404)."
+    assert text == f"{sentence} Nothing was changed. It is a beta of the Organization API."
+    assert sentence in str(refused.value)
+    assert "Unknown resource" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +116,58 @@ async def test_repeated_delegation_with_another_case_is_the_same(
         again = await client.ok("delegate_task", repository="Acme/shop-api", **task)
     assert again["session_id"] == first["session_id"]
     assert again["is_new_session"] is False
+
+
+async def test_prompts_that_differ_in_case_are_two_tasks(connect: Connect) -> None:
+    task = {"repository": "acme/shop-api", "idempotency_key": "k"}
+    async with connect() as client:
+        await client.ok("delegate_task", prompt="Rename Foo to foo", **task)
+    async with connect() as client:
+        text = await client.error("delegate_task", prompt="Rename foo to Foo", **task)
+    assert "started with another prompt" in text
+
+
+async def test_one_of_several_spellings_is_sent_as_it_is_given(
+    connect: Connect, upstream: Upstream
+) -> None:
+    """Two hosts may have repositories whose names differ only in case."""
+    upstream.organization.repositories = [
+        {"repo_path": path, "repo_name": "web"} for path in ("Acme/Web", "acme/web")
+    ]
+    async with connect() as client:
+        for name in ("acme/web", "Acme/Web", "ACME/web"):
+            await client.ok("delegate_task", prompt="p", repository=name)
+    assert [body["repos"] for body in session_bodies(upstream)] == [
+        ["acme/web"],
+        ["Acme/Web"],
+        ["ACME/web"],
+    ]
+
+
+@pytest.mark.parametrize("path", ["https://github.com/acme/widgets", "acme/widgets.git"])
+async def test_path_that_devin_writes_as_an_address_is_the_same(
+    connect: Connect, upstream: Upstream, path: str
+) -> None:
+    upstream.organization.repositories = [{"repo_path": path, "repo_name": "widgets"}]
+    async with connect() as client:
+        await client.ok("delegate_task", prompt="p", repository="acme/widgets")
+    assert session_bodies(upstream)[0]["repos"] == ["acme/widgets"]
+
+
+async def test_empty_list_refuses_nothing(connect: Connect, upstream: Upstream) -> None:
+    upstream.organization.repositories = []
+    async with connect() as client:
+        await client.ok("delegate_task", prompt="p", repository="other/unknown")
+    assert len(session_bodies(upstream)) == 1
+
+
+async def test_caller_who_does_not_see_the_list_gets_nothing_of_it(
+    connect: Connect, upstream: Upstream
+) -> None:
+    async with connect(toolsets="sessions") as client:
+        await client.ok("delegate_task", prompt="p", repository="acme/shop-apj")
+    assert upstream.sent("list_repositories") == []
+    assert session_bodies(upstream)[0]["repos"] == ["acme/shop-apj"]
 
 
 async def test_many_delegations_ask_once(connect: Connect, upstream: Upstream) -> None:
@@ -162,6 +218,13 @@ async def test_delegation_goes_on_where_the_list_is_cut_off(
     async with connect() as client:
         await client.ok("delegate_task", prompt="p", repository="other/unknown")
     assert session_bodies(upstream)[0]["repos"] == ["other/unknown"]
+
+
+async def test_list_that_is_cut_off_says_so(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail_operation("list_repositories", answer(200, ONE_ROW | {"end_cursor": None}))
+    async with connect() as client:
+        listed = await client.ok("list_repositories")
+    assert listed["next"].startswith("Devin has more rows and does not say where they begin.")
 
 
 async def test_delegation_goes_on_where_there_are_too_many_to_know(

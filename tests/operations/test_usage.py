@@ -81,6 +81,38 @@ async def test_older_days_that_do_not_fit_are_read_on(connect: Connect, upstream
     assert len(set(days)) == len(days) == 400
 
 
+async def test_day_that_cannot_be_read_loses_no_other(connect: Connect, upstream: Upstream) -> None:
+    rows: list[Any] = series(1, 2)["consumption_by_date"]
+    odd: list[Any] = [
+        {"date": rows[0]["date"], "acus": None},
+        {"date": "2026-11-01", "acus": 1},
+        {"date": 1e300, "acus": 1},
+        {"acus": 5},
+    ]
+    body = {"total_acus": 9, "consumption_by_date": [*odd, *rows]}
+    upstream.fail_operation("get_usage", answer(200, body))
+    async with connect(toolsets="usage") as client:
+        usage = await client.ok("get_usage")
+    assert [day["acus"] for day in usage["days"]] == [2, 1]
+    assert usage["next"].startswith("4 days could not be read.")
+
+
+async def test_sum_that_is_no_number_is_left_out(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail_operation("get_usage", answer(200, series(1e308, 1e308)))
+    async with connect(toolsets="usage") as client:
+        usage = await client.ok("get_usage")
+    assert len(usage["days"]) == 2
+    assert "total_acus" not in usage
+
+
+async def test_other_days_are_no_question_of_the_plan(connect: Connect, upstream: Upstream) -> None:
+    upstream.fail_operation("get_usage", answer(200, series(1, 2, 3)))
+    async with connect(toolsets="usage") as client:
+        usage = await client.ok("get_usage", first_day="2026-12-24")
+    assert usage["days"] == []
+    assert usage["next"] == "Devin reports usage, and none for these days."
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -25,7 +25,7 @@ class Task:
     @property
     def digest(self) -> bytes:
         """SHA-256 of the words of `text`."""
-        return _digest(self.text)
+        return _digest(words_of(self.text))
 
     def is_of(self, session: Session, start: IdempotentStart) -> bool | None:
         """Whether the session was started with this task; None if that is unknown here."""
@@ -34,15 +34,22 @@ class Task:
         prompt = next((message.message for message in session.messages if message.is_task), None)
         if prompt:
             # v3 takes the repository apart from the prompt, v1 in its text.
-            return _digest(prompt) in {self.digest, _digest(self.prompt)}
+            words = words_of(prompt)
+            found = {_digest(words), _digest(self._with_own_spelling(words))}
+            return not found.isdisjoint({self.digest, _digest(words_of(self.prompt))})
         return start.prompt_digest == self.digest if start.prompt_digest else None
+
+    def _with_own_spelling(self, words: list[str]) -> list[str]:
+        """A repository at the end is sent as Devin writes it, which may be in another case."""
+        repository = self.repository or ""
+        if words and words[-1].casefold() == repository.casefold():
+            return [*words[:-1], repository]
+        return words
 
 
 def prompt_with_repository(prompt: str, repository: str | None) -> str:
     return f"{prompt}\n\nRepository: {repository}" if repository else prompt
 
 
-def _digest(prompt: str) -> bytes:
-    """Of the words without their case: a repository is sent with Devin's spelling."""
-    words = [word.casefold() for word in words_of(prompt)]
+def _digest(words: list[str]) -> bytes:
     return sha256(repr(words).encode(errors="replace")).digest()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from devin_mcp.api.models import ApiModel, ListOrNull, ShortText, Time
 from devin_mcp.operations.parameters import prefixed_id
-from devin_mcp.operations.schedules.run_times import TIME_FORMAT, in_words, next_runs
+from devin_mcp.operations.schedules.run_times import in_words, is_ahead, next_runs
 
 SNIPPET_CHARS = 200
 
@@ -28,6 +27,7 @@ class Schedule(ApiModel):
     enabled: bool = True
     schedule_type: ShortText = "recurring"
     frequency: ShortText | None = None
+    interval_count: int | None = None
     scheduled_at: Time | None = None
     playbook: UsedPlaybook | None = None
     tags: ListOrNull[str] = []
@@ -43,24 +43,29 @@ class Schedule(ApiModel):
         """None for a single run: Devin still returns the cron of a schedule that once recurred
         (v3-additions.md §10).
         """
-        return self.frequency if self.schedule_type == "recurring" else None
+        return self.frequency or None if self.schedule_type == "recurring" else None
 
     @property
     def runs(self) -> str:
         """When it runs, in words. A cron expression that is not understood stays as it is."""
-        if self.cron is not None:
-            return in_words(self.cron) or f"{self.cron} (UTC)"
-        return f"once at {self.scheduled_at}" if self.scheduled_at else "at no time"
+        if self.cron is None:
+            return f"once at {self.scheduled_at}" if self.scheduled_at else "at no time"
+        words = in_words(self.cron) or f"{self.cron} (UTC)"
+        return f"{words}, once in {self.interval_count} times" if self._skips_times else words
 
     @property
     def next_runs(self) -> list[str]:
         """The next runs that are known; empty while it is off."""
-        if not self.enabled:
+        if not self.enabled or self._skips_times:
             return []
         if self.cron is not None:
             return next_runs(self.cron)
-        is_ahead = (self.scheduled_at or "") > datetime.now(UTC).strftime(TIME_FORMAT)
-        return [self.scheduled_at] if self.scheduled_at and is_ahead else []
+        return [self.scheduled_at] if self.scheduled_at and is_ahead(self.scheduled_at) else []
+
+    @property
+    def _skips_times(self) -> bool:
+        """Which times it skips is not documented (v3.md §10)."""
+        return self.cron is not None and (self.interval_count or 1) > 1
 
 
 class ScheduleView(ApiModel):

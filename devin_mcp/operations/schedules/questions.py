@@ -4,25 +4,68 @@ schedule spends with nobody asked.
 
 from __future__ import annotations
 
+from devin_mcp.errors import BadKey, DevinError, Invalid, NotFound
+from devin_mcp.observability.printable import quote_line
 from devin_mcp.operations.catalog import Arguments, NothingToConfirm
-from devin_mcp.operations.schedules.run_times import describe_runs
+from devin_mcp.operations.context import Context
+from devin_mcp.operations.partial_update import Change
+from devin_mcp.operations.schedules.listing import read_schedule
+from devin_mcp.operations.schedules.model import Schedule
+from devin_mcp.operations.schedules.run_times import run_fields
 
+MAX_PROMPT_CHARS = 200
 SPENDS = (
-    "Each run starts a session that costs ACUs, and asks nobody; --max-acu and --max-sessions do "
-    "not limit it."
+    "Each run costs ACUs and asks nobody; --max-acu and --max-sessions do not limit what Devin "
+    "starts by itself."
 )
-SPENDING_ARGUMENTS = ("prompt", "frequency", "scheduled_at", "playbook_id")
-"""What decides what a schedule spends. A change of anything else needs no question."""
+NO_TIME = "Give frequency, or scheduled_at for a single run."
+CHANGED_BY = {"prompt", "frequency", "scheduled_at", "playbook_id"}
+"""Arguments that decide what a schedule does and when."""
+EMPTY = Schedule(schedule_id="", name="")
 
 
-def question_of_creating(arguments: Arguments) -> str:
-    return f"It runs {describe_runs(arguments['frequency'], arguments['scheduled_at'])}. {SPENDS}"
+def timing_of_new(arguments: Arguments) -> dict[str, str | None]:
+    """The fields that say when a new schedule runs. Raises Invalid without a time."""
+    fields = run_fields(arguments["frequency"], arguments["scheduled_at"])
+    if not fields:
+        raise Invalid(NO_TIME)
+    return fields
 
 
-def question_of_updating(arguments: Arguments) -> str:
-    frequency, scheduled_at = arguments["frequency"], arguments["scheduled_at"]
-    if frequency is not None or scheduled_at is not None:
-        return f"It then runs {describe_runs(frequency, scheduled_at)}. {SPENDS}"
-    if arguments["enabled"] or any(arguments[name] is not None for name in SPENDING_ARGUMENTS):
+def change_of(arguments: Arguments) -> Change:
+    """What an update changes. Raises Invalid."""
+    kept = ("name", "prompt", "playbook_id", "tags", "enabled")
+    values = {name: arguments[name] for name in kept}
+    values |= run_fields(arguments["frequency"], arguments["scheduled_at"])
+    return Change(values, arguments["clear"] or ())
+
+
+async def question_of_creating(_: Context, arguments: Arguments) -> str:
+    fields = timing_of_new(arguments) | {"prompt": arguments["prompt"]}
+    return _describe(EMPTY.model_copy(update=fields))
+
+
+async def question_of_updating(ctx: Context, arguments: Arguments) -> str:
+    fields = change_of(arguments).named_fields()
+    is_other = not CHANGED_BY.isdisjoint(name for name in fields)
+    if not is_other and not arguments["enabled"]:
+        raise NothingToConfirm
+    try:
+        schedule = await read_schedule(ctx, arguments["schedule_id"])
+    except (BadKey, NotFound):
+        raise
+    except DevinError:  # what it does then is not known
         return SPENDS
-    raise NothingToConfirm
+    changed = schedule.model_copy(update=fields)
+    if not changed.enabled:
+        raise NothingToConfirm
+    return _describe(changed)
+
+
+def _describe(schedule: Schedule) -> str:
+    """When it runs, what it is told, and that it spends."""
+    runs = schedule.next_runs
+    following = f", next on {', '.join(runs)}" if len(runs) > 1 else ""
+    prompt = quote_line(schedule.prompt, MAX_PROMPT_CHARS)
+    target = f" in session {schedule.target_devin_id}" if schedule.target_devin_id else ""
+    return f"It runs {schedule.runs}{following}{target}: {prompt}. {SPENDS}"

@@ -14,22 +14,16 @@ if TYPE_CHECKING:
 NEXT_RUNS = 3
 CRON_FIELDS = 5
 MAX_CRON_CHARS = 100
+MAX_YEARS = 9
+"""How far ahead a run is looked for: 29 February may be eight years away. A search takes about a
+third of a millisecond for each year.
+"""
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 NOT_CRON = (
     "frequency is no cron expression: give minute, hour, day, month and weekday in UTC, such as "
     "0 9 * * 1 for Mondays at 09:00."
 )
-
-
-def check_moment(moment: datetime) -> str:
-    """The time as Devin takes it. One without an offset is UTC. Raises Invalid for a past one."""
-    try:
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError:  # year 1 or 9999
-        raise Invalid("scheduled_at is no time that can come.") from None
-    if moment <= datetime.now(UTC):
-        raise Invalid("scheduled_at is in the past; it is UTC unless it names an offset.")
-    return moment.strftime(TIME_FORMAT)
+NEVER = f"frequency is a cron expression that has no run within {MAX_YEARS} years."
 
 
 def in_words(frequency: str) -> str | None:
@@ -42,38 +36,77 @@ def in_words(frequency: str) -> str | None:
 
 
 def next_runs(frequency: str) -> list[str]:
-    """The next three runs; empty for what is no cron expression, or one that never runs."""
+    """The next three runs; fewer if they are far away, none for what is no cron expression."""
     runs = _parse(frequency)
     return [] if runs is None else [run.strftime(TIME_FORMAT) for run in islice(runs, NEXT_RUNS)]
+
+
+def is_ahead(moment: str | None) -> bool:
+    """True for an ISO time that is still to come."""
+    try:
+        return moment is not None and _utc(datetime.fromisoformat(moment)) > _now()
+    except (ValueError, OverflowError):
+        return False
+
+
+def cron_fields(frequency: str) -> str:
+    """The expression with one blank between its fields. Raises Invalid if it never runs."""
+    if in_words(frequency) is None:
+        raise Invalid(NOT_CRON)
+    if not next_runs(frequency):
+        raise Invalid(NEVER)
+    return " ".join(frequency.split())
+
+
+def check_moment(moment: datetime) -> str:
+    """The time as Devin takes it. One without an offset is UTC. Raises Invalid for a past one."""
+    try:
+        moment = _utc(moment)
+    except OverflowError:  # year 1 or 9999
+        raise Invalid("scheduled_at is no time that can come.") from None
+    if moment <= _now():
+        raise Invalid("scheduled_at is in the past; it is UTC unless it names an offset.")
+    return moment.strftime(TIME_FORMAT)
+
+
+def run_fields(frequency: str | None, scheduled_at: datetime | None) -> dict[str, str | None]:
+    """The fields that say when; none of both keeps what there is. Raises Invalid.
+
+    A single run refuses a cron expression (v3-additions.md §10).
+    """
+    if frequency is not None and scheduled_at is not None:
+        raise Invalid("Give frequency or scheduled_at, not both.")
+    if scheduled_at is not None:
+        return {"schedule_type": "one_time", "scheduled_at": check_moment(scheduled_at)}
+    if frequency is not None:
+        return {"schedule_type": "recurring", "frequency": cron_fields(frequency)}
+    return {}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse(frequency: str) -> CronSim | None:
     from cronsim import CronSim, CronSimError
 
+    class BoundedCron(CronSim):
+        """Ends after MAX_YEARS instead of 50 years: some expressions never match."""
+
+        last_year = _now().year + MAX_YEARS
+
+        def advance_month(self) -> None:
+            super().advance_month()
+            if self.dt.year > self.last_year:
+                raise StopIteration
+
     if len(frequency) > MAX_CRON_CHARS or len(frequency.split()) != CRON_FIELDS:
         return None
     try:
-        return CronSim(frequency, datetime.now(UTC))
+        return BoundedCron(frequency, _now())
     except CronSimError:
         return None
-
-
-def describe_runs(frequency: str | None, scheduled_at: datetime | None) -> str:
-    """When a schedule with one of the two runs. Raises Invalid."""
-    if frequency is not None and scheduled_at is not None:
-        raise Invalid("Give frequency or scheduled_at, not both.")
-    if frequency is not None:
-        runs = next_runs(frequency)
-        if not runs:
-            raise Invalid(NOT_CRON)
-        return f"{in_words(frequency)}, next on {', '.join(runs)}"
-    if scheduled_at is not None:
-        return f"once, on {check_moment(scheduled_at)}"
-    raise Invalid("Give frequency, or scheduled_at for a single run.")
-
-
-def run_fields(frequency: str | None, scheduled_at: datetime | None) -> dict[str, str | None]:
-    """The fields that say when. A single run refuses a cron expression (v3-additions.md §10)."""
-    if scheduled_at is not None:
-        return {"schedule_type": "one_time", "scheduled_at": check_moment(scheduled_at)}
-    return {"schedule_type": "recurring" if frequency else None, "frequency": frequency}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devin_mcp.api.models import ApiModel, ShortText
-from devin_mcp.api.paging import read_all
+from devin_mcp.api.paging import Walk, read_pages
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
 from devin_mcp.operations.list_cursor import ListQuery
@@ -46,11 +46,20 @@ async def list_session_files(
     """List the files of a session: screenshots, recordings and reports that Devin made."""
     query = ListQuery("devin_list_session_files", {"session_id": session_id})
     start = query.decode(cursor)
-    rows, has_more = rows_of_page(await read_session_files(ctx, session_id), start)
-    return build_page(SessionFiles, rows, query, start, has_more=has_more)
+    walk = await _read_files(ctx, session_id)
+    rows, has_more = rows_of_page(_by_source(walk.items), start)
+    is_cut_off = walk.has_more or walk.is_cut_off
+    return build_page(SessionFiles, rows, query, start, has_more=has_more, is_cut_off=is_cut_off)
 
 
 async def read_session_files(ctx: Context, session_id: str) -> list[SessionFile]:
     """All files, Devin's first. Raises one of errors.py."""
-    files = await read_all(ctx, list_session_files, SessionFile, session_id=session_id)
+    return _by_source((await _read_files(ctx, session_id)).items)
+
+
+async def _read_files(ctx: Context, session_id: str) -> Walk[SessionFile]:
+    return await read_pages(ctx, list_session_files, SessionFile, session_id=session_id)
+
+
+def _by_source(files: list[SessionFile]) -> list[SessionFile]:
     return sorted(files, key=lambda file: file.source != "devin")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from devin_mcp.api.endpoint import Endpoint, Lookup
 from devin_mcp.api.models import Acknowledgement, ApiModel, ListOrNull, ShortText
+from devin_mcp.errors import DevinError, Refused
 from devin_mcp.operations.capabilities import WRITE, Requires
 from devin_mcp.operations.catalog import READ, operation
 from devin_mcp.operations.context import Context
@@ -22,7 +23,6 @@ from devin_mcp.operations.results import (
     count_that_fit,
     json_chars,
     prefix_that_fits,
-    truncate_row,
 )
 from devin_mcp.settings.toolsets import INSIGHTS
 
@@ -31,12 +31,13 @@ GENERATE_INSIGHTS = Lookup(
         "get_session_insights",
         "v3",
         "POST /sessions/{session_id}/insights/generate",
-        retry_safe=True,  # a second request answers that there is an analysis
         permission="ManageOrgSessions",
+        if_reply_lost="Look in a minute, without generate, whether there is an analysis.",
     )
 )
-MAX_ROW_CHARS = 2000
-"""Of an issue or action item where not all fits."""
+MAX_TEXT_CHARS = 2000
+"""Of a text in an issue or action item where not all fits."""
+LOOK_AGAIN = "Look again in a minute, without generate."
 
 
 class Issue(ApiModel):
@@ -115,44 +116,56 @@ async def get_session_insights(
     from_char: FromChar = 0,
 ) -> Truncatable[SessionInsights]:
     """Read Devin's analysis of a session: issues, action items, size and a better prompt."""
-    if generate:
+    if not generate:
+        return _insights(session_id, await _read(ctx, session_id), from_char)
+    await _ask_for_analysis(ctx, session_id)
+    try:
+        return _insights(session_id, await _read(ctx, session_id), from_char, was_asked=True)
+    except DevinError as error:  # the analysis was asked for all the same
+        asked = f"An analysis was asked for. It could not be read now: {error.message} {LOOK_AGAIN}"
+        return Truncatable(lambda _: SessionInsights(session_id=session_id, next=asked))
+
+
+async def _read(ctx: Context, session_id: str) -> AnalysedSession:
+    return await ctx.send(get_session_insights, AnalysedSession, session_id=session_id)
+
+
+async def _ask_for_analysis(ctx: Context, session_id: str) -> None:
+    try:
         await ctx.send(GENERATE_INSIGHTS, Acknowledgement, session_id=session_id)
-    session = await ctx.send(get_session_insights, AnalysedSession, session_id=session_id)
-    return _insights(session_id, session, from_char, was_asked=generate)
+    except Refused as refusal:
+        if refusal.status != 409:  # there is one already
+            raise
 
 
 def _insights(
-    session_id: str, session: AnalysedSession, start: int, *, was_asked: bool
+    session_id: str, session: AnalysedSession, start: int, *, was_asked: bool = False
 ) -> Truncatable[SessionInsights]:
     analysis = session.analysis or Analysis()
     suggested = analysis.suggested_prompt
     prompt = (suggested.suggested_prompt if suggested else None) or ""
+    whole = SessionInsights(
+        session_id=session_id,
+        size=session.session_size,
+        user_messages=session.num_user_messages,
+        devin_messages=session.num_devin_messages,
+        category=analysis.classification.category if analysis.classification else None,
+        next=_next(session, prompt, was_asked=was_asked),
+    )
+    if session.analysis is not None:
+        whole.issues, whole.action_items = analysis.issues, analysis.action_items
 
     def build(limit: int) -> SessionInsights:
-        view = SessionInsights(
-            session_id=session_id,
-            size=session.session_size,
-            user_messages=session.num_user_messages,
-            devin_messages=session.num_devin_messages,
-            category=analysis.classification.category if analysis.classification else None,
-            next=_next(session, was_asked=was_asked),
-        )
-        if session.analysis is None:
-            return view
+        view = whole.model_copy()
         part = prompt[start:]
-        view.issues, view.action_items = analysis.issues, analysis.action_items
         if limit < NO_LIMIT:
-            view.issues, view.issues_left_out = _part(analysis.issues, limit // 3)
-            view.action_items, view.action_items_left_out = _part(analysis.action_items, limit // 3)
+            _shorten(view, limit // 3)
             part = prefix_that_fits(part, limit - json_chars(view) - ROOM_FOR_NEXT)
-        if view.issues_left_out or view.action_items_left_out:
-            view.next = "What was left out is shown in Devin's web app."
         if not prompt:
             return view
-        view.suggested_prompt = part
         end = start + len(part)
-        if len(part) < len(prompt):
-            view.suggested_prompt_length = len(prompt)
+        view.suggested_prompt = part
+        view.suggested_prompt_length = len(prompt) if len(part) < len(prompt) else None
         if end < len(prompt):
             view.next = (
                 f"The prompt was cut: devin_get_session_insights with from_char={end} reads it on."
@@ -162,19 +175,39 @@ def _insights(
     return Truncatable(build)
 
 
+def _shorten(view: SessionInsights, room: int) -> None:
+    """Give issues and action items at most `room` characters each."""
+    issues, items = view.issues or [], view.action_items or []
+    view.issues, view.issues_left_out = _part(issues, room)
+    view.action_items, view.action_items_left_out = _part(items, room)
+    if (view.issues, view.action_items) != (issues, items):
+        view.next = "Texts that end in … and rows that are left out are in Devin's web app."
+
+
 RowT = TypeVar("RowT", bound=ApiModel)
 
 
 def _part(rows: Sequence[RowT], room: int) -> tuple[list[RowT], int | None]:
-    """The first rows that fit, long ones shortened, and how many are left out."""
-    shortened = [truncate_row(row, MAX_ROW_CHARS) for row in rows]
+    """The first rows that fit, long texts shortened, and how many rows are left out."""
+    shortened = [
+        row.model_copy(
+            update={
+                name: f"{text[:MAX_TEXT_CHARS]}…"
+                for name, text in row
+                if isinstance(text, str) and len(text) > MAX_TEXT_CHARS
+            }
+        )
+        for row in rows
+    ]
     part = shortened[: count_that_fit(shortened, room)]
     return part, (len(rows) - len(part)) or None
 
 
-def _next(session: AnalysedSession, *, was_asked: bool) -> str:
-    if session.analysis is not None:
-        return "Start anew with the better prompt, or write a note of what went wrong."
-    if was_asked:
-        return "Devin analyses the session. Look again without generate in a minute."
-    return "There is no analysis yet. Ask for one with generate=true, and look again in a minute."
+def _next(session: AnalysedSession, prompt: str, *, was_asked: bool) -> str:
+    if session.analysis is None:
+        if was_asked:
+            return f"Devin analyses the session. {LOOK_AGAIN}"
+        return "There is no analysis yet. generate=true asks for one, which takes about a minute."
+    if prompt:
+        return "Start anew with the better prompt in devin_delegate_task."
+    return "What went wrong can go into a note: devin_create_knowledge."

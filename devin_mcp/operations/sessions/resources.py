@@ -110,7 +110,7 @@ async def session_report(ctx: Context, session_id: SessionId) -> ResourceContent
 
 async def _files_part(ctx: Context, session_id: str) -> tuple[list[str], int]:
     """The files of the session as markdown, and how many are left out."""
-    if not ctx.has(list_session_files):
+    if not ctx.offers(list_session_files):
         return [], 0
     try:
         files = await read_session_files(ctx, session_id)

@@ -60,6 +60,7 @@ IF_REPLY_LOST = (
     v3="POST /sessions",
     permission="ManageOrgSessions or UseDevinSessions",
     spends=True,
+    creates_session=True,
     if_reply_lost=IF_REPLY_LOST,
 )
 async def create_session(

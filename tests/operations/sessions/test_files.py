@@ -73,6 +73,17 @@ async def test_report_of_a_session_has_its_files(connect: Connect, clock: AutoCl
     assert "| report.md | Devin | text/markdown | https://sandbox.invalid/attachments/" in text
 
 
+async def test_report_has_no_files_where_their_tool_is_hidden(
+    connect: Connect, upstream: Upstream, clock: AutoClock
+) -> None:
+    async with connect(toolsets="sessions") as client:
+        session_id = await client.create_session("sandbox:quick")
+        clock.skip(10)
+        text = await client.read(f"devin://sessions/{session_id}")
+    assert "## Files" not in text
+    assert upstream.sent("list_session_files") == []
+
+
 async def test_report_is_readable_where_the_files_are_not(
     connect: Connect, upstream: Upstream
 ) -> None:

@@ -25,7 +25,7 @@ async def test_analysis_is_asked_for_and_read(
         again = await client.ok("get_session_insights", session_id=session_id, generate=True)
     assert "generate=true" in before["next"]
     assert "issues" not in before
-    assert "Look again without generate" in asked["next"]
+    assert "Look again in a minute, without generate" in asked["next"]
     assert after["size"] == "s"
     assert after["issues"][0]["label"] == "Missing acceptance criteria"
     assert after["action_items"][0]["type"] == "knowledge"
@@ -97,4 +97,30 @@ async def test_what_does_not_fit_is_counted(connect: Connect, upstream: Upstream
     assert insights["issues_left_out"] == 200 - len(insights["issues"]) > 0
     assert insights["action_items"][0]["action_item"].endswith("…")
     assert "web app" in insights["next"]
+    assert len(insights["action_items"][0]["action_item"]) == 2001
     assert len(str(insights)) < 10_000
+
+
+async def test_asking_is_not_repeated_and_not_denied(connect: Connect, upstream: Upstream) -> None:
+    generate = ".*/insights/generate"
+    async with connect(toolsets="insights,sessions") as client:
+        session_id = await client.create_session()
+        upstream.fail("POST", generate, answer(503))
+        lost = await client.error("get_session_insights", session_id=session_id, generate=True)
+        assert upstream.count("POST", generate) == 1
+        upstream.fail("POST", generate, answer(409, {"detail": "exists"}))
+        exists = await client.ok("get_session_insights", session_id=session_id, generate=True)
+        upstream.fail("GET", ".*/insights", *[answer(500)] * 9)
+        asked = await client.ok("get_session_insights", session_id=session_id, generate=True)
+    assert "Look in a minute, without generate" in lost
+    assert "Devin analyses the session" in exists["next"]
+    assert asked["next"].startswith("An analysis was asked for. It could not be read now: Devin")
+
+
+async def test_analysis_without_a_better_prompt_names_none(
+    connect: Connect, upstream: Upstream
+) -> None:
+    upstream.fail_operation("get_session_insights", answer(200, analysed(1, "")))
+    async with connect(toolsets="insights,knowledge") as client:
+        insights = await client.ok("get_session_insights", session_id="devin-1")
+    assert insights["next"] == "What went wrong can go into a note: devin_create_knowledge."
