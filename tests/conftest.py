@@ -29,19 +29,6 @@ from tests.third_party import processes
 from tests.upstream import KEY, KEYS, Upstream, start_upstream
 
 Era = Literal["auto", "legacy"]
-ROOT = Path(__file__).parent
-UNMEASURED = (
-    "apps/",
-    "conventions/",
-    "docs/",
-    "e2e/",
-    "operations/test_many_writes.py",
-    "server/http/test_event_loop.py",
-    "server/http/test_isolation.py",
-    "server/http/test_made_up_keys.py",
-    "server/http/test_memory.py",
-)
-"""Tests with much load, or of processes: other tests run the same code."""
 Logs = Callable[[], list[dict[str, Any]]]
 
 
@@ -57,27 +44,6 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto` starts a worker more than there are cores: many tests wait for a process."""
     return (os.cpu_count() or 1) + 1
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Do not measure coverage where it takes a third of the time and shows nothing new: a test that
-    runs in both eras, or on both APIs, is measured in one.
-    """
-    for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        if path.startswith(UNMEASURED) or _is_second_run(item):
-            item.add_marker("no_cover")
-
-
-def _is_second_run(item: pytest.Item) -> bool:
-    """Tests that run on one API alone are measured on that."""
-    parameters = getattr(item, "callspec", None)
-    if parameters is None:
-        return False
-    is_on_both = item.get_closest_marker("one_api") is None
-    return parameters.params.get("era") == "legacy" or (
-        is_on_both and parameters.params.get("api") == "v1"
-    )
 
 
 def pytest_unconfigure() -> None:

@@ -107,8 +107,8 @@ async def get_usage(
         if (day := row.day) is not None and row.acus is not None
     ]
     first, last = str(first_day or ""), str(last_day or "9999")
-    shown = sorted((day for day in days if first <= day.day <= last), key=lambda day: day.day)
-    return _usage(session_id, shown[::-1], len(series), len(series) - len(days))
+    rows = sorted((day for day in days if first <= day.day <= last), key=lambda day: day.day)
+    return _usage(session_id, rows[::-1], len(series), len(series) - len(days))
 
 
 def _begin_of(day: date) -> int:

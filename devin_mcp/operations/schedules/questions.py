@@ -34,8 +34,8 @@ def timing_of_new(arguments: Arguments) -> dict[str, str | None]:
 
 def change_of(arguments: Arguments) -> Change:
     """What an update changes. Raises Invalid."""
-    kept = ("name", "prompt", "playbook_id", "tags", "enabled")
-    values = {name: arguments[name] for name in kept}
+    names = ("name", "prompt", "playbook_id", "tags", "enabled")
+    values = {name: arguments[name] for name in names}
     values |= run_fields(arguments["frequency"], arguments["scheduled_at"])
     return Change(values, arguments["clear"] or ())
 
