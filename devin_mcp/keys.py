@@ -65,6 +65,11 @@ class DevinKey:
     are kept under it."""
     state: KeyState = field(init=False)
 
+    @property
+    def label(self) -> str:
+        """What a log says of the key. `printf %s "$KEY" | sha256sum` begins alike."""
+        return f"key:{self.fingerprint[:LABEL_DIGITS]}"
+
     def __post_init__(self) -> None:
         text = self.text.strip()
         api = api_of(text) or self.default_api
@@ -79,6 +84,10 @@ class DevinKey:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+LABEL_DIGITS = 12
+"""Of the fingerprint, in a log."""
 
 
 def fingerprint(text: str) -> str:

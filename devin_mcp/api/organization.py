@@ -82,6 +82,10 @@ class OrganizationRow(ApiModel):
     name: str = ""
 
 
+MAX_NAME_CHARS = 60
+"""Of an owner in the log."""
+
+
 @dataclass
 class _Remembered:
     principal: Principal
@@ -140,6 +144,11 @@ class Organizations:
         self._principals[call.key.fingerprint] = _Remembered(principal, self._clock.now())
         _forget_oldest(self._principals)
         return principal
+
+    def known_name(self, fingerprint: str) -> str | None:
+        """The name of a key's owner, if it was read before. No request is sent."""
+        remembered = self._principals.get(fingerprint)
+        return None if remembered is None else remembered.principal.name[:MAX_NAME_CHARS] or None
 
     async def explain_refusal(
         self, call: Call, refusal: NotAllowed, endpoint: Endpoint

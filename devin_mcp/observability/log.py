@@ -35,8 +35,8 @@ class CallRecord:
     """The call that is served now; its facts are collected and logged once, at its end."""
 
     call_id: str
-    caller: str | None = None
-    """Name of the caller, if callers have names."""
+    who: Mapping[str, str] = field(default_factory=dict)
+    """Who calls, as far as it is known: `caller`, `peer`, `principal`."""
     facts: dict[str, Any] = field(default_factory=dict)
     attempts: int = 0
     """Requests sent to Devin, retries included."""
@@ -51,16 +51,16 @@ class CallRecord:
 current_call: ContextVar[CallRecord | None] = ContextVar("current_call", default=None)
 """The call that the current task serves.
 
-`add_call_facts` writes to its record, api/ counts attempts and bytes in it, and `event` takes
-call id and caller from it.
+`add_call_facts` writes to its record, api/ counts attempts and bytes in it, and `event` takes the
+call id from it, and who calls.
 """
 
 
-def begin_call(method: str, caller: str | None = None) -> CallRecord:
+def begin_call(method: str, who: Mapping[str, str] | None = None) -> CallRecord:
     """A record for a new call, to be set as `current_call`. An `mcp_call` event must follow."""
     for observer in observers:
         observer("call_began", {"method": method})
-    return CallRecord(secrets.token_hex(4), caller)
+    return CallRecord(secrets.token_hex(4), who or {})
 
 
 def add_call_facts(**facts: Any) -> None:
@@ -79,13 +79,11 @@ def event(name: str, *, level: Level = "info", **facts: Any) -> None:
 
 
 def context_ids() -> dict[str, str]:
-    """The ids of the call, the caller and the trace that a log line belongs to."""
+    """The ids of the call and the trace that a log line belongs to, and who calls."""
     ids = {}
     record = current_call.get()
     if record is not None:
-        ids["call_id"] = record.call_id
-        if record.caller is not None:
-            ids["caller"] = record.caller
+        ids = {"call_id": record.call_id, **record.who}
     from opentelemetry import trace  # not before tracing.check_variables
 
     span = trace.get_current_span()

@@ -21,7 +21,13 @@ from devin_mcp.observability.log import (
     current_call,
     event,
 )
-from devin_mcp.server.context import RequestContext, ServerState, caller_of, current_caller
+from devin_mcp.server.context import (
+    CallerContext,
+    RequestContext,
+    ServerState,
+    caller_of,
+    current_caller,
+)
 
 LOGGED_METHODS = frozenset(
     {
@@ -49,7 +55,7 @@ def log_calls(*, shared_state_keys: bool) -> ServerMiddleware[ServerState]:
         current_caller.set(caller)
         if ctx.method not in LOGGED_METHODS:
             return await call_next(ctx)
-        call = begin_call(ctx.method, caller.identity.name)
+        call = begin_call(ctx.method, _who(caller))
         token = current_call.set(call)
         started_at = time.perf_counter()
         outcome = "crashed"
@@ -76,6 +82,13 @@ def log_calls(*, shared_state_keys: bool) -> ServerMiddleware[ServerState]:
         return result
 
     return log_call
+
+
+def _who(caller: CallerContext) -> dict[str, str]:
+    """Who calls, and whose the key is if Devin has said so before."""
+    key, client = caller.identity.key, caller.state.services.client
+    owner = client.organizations.known_name(key.fingerprint)
+    return caller.identity.who | ({"principal": owner} if owner else {})
 
 
 def to_devin_error(problem: Exception) -> DevinError:

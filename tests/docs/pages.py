@@ -66,6 +66,11 @@ def section(file: Path, heading: str) -> str:
     return match[1]
 
 
+def code_blocks(file: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language, without their fences."""
+    return re.findall(rf"^```{language}\n(.*?)\n```$", file.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def first_column(text: str) -> list[str]:
     """The code words in the first column of a table, in order."""
     cells = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)

@@ -159,7 +159,7 @@ class SessionPoller:
 
     async def _run(self) -> None:
         waiting_call = current_call.get()
-        call = begin_call("watch", waiting_call.caller if waiting_call else None)
+        call = begin_call("watch", waiting_call.who if waiting_call else None)
         current_call.set(call)
         started_at = self._clock.now()
         outcome, error = "crashed", None

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.server.context import Identify
 from devin_mcp.server.http.app_sessions import AppSessions
-from devin_mcp.server.http.auth import IDENTITY_KEY, OUR_HEADERS, Authenticator, AuthMiddleware
+from devin_mcp.server.http.auth import OUR_HEADERS, Authenticator, AuthMiddleware
 from devin_mcp.server.http.limits import (
     BODY_TIMEOUT,
     MAX_CALLS_BYTES,
@@ -27,7 +27,7 @@ from devin_mcp.server.http.limits import (
     Limits,
 )
 from devin_mcp.server.http.rejections import RequestRejected
-from devin_mcp.server.identity import Identity
+from devin_mcp.server.identity import IDENTITY_KEY, Identity
 
 PATH = "/mcp"
 JSON_TYPE = "application/json"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Protocol
 
 from starlette.datastructures import Headers
@@ -26,8 +27,8 @@ from devin_mcp.keys import (
     DevinKey,
 )
 from devin_mcp.server.http.caller_tokens import CallerTokens
-from devin_mcp.server.http.rejections import RequestRejected
-from devin_mcp.server.identity import Identity
+from devin_mcp.server.http.rejections import RequestRejected, peer_of
+from devin_mcp.server.identity import IDENTITY_KEY, Identity
 from devin_mcp.server.visibility import READ_ONLY, UNRESTRICTED, Restriction
 from devin_mcp.settings.parsers import parse_bool
 from devin_mcp.settings.toolsets import TOOLSET_WORDS, toolsets_named
@@ -35,8 +36,6 @@ from devin_mcp.settings.toolsets import TOOLSET_WORDS, toolsets_named
 READ_ONLY_HEADER = "x-devin-mcp-read-only"
 TOOLSETS_HEADER = "x-devin-mcp-toolsets"
 OUR_HEADERS = (KEY_HEADER, ORG_ID_HEADER, READ_ONLY_HEADER, TOOLSETS_HEADER)
-IDENTITY_KEY = "devin_mcp.identity"
-"""Key of the Identity in the ASGI scope of an authenticated request."""
 
 
 class Authenticator(Protocol):
@@ -86,7 +85,8 @@ class CallerKeyAuth:
 
     async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
         if self._tokens is None:
-            return Identity(key=self._caller_key(headers), restriction=restriction)
+            key = self._caller_key(headers)
+            return Identity(key=key, name=key.label, restriction=restriction)
         token = bearer_token(headers)
         name = self._tokens.caller_for(token)
         return Identity(
@@ -144,7 +144,8 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            scope[IDENTITY_KEY] = await self._identify(Headers(scope=scope))
+            identity = await self._identify(Headers(scope=scope))
+            scope[IDENTITY_KEY] = replace(identity, peer=peer_of(scope))
         except RequestRejected as rejection:
             await rejection.send_response(scope, receive, send)
             return

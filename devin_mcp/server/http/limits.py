@@ -13,9 +13,8 @@ from devin_mcp.api.json_scan import JsonScanner, TooManyValues
 from devin_mcp.api.memory import MIB, HeldMemory, MemoryBudget, MemoryExceeded, current_memory
 from devin_mcp.observability.log import event
 from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
-from devin_mcp.server.http.auth import IDENTITY_KEY
 from devin_mcp.server.http.rejections import RequestRejected
-from devin_mcp.server.identity import Identity
+from devin_mcp.server.identity import IDENTITY_KEY, Identity
 
 MAX_STREAMS_PER_CALLER = 8
 """Listen streams are counted apart from calls: an idle one costs nothing, and some hosts open one

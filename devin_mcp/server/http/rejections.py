@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from devin_mcp.observability.log import event
+from devin_mcp.server.identity import IDENTITY_KEY, Identity
 
 DRAIN_TIMEOUT = 2.0
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
@@ -41,8 +42,9 @@ class RequestRejected(Exception):
 
     async def send_response(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a JSON-RPC error, which clients show; without an id: the body was not parsed."""
-        peer = scope["client"][0] if scope.get("client") else None
-        event("http_rejected", level="warning", status=self.status, reason=self.reason, peer=peer)
+        identity: Identity | None = scope.get(IDENTITY_KEY)
+        who = {"peer": peer_of(scope)} if identity is None else identity.who
+        event("http_rejected", level="warning", status=self.status, reason=self.reason, **who)
         error = JSONRPCError(
             jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text)
         )
@@ -53,6 +55,12 @@ class RequestRejected(Exception):
         headers = {**self.headers, **({"connection": "close"} if close else {})}
         response = Response(body, self.status, headers, "application/json")
         await response(scope, receive, send)
+
+
+def peer_of(scope: Scope) -> str | None:
+    """Address of the client."""
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 async def _drain_body(receive: Receive) -> bool:
