@@ -46,6 +46,7 @@ from tests.docs.pages import (
     assert_part_matches,
     table,
 )
+from tests.nginx import CONFIGURATION
 
 COMMAND = " ".join((PUBLISHED.command, *PUBLISHED.args, "config"))
 PRINT_ONLY = {"json", "zed"}
@@ -191,6 +192,10 @@ def without_tool_table() -> str:
     return table(("operation", "instead"), rows)
 
 
+def nginx_file() -> str:
+    return f"```nginx\n{CONFIGURATION.read_text()}```"
+
+
 def budget_table() -> str:
     budget = [
         ("names, descriptions and input schemas of the default tools on v1", MAX_INPUT_BYTES["v1"]),
@@ -234,6 +239,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "resources": (RESOURCES_AND_PROMPTS, resources_table),
     "prompts": (RESOURCES_AND_PROMPTS, prompts_table),
     "limits": (OPERATING, limits_table),
+    "nginx": (OPERATING, nginx_file),
     "left-out": (MIGRATING, left_out_table),
     "without-tool": (MIGRATING, without_tool_table),
     "budget": (CONTRIBUTING, budget_table),

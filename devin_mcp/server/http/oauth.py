@@ -56,6 +56,8 @@ signature.
 _URL = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 """Keeps a URL as it was written, because clients compare an issuer character by character."""
 
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+
 
 class OAuthAuth:
     """oauth: callers with an access token of the issuer for this server's audience, with the
@@ -76,13 +78,19 @@ class OAuthAuth:
 
     @property
     def routes(self) -> list[Route]:
-        """Protected resource metadata (RFC 9728): names the authorization server for clients."""
-        return create_protected_resource_routes(
+        """Protected resource metadata (RFC 9728): names the authorization server for clients.
+
+        Clients look below the well-known path first, and then at it.
+        """
+        routes = create_protected_resource_routes(
             resource_url=self._public_url,
             authorization_servers=[_URL.validate_python(self._issuer)],
             scopes_supported=list(SCOPES),
             resource_name="Devin",
         )
+        paths = {METADATA_PATH, *(route.path for route in routes)}
+        endpoint, methods = routes[0].endpoint, routes[0].methods
+        return [Route(path, endpoint, methods=methods) for path in sorted(paths)]
 
     async def authenticate(self, headers: Headers, restriction: Restriction) -> Identity:
         token = bearer_token(headers)

@@ -249,6 +249,11 @@ def _check(settings: Settings) -> None:
             "--sandbox runs in one process, and each worker would have its own; "
             "run `devin-mcp sandbox` beside it"
         )
+    if settings.auth in {"token", "oauth"} and own_key(settings).state != "usable":
+        raise SettingsError(
+            f"--auth {settings.auth} serves all callers with this server's own Devin key: set "
+            "DEVIN_API_KEY to a key that starts with cog_ (or apk_)"
+        )
     visible_tools(settings, "http")
     if settings.redis_url:
         check_redis_installed()

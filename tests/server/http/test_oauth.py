@@ -67,8 +67,9 @@ async def test_restriction_header_narrows_the_scopes_of_a_token(
     assert names == declared_tools(READ)
 
 
+@pytest.mark.parametrize("end", ["", "/mcp"])
 async def test_challenge_names_the_protected_resource_metadata(
-    upstream: Upstream, issuer: FakeIssuer
+    upstream: Upstream, issuer: FakeIssuer, end: str
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
     async with (
@@ -77,7 +78,7 @@ async def test_challenge_names_the_protected_resource_metadata(
         httpx.AsyncClient() as http,
     ):
         challenge = (await post(None)).headers["www-authenticate"]
-        metadata = await http.get(url.replace("/mcp", path))
+        metadata = await http.get(url.replace("/mcp", path.replace("/mcp", end)))
     assert challenge.startswith("Bearer scope=")
     assert f'resource_metadata="https://mcp.example.com{path}"' in challenge
     assert metadata.json() == {

@@ -6,6 +6,7 @@ import pytest
 
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
 from devin_mcp.settings import SettingsError, resolve
+from tests.cli.command_line import CommandLine
 from tests.e2e.processes import start_http_process, start_process
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -47,6 +48,19 @@ def test_allowed_hosts_and_origins_follow_from_the_settings(
 def test_auth_mode_without_its_settings_is_refused(flags: dict[str, str], missing: str) -> None:
     with pytest.raises(SettingsError, match=missing):
         authenticator_for(resolve({name: [value] for name, value in flags.items()}, {}), None)
+
+
+@pytest.mark.parametrize("key", ["", "${DEVIN_API_KEY}", "cog_..."])
+@pytest.mark.parametrize("auth", ["token", "oauth"])
+def test_server_that_needs_a_key_of_its_own_does_not_start_without(
+    capsys: pytest.CaptureFixture[str], auth: str, key: str
+) -> None:
+    finished = CommandLine(capsys)("http", "--auth", auth, "--port", "0", DEVIN_API_KEY=key)
+    assert finished.status == 2
+    assert finished.stderr == (
+        f"devin-mcp: --auth {auth} serves all callers with this server's own Devin key: set "
+        "DEVIN_API_KEY to a key that starts with cog_ (or apk_)\n"
+    )
 
 
 async def test_sandbox_with_several_workers_is_refused() -> None:
