@@ -19,7 +19,7 @@ from devin_mcp.cli.connection_checks import (
     network_checks,
 )
 from devin_mcp.cli.terminal import print_text, print_wrapped
-from devin_mcp.cli.tools import json_bytes, tokens_of
+from devin_mcp.cli.tools import bytes_read, tokens_of
 from devin_mcp.keys import API_TITLES, KEY_PREFIX_HINT, PERSONAL_V1_PREFIX, DevinKey, api_of
 from devin_mcp.observability.printable import printable_json
 from devin_mcp.server.build import hide_secrets, own_key, own_tools
@@ -103,7 +103,7 @@ def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]
     """The checks that send nothing."""
     visible = own_tools(settings, "stdio")
     tools = published_tools(visible)
-    size = json_bytes(tools)
+    size = sum(map(bytes_read, tools))
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     changed = [
         f"{setting.flag if sources[setting.name] == 'flag' else setting.env} "
@@ -119,8 +119,8 @@ def _local_checks(settings: Settings, sources: Mapping[str, str]) -> list[Check]
         Check(
             "Tools",
             "ok",
-            f"{len(tools)} visible; tools/list costs {size:,} bytes, "
-            f"about {tokens_of(size)} tokens",
+            f"{len(tools)} visible; a model reads {size:,} bytes of them, about "
+            f"{tokens_of(size)} tokens",
             ", ".join(tool["name"].removeprefix("devin_") for tool in tools),
         ),
         _check_files(settings),

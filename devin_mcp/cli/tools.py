@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from devin_mcp.operations import Operation
+from devin_mcp.operations.capabilities import WRITE
 from devin_mcp.server.build import own_tools
 from devin_mcp.server.tools import published_tools
 from devin_mcp.settings import Settings
@@ -33,6 +34,8 @@ def tokens_of(size: int) -> str:
 
 
 def effect_of(operation: Operation[Any, Any]) -> str:
+    if operation.writes_with is WRITE:
+        return "read or change"
     return f"{operation.effect.value}, spends" if operation.spends else operation.effect.value
 
 
@@ -80,5 +83,8 @@ def _print_toolsets(settings: Settings, enabled: frozenset[Toolset]) -> None:
         )
     off = [toolset.name for toolset in existing if toolset not in enabled]
     if off:
-        words = ",".join([*(settings.toolsets or (DEFAULT,)), off[0]])
-        print(f"\nSwitch on: --toolsets {words}, or all of them: --toolsets {ALL}.")
+        words = ",".join([*(settings.toolsets or (DEFAULT,)), off[-1]])
+        print(
+            f"\nOff: {', '.join(off)}. For example --toolsets {words} switches one on, "
+            f"--toolsets {ALL} all of them."
+        )

@@ -99,14 +99,14 @@ async def tidy(_: Context, repository: OneRepository | None = None) -> RenderedP
 Tidy up my Devin sessions{_on(repository)}.
 
 Read all pages of devin_list_sessions. Change nothing yet.
-Propose to archive a session if it has ended, if its pull request is merged or closed, or if it is done or sleeps and nothing happened for a week.
-Leave what works, waits for me or is held. Give each of these one line: title as a link, what it needs.
+Propose to archive a session if it has ended, if its pull request is merged or closed, or if it has delivered and nothing happened for a week.
+Leave what works, is held or asks me something. Give each of these one line: title as a link, what it needs.
 
 Show the proposal as a table: title as a link, phase, last change, pull request with its state, why it can go.
-Say which have files that were not fetched. devin_list_session_files lists them, devin_download_attachment fetches them.
+Say which of them have files, which devin_list_session_files lists.
 
 Then ask me once which of them to archive. After my yes, use devin_archive_session for these and for no other.
-Tell me how many you archived, and that archived=false takes a session back."""
+Tell me how many you archived, that devin_list_sessions with archived=true lists them, and that devin_archive_session with archived=false takes one back."""
     return RenderedPrompt(text, {"repository": repository or ""})
 
 

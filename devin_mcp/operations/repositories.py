@@ -60,7 +60,7 @@ class ReachableRepository(ApiModel):
 
 class Repositories(Page):
     rows = "repositories"
-    hint = "Name one in repository of devin_delegate_task."
+    hint = "name narrows the list. Give one as repository of devin_delegate_task."
     empty = f"Devin reaches no repository yet. {WHERE_GRANTED}"
 
     repositories: list[ReachableRepository]

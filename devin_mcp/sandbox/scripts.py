@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,6 +46,10 @@ Stage = tuple[ScriptedEvent, ...]
 """The events that follow the creation of a session or a message to it."""
 
 QUESTION = "I have read {}. Should the new check be strict (an error) or lenient (a warning)?"
+SCREENSHOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""One pixel."""
 DONE = "Done: the change is in the pull request, all tests pass."
 FAILURE = (
     "I could not do this: the tests need a database that I cannot reach. "
@@ -58,6 +63,7 @@ DEFAULT_SCRIPT: tuple[Stage, ...] = (
 
 SCRIPTS: dict[str, tuple[Stage, ...]] = {
     "quick": ((ScriptedEvent(2, "waiting", DONE, delivers=True),),),
+    "screenshot": ((ScriptedEvent(2, "waiting", DONE, delivers=True),),),
     "fail": ((ScriptedEvent(3, "waiting", FAILURE),),),
     "expire": ((ScriptedEvent(3, "expired"),),),
     "sleep": (
@@ -199,6 +205,9 @@ class SimulatedSession:
                 "report.md", "text/markdown", b"# Report\n\nOne check added, 12 tests pass.\n"
             )
             text += f'\n\nATTACHMENT:"{report_url}"'
+            if self.script == "screenshot":
+                image_url = self.store_file("checkout.png", "image/png", SCREENSHOT)
+                text += f'\nATTACHMENT:"{image_url}"'
             schema = self.body.get("structured_output_schema")
             self.structured_output = example_of(schema) if schema is not None else None
         if text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server import CacheHint, MCPServer
@@ -38,6 +38,9 @@ from devin_mcp.server.visibility import Transport, VisibleTools, visible_tools
 from devin_mcp.settings import CALL_DEADLINE_SECONDS, Settings, SettingsError
 from devin_mcp.settings.environment import environment_value
 
+if TYPE_CHECKING:
+    from devin_mcp.server.http.call_rate import CallRate
+
 WEBSITE = "https://docs.devin.ai"
 LIST_TTL_MS = 3_600_000
 
@@ -61,6 +64,7 @@ def build(
     key_advice: str = BadKey.advice_by_default,
     shutdown: Shutdown | None = None,
     state_key: str = "",
+    rate: CallRate | None = None,
     on_start: Callable[[DevinClient], None] = lambda _: None,
     on_closed: Callable[[], None] = lambda: None,
 ) -> MCPServer[ServerState]:
@@ -68,7 +72,8 @@ def build(
 
     `identify` finds the identity of a request where it is not always the server's own. `key_advice`
     is shown to a caller without a usable key. `state_key` seals confirmation state if the
-    operator has set no keys; by default a random key of this process does. `on_start` runs when
+    operator has set no keys; by default a random key of this process does. `rate` is counted
+    together with other replicas where there is Redis. `on_start` runs when
     everything is started, the listeners of `shutdown` when the server begins to stop, `on_closed`
     when everything is closed. `memory` bounds what all calls hold; by default nothing does. `clock`
     and `deadline` (seconds of one call) are for tests.
@@ -118,7 +123,7 @@ def build(
         )
         try:
             # Closed last: other replicas are notified of writes that end during the shutdown, too.
-            async with _replication(settings, services):
+            async with _replication(settings, services, rate):
                 try:
                     on_start(client)
                     yield state
@@ -168,7 +173,9 @@ def _insert_call_log(server: MCPServer[ServerState], *, shared_state_keys: bool)
 
 
 @asynccontextmanager
-async def _replication(settings: Settings, services: Services) -> AsyncIterator[None]:
+async def _replication(
+    settings: Settings, services: Services, rate: CallRate | None
+) -> AsyncIterator[None]:
     if not settings.redis_url:
         yield
         return
@@ -177,7 +184,13 @@ async def _replication(settings: Settings, services: Services) -> AsyncIterator[
 
     url, writes = settings.redis_url, services.client.pending_writes
     async with replicate_writes(url, writes, services.cache.drop_all), share_starts(url, services):
-        yield
+        if rate is None or not rate.max_calls:
+            yield
+            return
+        from devin_mcp.server.shared_calls import share_calls
+
+        async with share_calls(url, rate, services.client.clock):
+            yield
 
 
 def warn_about_key(settings: Settings) -> None:

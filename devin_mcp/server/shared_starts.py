@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any
 
 from devin_mcp.api.clock import Clock, Deadline
 from devin_mcp.api.pending_writes import DETACHED_WRITE_TIMEOUT
@@ -27,22 +27,15 @@ from devin_mcp.operations.idempotency import (
 from devin_mcp.operations.parameters import is_id
 from devin_mcp.operations.policy import HOUR_SECONDS
 from devin_mcp.operations.services import Services
+from devin_mcp.server.redis_link import AWAY, PREFIX, RECONNECT_SECONDS, TIMEOUT, RedisLink
 from devin_mcp.settings import CALL_DEADLINE_SECONDS
 
-PREFIX = "devin-mcp:"
-TIMEOUT = 2.0
-"""Seconds for one command."""
-RECONNECT_SECONDS = 5.0
-"""After a failure, Redis is left alone for so long: a call has 50 seconds in all."""
 REQUEST_SECONDS = CALL_DEADLINE_SECONDS + DETACHED_WRITE_TIMEOUT
 """The longest time from the begin of a call to the end of its request."""
 LOCK_SECONDS = REQUEST_SECONDS + 10
 """After this time, the lock of a replica that was killed is free."""
 KNOWN_SECONDS = 3600
 """A started session is remembered for so long; later its tag is listed for certain."""
-
-AWAY: Final = object()
-"""In place of a result: Redis cannot be reached."""
 
 _ADD_UNLESS_FULL = """
 local now = redis.call('TIME')[1]
@@ -73,14 +66,10 @@ class RedisStarts:
     """The starts of all replicas."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        from redis.asyncio import Redis
-
-        self._redis: Any = Redis.from_url(
-            url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT
-        )
+        self._link = RedisLink(url, clock, _report)
+        self._redis = self._link.redis
         self._add_unless_full = self._redis.register_script(_ADD_UNLESS_FULL)
         self._clock = clock
-        self._away_until = clock.now()
         self._settling: set[asyncio.Task[None]] = set()
         """Starts whose call has ended before their request."""
 
@@ -90,8 +79,7 @@ class RedisStarts:
             for task in unsettled:
                 task.cancel()
             await asyncio.gather(*unsettled, return_exceptions=True)
-        with suppress(OSError, RuntimeError):
-            await self._redis.aclose()
+        await self._link.aclose()
 
     @asynccontextmanager
     async def lock(
@@ -115,7 +103,7 @@ class RedisStarts:
 
         try:
             waiting = lock.acquire(blocking_timeout=deadline.seconds_left(), token=token)
-            is_locked = await self._try(waiting)
+            is_locked = await self._link.run(waiting)
             if is_locked is False:
                 may_be_locked = False
                 raise still_starting()
@@ -141,12 +129,12 @@ class RedisStarts:
     async def add(self, key_fingerprint: str, max_sessions: int, member: str) -> bool:
         """Count a start unless that is too many. Returns whether it may go on."""
         arguments: list[str | int] = [max_sessions, int(HOUR_SECONDS), member]
-        added = await self._try(self._add_unless_full([_counter(key_fingerprint)], arguments))
+        added = await self._link.run(self._add_unless_full([_counter(key_fingerprint)], arguments))
         return bool(added != 0)
 
     async def remove(self, key_fingerprint: str, member: str) -> None:
         """Undo `add`."""
-        await self._try(self._redis.zrem(_counter(key_fingerprint), member))
+        await self._link.run(self._redis.zrem(_counter(key_fingerprint), member))
 
     async def _settle(
         self,
@@ -173,7 +161,7 @@ class RedisStarts:
 
         try:
             # With our own token: the library knows it only once it has seen the reply.
-            return await self._try(lock.do_release(token)) is not AWAY
+            return await self._link.run(lock.do_release(token)) is not AWAY
         except LockNotOwnedError:  # it was never had, or has expired
             return True
 
@@ -182,12 +170,12 @@ class RedisStarts:
             return await self._save(name, start, in_doubt=False, seconds=KNOWN_SECONDS)
         if start.seconds_in_doubt:
             return await self._save(name, start, in_doubt=True, seconds=start.seconds_in_doubt)
-        return await self._try(self._redis.delete(name)) is not AWAY
+        return await self._link.run(self._redis.delete(name)) is not AWAY
 
     async def _load(self, name: str, start: IdempotentStart) -> bool:
         """Complete what is known here by what the replicas know. False if that cannot be read."""
         reading = self._redis.pipeline().get(name).pttl(name)
-        found = await self._try(reading.execute())
+        found = await self._link.run(reading.execute())
         if found is AWAY:
             return False
         text, milliseconds_left = found
@@ -218,30 +206,17 @@ class RedisStarts:
             "in_doubt": in_doubt,
         }
         saving = self._redis.set(name, json.dumps(record), px=int(seconds * 1000) + 1)
-        return await self._try(saving) is not AWAY
+        return await self._link.run(saving) is not AWAY
 
-    async def _try(self, command: Awaitable[Any]) -> Any:
-        """The result, or AWAY while Redis cannot be reached."""
-        from redis.exceptions import LockError, RedisError
 
-        task = asyncio.ensure_future(command)
-        if self._clock.now() < self._away_until:
-            task.cancel()
-            return AWAY
-        try:
-            return await task
-        except LockError:
-            raise
-        except (RedisError, OSError) as error:
-            self._away_until = self._clock.now() + RECONNECT_SECONDS
-            event(
-                "shared_starts",
-                level="warning",
-                outcome="not_shared",
-                error=type(error).__name__,
-                retry_in_s=RECONNECT_SECONDS,
-            )
-            return AWAY
+def _report(error: str) -> None:
+    event(
+        "shared_starts",
+        level="warning",
+        outcome="not_shared",
+        error=error,
+        retry_in_s=RECONNECT_SECONDS,
+    )
 
 
 def _counter(key_fingerprint: str) -> str:

@@ -97,7 +97,8 @@ class ServerSettings:
     confirm: str = setting(
         "auto",
         one_of("auto", "always", "never"),
-        "confirmation by the user before a session is ended or anything is deleted: auto = if the "
+        "confirmation by the user before a session is ended, anything is deleted or a schedule is "
+        "created or changed: auto = if the "
         "client can ask, always = refused if it cannot, never = left to the client's own approval",
         metavar="WHEN",
     )
@@ -142,7 +143,8 @@ class ServerSettings:
     max_acu: int | None = setting(
         None,
         int_between(1, 100_000),
-        "maximum ACUs per session; used if a call gives no limit, and higher limits are refused",
+        "maximum ACUs per session that this server starts; used if a call gives no limit, and "
+        "higher limits are refused",
     )
     max_sessions: int = setting(
         30, int_between(0, 10_000), "maximum sessions started per hour and API key"

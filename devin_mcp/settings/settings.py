@@ -112,6 +112,13 @@ class Settings(ServerSettings):
         "maximum concurrent calls per caller; more are answered with 429",
         commands=HTTP_COMMANDS,
     )
+    max_calls_per_minute: int = setting(
+        0,
+        int_between(0, 1_000_000),
+        "maximum calls per caller and minute, counted in all replicas with --redis-url; more are "
+        "answered with 429; 0 = no limit",
+        commands=HTTP_COMMANDS,
+    )
     workers: int = setting(
         1, int_between(1, 64), "number of worker processes", commands=HTTP_COMMANDS
     )

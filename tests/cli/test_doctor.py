@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from devin_mcp.cli.tools import bytes_read
 from tests.cli.command_line import CommandLine
 from tests.cli.doctor_runner import Doctor, text_of_check, verdicts
 from tests.clock import HANG_SECONDS
@@ -41,8 +42,10 @@ async def test_doctor_as_a_process_reports_a_healthy_installation(
     assert "8 visible" in text_of_check(report, "Tools")
     assert text_of_check(report, "Tools").endswith("get_playbook")
     listing = json.loads(cli("tools", "--json", "--read-only").stdout)
-    size = len(json.dumps(listing["tools"], separators=(",", ":")))
-    assert f"costs {size:,} bytes, about {size // 4:,} tokens" in text_of_check(report, "Tools")
+    size = sum(map(bytes_read, listing["tools"]))
+    assert f"reads {size:,} bytes of them, about {size // 4:,} tokens" in text_of_check(
+        report, "Tools"
+    )
     for name in ("sessions", "secrets", "knowledge", "playbooks"):
         assert name in text_of_check(report, "Accepted")
     assert "cannot be seen without spending" in text_of_check(report, "Quota")

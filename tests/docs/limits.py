@@ -21,6 +21,11 @@ def limits_table() -> str:
             "429, `Retry-After: 1`",
         ),
         (
+            "calls of one caller within a minute, with `--redis-url` in all replicas",
+            "`--max-calls-per-minute` (no limit)",
+            "429, `Retry-After` until the minute is over",
+        ),
+        (
             "listen streams of one caller, per process",
             f"{limits.MAX_STREAMS_PER_CALLER}",
             "429, `Retry-After: 60`",

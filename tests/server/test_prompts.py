@@ -194,6 +194,7 @@ async def test_playbook_prompt_cuts_a_long_body(connect: Connect, upstream: Upst
 FIXED_PROMPT_ARGUMENTS: dict[str, dict[str, str]] = {
     "delegate": {"task": "Fix {this}"},
     "standup": {},
+    "tidy": {"repository": "acme/shop-api"},
     "review_session": {"session_id": "devin-77"},
     "write_playbook": {"session_id": "devin-78"},
 }
@@ -201,9 +202,11 @@ FIXED_PROMPT_ARGUMENTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", FIXED_PROMPT_ARGUMENTS)
 async def test_fixed_prompt_contains_its_arguments_and_visible_tools_only(
-    connect: Connect, name: str
+    connect: Connect, api: DevinApi, name: str
 ) -> None:
     arguments = FIXED_PROMPT_ARGUMENTS[name]
+    if name not in FIXED_PROMPTS[api]:
+        return
     async with connect() as client:
         tools = {tool.name for tool in (await client.sdk.list_tools()).tools}
         text = prompt_text(await client.sdk.get_prompt(name, arguments))
@@ -241,6 +244,19 @@ async def test_prompts_about_sessions_take_one_repository(connect: Connect, name
     assert "my Devin sessions." in without
     assert "devin_list_session_files" in text
     assert "devin_archive_session" in text
+
+
+@pytest.mark.one_api("v3", reason="v1 has no archive.")
+async def test_tidy_asks_once_and_archives_only_after_a_yes(connect: Connect) -> None:
+    async with connect() as client:
+        text = prompt_text(await client.sdk.get_prompt("tidy"))
+    proposal, asked, action = text.partition("Then ask me once which of them to archive.")
+    assert "Change nothing yet." in proposal
+    assert "devin_archive_session" not in proposal
+    assert asked
+    assert action.startswith(" After my yes, use devin_archive_session for these and for no other.")
+    async with connect(toolsets="sessions") as client:
+        assert "files" not in prompt_text(await client.sdk.get_prompt("tidy"))
 
 
 @pytest.mark.one_api("v1", reason="v3 has these.")

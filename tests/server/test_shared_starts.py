@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from devin_mcp.keys import DevinApi
 from devin_mcp.operations.delegation.search import SEARCH_DELAYS_SECONDS
 from devin_mcp.operations.idempotency import LISTING_LAG_SECONDS
-from devin_mcp.server.shared_starts import PREFIX, RECONNECT_SECONDS
+from devin_mcp.server.redis_link import PREFIX, RECONNECT_SECONDS
 from tests.clock import AutoClock, ManualClock
 from tests.conftest import Connect, Logs, ToolClient
 from tests.e2e.cluster import free_port, started, system_command, wait_until_reachable

@@ -39,7 +39,10 @@ GET_SCHEDULE = Lookup.declare(
 
 class Schedules(Page):
     rows = "schedules"
-    hint = "Pause one with devin_update_schedule and enabled=false."
+    hint = (
+        "schedule_id reads one with its whole prompt. devin_update_schedule with enabled=false "
+        "pauses one."
+    )
     empty = "There is no schedule. Create one with devin_create_schedule."
 
     schedules: list[ScheduleView]
@@ -58,7 +61,7 @@ async def list_schedules(
     from_char: FromChar = 0,
     cursor: Cursor | None = None,
 ) -> Truncatable[Schedules]:
-    """List schedules: sessions that start by themselves. schedule_id reads one with its prompt."""
+    """List schedules, which start sessions by themselves. schedule_id reads one with its prompt."""
     query = ListQuery("devin_list_schedules", {})
     if schedule_id is None:
         if from_char:

@@ -20,8 +20,8 @@ third of a millisecond for each year.
 """
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 NOT_CRON = (
-    "frequency is no cron expression: give minute, hour, day, month and weekday in UTC, such as "
-    "0 9 * * 1 for Mondays at 09:00."
+    "frequency is no cron expression{reason}: give minute, hour, day, month and weekday in UTC, "
+    "such as 0 9 * * 1 for Mondays at 09:00."
 )
 NEVER = f"frequency is a cron expression that has no run within {MAX_YEARS} years."
 
@@ -51,8 +51,8 @@ def is_ahead(moment: str | None) -> bool:
 
 def cron_fields(frequency: str) -> str:
     """The expression with one blank between its fields. Raises Invalid if it never runs."""
-    if in_words(frequency) is None:
-        raise Invalid(NOT_CRON)
+    if (reason := _fault_of(frequency)) is not None:
+        raise Invalid(NOT_CRON.format(reason=reason))
     if not next_runs(frequency):
         raise Invalid(NEVER)
     return " ".join(frequency.split())
@@ -92,7 +92,33 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _parse(frequency: str) -> CronSim | None:
-    from cronsim import CronSim, CronSimError
+    """The runs from now on; None for what is no cron expression."""
+    from cronsim import CronSimError
+
+    if len(frequency) > MAX_CRON_CHARS or len(frequency.split()) != CRON_FIELDS:
+        return None
+    try:
+        return _bounded(frequency)
+    except CronSimError:
+        return None
+
+
+def _fault_of(frequency: str) -> str | None:
+    """What is wrong with an expression, as the end of a clause; None if nothing is."""
+    from cronsim import CronSimError
+
+    count = len(frequency.split())
+    if count != CRON_FIELDS:
+        return f" ({count} fields instead of {CRON_FIELDS})"
+    try:
+        _bounded(frequency)
+    except CronSimError as error:  # `Bad hour`, also for a day that no such month has
+        return f" ({str(error).lower()})"
+    return None
+
+
+def _bounded(frequency: str) -> CronSim:
+    from cronsim import CronSim
 
     class BoundedCron(CronSim):
         """Ends after MAX_YEARS instead of 50 years: some expressions never match."""
@@ -104,9 +130,4 @@ def _parse(frequency: str) -> CronSim | None:
             if self.dt.year > self.last_year:
                 raise StopIteration
 
-    if len(frequency) > MAX_CRON_CHARS or len(frequency.split()) != CRON_FIELDS:
-        return None
-    try:
-        return BoundedCron(frequency, _now())
-    except CronSimError:
-        return None
+    return BoundedCron(frequency, _now())

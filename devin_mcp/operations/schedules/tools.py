@@ -14,12 +14,13 @@ from devin_mcp.operations.parameters import NOT_BLANK, PlaybookId, Tags, Text
 from devin_mcp.operations.partial_update import Clear
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.schedules.listing import PERMISSION, ScheduleId, read_schedule
-from devin_mcp.operations.schedules.model import Schedule, ScheduleWrite
+from devin_mcp.operations.schedules.model import Schedule, ScheduleWrite, UsedPlaybook
 from devin_mcp.operations.schedules.questions import (
     change_of,
     question_of_creating,
     question_of_updating,
     timing_of_new,
+    used_playbook,
 )
 from devin_mcp.operations.schedules.run_times import MAX_CRON_CHARS
 from devin_mcp.settings.toolsets import SCHEDULES
@@ -37,6 +38,7 @@ class ScheduleSaved(Result):
     enabled: bool
     runs: str = Field(description="When, in words")
     next_runs: list[str] | None = None
+    playbook: UsedPlaybook | None = None
     next: Next
 
 
@@ -49,6 +51,7 @@ def _saved(schedule: Schedule) -> ScheduleSaved:
         enabled=schedule.enabled,
         runs=schedule.runs,
         next_runs=schedule.next_runs or None,
+        playbook=schedule.playbook,
         next=text,
     )
 
@@ -73,8 +76,9 @@ async def create_schedule(
     playbook_id: PlaybookId | None = None,
     tags: Annotated[Tags | None, Field(description="Labels")] = None,
 ) -> ScheduleSaved:
-    """Create a schedule: sessions that start by themselves, recurring or once, and cost ACUs."""
+    """Create a schedule, which starts sessions by itself, recurring or once, and costs ACUs."""
     timing = timing_of_new({"frequency": frequency, "scheduled_at": scheduled_at})
+    await used_playbook(ctx, playbook_id)
     optional = {"playbook_id": playbook_id, "tags": tags}
     given = {field: value for field, value in optional.items() if value is not None}
     body = ScheduleWrite(name=name, prompt=prompt, **timing, **given)
@@ -90,6 +94,7 @@ async def _name_of_schedule(ctx: Context, schedule_id: str) -> str:
     SCHEDULES,
     v3="PATCH /schedules/{schedule_id}",
     permission=PERMISSION,
+    spends=True,
     if_reply_lost="Look with devin_list_schedules whether it was changed before trying again.",
     confirmation=Confirmation(
         "Change the schedule", question_of_updating, "schedule_id", _name_of_schedule
@@ -121,6 +126,7 @@ async def update_schedule(
             "clear": clear,
         }
     )
+    await used_playbook(ctx, playbook_id)
     body = ScheduleWrite(**change.named_fields())
     return _saved(await ctx.send(update_schedule, Schedule, body=body, schedule_id=schedule_id))
 

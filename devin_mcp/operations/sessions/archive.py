@@ -14,6 +14,7 @@ from devin_mcp.operations.context import Context
 from devin_mcp.operations.parameters import SessionId
 from devin_mcp.operations.results import Next, Result
 from devin_mcp.operations.sessions.tools import read_session_alone
+from devin_mcp.operations.sessions.view import ARCHIVED
 from devin_mcp.settings.toolsets import SESSIONS
 
 PERMISSION = "ManageOrgSessions"
@@ -47,15 +48,14 @@ async def archive_session(
     session_id: SessionId,
     archived: Annotated[bool, Field(description="false takes it back")] = True,
 ) -> SessionArchived:
-    """Archive a session: put it to sleep and file it away, still readable. Undone at any time."""
+    """Archive a session: put it to sleep and file it away, still readable. Can be undone."""
     if not archived:
         return await _unarchive(ctx, session_id)
     await ctx.send(archive_session, Acknowledgement, session_id=session_id)
     return SessionArchived(
         session_id=session_id,
         archived=True,
-        next="It can be read, and takes no messages. devin_archive_session with archived=false "
-        "takes it back.",
+        next=f"If it worked, it has stopped. {ARCHIVED}",
     )
 
 
@@ -68,7 +68,8 @@ async def _unarchive(ctx: Context, session_id: str) -> SessionArchived:
     return SessionArchived(
         session_id=session_id,
         archived=False,
-        next="It takes messages again: devin_send_message wakes it, which costs ACUs.",
+        next="It is listed again. Unless it has ended, devin_send_message wakes it, which costs "
+        "ACUs.",
     )
 
 

@@ -207,7 +207,10 @@ def _next(session: AnalysedSession, prompt: str, *, was_asked: bool) -> str:
     if session.analysis is None:
         if was_asked:
             return f"Devin analyses the session. {LOOK_AGAIN}"
-        return "There is no analysis yet. generate=true asks for one, which takes about a minute."
+        return (
+            "There is no analysis yet. If one was asked for, look again in a minute; otherwise "
+            "generate=true asks for one, or somebody does in Devin's web app."
+        )
     if prompt:
         return "Start anew with the better prompt in devin_delegate_task."
     return "What went wrong can go into a note: devin_create_knowledge."

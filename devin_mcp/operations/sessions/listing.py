@@ -27,6 +27,9 @@ LIST_MEMBERS = Lookup.declare(
     permission="ViewOrgMembership",
 )
 NO_MATCH = "No session matches; leave the filter out to see all."
+NONE_LISTED = (
+    "No session is listed. Start one with devin_delegate_task; archived=true lists archived ones."
+)
 NO_SUCH_USER = "No user of the organization has this e-mail address."
 
 
@@ -103,9 +106,13 @@ async def list_sessions(
         start,
         has_more=found.has_more,
         positions=found.positions,
-        empty=NO_MATCH if is_filtered else None,
+        empty=NO_MATCH if is_filtered else _none_listed(ctx),
         scanned=found.scanned if phases else None,
     )
+
+
+def _none_listed(ctx: Context) -> str | None:
+    return NONE_LISTED if list_sessions.takes("archived", ctx.key.api) else None
 
 
 async def _user_filter(ctx: Context, email: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from devin_mcp.api.models import Acknowledgement
-from devin_mcp.errors import Broken, DevinError, Invalid, Refused, ReplyLost
+from devin_mcp.errors import Broken, DevinError, Invalid, NotAllowed, Refused, ReplyLost
 from devin_mcp.operations.capabilities import V1, V3, Requires
 from devin_mcp.operations.catalog import (
     CHANGE,
@@ -257,6 +257,12 @@ async def update_session_tags(
 ) -> TagsUpdated:
     """Change the tags (labels) of a session. A delegation's own tag is kept."""
     session = await read_session_alone(ctx, session_id)
+    if session.archived:
+        raise NotAllowed(
+            f"Session {session_id} is archived, and read-only.",
+            "Nothing was changed. devin_archive_session with archived=false takes it back; then "
+            "call again.",
+        )
     if "tags" not in session.model_fields_set:
         raise Broken("Devin did not show the session's tags, so this change could lose some.")
     new_tags = _new_tags(session.tags, tags, how)

@@ -149,11 +149,8 @@ def _next(
 
 def next_step(session: Session) -> str:
     """What the caller can do next, in one or two sentences."""
-    if session.archived:
-        return (
-            "The session is archived: it can be read, and takes no messages. "
-            "devin_archive_session with archived=false takes it back."
-        )
+    if session.archived and session.can_be_ended:
+        return ARCHIVED
     if session.phase == "waiting":
         return _next_of_waiting(session)
     if session.phase == "done" and session.pull_requests:
@@ -169,6 +166,10 @@ def next_step(session: Session) -> str:
     return NEXT_BY_PHASE[session.phase].format(because=_because(session))
 
 
+ARCHIVED = (
+    "The session is archived: it can be read, and takes no messages. "
+    "devin_archive_session with archived=false takes it back."
+)
 NEXT_BY_PHASE: dict[Phase, str] = {
     "starting": "Devin is at work. Wait for it with devin_wait_for_sessions.",
     "working": "Devin is at work. Wait for it with devin_wait_for_sessions.",

@@ -30,6 +30,15 @@ def next_step_of_wait(targets: Sequence[WaitTarget], *, timed_out: bool) -> str:
         return f"Devin is still at work: {WAIT_AGAIN}."
     if len(targets) == 1 and idle:
         return next_step(idle[0])
+    archived = [session for session in idle if session.archived and session.can_be_ended]
+    if archived:
+        others = [target for target in targets if target.session not in archived]
+        text = (
+            f"{len(archived)} archived: such a session takes no messages until "
+            "devin_archive_session with archived=false takes it back."
+        )
+        rest = next_step_of_wait(others, timed_out=timed_out) if others else ""
+        return f"{text} {rest}".strip()
     answer = _how_to_answer(idle)
     if idle and is_working:
         return f"{answer} For the others, {WAIT_AGAIN}."

@@ -34,6 +34,7 @@ class SessionUpdate(ApiModel):
         None, description="phase, messages, pull_requests, structured_output"
     )
     reason: Annotated[str | None, Requires(V3)] = Field(None, description="Devin's status_detail")
+    archived: Annotated[bool | None, Requires(V3)] = None
     title: str | None = None
     url: str | None = None
     messages: list[Message] | None = Field(None, description="New ones, oldest first")
@@ -65,6 +66,7 @@ def build_row(target: WaitTarget, room: int, *, with_changes: bool = False) -> S
         phase=session.phase,
         changed=changed,
         reason=session.reason if session.phase in EXPLAINED_PHASES else None,
+        archived=session.archived,
         title=session.title if seen is None else None,
         url=session.url if seen is None else None,
         pull_requests=session.pull_requests,

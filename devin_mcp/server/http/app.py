@@ -16,10 +16,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from devin_mcp.api.clock import RealClock
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.server.context import Identify
 from devin_mcp.server.http.app_sessions import AppSessions
 from devin_mcp.server.http.auth import OUR_HEADERS, Authenticator, AuthMiddleware
+from devin_mcp.server.http.call_rate import CallRate
 from devin_mcp.server.http.limits import (
     BODY_TIMEOUT,
     MAX_CALLS_BYTES,
@@ -70,6 +72,7 @@ def http_app(
     allowed_hosts: Collection[str] | None,
     allowed_origins: Collection[str] = (),
     max_calls_per_caller: int = 16,
+    rate: CallRate | None = None,
     body_timeout: float = BODY_TIMEOUT,
     revalidate_seconds: float = REVALIDATE_SECONDS,
     memory: MemoryBudget | None = None,
@@ -95,6 +98,7 @@ def http_app(
     limits = Limits(
         AppSessions(_MediaTypes(server.session_manager.handle_request)),
         max_calls_per_caller=max_calls_per_caller,
+        rate=rate or CallRate(0, RealClock()),
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
         memory=memory or MemoryBudget(MAX_CALLS_BYTES),

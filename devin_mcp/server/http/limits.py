@@ -13,6 +13,7 @@ from devin_mcp.api.json_scan import JsonScanner, TooManyValues
 from devin_mcp.api.memory import MIB, HeldMemory, MemoryBudget, MemoryExceeded, current_memory
 from devin_mcp.observability.log import event
 from devin_mcp.server.confirmation import FIRST_STATELESS_REVISION
+from devin_mcp.server.http.call_rate import CallRate
 from devin_mcp.server.http.rejections import RequestRejected
 from devin_mcp.server.identity import IDENTITY_KEY, Identity
 
@@ -54,6 +55,7 @@ class Limits:
         app: ASGIApp,
         *,
         max_calls_per_caller: int,
+        rate: CallRate,
         body_timeout: float = BODY_TIMEOUT,
         revalidate_seconds: float = REVALIDATE_SECONDS,
         memory: MemoryBudget,
@@ -62,6 +64,7 @@ class Limits:
         self._memory = memory
         self._stream_memory = MemoryBudget(MAX_STREAMS_BYTES)
         self._max_calls_per_caller = max_calls_per_caller
+        self._rate = rate
         self._body_timeout = body_timeout
         self._revalidate_seconds = revalidate_seconds
         self._calls: Counter[str] = Counter()
@@ -76,6 +79,7 @@ class Limits:
         current_memory.set(memory)
         try:
             self._check_count(principal, is_listen=is_listen)
+            await self._rate.check(principal)
             counted = _Counted(counter, principal, send)
             try:
                 body = await self._read_body(Headers(scope=scope), receive, memory)

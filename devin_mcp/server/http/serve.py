@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from devin_mcp import __version__
 from devin_mcp.api.certificates import warn_about_ca_bundle
-from devin_mcp.api.clock import Clock
+from devin_mcp.api.clock import Clock, RealClock
 from devin_mcp.api.descriptors import raise_descriptor_limit
 from devin_mcp.api.memory import MemoryBudget
 from devin_mcp.asgi_server import bind_socket, is_loopback, run
@@ -27,6 +27,7 @@ from devin_mcp.server.context import Shutdown
 from devin_mcp.server.garbage_collection import freeze_loaded_objects
 from devin_mcp.server.http.app import PATH, http_app, identity_from_scope
 from devin_mcp.server.http.auth import Authenticator, CallerKeyAuth, NoAuth, TokenAuth
+from devin_mcp.server.http.call_rate import CallRate
 from devin_mcp.server.http.caller_tokens import CallerTokens
 from devin_mcp.server.http.health import Readiness, health_routes
 from devin_mcp.server.http.jwks import JwksCache
@@ -150,6 +151,7 @@ def build_app(
     """
     readiness, authenticator = Readiness(), authenticator_for(settings, tokens, clock)
     memory = memory or MemoryBudget(MAX_CALLS_BYTES)
+    rate = CallRate(settings.max_calls_per_minute, clock or RealClock())
     shutdown.on_start(readiness.mark_draining)
     server = build(
         settings,
@@ -160,6 +162,7 @@ def build_app(
         shutdown=shutdown,
         state_key=state_key,
         on_start=readiness.mark_started,
+        rate=rate,
         identify=identity_from_scope(Identity(key=own_key(settings))),
         key_advice=BAD_KEY_ADVICE.get(settings.auth, BAD_SERVER_KEY_ADVICE),
     )
@@ -170,6 +173,7 @@ def build_app(
         allowed_hosts=allowed_hosts_for(settings),
         allowed_origins=allowed_origins_for(settings),
         max_calls_per_caller=settings.max_calls_per_caller,
+        rate=rate,
         body_timeout=body_timeout,
         revalidate_seconds=revalidate_seconds,
         memory=memory,

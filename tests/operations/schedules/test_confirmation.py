@@ -14,8 +14,8 @@ pytestmark = pytest.mark.one_api("v3", reason="v1 has no schedules.")
 
 NIGHTLY = {"name": "Nightly", "prompt": "Run all tests", "frequency": "0 2 * * *"}
 SPENDS = (
-    "Each run costs ACUs and asks nobody; --max-acu and --max-sessions do not limit what Devin "
-    "starts by itself."
+    "Nobody is asked before a run, and it costs ACUs; --max-acu and --max-sessions do not limit "
+    "what Devin starts by itself."
 )
 
 
@@ -28,8 +28,8 @@ async def test_creating_is_asked_about_with_its_next_runs(
     (question,) = user.questions
     runs = ", ".join(created["next_runs"])
     assert question == (
-        f'Create the schedule "Nightly"? It runs at 02:00 every day (UTC), next on {runs}: '
-        f'"Run all tests". {SPENDS}'
+        f'Create the schedule "Nightly"? It runs at 02:00 every day (UTC), next on {runs}, without '
+        f'a playbook: "Run all tests". {SPENDS}'
     )
     assert len(upstream.sent("create_schedule")) == 1
 
@@ -64,11 +64,14 @@ TASK = '"Upgrade one outdated dependency'
             {"frequency": "*/5 * * * *"},
             ["every fifth minute of every hour (UTC), next on 20", TASK],
         ),
-        ({"scheduled_at": "2090-01-01T00:00Z"}, ["once at 2090-01-01T00:00:00Z: ", TASK]),
+        ({"scheduled_at": "2090-01-01T00:00Z"}, ["once at 2090-01-01T00:00:00Z, with", TASK]),
         ({"prompt": "Rewrite everything"}, [WEEKLY, '"Rewrite everything"']),
-        ({"playbook_id": "playbook-0001"}, [WEEKLY, TASK]),
-        ({"clear": ["playbook_id"]}, [WEEKLY, TASK]),
-        ({"enabled": True}, [WEEKLY, TASK]),
+        (
+            {"playbook_id": "playbook-0001"},
+            [WEEKLY, 'with the playbook "Fix a failing test"', TASK],
+        ),
+        ({"clear": ["playbook_id"]}, [WEEKLY, ", without a playbook: ", TASK]),
+        ({"enabled": True}, [WEEKLY, 'with the playbook "Upgrade a dependency"', TASK]),
     ],
 )
 async def test_change_of_what_it_spends_is_asked_about(
@@ -129,6 +132,20 @@ async def test_what_spends_nothing_needs_no_question(
     async with connect(ask=ask, confirm=confirm, toolsets="schedules") as client:
         await client.ok("update_schedule", schedule_id=schedule_id, **arguments)
     assert user.questions == []
+
+
+@pytest.mark.parametrize("tool", ["create_schedule", "update_schedule"])
+@pytest.mark.parametrize("can_ask", [True, False], ids=["asks", "mute"])
+async def test_unknown_playbook_is_refused_before_anything_is_sent(
+    connect: Connect, upstream: Upstream, tool: str, *, can_ask: bool
+) -> None:
+    user = FakeUser()
+    arguments = NIGHTLY if tool == "create_schedule" else {"schedule_id": ON}
+    async with connect(ask=user if can_ask else None, toolsets="schedules") as client:
+        text = await client.error(tool, playbook_id="playbook-no", **arguments)
+    assert "does not know that id" in text
+    assert user.questions == []
+    assert upstream.sent(tool) == []
 
 
 async def test_wrong_change_is_refused_before_anybody_is_asked(

@@ -28,6 +28,17 @@ async def test_screenshot_is_found_and_fetched(
     assert "devin_download_attachment" in listed["next"]
 
 
+async def test_screenshot_of_an_earlier_session_is_seen(connect: Connect, clock: AutoClock) -> None:
+    async with connect() as client:
+        await client.create_session("sandbox:screenshot", title="Check the checkout")
+        clock.skip(3600)
+        (session,) = (await client.ok("list_sessions"))["sessions"]
+        listed = await client.ok("list_session_files", session_id=session["session_id"])
+        (url,) = (file["url"] for file in listed["files"] if file["content_type"] == "image/png")
+        image = await client("download_attachment", url=url)
+    assert any(part.type == "image" for part in image.content)
+
+
 async def test_session_without_files_says_so(connect: Connect) -> None:
     async with connect() as client:
         session_id = await client.create_session()
