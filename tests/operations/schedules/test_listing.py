@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from mcp import MCPError
 
 from tests.conftest import Connect
 from tests.upstream import Upstream, answer
@@ -21,6 +22,16 @@ async def test_schedules_are_off_by_default(connect: Connect) -> None:
         names = {tool.name for tool in (await client.sdk.list_tools()).tools}
         assert not [name for name in names if "schedule" in name]
         assert "There is no tool" in await client.error("list_schedules")
+
+
+async def test_resource_is_there_together_with_its_toolset(connect: Connect) -> None:
+    uri = "devin://schedules"
+    async with connect() as client:
+        assert uri not in {resource.uri for resource in await client.resources()}
+        with pytest.raises(MCPError, match="Unknown resource: devin://schedules"):
+            await client.read(uri)
+    async with connect(**ON) as client:
+        assert uri in {resource.uri for resource in await client.resources()}
 
 
 async def test_operator_sees_what_runs_and_when(connect: Connect) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from devin_mcp.operations.catalog import DESTROY, READ, Effect
+from devin_mcp.settings.toolsets import TOOLSETS
 from tests.conftest import Era
 from tests.declared import declared_tools
 from tests.http_client import connect_over_http, start_http_server
@@ -27,7 +28,7 @@ from tests.server.http.fake_issuer import (
     posting,
 )
 from tests.server.http.raw_requests import bearer
-from tests.upstream import KEY, Upstream
+from tests.upstream import KEY, V3_KEY, Upstream
 
 Logs = Callable[[], list[dict[str, Any]]]
 
@@ -53,6 +54,24 @@ async def test_scopes_select_tools_and_the_token_is_not_passed_on(
     calls = [line for line in logs() if line["event"] == "mcp_call"]
     assert {line["caller"] for line in calls} == {"ana"}
     assert "eyJ" not in str(logs())
+
+
+async def test_scopes_select_the_tools_of_the_organization_api(
+    upstream: Upstream, issuer: FakeIssuer
+) -> None:
+    settings = oauth_settings(upstream, issuer, toolsets="all", DEVIN_API_KEY=V3_KEY)
+    async with start_http_server(settings) as url:
+        for scope, effects, has_generate in (
+            (READ_SCOPE, {READ}, False),
+            ("devin:read devin:write", set(Effect) - {DESTROY}, True),
+            (ALL_SCOPES, set(Effect), True),
+        ):
+            async with connect_over_http(url, bearer(issuer.token(scope))) as client:
+                tools = {tool.name: tool for tool in (await client.sdk.list_tools()).tools}
+            everything = frozenset(TOOLSETS)
+            assert set(tools) == declared_tools(*effects, api="v3", toolsets=everything)
+            insights = tools["devin_get_session_insights"].input_schema["properties"]
+            assert ("generate" in insights) is has_generate
 
 
 async def test_restriction_header_narrows_the_scopes_of_a_token(
