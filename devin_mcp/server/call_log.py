@@ -45,6 +45,14 @@ LOGGED_METHODS = frozenset(
 )
 """A subscription to one resource is logged by its poller."""
 MAX_CLIENT_NAME_CHARS = 60
+SUBJECT_IDS = {
+    "session_id": "devin_session_id",  # MCP has session ids too
+    "schedule_id": "schedule_id",
+    "note_id": "note_id",
+    "playbook_id": "playbook_id",
+    "secret_id": "secret_id",
+}
+"""By argument or field of a result: the field of the log."""
 
 
 def log_calls(*, shared_state_keys: bool) -> ServerMiddleware[ServerState]:
@@ -148,3 +156,9 @@ def _log_end(ctx: RequestContext, call: CallRecord, outcome: str, seconds: float
         client=None if client is None else client.name[:MAX_CLIENT_NAME_CHARS],
         protocol=ctx.protocol_version,
     )
+
+
+def add_subject_ids(values: Mapping[str, Any]) -> None:
+    """Log the ids of what the call is about. `values`: valid arguments, or fields of a result."""
+    ids = {field: values.get(name) for name, field in SUBJECT_IDS.items()}
+    add_call_facts(**{field: value for field, value in ids.items() if isinstance(value, str)})

@@ -33,6 +33,7 @@ from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.browsing import Prompt, PromptVariant, RenderedPrompt, Variants
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.server.arguments import validate_arguments
+from devin_mcp.server.call_log import add_subject_ids
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resources import MARKDOWN
@@ -77,7 +78,7 @@ class PromptHandlers:
             raise MCPError(INVALID_PARAMS, "There is no prompt of that name. See prompts/list.")
         add_call_facts(prompt=prompt.name)
         arguments = _validate(prompt, params.arguments or {}, caller.visible)
-        add_call_facts(devin_session_id=arguments.get("session_id"))
+        add_subject_ids(arguments)
         records = () if variant is None else (variant.record,)
         rendered = await prompt.render(caller.context(), *records, **arguments)
         return GetPromptResult(

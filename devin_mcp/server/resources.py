@@ -30,6 +30,7 @@ from devin_mcp.operations.browsing import Entries, Resource, ResourceEntry
 from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.matching import slug
 from devin_mcp.server.apps.extension import app_resources, read_app
+from devin_mcp.server.call_log import add_subject_ids
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.pagination import ListSource, SortedItems, paginate
 from devin_mcp.server.resource_uris import expand_uri, match_uri, variable_names
@@ -97,7 +98,7 @@ class ResourceHandlers:
         add_call_facts(resource=resource.uri)
         try:
             arguments = match.arguments
-            add_call_facts(devin_session_id=arguments.get("session_id"))
+            add_subject_ids(arguments)
             content = await resource.read(caller.context(), **arguments)
         except NotFound:
             if not resource.is_template:  # what the list would show is missing, not the list

@@ -31,7 +31,7 @@ from devin_mcp.operations.docstrings import docstring_of
 from devin_mcp.operations.results import Truncatable
 from devin_mcp.server.apps.extension import app_meta, renders_apps
 from devin_mcp.server.arguments import validate_arguments
-from devin_mcp.server.call_log import to_devin_error
+from devin_mcp.server.call_log import add_subject_ids, to_devin_error
 from devin_mcp.server.confirmation import Question, confirm
 from devin_mcp.server.context import CallerContext, RequestContext, ServerState, current_caller
 from devin_mcp.server.rendering import render, render_error
@@ -105,14 +105,13 @@ class DevinTool:
             if isinstance(result, Truncatable) and result.deferred is not None:
                 return created_task(result.deferred)
             rendered, whole = render(result, caller.visible, context.policy.result_limit)
-            if "session_id" not in arguments and hasattr(whole, "session_id"):
-                add_call_facts(devin_session_id=whole.session_id)
+            add_subject_ids({**vars(whole), **arguments})
         except Exception as problem:  # noqa: BLE001 - named in the log, and the model gets an error
             return render_error(to_devin_error(problem), caller.visible)
         return rendered
 
     def _validate(self, raw_arguments: dict[str, Any]) -> dict[str, Any]:
-        operation, session_id = self.operation, None
+        operation = self.operation
         try:
             arguments = validate_arguments(
                 raw_arguments,
@@ -120,14 +119,13 @@ class DevinTool:
                 arguments_model(operation.function),
                 self.capabilities,
             )
-            session_id = arguments.get("session_id")
         finally:
             add_call_facts(
                 tool=self.published.name,
                 operation=operation.function.__name__,
                 effect=operation.effect.value,
-                devin_session_id=session_id,
             )
+        add_subject_ids(arguments)
         return arguments
 
 

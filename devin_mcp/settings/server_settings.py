@@ -129,8 +129,8 @@ class ServerSettings:
     toolsets: tuple[str, ...] = setting(
         (),
         one_of(*TOOLSET_WORDS),
-        f"toolsets to enable: {', '.join(TOOLSET_WORDS)}; `devin-mcp tools` shows what "
-        "each has and costs",
+        f"toolsets to enable: {', '.join(TOOLSET_WORDS)}; without it default, unless --tools is "
+        "set; `devin-mcp tools` shows what each has and costs",
         metavar="A,B",
     )
     tools: tuple[str, ...] = setting(

@@ -185,6 +185,11 @@ async def argument_of_v1(setup: Setup) -> str:
     return await setup.error_of("create_session", settings=settings, prompt="p", unlisted=True)
 
 
+async def repository_unknown(setup: Setup) -> str:
+    arguments = {"prompt": "p", "repository": "acme/no-such"}
+    return await setup.error_of("delegate_task", settings={"DEVIN_API_KEY": V3_KEY}, **arguments)
+
+
 async def refused_in_between(setup: Setup) -> str:
     setup.upstream.fail("GET", "/v1/sessions", page(403))
     return await setup.error_of("list_sessions")
@@ -258,6 +263,7 @@ CAUSES: dict[str, Cause] = {
     "was chosen, but the key belongs to": other_organization,
     "Devin accepts the key, so it lacks the permission": permission_missing,
     "exists on v1 only": argument_of_v1,
+    "Devin cannot reach the repository": repository_unknown,
     "The Devin organization is out of quota (403).": session_with("sandbox:quota"),
     "Too many sessions are running in this organization (429).": session_with(
         "sandbox:session-limit"

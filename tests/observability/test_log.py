@@ -58,6 +58,37 @@ async def test_every_call_is_one_line_with_tool_outcome_and_error(
     assert list(first)[:3] == ["timestamp", "level", "event"]
 
 
+async def test_call_is_logged_with_the_ids_that_it_is_about(connect: Connect, logs: Logs) -> None:
+    async with connect(toolsets="all") as client:
+        playbook = await client.ok("create_playbook", title="t", body="b")
+        note = await client.ok("create_knowledge", name="n", body="b", trigger="t")
+        await client.ok("delete_knowledge", note_id=note["note_id"])
+        (secret, *_) = (await client.ok("list_secrets"))["secrets"]
+        await client.ok("delete_secret", secret_id=secret["secret_id"])
+    ids = [
+        {name: value for name, value in line.items() if name.endswith("_id") and name != "call_id"}
+        for line in logs()
+        if line["event"] == "mcp_call" and line["effect"] != "read"
+    ]
+    assert ids == [
+        {"playbook_id": playbook["playbook_id"]},
+        {"note_id": note["note_id"]},
+        {"note_id": note["note_id"]},
+        {"secret_id": secret["secret_id"]},
+    ]
+
+
+@pytest.mark.one_api("v3", reason="schedules exist on the Organization API only")
+async def test_schedule_is_logged_by_its_id(connect: Connect, logs: Logs) -> None:
+    async with connect(toolsets="all") as client:
+        weekly = (await client.ok("list_schedules"))["schedules"][0]["schedule_id"]
+        await client.ok("update_schedule", schedule_id=weekly, enabled=False)
+    assert [line.get("schedule_id") for line in logs() if line["event"] == "mcp_call"] == [
+        None,
+        weekly,
+    ]
+
+
 async def test_unknown_prompt_is_logged_as_refused(connect: Connect, logs: Logs, era: Era) -> None:
     async with connect(era=era) as client:
         with pytest.raises(MCPError, match="no prompt of that name") as refused:
