@@ -186,8 +186,8 @@ async def argument_of_v1(setup: Setup) -> str:
 
 
 async def repository_unknown(setup: Setup) -> str:
-    arguments = {"prompt": "p", "repository": "acme/no-such"}
-    return await setup.error_of("delegate_task", settings={"DEVIN_API_KEY": V3_KEY}, **arguments)
+    settings = {"DEVIN_API_KEY": V3_KEY}
+    return await setup.error_of("delegate_task", settings=settings, prompt="p", repository="a/b")
 
 
 async def refused_in_between(setup: Setup) -> str:
@@ -265,9 +265,7 @@ CAUSES: dict[str, Cause] = {
     "exists on v1 only": argument_of_v1,
     "Devin cannot reach the repository": repository_unknown,
     "The Devin organization is out of quota (403).": session_with("sandbox:quota"),
-    "Too many sessions are running in this organization (429).": session_with(
-        "sandbox:session-limit"
-    ),
+    "Too many sessions are running in this organization": session_with("sandbox:session-limit"),
     "the server's limit (--max-sessions).": session_rate_limit,
     "so it may have been carried out.": reply_lost,
     "its certificate did not verify": devin_behind_tls_proxy,
