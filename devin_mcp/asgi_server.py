@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -21,6 +21,10 @@ from devin_mcp.stop_signals import ignore_stop_signals, stop_signals
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the keep-alive of usual proxies, so that they never send on a closed connection."""
+
+
+ACCEPT_SECONDS = 0.01
+"""Until each accepted connection has its protocol."""
 
 
 def is_loopback(host: str) -> bool:
@@ -48,6 +52,16 @@ def bind_socket(host: str, port: int) -> tuple[socket.socket, str]:
     bound_port = listener.getsockname()[1]
     url_host = f"[{host}]" if ":" in host else host
     return listener, f"http://{url_host}:{bound_port}"
+
+
+def accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait to be accepted."""
+    listener.setblocking(False)
+    with suppress(OSError):  # BlockingIOError: no more
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 def uvicorn_config(
@@ -128,7 +142,20 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         event("stopping", why=self._signal)
         self._on_shutdown()
+        # The system resets connections that wait to be accepted when the socket closes. A proxy may
+        # have sent a request on each, and cannot know whether it was carried out.
+        waiting = [connection for listener in sockets or [] for connection in accept_all(listener)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        await asyncio.sleep(ACCEPT_SECONDS)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -16,6 +16,8 @@ HEAD_END = b"\r\n\r\n"
 """Ends a head, and a chunked body with its trailers."""
 LINE_OF_ZERO = b"\r\n0"
 """Begins the last chunk, if it is not a part of the data."""
+FIRST_REQUEST_SECONDS = 1.0
+"""How long a server that stops waits for the first request of a connection."""
 _HTTP_LINE = re.compile(rb"(?!CONNECT )[A-Z]+ /[^ #\r\n]* HTTP/1\.[01]\r\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _UPGRADE = re.compile(rb"\r\n(?=upgrade:)", re.IGNORECASE)
@@ -31,6 +33,7 @@ class HttpProtocol(HttpToolsProtocol):
       each request, and httptools would take its body for the other protocol.
     - Blanks around a header's value do not belong to it (RFC 9110 §5.5). httptools keeps those at
       the end.
+    - A request that is on its way when the server stops is answered, see `shutdown`.
     - A request is refused if a proxy could read the same bytes as another request.
     """
 
@@ -45,6 +48,7 @@ class HttpProtocol(HttpToolsProtocol):
     """Whether the next HEAD_END may be the end of a chunked body."""
     _unfinished_bytes = 0
     """Bytes of a chunked body since its last data."""
+    _is_stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._received = bytearray()
@@ -57,6 +61,22 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._parse()
+
+    def shutdown(self) -> None:
+        """Close the connection, after the answer if there is a request.
+
+        A new connection is waited for: a proxy opens one when it has a request to send, and cannot
+        send it to another server if this one closes the connection then.
+        """
+        self._is_stopping = True
+        if self.cycle is None or (self._received and not self._is_answering()):
+            self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     @property
     def _max_head_bytes(self) -> int:
@@ -158,6 +178,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_chunked = self._may_end = bool(codings)
         self._body_bytes = int(headers.get(b"content-length", 0)) or None
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._unfinished_bytes = 0
