@@ -21,6 +21,7 @@ from tests.e2e.cluster import free_port
 from tests.e2e.processes import Process, start_process
 from tests.http_client import INITIALIZE, start_http_server
 from tests.nginx import Proxy, start_nginx
+from tests.systemd import UNIT
 from tests.upstream import KEY, Upstream
 
 CALLER = {"X-Devin-Api-Key": KEY}
@@ -124,11 +125,14 @@ async def test_stream_that_is_silent_for_too_long_is_closed(
 
 
 async def start_replica(stack: AsyncExitStack, port: int, upstream: Upstream) -> Process:
-    command = ("http", "--port", str(port), "--auth", "caller-key", "--log-format", "json")
+    """As systemd does with the unit of manifests/systemd/, for another host name."""
+    start, ready = UNIT.commands("ExecStart", port), UNIT.commands("ExecStartPost", port)
+    words = [word.replace("mcp.example.com", "localhost") for word in start]
     replica = await stack.enter_async_context(
-        start_process(*command, "--max-sessions", "10000", DEVIN_BASE_URL=upstream.url)
+        start_process(*words[1:], "--max-sessions", "10000", DEVIN_BASE_URL=upstream.url)
     )
-    await replica.wait_for_log("serving")
+    wait = await asyncio.create_subprocess_exec(*ready)
+    assert await wait.wait() == 0
     return replica
 
 

@@ -1,8 +1,8 @@
 """`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
 Node, the packages of package.json and those of requirements.txt go into .third_party/. Redis,
-nginx, HAProxy and Chromium are system packages; they are installed with apt-get where that works
-without a password (as root).
+nginx, HAProxy, curl, systemd and Chromium are system packages; they are installed with apt-get
+where that works without a password (as root).
 
 Does nothing if all of that is installed already. After a change of package.json
 renew the lock with `npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it
@@ -45,6 +45,8 @@ SYSTEM = {
     "haproxy": "haproxy",
     "chromium-headless-shell": "chromium-headless-shell",
     "nginx": "nginx-light",
+    "curl": "curl",
+    "systemd-analyze": "systemd",
 }
 """Command -> Debian package."""
 
