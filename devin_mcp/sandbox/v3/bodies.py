@@ -13,6 +13,25 @@ from devin_mcp.sandbox.request_bodies import InvalidRequest, Shape, check_fields
 
 MAX_URL_CHARS = 2083
 
+_SCHEDULE: Shape = {
+    "name": (str, False),
+    "prompt": (str, False),
+    "agent": (str, False),
+    "schedule_type": (str, False),
+    "frequency": (str, False),
+    "interval_count": (int, False),
+    "scheduled_at": (str, False),
+    "playbook_id": (str, False),
+    "notify_on": (str, False),
+    "bypass_approval": (bool, False),
+    "platform": (str, False),
+    "slack_channel_id": (str, False),
+    "slack_team_id": (str, False),
+    "tags": (list, False),
+    "target_devin_id": (str, False),
+}
+"""What both bodies of a schedule have."""
+
 SHAPES: dict[str, Shape] = {
     "SessionCreateRequest": {
         "prompt": (str, True),
@@ -56,39 +75,13 @@ SHAPES: dict[str, Shape] = {
         "structured_output_schema": (dict, False),
     },
     "ScheduleCreateRequest": {
+        **_SCHEDULE,
         "name": (str, True),
         "prompt": (str, True),
-        "agent": (str, False),
-        "schedule_type": (str, False),
-        "frequency": (str, False),
-        "interval_count": (int, False),
-        "scheduled_at": (str, False),
-        "playbook_id": (str, False),
-        "notify_on": (str, False),
-        "bypass_approval": (bool, False),
-        "platform": (str, False),
-        "slack_channel_id": (str, False),
-        "slack_team_id": (str, False),
-        "tags": (list, False),
-        "target_devin_id": (str, False),
         "create_as_user_id": (str, False),
     },
     "ScheduleUpdateRequest": {
-        "name": (str, False),
-        "prompt": (str, False),
-        "agent": (str, False),
-        "schedule_type": (str, False),
-        "frequency": (str, False),
-        "interval_count": (int, False),
-        "scheduled_at": (str, False),
-        "playbook_id": (str, False),
-        "notify_on": (str, False),
-        "bypass_approval": (bool, False),
-        "platform": (str, False),
-        "slack_channel_id": (str, False),
-        "slack_team_id": (str, False),
-        "tags": (list, False),
-        "target_devin_id": (str, False),
+        **_SCHEDULE,
         "enabled": (bool, False),
         "run_as_user_id": (str, False),
     },
