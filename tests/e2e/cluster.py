@@ -103,9 +103,11 @@ class Cluster:
                         return
                     await anyio.sleep(0.05)
 
-    def kill_replica(self) -> None:
-        port = next(iter(self.replicas))
-        self.replicas[port].process.send_signal(signal.SIGKILL)
+    async def kill_replica(self) -> None:
+        """Kill one without warning. A connection that it accepted may break until it is gone."""
+        process = self.replicas[next(iter(self.replicas))].process
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
 
     async def sessions(self, key: str) -> list[dict[str, Any]]:
         async with httpx.AsyncClient() as web:

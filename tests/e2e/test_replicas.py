@@ -143,7 +143,7 @@ async def test_clients_work_on_while_replicas_are_killed_and_added(cluster: Clus
             for key in keys.values():
                 while len(await cluster.sessions(key)) < DELEGATIONS:  # noqa: ASYNC110 - sessions send no event
                     await anyio.sleep(0.05)
-            cluster.kill_replica()
+            await cluster.kill_replica()
             await (await cluster.start_replica()).wait_for_log("serving")
         assert await confirmed == 4
         notifications.clear()

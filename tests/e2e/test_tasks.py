@@ -64,7 +64,7 @@ async def test_task_goes_on_when_the_replica_that_created_it_is_killed(tmp_path:
     async with start_cluster(tmp_path) as cluster:
         creator = TaskClient(f"http://127.0.0.1:{next(iter(cluster.replicas))}/mcp", key)
         task = await creator.call("delegate_task", prompt=PROMPT, max_wait_s=30)
-        cluster.kill_replica()
+        await cluster.kill_replica()
         await cluster.wait_until_balanced()
         result = (await completed(TaskClient(cluster.url, key), task["taskId"]))["result"]
         sessions = await cluster.sessions(key)
