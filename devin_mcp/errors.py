@@ -7,6 +7,7 @@ DevinError
 │   ├── BadKey              no key, a wrong key, or a key of another API
 │   ├── OutOfQuota          403 with a billing text: the organization is out of ACUs
 │   ├── NotAllowed          the key, the session's state or this server's settings forbid it
+│   │   └── CapReached      a cap on spending of this server: --max-acu, --max-sessions
 │   ├── NotFound            no such thing for this key
 │   ├── Declined            the user declined
 │   ├── Invalid             the arguments are wrong
@@ -81,6 +82,10 @@ class OutOfQuota(Refused):
 
 class NotAllowed(Refused):
     kind = "not_allowed"
+
+
+class CapReached(NotAllowed):
+    kind = "cap_reached"
 
 
 class NotFound(Refused):

@@ -119,7 +119,7 @@ def _late_reply_logger(route: str) -> Callable[[asyncio.Task[Any]], None]:
             event("late_reply", level="warning", outcome="tool_error", error=error, **facts)
             return
         reply = task.result()
-        ids = {name: getattr(reply, name) for name in ("session_id", "id") if hasattr(reply, name)}
-        event("late_reply", outcome="ok", **facts, **ids)
+        session_id, other_id = getattr(reply, "session_id", None), getattr(reply, "id", None)
+        event("late_reply", outcome="ok", **facts, devin_session_id=session_id, id=other_id)
 
     return log

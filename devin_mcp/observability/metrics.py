@@ -1,7 +1,8 @@
 """Prometheus metrics, counted from log events.
 
 No label is an id or a name of a person. The values of the labels `operation` and `route` come from
-the catalog, so their number is bounded.
+the catalog, and those of `error` are kinds of errors.py and names of exceptions, so their number is
+bounded.
 """
 
 from __future__ import annotations
@@ -40,10 +41,15 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Any:
             return Counter(f"devin_mcp_{name}", text, labels, registry=registry)
 
-        self._calls = counter("calls_total", "Completed calls.", "method", "operation", "outcome")
-        self._duration = histogram("call_duration_seconds", "Duration of calls.", "method")
+        self._calls = counter(
+            "calls_total", "Completed calls.", "method", "operation", "outcome", "error"
+        )
+        self._duration = histogram(
+            "call_duration_seconds", "Duration of calls.", "method", "operation"
+        )
         self._in_flight = gauge("calls_in_flight", "Calls in flight.", "method")
         self._pollers = gauge("pollers", "Sessions polled for waiting calls and subscriptions.")
+        self._sessions_started = counter("sessions_started_total", "Sessions started.")
         self._attempts = counter(
             "upstream_attempts_total", "Requests to Devin.", "route", "outcome"
         )
@@ -65,11 +71,12 @@ class Metrics:
                 self._in_flight_gauge(facts["method"]).inc()
             case "mcp_call":
                 self._in_flight_gauge(facts["method"]).dec()
-                self._calls.labels(
-                    facts["method"], facts.get("operation", ""), facts["outcome"]
-                ).inc()
+                call = facts["method"], facts.get("operation", "")
+                self._calls.labels(*call, facts["outcome"], facts.get("error", "")).inc()
                 if facts["method"] not in {"watch", "subscriptions/listen"}:
-                    self._duration.labels(facts["method"]).observe(facts["duration_ms"] / 1000)
+                    self._duration.labels(*call).observe(facts["duration_ms"] / 1000)
+            case "session_started":
+                self._sessions_started.inc()
             case "api_request":
                 failed = "error" in facts or facts["status"] >= 500
                 self._failing.set(1 if failed else 0)

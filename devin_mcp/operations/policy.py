@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any, Protocol
 
 from devin_mcp.api.clock import Clock
-from devin_mcp.errors import Invalid, NotAllowed, NotSent, Refused
+from devin_mcp.errors import CapReached, Invalid, NotAllowed, NotSent, Refused
 from devin_mcp.observability.redaction import redactor
 from devin_mcp.operations.local_files import LocalFiles
 from devin_mcp.settings.environment import environment_value
@@ -38,13 +38,13 @@ class Policy:
     """Environment variables whose values may be sent to Devin."""
 
     def acu_limit(self, requested: int | None) -> int | None:
-        """The spending cap to send. Raises NotAllowed above the operator's maximum."""
+        """The spending cap to send. Raises CapReached above the operator's maximum."""
         if self.max_acu is None:
             return requested
         if requested is None:
             return self.max_acu
         if requested > self.max_acu:
-            raise NotAllowed(
+            raise CapReached(
                 f"max_acu_limit is above this server's limit of {self.max_acu} (--max-acu).",
                 f"Nothing was started. Ask for at most {self.max_acu}.",
             )
@@ -127,7 +127,7 @@ class SessionRateLimit:
     _undoing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def check(self, key_fingerprint: str) -> None:
-        """Raises NotAllowed if the limit is reached."""
+        """Raises CapReached if the limit is reached."""
         self._check_own(key_fingerprint)
         shared = self.shared
         if shared is not None and not await shared.has_room(key_fingerprint, self.max_sessions):
@@ -170,8 +170,8 @@ class SessionRateLimit:
         if len(self._started_at.get(key_fingerprint, ())) >= self.max_sessions:
             raise self._is_reached()
 
-    def _is_reached(self) -> NotAllowed:
-        return NotAllowed(
+    def _is_reached(self) -> CapReached:
+        return CapReached(
             f"With this key, {self.max_sessions} sessions were started within the last hour, the "
             "server's limit (--max-sessions).",
             "Nothing was started. Go on with a running session, or ask the person who runs this "

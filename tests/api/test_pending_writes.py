@@ -36,7 +36,12 @@ async def test_cancelled_create_completes_and_logs_its_session(
     (reply,) = late_replies(logs)
     (call,) = [line for line in logs() if line["event"] == "mcp_call"]
     assert reply["outcome"] == "ok"
-    assert reply["session_id"] in upstream.organization.sessions
+    assert reply["devin_session_id"] in upstream.organization.sessions
+    (started,) = [line for line in logs() if line["event"] == "session_started"]
+    assert (started["call_id"], started["devin_session_id"]) == (
+        call["call_id"],
+        reply["devin_session_id"],
+    )
     assert (call["outcome"], call["call_id"]) == ("cancelled", reply["call_id"])
     assert upstream.count("POST") == 1
 

@@ -166,6 +166,7 @@ def metrics_table() -> str:
     metrics = Metrics(registry)
     observers.remove(metrics)
     call = {"method": "tools/call", "operation": "x", "outcome": "ok", "duration_ms": 1}
+    metrics("session_started", {})
     metrics("call_began", call)
     metrics("mcp_call", call)
     metrics("api_request", {"route": "x", "status": 200, "duration_ms": 1})

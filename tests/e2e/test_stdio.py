@@ -141,7 +141,7 @@ async def test_server_waits_for_a_create_on_the_wire_before_it_exits(
         assert await server.wait_for_exit(close=False) == 0
     events = [json.loads(line) for line in server.stderr.splitlines()]
     (late,) = [event for event in events if event["event"] == "late_reply"]
-    assert late["session_id"] in upstream.organization.sessions
+    assert late["devin_session_id"] in upstream.organization.sessions
     assert sum(event["event"] == "mcp_call" for event in events) == 1
     assert b"Traceback" not in server.stderr
 

@@ -8,7 +8,7 @@ import pytest
 
 from devin_mcp.keys import DevinApi
 from tests.clock import AutoClock, ManualClock, advance_during
-from tests.conftest import Connect
+from tests.conftest import Connect, Logs
 from tests.fake_session import SESSIONS, listed
 from tests.upstream import (
     Exchange,
@@ -25,11 +25,16 @@ from tests.upstream import (
 pytestmark = pytest.mark.usefixtures("api")
 
 
+def started_sessions(logs: Logs) -> list[str]:
+    """The sessions whose start was logged."""
+    return [line["devin_session_id"] for line in logs() if line["event"] == "session_started"]
+
+
 @pytest.mark.parametrize(
     "fault", [lose_reply, cut_reply, answer(502, b"")], ids=["lose_reply", "cut_reply", "502"]
 )
 async def test_session_with_lost_reply_is_found_by_its_tag(
-    connect: Connect, upstream: Upstream, fault: Fault
+    connect: Connect, upstream: Upstream, logs: Logs, fault: Fault
 ) -> None:
     async def start_then_fail(exchange: Exchange) -> None:
         if fault not in (lose_reply, cut_reply):  # these two do the work themselves
@@ -43,6 +48,7 @@ async def test_session_with_lost_reply_is_found_by_its_tag(
     assert delegated["is_new_session"] is True
     assert "reply was lost" in delegated["remark"]
     assert upstream.count("POST", SESSIONS) == 1
+    assert started_sessions(logs) == [delegated["session_id"]]
 
 
 async def test_session_with_lost_reply_is_found_after_failed_searches(
@@ -72,7 +78,7 @@ async def test_session_that_is_not_found_is_reported_with_its_tag(
     assert sum(clock.waits) < 12
 
 
-async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) -> None:
+async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream, logs: Logs) -> None:
     gate = asyncio.Event()
     upstream.fail("POST", SESSIONS, delay_reply(gate))
     upstream.fail("GET", SESSIONS, *[listed()] * 2)
@@ -86,6 +92,7 @@ async def test_late_reply_ends_the_search(connect: Connect, upstream: Upstream) 
         delegated = await client.ok("delegate_task", prompt="p")
         await opening
     assert list(upstream.organization.sessions) == [delegated["session_id"]]
+    assert started_sessions(logs) == [delegated["session_id"]]
 
 
 async def test_unanswered_start_is_found_within_the_deadline(

@@ -23,7 +23,7 @@ from devin_mcp.operations.sessions.lookup import (
     sessions_with_title_mark,
 )
 from devin_mcp.operations.sessions.model import WORKING_PHASES
-from devin_mcp.operations.sessions.start import SessionRequest, start_session
+from devin_mcp.operations.sessions.start import SessionRequest, log_started_session, start_session
 from devin_mcp.operations.sessions.tools import create_session
 
 SEARCH_SECONDS = 12.0
@@ -151,6 +151,8 @@ async def _find_after_lost_reply(
             f"seconds behind. {next_call}",
             status=lost.status,
         )
+    if start.request is None and start.session_id is None:  # no reply has logged it, or will
+        log_started_session(row.session_id)
     found = "tag" if has_tag else "title"
     remark = f"Devin's reply was lost; this is the session it started, found by its {found}."
     return Delegated(

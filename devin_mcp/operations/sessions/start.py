@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from devin_mcp.api.endpoint import HasEndpoints
 from devin_mcp.api.models import ApiModel
 from devin_mcp.api.pending_writes import OnSent
+from devin_mcp.observability.log import event
 from devin_mcp.operations.attachments import check_url
 from devin_mcp.operations.capabilities import V1, Requires
 from devin_mcp.operations.context import Context
@@ -65,7 +66,7 @@ class SessionRequest:
     structured_output_schema: OutputSchema | None = None
 
     def body(self, ctx: Context) -> dict[str, Any]:
-        """The JSON body, with the operator's spending cap. Raises Invalid or NotAllowed."""
+        """The JSON body, with the operator's spending cap. Raises Invalid or CapReached."""
         fields: dict[str, Any] = {
             "prompt": self.prompt,
             "title": self.title,
@@ -104,7 +105,7 @@ async def start_session(
     """Start a session, which spends ACUs. It is never sent twice unless Devin provably did nothing.
 
     `operation` is create_session. `on_sent` receives the task of the request, which may outlive the
-    call. Raises NotAllowed at the operator's limits, ReplyLost if the outcome is unknown.
+    call. Raises CapReached at the operator's limits, ReplyLost if the outcome is unknown.
     """
     await validate_output_schema(request.structured_output_schema)
     body = request.body(ctx)
@@ -112,6 +113,7 @@ async def start_session(
 
         def follow(task: asyncio.Task[Any]) -> None:
             reservation.request = task
+            task.add_done_callback(_log_start)
             if on_sent is not None:
                 on_sent(task)
 
@@ -142,3 +144,17 @@ async def start_session(
         max_acu_limit=body.get("max_acu_limit"),
         next=text,
     )
+
+
+def log_started_session(session_id: str) -> None:
+    """Log that this call started a session. Metrics count these lines."""
+    event("session_started", devin_session_id=session_id)
+
+
+def _log_start(task: asyncio.Task[SessionReply]) -> None:
+    """Log what the request has started, also if its caller has gone."""
+    if task.cancelled() or task.exception() is not None:
+        return
+    reply = task.result()
+    if reply.is_new_session is not False:
+        log_started_session(reply.session_id)

@@ -41,18 +41,37 @@ async def test_metrics_count_calls_attempts_and_pollers_without_ids(upstream: Up
     in_flight = 'devin_mcp_calls_in_flight{method="tools/call"}'
     assert (during[in_flight], during["devin_mcp_pollers"]) == (2, 1)
     assert (after[in_flight], after["devin_mcp_pollers"]) == (0, 0)
-    assert after[f'{calls}{{method="tools/call",operation="list_secrets",outcome="ok"}}'] == 1
-    assert (
-        after[f'{calls}{{method="tools/call",operation="get_playbook",outcome="tool_error"}}'] == 1
-    )
+    labels = 'method="tools/call",operation'
+    assert after[f'{calls}{{error="",{labels}="list_secrets",outcome="ok"}}'] == 1
+    assert after[f'{calls}{{error="not_found",{labels}="get_playbook",outcome="tool_error"}}'] == 1
     assert after[f'{attempts}{{outcome="503",route="GET /v1/secrets"}}'] == 1
     assert after[f'{attempts}{{outcome="200",route="GET /v1/secrets"}}'] == 1
-    assert after['devin_mcp_call_duration_seconds_count{method="tools/call"}'] == 4
+    assert after[f'devin_mcp_call_duration_seconds_count{{{labels}="create_session"}}'] == 1
     assert after['devin_mcp_http_rejected_total{reason="host"}'] == 1
     assert after["devin_mcp_upstream_failing"] == 0
     assert "process_open_fds" in after
     labels = " ".join(name for name in after if name.startswith("devin_mcp"))
     assert not re.search(r"devin-[0-9a-f]{6}|apk_|nope|caller", labels)
+
+
+async def test_metrics_count_started_sessions_and_refusals_of_caps(upstream: Upstream) -> None:
+    environment = {"DEVIN_API_KEY": KEY, "DEVIN_BASE_URL": upstream.url}
+    caps = ("--max-sessions", "1", "--max-acu", "5")
+    async with (
+        start_http_process("--metrics-port", "0", *caps, **environment) as (server, url),
+        connect_over_http(url) as client,
+    ):
+        await client.error("create_session", prompt="Too expensive", max_acu_limit=6)
+        await client.ok("delegate_task", prompt="The first")
+        await client.error("delegate_task", prompt="One too many")
+        metrics = await read_metrics(metrics_address(server, url))
+    assert metrics["devin_mcp_sessions_started_total"] == 1
+    refusals = {
+        name: count
+        for name, count in metrics.items()
+        if name.startswith("devin_mcp_calls_total") and 'error="cap_reached"' in name
+    }
+    assert sorted(refusals.values()) == [1, 1], metrics
 
 
 async def test_metrics_are_not_served_on_the_port_of_the_tools() -> None:

@@ -110,7 +110,7 @@ async def test_recipes_of_the_page_answer_what_somebody_did(
         ["devin_create_session", session_id, "ok"],
         ["devin_get_session", "devin-no", "tool_error"],
     ]
-    assert starts == [["ana", "127.0.0.1", "devin_create_session", session_id]]
+    assert [row[1:] for row in starts] == [["ana", "127.0.0.1", session_id]]
 
 
 def test_fingerprint_of_the_page_is_that_of_the_log() -> None:

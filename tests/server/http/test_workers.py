@@ -44,7 +44,7 @@ async def test_workers_share_socket_metrics_and_confirmations(upstream: Upstream
             for _ in range(24):
                 group.start_soon(list_playbooks, url)
         metrics = await read_metrics(address)
-        labels = '{method="tools/call",operation="list_playbooks",outcome="ok"}'
+        labels = '{error="",method="tools/call",operation="list_playbooks",outcome="ok"}'
         assert metrics[f"devin_mcp_calls_total{labels}"] == 24
         assert metrics['devin_mcp_calls_in_flight{method="tools/call"}'] == 0
         # One worker asks for the confirmation, and the answer may well reach the other one.
