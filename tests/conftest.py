@@ -28,6 +28,8 @@ from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes
 from tests.upstream import KEY, KEYS, Upstream, start_upstream
 
+pytest_plugins = ["tests.coverage_rules"]
+
 Era = Literal["auto", "legacy"]
 Logs = Callable[[], list[dict[str, Any]]]
 

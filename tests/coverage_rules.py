@@ -23,12 +23,16 @@ UNMEASURED = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Do not measure where it shows nothing new: a test that runs in both eras, or on both APIs, is
-    measured in one.
+    measured in one, and one with many parameters with the first of them.
     """
+    measured = set[str]()
     for item in items:
         path = item.path.relative_to(ROOT).as_posix()
-        if path.startswith(UNMEASURED) or _is_second_run(item):
+        test = item.nodeid.split("[")[0]
+        if path.startswith(UNMEASURED) or _is_second_run(item) or test in measured:
             item.add_marker("no_cover")
+        else:
+            measured.add(test)
 
 
 def _is_second_run(item: pytest.Item) -> bool:
