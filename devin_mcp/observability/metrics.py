@@ -14,12 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from devin_mcp.errors import CapReached, OutOfQuota, TooManySessions
 from devin_mcp.observability.log import observers
 from devin_mcp.settings import SettingsError
 from devin_mcp.settings.environment import share_metrics
 
 BUCKETS_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 50.0)
 """The last bucket is the deadline of a call; only a question to the user makes one take longer."""
+
+SPENDING_ERRORS = tuple(error.kind for error in (CapReached, OutOfQuota, TooManySessions))
+"""Kinds of errors that refuse what would spend ACUs."""
 
 
 class Metrics:
@@ -49,7 +53,15 @@ class Metrics:
         )
         self._in_flight = gauge("calls_in_flight", "Calls in flight.", "method")
         self._pollers = gauge("pollers", "Sessions polled for waiting calls and subscriptions.")
+        self._crashes = counter("crashes_total", "Internal errors of this server.")
         self._sessions_started = counter("sessions_started_total", "Sessions started.")
+        self._spending_refused = counter(
+            "spending_refused_total",
+            "Calls refused by a cap of this server (cap_reached), or by Devin's quota or limit.",
+            "error",
+        )
+        for kind in SPENDING_ERRORS:  # from 0: else the first one is no increase
+            self._spending_refused.labels(kind)
         self._attempts = counter(
             "upstream_attempts_total", "Requests to Devin.", "route", "outcome"
         )
@@ -75,6 +87,10 @@ class Metrics:
                 self._calls.labels(*call, facts["outcome"], facts.get("error", "")).inc()
                 if facts["method"] not in {"watch", "subscriptions/listen"}:
                     self._duration.labels(*call).observe(facts["duration_ms"] / 1000)
+                if facts.get("error") in SPENDING_ERRORS:
+                    self._spending_refused.labels(facts["error"]).inc()
+            case "crash":
+                self._crashes.inc()
             case "session_started":
                 self._sessions_started.inc()
             case "api_request":

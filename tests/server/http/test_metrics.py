@@ -66,12 +66,13 @@ async def test_metrics_count_started_sessions_and_refusals_of_caps(upstream: Ups
         await client.error("delegate_task", prompt="One too many")
         metrics = await read_metrics(metrics_address(server, url))
     assert metrics["devin_mcp_sessions_started_total"] == 1
-    refusals = {
-        name: count
-        for name, count in metrics.items()
-        if name.startswith("devin_mcp_calls_total") and 'error="cap_reached"' in name
+    refused = "devin_mcp_spending_refused_total"
+    assert {name: count for name, count in metrics.items() if name.startswith(refused)} == {
+        f'{refused}{{error="cap_reached"}}': 2,
+        f'{refused}{{error="out_of_quota"}}': 0,
+        f'{refused}{{error="too_many_sessions"}}': 0,
     }
-    assert sorted(refusals.values()) == [1, 1], metrics
+    assert metrics["devin_mcp_crashes_total"] == 0
 
 
 async def test_metrics_are_not_served_on_the_port_of_the_tools() -> None:
