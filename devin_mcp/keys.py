@@ -13,6 +13,7 @@ DevinApi = Literal["v1", "v3"]
 KeyState = Literal["missing", "placeholder", "login_token", "usable"]
 
 API_BY_PREFIX: dict[str, DevinApi] = {"apk_": "v1", "cog_": "v3"}
+PREFIX_BY_API = {api: prefix for prefix, api in API_BY_PREFIX.items()}
 API_TITLES: dict[DevinApi, str] = {"v1": "v1", "v3": "the Organization API (v3)"}
 PERSONAL_V1_PREFIX = "apk_user_"
 DEFAULT_API: DevinApi = "v1"

@@ -62,7 +62,7 @@ _VERSION = re.compile(r"v\d+")
 
 def _with_bare_values(arguments: Sequence[str]) -> list[str]:
     """The arguments, in which a flag that may stand alone has its value: `--sandbox http` becomes
-    `--sandbox=v1 http`.
+    `--sandbox=v3 http`.
     """
     settings = {setting.flag: setting for setting in SETTINGS if setting.bare is not None}
     result = []

@@ -23,6 +23,7 @@ from mcp.types import (
 )
 
 from devin_mcp.errors import NotFound
+from devin_mcp.keys import PREFIX_BY_API
 from devin_mcp.observability.log import add_call_facts
 from devin_mcp.observability.printable import printable, quote_line
 from devin_mcp.operations.capabilities import API_CAPABILITIES, Capability
@@ -177,13 +178,14 @@ class ToolHandlers:
 
 def _unknown_tool(name: str, caller: CallerContext) -> NotFound:
     """The error for a name that the caller does not see: of the other API, misspelt or hidden."""
-    advice = "Nothing was done. See tools/list."
+    nothing = "Nothing was done."
     for api in API_CAPABILITIES:
         others = caller.state.visible.of_api(api).restricted(caller.identity.restriction)
         if name in others.names:
-            return NotFound(f"{name} exists on {api} only.", advice)
+            way = f"It takes a key that starts with {PREFIX_BY_API[api]}, or --sandbox {api}."
+            return NotFound(f"{name} exists on {api} only.", f"{nothing} {way}")
     hint = did_you_mean(name, list(caller.visible.names)) or "."
-    return NotFound(f"There is no tool {quote_line(name)}{hint}", advice)
+    return NotFound(f"There is no tool {quote_line(name)}{hint}", f"{nothing} See tools/list.")
 
 
 @dataclass(frozen=True)

@@ -202,12 +202,12 @@ def parse_org_id(text: str) -> str:
 
 
 def parse_sandbox(text: str) -> str:
-    """The API of the sandbox; empty for no sandbox. A plain yes is v1."""
+    """The API of the sandbox; empty for no sandbox. A plain yes is v3."""
     word = text.strip().lower()
     if word in {"v1", "v3"}:
         return word
     try:
-        return "v1" if parse_bool(text) else ""
+        return "v3" if parse_bool(text) else ""
     except ValueError:
         raise ValueError("must be v1 or v3") from None
 

@@ -89,10 +89,10 @@ class ServerSettings:
     sandbox: DevinApi | Literal[""] = setting(
         "",
         parse_sandbox,
-        "simulated Devin instead of the real one: no key, no network, no cost; with its v1 "
-        "(default) or its Organization API (v3)",
-        metavar="[v1|v3]",
-        bare="v1",
+        "simulated Devin instead of the real one: no key, no network, no cost; with its "
+        "Organization API (v3, the default) or its v1",
+        metavar="[v3|v1]",
+        bare="v3",
     )
     confirm: str = setting(
         "auto",

@@ -42,6 +42,7 @@ async def test_caller_of_the_other_api_is_told_where_it_exists(
     else:
         assert names == []
         assert "devin_read_weather exists on v1 only" in text_of(result)
+        assert "a key that starts with apk_, or --sandbox v1" in text_of(result)
 
 
 def test_operation_without_a_route_is_refused() -> None:

@@ -20,7 +20,7 @@ def test_organization_that_is_no_plain_id_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "api"),
-    [("v1", "v1"), ("V3", "v3"), ("true", "v1"), ("1", "v1"), ("off", ""), ("0", "")],
+    [("v1", "v1"), ("V3", "v3"), ("true", "v3"), ("1", "v3"), ("off", ""), ("0", "")],
 )
 def test_sandbox_names_an_api_or_says_yes_or_no(text: str, api: str) -> None:
     assert resolve({}, {"DEVIN_MCP_SANDBOX": text}).sandbox == api
