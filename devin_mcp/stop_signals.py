@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -14,6 +15,14 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     if sys.platform == "win32" or ignores_hangup():
         return (signal.SIGTERM, signal.SIGINT)
     return (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def end_start_at_sigterm() -> None:
+    """Let SIGTERM end a process that is still starting, with the exit status of a server that has
+    stopped, also in a container: the kernel drops a signal that process 1 does not handle.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def ignore_stop_signals() -> None:

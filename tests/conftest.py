@@ -24,6 +24,7 @@ from devin_mcp.observability import log, log_config
 from devin_mcp.server.build import build
 from devin_mcp.settings import Settings, resolve
 from tests.clock import AutoClock, ManualClock
+from tests.containers import unmount_storage
 from tests.packaging.installed import RUN_DIRECTORY
 from tests.third_party import processes
 from tests.upstream import KEY, KEYS, Upstream, start_upstream
@@ -50,7 +51,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(os.environ.pop(RUN_DIRECTORY), ignore_errors=True)
+        directory = os.environ.pop(RUN_DIRECTORY)
+        unmount_storage(Path(directory))
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from devin_mcp.cli.standard_streams import (
     print_error,
 )
 from devin_mcp.settings import Settings, SettingsError, resolve, sources
+from devin_mcp.stop_signals import end_start_at_sigterm
 
 Namespace = Any
 """What argparse returns; the module is loaded only for a command line that is not empty."""
@@ -27,6 +28,7 @@ Namespace = Any
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit status, which is 2 for a wrong flag or setting."""
+    end_start_at_sigterm()
     missing_streams = open_missing_streams()
     status, error, more = 0, None, ""
     try:

@@ -1,7 +1,7 @@
 """`python -m tests.third_party.install`: installs the programs that the tests talk to.
 
 Node, the packages of package.json, those of requirements.txt and kubectl go into .third_party/.
-Redis, nginx, HAProxy, curl, systemd, Prometheus and Chromium are system packages; they are
+Redis, nginx, HAProxy, curl, systemd, Prometheus, podman and Chromium are system packages; they are
 installed with apt-get where that works without a password (as root).
 
 Does nothing if all of that is installed already. After a change of package.json
@@ -57,6 +57,9 @@ SYSTEM = {
     "curl": "curl",
     "systemd-analyze": "systemd",
     "promtool": "prometheus",
+    "podman": "podman",
+    "runc": "runc",
+    "mmdebstrap": "mmdebstrap",
 }
 """Command -> Debian package."""
 
