@@ -72,13 +72,18 @@ def distributions() -> Path:
     return make_once(run_subdirectory("built") / "dist", _build)
 
 
-def _build(dist: Path) -> None:
-    tree = run_subdirectory("source")
+def copy_tracked_files(tree: Path) -> None:
+    """The files of the repository as they are now, without those that git ignores."""
     tracked = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
     for name in run(*tracked, cwd=ROOT).splitlines():
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
+
+
+def _build(dist: Path) -> None:
+    tree = run_subdirectory("source")
+    copy_tracked_files(tree)
     cache = tree / "devin_mcp" / "__pycache__"
     cache.mkdir()
     (cache / "cli.cpython-311.pyc").write_bytes(b"must not be packaged")
