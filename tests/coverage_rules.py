@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 
 ROOT = Path(__file__).parent
 UNMEASURED = (
@@ -19,6 +20,18 @@ UNMEASURED = (
     "server/http/test_memory.py",
 )
 """Tests with much load, or of processes: other tests run the same code."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a worker, stop the measurements that coverage and pytest-cov began before the session.
+
+    They would go on below that of the session, also in tests that are not measured. What is only
+    imported is measured in the main process, too.
+    """
+    if hasattr(session.config, "workerinput"):
+        while (earlier := Coverage.current()) is not None:
+            earlier.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -38,7 +38,7 @@ async def test_printed_entry_starts_the_server(cli: CommandLine) -> None:
         assert Path(entry["command"]).is_absolute()
         commands.add((entry["command"], *entry["args"]))
     ((command, *arguments),) = commands
-    assert await listed_tools(command, arguments, env=environment()) == declared_tools()
+    assert await listed_tools(command, arguments, env=environment()) == declared_tools(api="v3")
 
 
 SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {

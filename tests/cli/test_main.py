@@ -183,9 +183,9 @@ def test_tools_shows_what_each_toolset_costs(cli: CommandLine) -> None:
 
 
 def test_tools_of_v1_show_no_toolset_of_v3_alone(cli: CommandLine) -> None:
-    finished = cli("tools", "--sandbox")
+    finished = cli("tools", "--sandbox", "v1")
     assert "schedules" not in finished.stdout
-    refused = cli("tools", "--sandbox", "--toolsets", "schedules")
+    refused = cli("tools", "--sandbox", "v1", "--toolsets", "schedules")
     assert refused.status == 2
     assert "do not exist on v1" in refused.stderr
 

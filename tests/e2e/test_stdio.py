@@ -31,7 +31,7 @@ async def test_client_of_either_era_creates_a_session(era: Era) -> None:
         assert client.instructions is not None
         assert "SANDBOX" in client.instructions
         listed = {tool.name for tool in (await client.list_tools()).tools}
-        assert listed == declared_tools()
+        assert listed == declared_tools(api="v3")
         session = await ToolClient(client).ok("create_session", prompt="sandbox:quick")
         assert session["url"].startswith("https://sandbox.invalid/")
 

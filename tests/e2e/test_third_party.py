@@ -62,7 +62,7 @@ def test_typescript_client_calls_reads_and_completes(
     got = json.loads(process.out)
     assert got["revision"] == REVISIONS[era]
     assert got["server"]["name"] == "devin-mcp"
-    assert {tool["name"] for tool in got["tools"]} == declared_tools()
+    assert {tool["name"] for tool in got["tools"]} == declared_tools(api="v3")
 
     created, read = got["created"]["structuredContent"], got["read"]["structuredContent"]
     assert created["phase"] == "starting"
@@ -114,7 +114,7 @@ def test_inspector_accepts_every_schema(inspector: Inspector) -> None:
     process = inspector.run("--method", "tools/list", "--strict")
     assert process.status == 0, str(process)
     answer = json.loads(process.out)
-    assert {tool["name"] for tool in answer["result"]["tools"]} == declared_tools()
+    assert {tool["name"] for tool in answer["result"]["tools"]} == declared_tools(api="v3")
     assert "schemaFindings" not in answer
 
 

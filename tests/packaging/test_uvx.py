@@ -35,7 +35,7 @@ async def test_config_run_by_uvx_names_uvx_and_the_origin() -> None:
         "json", run("uvx", "--from", str(ROOT), "devin-mcp", "config", "json", "--sandbox", env=env)
     )
     assert entry["args"] == ["--from", ROOT.as_uri(), "devin-mcp", "--sandbox"]
-    assert await listed_tools(entry["command"], entry["args"], env=env) == declared_tools()
+    assert await listed_tools(entry["command"], entry["args"], env=env) == declared_tools(api="v3")
 
 
 def test_config_refuses_an_origin_with_a_secret_in_its_url(tmp_path: Path) -> None:
