@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -140,6 +141,7 @@ class _Server(uvicorn.Server):
             self._on_startup()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        started_at = time.monotonic()
         event("stopping", why=self._signal)
         self._on_shutdown()
         # The system resets connections that wait to be accepted when the socket closes. A proxy may
@@ -151,6 +153,7 @@ class _Server(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         await asyncio.sleep(ACCEPT_SECONDS)
         await super().shutdown(sockets)
+        event("stopped", duration_ms=round(1000 * (time.monotonic() - started_at)))
 
     def _protocol(self) -> HttpProtocol:
         return HttpProtocol(

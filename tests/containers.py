@@ -74,6 +74,7 @@ class Engine:
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments),
+            cwd=self.directory,  # a container that is killed for its memory leaves a file here
             env=self.environment,
             input=text,
             capture_output=True,

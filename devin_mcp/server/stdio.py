@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterable
 from io import TextIOWrapper
@@ -44,11 +45,18 @@ class Stop:
     def __init__(self) -> None:
         self.reason = ""
         self.pipes: StandardPipes | None = None
+        self._began_at: float | None = None
 
     def begin(self, reason: str, level: log.Level = "info") -> None:
         if not self.reason:
-            self.reason = reason
+            self.reason, self._began_at = reason, time.monotonic()
             log.event("stopping", level=level, why=reason)
+
+    def end(self) -> None:
+        """Log that the server has stopped, once."""
+        began_at, self._began_at = self._began_at, None
+        if began_at is not None:
+            log.event("stopped", duration_ms=round(1000 * (time.monotonic() - began_at)))
 
     def exit_later(self, seconds: float, status: int = 0) -> None:
         """A host that closes our input but keeps our output open unread would block the exit."""
@@ -57,6 +65,7 @@ class Stop:
         timer.start()
 
     def exit(self, status: int = 0) -> None:
+        self.end()
         tracing.flush()
         log.flush()
         if self.pipes is not None:
@@ -102,6 +111,7 @@ def serve(settings: Settings) -> int:
         status = 1
     finally:
         ignore_stop_signals()
+        stop.end()
     return status
 
 

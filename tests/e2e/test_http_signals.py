@@ -81,6 +81,7 @@ async def test_call_is_answered_after_each_signal_whatever_the_streams_are(
             if server.is_readable("stderr"):
                 assert log.count('"event": "mcp_call"') == 1, cell
                 assert log.count('"event": "stopping"') == cell.workers, cell
+                assert log.count('"event": "stopped"') == cell.workers, cell
 
 
 async def wait_until_stopping(cell: Cell, url: str, server: PipedServer) -> None:

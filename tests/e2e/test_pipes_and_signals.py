@@ -111,6 +111,8 @@ async def end_cleanly(server: PipedServer, ending: str) -> None:
     assert "Traceback" not in log
     if server.is_readable("stderr"):
         assert log.count('"event": "stopping"') == 1
+        assert log.count('"event": "stopped"') == 1
+        assert json.loads(log.splitlines()[-1])["event"] == "stopped"
         (late,) = [line for line in log.splitlines() if '"event": "late_reply"' in line]
         assert json.loads(late)["outcome"] == "ok"
 
