@@ -53,7 +53,7 @@ TASK = {
     "playbook": "!fixtest",
     "idempotency_key": "k",
 }
-REPEATS = 2
+REPEATS = 3
 LASTING = {"refused tags"}
 """Faults that last: an organization does not change its list of tags between two calls."""
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from devin_mcp import __version__
+from tests.e2e.processes import environment
 from tests.packaging.installed import SCRIPTS, copy_tracked_files, make_once, run, run_directory
 from tests.third_party import processes
 from tests.third_party.processes import skip_or_fail
@@ -29,7 +30,8 @@ def git(tree: Path, *arguments: str) -> str:
 
 
 def release(tree: Path, *arguments: str) -> str:
-    return run(sys.executable, "manifests/release.py", *arguments, cwd=tree)
+    env = {name: value for name, value in environment().items() if not name.startswith("PYTEST_")}
+    return run(sys.executable, "manifests/release.py", *arguments, cwd=tree, env=env)
 
 
 def prepare(tree: Path) -> None:

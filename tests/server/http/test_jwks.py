@@ -77,7 +77,7 @@ async def test_endless_response_of_the_issuer_ends_after_the_timeout(
 ) -> None:
     """Broken is what a request without keys is answered with 503 for, as the test above shows."""
     issuer.is_endless = True
-    cache = JwksCache(oauth_settings(upstream, issuer), refresh_timeout=0.3)
+    cache = JwksCache(oauth_settings(upstream, issuer), refresh_timeout=1)
     with anyio.fail_after(4), pytest.raises(Broken, match="could not be read"):
         await cache.key("k1")
     assert issuer.requested_paths != []
