@@ -25,6 +25,12 @@ class Unit:
         (command,) = (value for setting, value in self.settings if setting == name)
         return shlex.split(command.replace("%i", str(port)))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The defaults, which an EnvironmentFile replaces."""
+        lines = [value for setting, value in self.settings if setting == "Environment"]
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
     def value(self, name: str) -> str:
         (value,) = (value for setting, value in self.settings if setting == name)
         return value

@@ -93,8 +93,8 @@ class Settings(ServerSettings):
     allowed_hosts: tuple[str, ...] = setting(
         (),
         parse_host,
-        "accepted values of the Host header; default: loopback names on a loopback address, else "
-        "the host of --public-url, else all",
+        "accepted values of the Host header, beside the host of --public-url and, on a loopback "
+        "address, the loopback names; all if there is none of these",
         metavar="A,B",
         commands=HTTP_COMMANDS,
     )

@@ -83,7 +83,8 @@ def test_operating_page_names_the_timeouts() -> None:
     assert f"calls have {calls} s to finish" in text
     assert f"disconnected {serve.WRITES_GRACE_SECONDS} s more" in text
     assert f"are closed within {limits.REVALIDATE_SECONDS:g} s" in text
-    assert f"this server ends slow bodies after {limits.BODY_TIMEOUT:g} s" in text
+    assert f"client_body_timeout {limits.BODY_TIMEOUT:g}s;" in text
+    assert f"large_client_header_buffers 4 {limits.MAX_HEAD_BYTES // 1024}k;" in text
 
 
 @pytest.mark.parametrize("mode", ["none", "caller-key", "token", "oauth"])

@@ -81,3 +81,19 @@ def texts_in(node: ast.AST) -> list[str]:
         for constant in ast.walk(node)
         if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
     ]
+
+
+def test_page_explains_every_reason_of_a_rejection() -> None:
+    """They are the second argument of RequestRejected, and of what makes one for OAuth."""
+    reasons = set()
+    for file in (ROOT / "devin_mcp" / "server" / "http").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            is_rejection = ast.unparse(node.func).endswith(("RequestRejected", "_challenge"))
+            reason = node.args[1]
+            if is_rejection and isinstance(reason, ast.Constant):
+                reasons.add(reason.value)
+    rows = section(LOGGING, "Reasons").split("| reason |")[1].splitlines()[2:]
+    explained = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    assert explained == reasons

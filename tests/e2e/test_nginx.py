@@ -59,11 +59,14 @@ async def test_calls_uploads_and_refusals_pass(upstream: Upstream, tmp_path: Pat
         too_large = await proxy.post(JSON_HEADERS | CALLER, body + b" " * (4 * MIB))
         far_too_large = await proxy.post(JSON_HEADERS | CALLER, body + b" " * (6 * MIB))
         elsewhere = await proxy.get("/metrics")
+        long_head = await proxy.post(JSON_HEADERS | {"x-padding": "x" * 20_000}, body)
     assert (without_key.status_code, too_large.status_code) == (403, 413)
     assert "X-Devin-Api-Key" in message_of(without_key)
     assert "4 MiB" in message_of(too_large).replace("4194304 bytes", "4 MiB")
     assert "this server takes 4 MiB" in message_of(far_too_large)
     assert elsewhere.status_code == 404
+    assert "ends with /mcp" in message_of(elsewhere)
+    assert "X-Devin-Api-Key" in message_of(long_head)
 
 
 async def test_address_in_the_log_is_that_of_the_client(
@@ -125,12 +128,14 @@ async def test_stream_that_is_silent_for_too_long_is_closed(
 
 
 async def start_replica(stack: AsyncExitStack, port: int, upstream: Upstream) -> Process:
-    """As systemd does with the unit of manifests/systemd/, for another host name."""
+    """As systemd does with the unit of manifests/systemd/ and a file with our own settings."""
     start, ready = UNIT.commands("ExecStart", port), UNIT.commands("ExecStartPost", port)
-    words = [word.replace("mcp.example.com", "localhost") for word in start]
-    replica = await stack.enter_async_context(
-        start_process(*words[1:], "--max-sessions", "10000", DEVIN_BASE_URL=upstream.url)
-    )
+    own = {
+        "DEVIN_MCP_PUBLIC_URL": "https://localhost/mcp",
+        "DEVIN_MCP_MAX_SESSIONS": "10000",
+        "DEVIN_BASE_URL": upstream.url,
+    }
+    replica = await stack.enter_async_context(start_process(*start[1:], **UNIT.environment | own))
     wait = await asyncio.create_subprocess_exec(*ready)
     assert await wait.wait() == 0
     return replica

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from devin_mcp.server.http.serve import GRACE_SECONDS
+from devin_mcp.settings import SETTINGS
 from tests.e2e.cluster import system_command
 from tests.manifests.test_kubernetes import CONTAINER
 from tests.systemd import UNIT
@@ -30,6 +31,13 @@ def test_systemd_accepts_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     threshold = f"--threshold={MAX_EXPOSURE * 10:.0f}"
     security = [analyze, "security", "--offline=yes", threshold, str(instance)]
     subprocess.run(security, capture_output=True, timeout=30, check=True)
+
+
+def test_every_setting_but_the_port_can_be_replaced_by_a_file() -> None:
+    """A flag would win over the variable of an EnvironmentFile."""
+    flags = [word for word in UNIT.commands("ExecStart", 8000) if word.startswith("--")]
+    assert flags == ["--port"]
+    assert UNIT.environment.keys() <= {setting.env for setting in SETTINGS}
 
 
 def test_bounds_are_those_of_the_server() -> None:

@@ -168,7 +168,10 @@ class AuthMiddleware:
             and re.sub(r":\d+$", "", host) not in self._allowed_hosts
         ):
             raise RequestRejected(
-                421, "host", "This server is not known by that name; --allowed-hosts names more."
+                421,
+                "host",
+                "This server is not known by that name; --allowed-hosts names more.",
+                facts={"host": host} if _HOST.fullmatch(host) else None,
             )
         at_any_port = re.sub(r"(:\d+)?$", ":*", origin, count=1)
         if origin and self._allowed_origins.isdisjoint({origin, at_any_port}):
@@ -177,6 +180,10 @@ class AuthMiddleware:
                 "origin",
                 "Web pages of that origin may not call; --allowed-origins names those that may.",
             )
+
+
+_HOST = re.compile(r"[a-z0-9.:\[\]-]{1,260}")
+"""What a host name with a port consists of; nothing else is logged."""
 
 
 def bearer_token(headers: Headers) -> str:
@@ -216,12 +223,12 @@ def _caller_key_text(headers: Headers) -> str:
         )
     if key.startswith(LOGIN_TOKEN_PREFIX):
         raise RequestRejected(
-            403, "no_key", f"{LOGIN_TOKEN_PROBLEM} Make a key {WHERE_TO_GET_A_KEY}."
+            403, "malformed_key", f"{LOGIN_TOKEN_PROBLEM} Make a key {WHERE_TO_GET_A_KEY}."
         )
     if KEY_PATTERN.fullmatch(key) is None:
         raise RequestRejected(
             403,
-            "no_key",
+            "malformed_key",
             f"The header {KEY_HEADER} holds no Devin API key. Make one {WHERE_TO_GET_A_KEY}.",
         )
     return key

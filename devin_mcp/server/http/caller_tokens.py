@@ -23,6 +23,7 @@ NO_TOKEN = (
     "This server requires a bearer token of its own: Authorization: Bearer ... "  # noqa: S105 - a text
     "Ask the person who runs it for one; it is not a Devin API key."
 )
+UNKNOWN_TOKEN = "This bearer token is not known here."  # noqa: S105 - a text
 REVOKED_TOKEN = (
     "This bearer token is not valid any more. "  # noqa: S105 - a text
     "Ask the person who runs this server for a new one."
@@ -41,14 +42,16 @@ class CallerTokens:
         """Raises SettingsError when the file cannot be used."""
         self._path = path
         self._file_state = _file_state(path)
-        self._revoked: dict[bytes, None] = {}
-        """Digests of tokens that were in the file before, in the order of their removal."""
+        self._revoked: dict[bytes, str] = {}
+        """Digest -> name of tokens that were in the file before, in the order of their removal."""
         try:
             self._callers = _read_callers(path)
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"--caller-tokens-file cannot be used: {_file_problem(error)}"
             ) from None
+        if not self._callers:
+            event("caller_tokens", level="warning", outcome="nobody is admitted", count=0)
 
     def caller_for(self, token: str) -> str:
         """The name of the caller with this token. Raises RequestRejected."""
@@ -56,8 +59,10 @@ class CallerTokens:
         name = self._name_of(digest)
         if token and name is not None:
             return name
-        if digest in self._revoked:
-            raise RequestRejected(403, "revoked_token", REVOKED_TOKEN)
+        if (revoked := self._revoked.get(digest)) is not None:
+            raise RequestRejected(403, "revoked_token", REVOKED_TOKEN, facts={"caller": revoked})
+        if token:
+            raise RequestRejected(403, "unknown_token", f"{UNKNOWN_TOKEN} {NO_TOKEN}")
         raise RequestRejected(403, "no_token", NO_TOKEN)
 
     def validity_check(self, token: str) -> Callable[[], bool]:
@@ -98,7 +103,7 @@ class CallerTokens:
 
     def _replace(self, callers: list[tuple[str, bytes]]) -> None:
         digests = {digest for _, digest in callers}
-        self._revoked |= {digest: None for _, digest in self._callers if digest not in digests}
+        self._revoked |= {digest: name for name, digest in self._callers if digest not in digests}
         for digest in list(self._revoked)[: max(0, len(self._revoked) - MAX_REVOKED)]:
             del self._revoked[digest]
         self._callers = callers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,7 +88,7 @@ class Limits:
                 response = self._app(scope, _replay(body, receive), counted.send)
                 del body  # the SDK has copies
                 if is_listen:
-                    await self._serve_while_valid(response, identity.is_still_valid)
+                    await self._serve_while_valid(response, identity, counted)
                 else:
                     await response
             finally:
@@ -193,14 +193,14 @@ class Limits:
             ) from None
 
     async def _serve_while_valid(
-        self, response: Awaitable[None], is_still_valid: Callable[[], bool]
+        self, response: Awaitable[None], identity: Identity, counted: _Counted
     ) -> None:
         """Serve a stream until it ends, or until the caller's credential is no longer valid."""
         task = asyncio.ensure_future(response)
         try:
             while not (await asyncio.wait({task}, timeout=self._revalidate_seconds))[0]:
-                if not is_still_valid():
-                    event("http_rejected", level="warning", status=403, reason="credential_revoked")
+                if not identity.is_still_valid():
+                    event("stream_closed", level="warning", why="credential", **identity.who)
                     break
             else:
                 await task
@@ -208,6 +208,7 @@ class Limits:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+        await counted.complete()
 
 
 class _Counted:
@@ -219,13 +220,19 @@ class _Counted:
         self._counter = counter
         self._principal = principal
         self._send = send
-        self._has_ended = False
+        self._has_started = self._has_ended = False
         counter[principal] += 1
 
     async def send(self, message: Message) -> None:
+        self._has_started = True
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.end()
         await self._send(message)
+
+    async def complete(self) -> None:
+        """Send the end of a response that was cut off."""
+        if self._has_started and not self._has_ended:
+            await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def end(self) -> None:
         if self._has_ended:

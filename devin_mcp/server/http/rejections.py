@@ -31,20 +31,25 @@ class RequestRejected(Exception):
         headers: Mapping[str, str] | None = None,
         *,
         close_at_once: bool = False,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
-        """`close_at_once`: close the connection without reading the rest of the body."""
+        """`close_at_once`: close the connection without reading the rest of the body. `facts` are
+        for the log.
+        """
         super().__init__(text)
         self.status = status
         self.reason = reason
         self.text = text
         self.headers = headers or {}
         self.close_at_once = close_at_once
+        self.facts = facts or {}
 
     async def send_response(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a JSON-RPC error, which clients show; without an id: the body was not parsed."""
         identity: Identity | None = scope.get(IDENTITY_KEY)
         who = {"peer": peer_of(scope)} if identity is None else identity.who
-        event("http_rejected", level="warning", status=self.status, reason=self.reason, **who)
+        facts = {**who, **self.facts}
+        event("http_rejected", level="warning", status=self.status, reason=self.reason, **facts)
         error = JSONRPCError(
             jsonrpc="2.0", id=None, error=ErrorData(code=INVALID_REQUEST, message=self.text)
         )

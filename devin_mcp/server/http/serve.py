@@ -274,6 +274,12 @@ def _warn(settings: Settings) -> None:
             level="warning",
             why="with --auth caller-key each caller brings a key; DEVIN_API_KEY is never used",
         )
+    if settings.redis_url and not settings.state_keys:
+        event(
+            "no_shared_state_keys",
+            level="warning",
+            why="another replica cannot read the answer to a question without DEVIN_MCP_STATE_KEYS",
+        )
     if settings.workers > 1 and not settings.redis_url:
         event(
             "no_replication",

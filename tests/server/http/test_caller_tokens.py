@@ -123,8 +123,10 @@ async def test_revoked_token_has_its_own_reason(
         assert (await post_ping(url)).status_code == 403
         tokens_file.write_text(token_line("ben", BEN_TOKEN) + token_line("ana", ANA_TOKEN))
         assert await status_for(url, ANA_TOKEN) == 200
-    rejected = [line["reason"] for line in logs() if line["event"] == "http_rejected"]
-    assert rejected == ["revoked_token", "no_token", "no_token"]
+    rejected = [
+        (line["reason"], line.get("caller")) for line in logs() if line["event"] == "http_rejected"
+    ]
+    assert rejected == [("revoked_token", "ana"), ("unknown_token", None), ("no_token", None)]
     assert ANA_TOKEN not in str(logs())
 
 
@@ -139,4 +141,4 @@ def test_number_of_revoked_tokens_is_bounded(tmp_path: Path) -> None:
         with pytest.raises(RequestRejected) as rejection:
             tokens.caller_for(str(number))
         reasons.append(rejection.value.reason)
-    assert reasons == ["no_token", "revoked_token"]
+    assert reasons == ["unknown_token", "revoked_token"]
