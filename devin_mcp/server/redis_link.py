@@ -22,8 +22,10 @@ AWAY: Final = object()
 class RedisLink:
     """Commands for one purpose."""
 
-    def __init__(self, url: str, clock: Clock, report: Callable[[str], None]) -> None:
-        """`report` logs the name of an error that makes Redis count as away."""
+    def __init__(self, url: str, clock: Clock, report: Callable[[str | None], None]) -> None:
+        """`report` logs the name of an error that makes Redis count as away, and None when it is
+        back.
+        """
         from redis.asyncio import Redis
 
         self.redis: Any = Redis.from_url(
@@ -32,6 +34,7 @@ class RedisLink:
         self._clock = clock
         self._report = report
         self._away_until = clock.now()
+        self._is_away = False
 
     async def aclose(self) -> None:
         with suppress(OSError, RuntimeError):
@@ -46,10 +49,14 @@ class RedisLink:
             task.cancel()
             return AWAY
         try:
-            return await task
+            result = await task
         except LockError:
             raise
         except (RedisError, OSError) as error:
-            self._away_until = self._clock.now() + RECONNECT_SECONDS
+            self._is_away, self._away_until = True, self._clock.now() + RECONNECT_SECONDS
             self._report(type(error).__name__)
             return AWAY
+        if self._is_away:
+            self._is_away = False
+            self._report(None)
+        return result

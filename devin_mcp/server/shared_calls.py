@@ -30,14 +30,12 @@ async def share_calls(url: str, rate: CallRate, clock: Clock) -> AsyncIterator[N
         await link.aclose()
 
 
-def _report(error: str) -> None:
-    event(
-        "shared_calls",
-        level="warning",
-        outcome="not_shared",
-        error=error,
-        retry_in_s=RECONNECT_SECONDS,
-    )
+def _report(error: str | None) -> None:
+    if error is None:
+        event("shared_calls", outcome="shared")
+        return
+    retry = {"error": error, "retry_in_s": RECONNECT_SECONDS}
+    event("shared_calls", level="warning", outcome="not_shared", **retry)
 
 
 class RedisCalls:

@@ -209,14 +209,12 @@ class RedisStarts:
         return await self._link.run(saving) is not AWAY
 
 
-def _report(error: str) -> None:
-    event(
-        "shared_starts",
-        level="warning",
-        outcome="not_shared",
-        error=error,
-        retry_in_s=RECONNECT_SECONDS,
-    )
+def _report(error: str | None) -> None:
+    if error is None:
+        event("shared_starts", outcome="shared")
+        return
+    retry = {"error": error, "retry_in_s": RECONNECT_SECONDS}
+    event("shared_starts", level="warning", outcome="not_shared", **retry)
 
 
 def _counter(key_fingerprint: str) -> str:

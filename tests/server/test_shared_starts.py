@@ -145,7 +145,7 @@ async def test_record_that_cannot_be_read_under_the_lock_starts_nothing(
 
 @pytest.mark.usefixtures("api")
 async def test_outcome_and_lock_are_settled_when_redis_is_back(
-    replicas: Replicas, upstream: Upstream, redis_url: str, manual_clock: ManualClock
+    replicas: Replicas, upstream: Upstream, redis_url: str, manual_clock: ManualClock, logs: Logs
 ) -> None:
     """Redis takes no command of the kind while the first start is refused."""
     upstream.fail_operation("create_session", answer(422, {"detail": "no"}))
@@ -162,6 +162,8 @@ async def test_outcome_and_lock_are_settled_when_redis_is_back(
         await eventually_empty(redis)
         started_later = await second.ok("delegate_task", **TASK)
     assert started_later["is_new_session"] is True
+    outcomes = [line["outcome"] for line in logs() if line["event"] == "shared_starts"]
+    assert (outcomes[0], outcomes[-1]) == ("not_shared", "shared")
 
 
 @pytest.mark.usefixtures("api")

@@ -142,3 +142,14 @@ def test_number_of_revoked_tokens_is_bounded(tmp_path: Path) -> None:
             tokens.caller_for(str(number))
         reasons.append(rejection.value.reason)
     assert reasons == ["unknown_token", "revoked_token"]
+
+
+@pytest.mark.parametrize("content", ["", "# none\n"])
+def test_file_that_admits_nobody_is_a_warning_at_the_start(
+    tmp_path: Path, logs: Logs, content: str
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(content)
+    CallerTokens(file)
+    (line,) = [line for line in logs() if line["event"] == "caller_tokens"]
+    assert (line["level"], line["outcome"], line["count"]) == ("warning", "nobody is admitted", 0)
