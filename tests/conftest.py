@@ -45,8 +45,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto` starts a worker more than there are cores: many tests wait for a process."""
-    return (os.cpu_count() or 1) + 1
+    """`-n auto` starts two workers more than there are cores: many tests wait for a process."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_unconfigure() -> None:
