@@ -7,7 +7,9 @@ import pytest
 from devin_mcp.server.http.serve import allowed_hosts_for, allowed_origins_for, authenticator_for
 from devin_mcp.settings import SettingsError, resolve
 from tests.cli.command_line import CommandLine
+from tests.e2e.cluster import free_port
 from tests.e2e.processes import start_http_process, start_process
+from tests.http_client import connect_over_http
 
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 LOOPBACK_ORIGINS = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]
@@ -77,3 +79,15 @@ async def test_server_key_is_logged_as_unused_with_caller_keys() -> None:
         _,
     ):
         assert "each caller brings a key" in (await server.wait_for_log("own_key_unused"))["why"]
+
+
+async def test_replicas_without_shared_state_keys_are_warned_of_at_the_start() -> None:
+    redis = f"redis://127.0.0.1:{free_port()}"
+    for keys, is_warned in (("", True), ("0123456789abcdef" * 4, False)):
+        variables = {"DEVIN_MCP_REDIS_URL": redis, "DEVIN_MCP_STATE_KEYS": keys}
+        async with start_http_process("--sandbox", **variables) as (server, url):
+            async with connect_over_http(url) as client:
+                await client.ok("list_playbooks")
+            server.process.terminate()
+            await server.wait_for_exit(close=False)
+        assert (b'"no_shared_state_keys"' in server.stderr) == is_warned
