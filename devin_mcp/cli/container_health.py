@@ -12,6 +12,8 @@ from devin_mcp.settings import resolve
 TIMEOUT_SECONDS = 2.0
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - nothing is bound here
 """Where a server answers that listens on all addresses."""
+COMMAND_LINE = Path("/proc/1/cmdline")
+"""Of the container's first process."""
 PROGRAMS = ("devin_mcp", "devin-mcp")
 """As they are started: `python -m devin_mcp`, and the command."""
 
@@ -29,12 +31,11 @@ def health_url(command_line: Sequence[str]) -> str | None:
     return f"http://{LOOPBACK.get(settings.host, settings.host)}:{settings.port}/healthz"
 
 
-def main(command_line: Path = Path("/proc/1/cmdline")) -> int:
-    """The exit status, 0 if healthy. `command_line` is that of the container's first process.
-
-    A server without /healthz, such as stdio, is healthy while it runs.
+def main() -> int:
+    """The exit status, 0 if healthy. A server without /healthz, such as stdio, is healthy while it
+    runs.
     """
-    url = health_url(command_line.read_text().rstrip("\0").split("\0"))
+    url = health_url(COMMAND_LINE.read_text().rstrip("\0").split("\0"))
     if url is None:
         return 0
     from urllib.request import urlopen

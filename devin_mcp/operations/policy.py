@@ -171,9 +171,12 @@ class SessionRateLimit:
             raise self._is_reached()
 
     def _is_reached(self) -> CapReached:
+        started = (
+            "1 session was" if self.max_sessions == 1 else f"{self.max_sessions} sessions were"
+        )
         return CapReached(
-            f"With this key, {self.max_sessions} sessions were started within the last hour, the "
-            "server's limit (--max-sessions).",
+            f"With this key, {started} started within the last hour, the server's limit "
+            "(--max-sessions).",
             "Nothing was started. Go on with a running session, or ask the person who runs this "
             "server to raise --max-sessions.",
         )

@@ -63,7 +63,8 @@ async def test_metrics_count_started_sessions_and_refusals_of_caps(upstream: Ups
     ):
         await client.error("create_session", prompt="Too expensive", max_acu_limit=6)
         await client.ok("delegate_task", prompt="The first")
-        await client.error("delegate_task", prompt="One too many")
+        refusal = await client.error("delegate_task", prompt="One too many")
+        assert "1 session was started" in refusal
         metrics = await read_metrics(metrics_address(server, url))
     assert metrics["devin_mcp_sessions_started_total"] == 1
     refused = "devin_mcp_spending_refused_total"
